@@ -1,0 +1,193 @@
+//! Who asks, and what they may do: the words the policy is written in.
+//!
+//! Guards at the edge and every use case ask the same question here, since imports, callbacks, jobs and the command line pass no
+//! guard. The policy answers with a scope, never with a yes about one row: whose a row is, is compared in the query itself.
+
+use std::sync::Arc;
+
+use crate::domain::{
+    audit::Act,
+    failure::Reason,
+    id::{SessionId, UserId},
+    transaction::words,
+    user::Role,
+};
+
+use super::ports::Authorizer;
+
+words! {
+    /// What is done to a resource.
+    Action {
+        /// Looking at it.
+        Read = "read",
+        /// Changing it.
+        Write = "write",
+    }
+}
+
+words! {
+    /// What is acted upon.
+    Resource {
+        /// Accounts and their balances.
+        Accounts = "accounts",
+        /// Transactions and imports of them.
+        Transactions = "transactions",
+        /// The catalogue of providers.
+        Providers = "providers",
+        /// Links and their syncs.
+        Links = "links",
+        /// Sessions.
+        Sessions = "sessions",
+        /// Users.
+        Users = "users",
+    }
+}
+
+/// How far a permission reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// Not at all.
+    None,
+    /// Only what belongs to the one who asks.
+    Own,
+    /// Everyone's.
+    Any,
+}
+
+/// The two ways to be turned away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    /// Nobody is signed in.
+    #[error("sign in first")]
+    Unauthenticated,
+    /// Someone is, and their role never allows this.
+    #[error("your role does not allow this")]
+    Forbidden,
+}
+
+impl Reason for Denied {
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Unauthenticated => "unauthenticated",
+            Self::Forbidden => "forbidden",
+        }
+    }
+}
+
+/// Who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Actor {
+    /// Nobody is signed in.
+    Nobody,
+    /// A signed-in user.
+    User { id: UserId, session: SessionId, role: Role },
+    /// The browser of a user who began something and is known only by what it holds (a ticket, a state).
+    Browser { of: UserId },
+    /// The operator, on the machine itself, for a user.
+    CommandLine { on_behalf_of: Option<UserId> },
+    /// A worker of ours, for a user.
+    Worker { on_behalf_of: UserId },
+}
+
+/// Where a request came from. Personal, so it goes to the deletable part of the audit trail only.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The peer's address.
+    pub ip: Option<String>,
+    /// What the client calls itself, at most 512 characters.
+    pub user_agent: Option<String>,
+    /// The trace the request belongs to: 32 hex digits (W3C Trace Context).
+    pub trace_id: Option<String>,
+}
+
+/// Who asks, and from where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Requester {
+    /// Who.
+    pub actor: Actor,
+    /// From where.
+    pub origin: Origin,
+}
+
+impl Requester {
+    /// The operator, on the machine itself.
+    pub fn command_line(on_behalf_of: Option<UserId>) -> Self {
+        Self { actor: Actor::CommandLine { on_behalf_of }, origin: Origin::default() }
+    }
+
+    /// A worker, for a user.
+    pub fn worker(on_behalf_of: UserId) -> Self {
+        Self { actor: Actor::Worker { on_behalf_of }, origin: Origin::default() }
+    }
+
+    /// The user whose data this request may touch at all.
+    pub fn user(&self) -> Option<UserId> {
+        match self.actor {
+            Actor::Nobody => None,
+            Actor::User { id, .. } => Some(id),
+            Actor::Browser { of } => Some(of),
+            Actor::CommandLine { on_behalf_of } => on_behalf_of,
+            Actor::Worker { on_behalf_of } => Some(on_behalf_of),
+        }
+    }
+
+    /// The session of a signed-in user.
+    pub fn session(&self) -> Option<SessionId> {
+        match self.actor {
+            Actor::User { session, .. } => Some(session),
+            _ => None,
+        }
+    }
+}
+
+/// What an act needs; `None` for what anyone may try, such as signing in.
+pub fn needs(act: Act) -> Option<(Action, Resource)> {
+    match act {
+        Act::CreateSession | Act::RefreshSession => None,
+        Act::CreateUser | Act::PromoteUser => Some((Action::Write, Resource::Users)),
+        Act::RevokeSession => Some((Action::Write, Resource::Sessions)),
+        Act::BeginLink | Act::StartAuthorization | Act::CompleteLink | Act::RequestSync | Act::SyncLink => Some((Action::Write, Resource::Links)),
+        Act::ImportStatement => Some((Action::Write, Resource::Transactions)),
+    }
+}
+
+/// Asks the policy.
+#[derive(Clone)]
+pub struct Access {
+    authorizer: Arc<dyn Authorizer>,
+}
+
+impl Access {
+    /// Over the shipped policy, or a test's.
+    pub fn new(authorizer: Arc<dyn Authorizer>) -> Self {
+        Self { authorizer }
+    }
+
+    /// The user whose `resource` may be read by this requester: themselves.
+    pub fn reader(&self, requester: &Requester, resource: Resource) -> Result<UserId, Denied> {
+        self.allow(requester, Action::Read, resource)
+    }
+
+    /// The user in whose name this requester may attempt `act`.
+    pub fn attempt(&self, requester: &Requester, act: Act) -> Result<UserId, Denied> {
+        match needs(act) {
+            Some((action, resource)) => self.allow(requester, action, resource),
+            None => requester.user().ok_or(Denied::Unauthenticated),
+        }
+    }
+
+    /// Whether the role of this requester ever allows `action` on `resource`; answers whose data it may touch.
+    pub fn allow(&self, requester: &Requester, action: Action, resource: Resource) -> Result<UserId, Denied> {
+        match requester.actor {
+            Actor::Nobody => Err(Denied::Unauthenticated),
+            Actor::User { id, role, .. } => match self.authorizer.scope(role, action, resource) {
+                Scope::None => Err(Denied::Forbidden),
+                Scope::Own | Scope::Any => Ok(id),
+            },
+            // These act for a user whose role was asked when the work was begun, or are the operator themselves.
+            Actor::Browser { of } => Ok(of),
+            Actor::Worker { on_behalf_of } => Ok(on_behalf_of),
+            Actor::CommandLine { on_behalf_of } => on_behalf_of.ok_or(Denied::Unauthenticated),
+        }
+    }
+}

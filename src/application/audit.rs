@@ -1,0 +1,188 @@
+//! The journal: every command is an attempt that settles.
+//!
+//! `journal.attempt(…)` commits ATTEMPTED by itself, before anything else happens. Whatever follows ends in exactly one outcome:
+//! [`Work::succeed`] commits SUCCEEDED together with the change, [`Work::refuse`] commits FAILED together with what a refusal must
+//! keep, and every other failure rolls back and leaves FAILED in a transaction of its own. Nothing else writes an audit row.
+//!
+//! [`Work::succeed`]: super::ports::Work::succeed
+//! [`Work::refuse`]: super::ports::Work::refuse
+
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use uuid::Uuid;
+
+use crate::domain::{
+    audit::{Act, Outcome, ResourceKind},
+    event::Event,
+    failure::Reason,
+    id::{AttemptId, AuditEventId, UserId},
+    time::{Clock, Timestamp},
+};
+
+use super::{
+    access::{Actor, Denied, Origin, Requester},
+    ports::{AuditLog, Randomness},
+};
+
+/// One row of the trail, with the people in it apart so that they can be forgotten.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// The row.
+    pub id: AuditEventId,
+    /// The attempt it belongs to; the same in its ATTEMPTED and its outcome.
+    pub attempt: AttemptId,
+    /// When.
+    pub recorded_at: Timestamp,
+    /// What was attempted.
+    pub act: Act,
+    /// How far it has come.
+    pub outcome: Outcome,
+    /// `user`, `nobody`, `browser`, `command_line` or `worker`.
+    pub actor_kind: &'static str,
+    /// Who acted, and from where.
+    pub actor: Person,
+    /// Upon whom, once known.
+    pub subject: Option<Person>,
+    /// On what, once known.
+    pub resource: Option<(ResourceKind, Option<Uuid>)>,
+    /// Why it failed.
+    pub reason: Option<&'static str>,
+    /// What else an auditor wants to know; no secrets, no personal values.
+    pub context: Vec<(&'static str, String)>,
+    /// The trace of the request.
+    pub trace_id: Option<String>,
+}
+
+/// What of a row is personal. The row itself holds only a salted hash of this.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Person {
+    /// The user, when known.
+    pub user: Option<UserId>,
+    /// The address typed, when no user is known by it.
+    pub email: Option<String>,
+    /// Where the request came from.
+    pub ip: Option<String>,
+    /// What the client called itself.
+    pub user_agent: Option<String>,
+}
+
+/// Opens attempts.
+#[derive(Clone)]
+pub struct Journal {
+    log: Arc<dyn AuditLog>,
+    clock: Arc<dyn Clock>,
+    randomness: Arc<dyn Randomness>,
+}
+
+impl Journal {
+    /// Over the trail of one store.
+    pub fn new(log: Arc<dyn AuditLog>, clock: Arc<dyn Clock>, randomness: Arc<dyn Randomness>) -> Self {
+        Self { log, clock, randomness }
+    }
+
+    /// Writes ATTEMPTED, committed by itself.
+    pub async fn attempt(&self, requester: &Requester, act: Act) -> anyhow::Result<Attempt> {
+        self.attempt_as(requester, act, None).await
+    }
+
+    /// The same for someone who is not signed in and has typed an address.
+    pub async fn attempt_as(&self, requester: &Requester, act: Act, email: Option<String>) -> anyhow::Result<Attempt> {
+        let attempt = Attempt {
+            id: AttemptId(self.randomness.id()),
+            act,
+            requester: requester.clone(),
+            email,
+            settled: Arc::new(AtomicBool::new(false)),
+            journal: self.clone(),
+        };
+        self.log.record(&attempt.entry(Outcome::Attempted, None, None)).await?;
+        Ok(attempt)
+    }
+
+    /// Puts an act on the trail that a guard turned away before it began.
+    pub async fn denied(&self, requester: &Requester, act: Act, denied: Denied) -> anyhow::Result<()> {
+        let attempt = self.attempt(requester, act).await?;
+        self.log.record(&attempt.entry(Outcome::Failed, None, Some(denied.reason()))).await
+    }
+
+    /// Closes attempts whose process died: FAILED, reason `interrupted`. Answers how many.
+    pub async fn close_orphans(&self) -> anyhow::Result<u64> {
+        self.log.close_orphans(self.clock.now().minus(chrono::Duration::hours(1))).await
+    }
+}
+
+/// One attempt, on the trail and not yet settled.
+#[derive(Clone)]
+pub struct Attempt {
+    id: AttemptId,
+    act: Act,
+    requester: Requester,
+    email: Option<String>,
+    settled: Arc<AtomicBool>,
+    journal: Journal,
+}
+
+impl Attempt {
+    /// Runs the work of the attempt. When it fails without having settled itself, FAILED is written with the failure's reason.
+    pub async fn settle<T, E>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, E>
+    where
+        E: Reason + From<anyhow::Error>,
+    {
+        let result = work.await;
+        match &result {
+            Err(failure) if !self.settled.load(Ordering::Acquire) => {
+                self.journal.log.record(&self.entry(Outcome::Failed, None, Some(failure.reason()))).await?;
+            }
+            Err(_) => {}
+            Ok(_) => debug_assert!(self.settled.load(Ordering::Acquire), "{:?} succeeded without an outcome", self.act),
+        }
+        result
+    }
+
+    /// What is attempted.
+    pub fn act(&self) -> Act {
+        self.act
+    }
+
+    /// For the store, right after the outcome's commit.
+    pub fn mark_settled(&self) {
+        self.settled.store(true, Ordering::Release);
+    }
+
+    /// The row of an outcome.
+    pub fn entry(&self, outcome: Outcome, event: Option<&Event>, reason: Option<&'static str>) -> AuditEntry {
+        let Origin { ip, user_agent, trace_id } = self.requester.origin.clone();
+        let actor_kind = match self.requester.actor {
+            Actor::Nobody => "nobody",
+            Actor::User { .. } => "user",
+            Actor::Browser { .. } => "browser",
+            Actor::CommandLine { .. } => "command_line",
+            Actor::Worker { .. } => "worker",
+        };
+        let acting_user = match self.requester.actor {
+            Actor::User { id, .. } => Some(id),
+            Actor::Nobody | Actor::Browser { .. } | Actor::CommandLine { .. } | Actor::Worker { .. } => None,
+        };
+        let subject = event.map(Event::subject).or(self.requester.user());
+        AuditEntry {
+            id: AuditEventId(self.journal.randomness.id()),
+            attempt: self.id,
+            recorded_at: self.journal.clock.now(),
+            act: self.act,
+            outcome,
+            actor_kind,
+            actor: Person { user: acting_user, email: self.email.clone(), ip, user_agent },
+            subject: subject.map(|user| Person { user: Some(user), ..Person::default() }),
+            resource: event.map(Event::resource),
+            reason,
+            context: event.map(Event::context).unwrap_or_default(),
+            trace_id,
+        }
+    }
+}

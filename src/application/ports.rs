@@ -1,0 +1,264 @@
+//! What the use cases need from outside. A port is a role with duties; an adapter is a technology.
+
+use std::io::BufRead;
+
+use async_trait::async_trait;
+use secrecy::SecretString;
+use uuid::Uuid;
+
+use crate::domain::{
+    account::{AccountFingerprint, Accounts},
+    balance::BalanceSnapshots,
+    event::Event,
+    failure::Reason,
+    id::{LinkId, SessionId, UserId},
+    import::{Imports, StatementFile, UnreadableFile},
+    link::Links,
+    provider::{AccountReference, Manifest, ReportedAccount, ReportedTransaction},
+    session::Sessions,
+    sync::Syncs,
+    time::{LocalDate, Timestamp},
+    transaction::Transactions,
+    user::{Password, PasswordRecord, Role, Users},
+};
+
+use super::{
+    access::{Action, Resource, Scope},
+    audit::{Attempt, AuditEntry},
+};
+
+/// Where ids and secrets come from. One adapter asks the machine; tests may replay.
+pub trait Randomness: Send + Sync {
+    /// A new UUIDv7.
+    fn id(&self) -> Uuid;
+    /// 256 bits nobody can guess.
+    fn secret(&self) -> [u8; 32];
+}
+
+/// The trail itself. Each call is a transaction of its own.
+#[async_trait]
+pub trait AuditLog: Send + Sync {
+    /// Appends one row and commits it.
+    async fn record(&self, entry: &AuditEntry) -> anyhow::Result<()>;
+    /// Appends FAILED(interrupted) for every attempt begun before `before` that has no outcome; answers how many.
+    async fn close_orphans(&self, before: Timestamp) -> anyhow::Result<u64>;
+}
+
+/// The one place where data changes.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Opens the one transaction of an attempt. Dropping it without settling rolls everything back.
+    async fn begin(&self, attempt: &Attempt) -> anyhow::Result<Box<dyn Work>>;
+}
+
+/// A unit of work: everything an attempt changes, committed together with its outcome on the trail.
+#[async_trait]
+pub trait Work: Send {
+    /// Users.
+    fn users(&mut self) -> &mut dyn Users;
+    /// Sessions and refresh tokens.
+    fn sessions(&mut self) -> &mut dyn Sessions;
+    /// Links, authorizations and credentials.
+    fn links(&mut self) -> &mut dyn Links;
+    /// Accounts.
+    fn accounts(&mut self) -> &mut dyn Accounts;
+    /// Transactions.
+    fn transactions(&mut self) -> &mut dyn Transactions;
+    /// Balance snapshots.
+    fn snapshots(&mut self) -> &mut dyn BalanceSnapshots;
+    /// Syncs.
+    fn syncs(&mut self) -> &mut dyn Syncs;
+    /// Imports.
+    fn imports(&mut self) -> &mut dyn Imports;
+    /// Commits the change with SUCCEEDED.
+    async fn succeed(self: Box<Self>, event: Event) -> anyhow::Result<()>;
+    /// Commits what a refusal must keep with FAILED.
+    async fn refuse(self: Box<Self>, refusal: &(dyn Reason + Sync)) -> anyhow::Result<()>;
+}
+
+/// Hashes and compares passwords away from the runtime's threads, a bounded number at a time. A full queue is
+/// [`Unavailable`](crate::domain::failure::Unavailable) inside the error.
+#[async_trait]
+pub trait PasswordHasher: Send + Sync {
+    /// A record to store.
+    async fn hash(&self, password: &Password) -> anyhow::Result<PasswordRecord>;
+    /// Compares. Without a record it compares with a dummy one, at the same cost, and answers `false`.
+    async fn verify(&self, password: &Password, record: Option<&PasswordRecord>) -> anyhow::Result<bool>;
+}
+
+/// What an access token says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AccessClaims {
+    /// `sub`.
+    pub user: UserId,
+    /// `sid`.
+    pub session: SessionId,
+    /// `role`: information only.
+    pub role: Role,
+    /// `iat`.
+    pub issued_at: Timestamp,
+    /// `exp`.
+    pub expires_at: Timestamp,
+}
+
+/// Why an access token is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenProblem {
+    /// Not a token of ours: broken, foreign, of another algorithm, signed by a key we don't know.
+    #[error("the access token is not valid")]
+    Invalid,
+    /// Ours, and past its time.
+    #[error("the access token has expired")]
+    Expired,
+}
+
+/// Issues and reads access tokens (JWT, RFC 7519).
+pub trait TokenIssuer: Send + Sync {
+    /// Signs a token.
+    fn issue(&self, claims: &AccessClaims) -> anyhow::Result<SecretString>;
+    /// Reads a token: signature, algorithm, issuer, audience and time all hold, or it is refused.
+    fn verify(&self, token: &str, now: Timestamp) -> Result<AccessClaims, TokenProblem>;
+}
+
+/// The two halves of a refresh token, written `selector.verifier`.
+#[derive(Clone)]
+pub struct RefreshPair {
+    /// What the row is found by.
+    pub selector: String,
+    /// What only its holder knows.
+    pub verifier: SecretString,
+}
+
+/// Makes refresh tokens and derives their successors.
+#[async_trait]
+pub trait RefreshTokenMint: Send + Sync {
+    /// Two random halves.
+    fn fresh(&self) -> RefreshPair;
+    /// The id of the key that successors of tokens issued now are derived under.
+    fn key_id(&self) -> String;
+    /// The one successor of a token: HMAC-SHA-256 of the presented verifier under the key of that id. `None` when the key is gone.
+    fn successor(&self, key_id: &str, verifier: &SecretString) -> Option<RefreshPair>;
+    /// bcrypt of a verifier, at the lowest cost.
+    async fn hash(&self, verifier: &SecretString) -> anyhow::Result<String>;
+    /// Whether a presented verifier is the hashed one.
+    async fn matches(&self, verifier: &SecretString, hash: &str) -> anyhow::Result<bool>;
+}
+
+/// Where a sealed value belongs. It opens nowhere else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Whose it is.
+    pub user: UserId,
+    /// The link it belongs to.
+    pub link: LinkId,
+    /// What it is for: `credentials`, `authorization`.
+    pub purpose: &'static str,
+}
+
+/// Seals secrets for storage (AES-256-GCM) and recognises account numbers without keeping them.
+pub trait Sealer: Send + Sync {
+    /// An envelope with the key's id, a fresh nonce and the sealed bytes, bound to its place.
+    fn seal(&self, place: Place, secret: &[u8]) -> anyhow::Result<Vec<u8>>;
+    /// Opens an envelope in its place; anything else is an error.
+    fn open(&self, place: Place, envelope: &[u8]) -> anyhow::Result<zeroize::Zeroizing<Vec<u8>>>;
+    /// What an account is recognised by, under each key of the ring, the current one first.
+    fn fingerprints(&self, user: UserId, provider: &str, reference: &AccountReference) -> Vec<AccountFingerprint>;
+}
+
+/// Answers what a role may do.
+pub trait Authorizer: Send + Sync {
+    /// How far `role` may do `action` to `resource`.
+    fn scope(&self, role: Role, action: Action, resource: Resource) -> Scope;
+}
+
+/// What an adapter needs to send a browser to a bank, and to exchange the code it brings back.
+#[derive(Clone)]
+pub struct Walk {
+    /// `state`: 256 random bits, base64url.
+    pub state: SecretString,
+    /// PKCE `code_verifier` (RFC 7636).
+    pub code_verifier: SecretString,
+    /// Exactly as registered.
+    pub redirect_uri: String,
+}
+
+/// A bank's tokens. Never stored but sealed, never shown.
+#[derive(Clone)]
+pub struct Credentials {
+    /// For the data API.
+    pub access_token: SecretString,
+    /// For the next access token.
+    pub refresh_token: SecretString,
+    /// When the access token ends.
+    pub access_expires_at: Timestamp,
+    /// When the consent ends, refreshed or not; `None` when the bank does not say.
+    pub consent_expires_at: Option<Timestamp>,
+}
+
+/// How a provider failed. Texts of the provider never travel; they may hold anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ProviderFault {
+    /// No connection, or no answer in time.
+    #[error("the provider could not be reached in time")]
+    Unreachable,
+    /// 5xx.
+    #[error("the provider reported an error of its own")]
+    ServerError,
+    /// 429; seconds to wait, when it said so.
+    #[error("the provider asked for fewer requests")]
+    RateLimited { retry_after: Option<u32> },
+    /// The code, or the refresh token, is not accepted (`invalid_grant`, 400, 401, 403).
+    #[error("the provider no longer accepts the credentials")]
+    Refused,
+    /// Not what the provider's documentation promises: HTML, broken JSON, nothing, too much.
+    #[error("the provider's answer could not be read")]
+    Malformed,
+    /// Readable, and something we cannot do without is missing: a refresh token, a lifetime.
+    #[error("the provider's answer is incomplete")]
+    Incomplete,
+}
+
+/// One page of an account's transactions.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TransactionPage {
+    /// Rows, mapped.
+    pub transactions: Vec<ReportedTransaction>,
+    /// What to ask the next page with; `None` on the last.
+    pub next: Option<String>,
+    /// Rows that could not be mapped and were left out.
+    pub refused: u32,
+}
+
+/// One bank, broker or service behind its own API.
+#[async_trait]
+pub trait FinancialProvider: Send + Sync {
+    /// What it is and does.
+    fn manifest(&self) -> &Manifest;
+    /// Its issuer identifier, when it sends `iss` with its answers (RFC 9207).
+    fn issuer(&self) -> Option<String>;
+    /// Where the browser goes to agree.
+    fn authorization_url(&self, walk: &Walk) -> anyhow::Result<String>;
+    /// Exchanges the code, once.
+    async fn exchange(&self, code: &str, walk: &Walk, now: Timestamp) -> Result<Credentials, ProviderFault>;
+    /// Fresh tokens for old ones. Keeps the consent's end.
+    async fn refresh(&self, credentials: &Credentials, now: Timestamp) -> Result<Credentials, ProviderFault>;
+    /// All accounts the consent covers.
+    async fn accounts(&self, credentials: &Credentials, now: Timestamp) -> Result<Vec<ReportedAccount>, ProviderFault>;
+    /// One page of an account's transactions posted from `from` to `to` inclusive; pending ones come whatever their day.
+    async fn transactions(
+        &self,
+        credentials: &Credentials,
+        account: &ReportedAccount,
+        from: LocalDate,
+        to: LocalDate,
+        page: Option<&str>,
+    ) -> Result<TransactionPage, ProviderFault>;
+}
+
+/// Reads statement files.
+pub trait StatementReader: Send + Sync {
+    /// What providers of files are called in the catalogue.
+    fn manifest(&self) -> &Manifest;
+    /// Reads a file once, front to back, holding its rows and never its text. Blocking: call it off the runtime's threads.
+    fn read(&self, input: &mut dyn BufRead) -> Result<StatementFile, UnreadableFile>;
+}

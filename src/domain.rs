@@ -1,0 +1,21 @@
+//! The words of the business: values, entities, state machines, events, and the traits of the stores that keep them.
+//!
+//! Pure: no runtime, no database, no wire format, no clock of its own. A reader who knows banking and not Rust should find
+//! every rule of the product in here and nothing else.
+
+pub mod account;
+pub mod audit;
+pub mod balance;
+pub mod event;
+pub mod failure;
+pub mod id;
+pub mod import;
+pub mod link;
+pub mod money;
+pub mod page;
+pub mod provider;
+pub mod session;
+pub mod sync;
+pub mod time;
+pub mod transaction;
+pub mod user;

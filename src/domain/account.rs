@@ -1,0 +1,149 @@
+//! Accounts: what holds money at an institution, known by a masked number only.
+
+use async_trait::async_trait;
+
+use super::{
+    balance::Balances,
+    id::{AccountId, LinkId, UserId},
+    money::Currency,
+    page::{CreatedKey, Page, Slice},
+    time::Timestamp,
+    transaction::words,
+};
+
+words! {
+    /// What kind of account it is.
+    AccountType {
+        /// Taxable securities account.
+        Brokerage = "brokerage",
+        /// Traditional individual retirement account.
+        Ira = "ira",
+        /// Roth individual retirement account.
+        RothIra = "roth_ira",
+        /// Employer's retirement plan for companies.
+        Plan401k = "401k",
+        /// Employer's retirement plan for schools and charities.
+        Plan403b = "403b",
+        /// Health savings account.
+        Hsa = "hsa",
+        /// Everyday account.
+        Checking = "checking",
+        /// Savings account.
+        Savings = "savings",
+        /// Money-market account.
+        MoneyMarket = "money_market",
+        /// Certificate of deposit.
+        Cd = "cd",
+        /// Credit card.
+        CreditCard = "credit_card",
+        /// Revolving credit.
+        LineOfCredit = "line_of_credit",
+        /// Instalment loan.
+        Loan = "loan",
+        /// Loan on a home.
+        Mortgage = "mortgage",
+        /// Anything else.
+        Other = "other",
+    }
+}
+
+impl AccountType {
+    /// Whether it is a debt, so that its balance is negative while money is owed.
+    pub fn is_liability(self) -> bool {
+        matches!(self, Self::CreditCard | Self::LineOfCredit | Self::Loan | Self::Mortgage)
+    }
+}
+
+/// An account number with all but its last four characters gone: `••••1234`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MaskedNumber(String);
+
+impl MaskedNumber {
+    /// Cuts a full number at the edge where it enters. Shorter numbers lose at least half of their characters.
+    pub fn cut(number: &str) -> Option<Self> {
+        let kept: Vec<char> = number.chars().filter(char::is_ascii_alphanumeric).collect();
+        let keep = 4.min(kept.len() / 2);
+        (keep > 0).then(|| Self(format!("••••{}", kept[kept.len() - keep..].iter().collect::<String>())))
+    }
+
+    /// As stored, cut before.
+    pub fn stored(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text clients see.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What an account is recognised by at its provider: a keyed hash of the provider's own id, so that the id itself need not stay.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct AccountFingerprint {
+    /// Which key the hash was made with.
+    pub key_id: String,
+    /// HMAC-SHA-256 of user, provider and the provider's account id.
+    pub hash: Vec<u8>,
+}
+
+/// One account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// The same over re-linking.
+    pub id: AccountId,
+    /// Whose it is.
+    pub user: UserId,
+    /// The link it came through.
+    pub link: LinkId,
+    /// What it is recognised by.
+    pub fingerprint: AccountFingerprint,
+    /// The institution that keeps it, when known.
+    pub institution: Option<String>,
+    /// As the provider or the file names it.
+    pub name: String,
+    /// What kind it is.
+    pub kind: AccountType,
+    /// The end of its number.
+    pub masked_number: Option<MaskedNumber>,
+    /// What its amounts are counted in.
+    pub currency: Currency,
+    /// What it holds.
+    pub balances: Balances,
+    /// False once the provider reports it closed or no longer reports it.
+    pub is_active: bool,
+    /// When Dashtam first saw it.
+    pub created_at: Timestamp,
+}
+
+/// What part of the accounts is wanted; every field narrows.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct AccountFilter {
+    /// Only these kinds.
+    pub types: Option<Vec<AccountType>>,
+    /// Only those of this link.
+    pub link: Option<LinkId>,
+    /// Only active, or only closed ones.
+    pub is_active: Option<bool>,
+}
+
+/// Accounts, inside a unit of work.
+#[async_trait]
+pub trait Accounts: Send {
+    /// An account of `owner`.
+    async fn find(&mut self, owner: UserId, id: AccountId) -> anyhow::Result<Option<Account>>;
+    /// All accounts of one of the owner's links.
+    async fn of_link(&mut self, owner: UserId, link: LinkId) -> anyhow::Result<Vec<Account>>;
+    /// A new account.
+    async fn insert(&mut self, account: &Account) -> anyhow::Result<()>;
+    /// Stores name, kind, number, balances, fingerprint and activity of a known account.
+    async fn save(&mut self, account: &Account) -> anyhow::Result<()>;
+}
+
+/// Accounts for queries and loaders.
+#[async_trait]
+pub trait AccountReader: Send + Sync {
+    /// Those of `ids` that belong to `owner`, in no particular order.
+    async fn find_many(&self, owner: UserId, ids: &[AccountId]) -> anyhow::Result<Vec<Account>>;
+    /// The accounts of `owner`, oldest first.
+    async fn page(&self, owner: UserId, filter: &AccountFilter, page: Page<CreatedKey>) -> anyhow::Result<Slice<Account>>;
+}

@@ -1,0 +1,59 @@
+//! The audit trail's words: what was attempted, and how it ended.
+
+use super::transaction::words;
+
+words! {
+    /// Everything that can be attempted. Each is on the trail as ATTEMPTED and exactly one outcome.
+    Act {
+        /// A user made on the command line.
+        CreateUser = "create_user",
+        /// A user given another role on the command line.
+        PromoteUser = "promote_user",
+        /// Signing in.
+        CreateSession = "create_session",
+        /// Exchanging a refresh token.
+        RefreshSession = "refresh_session",
+        /// Ending a session.
+        RevokeSession = "revoke_session",
+        /// Starting to link a provider.
+        BeginLink = "begin_link",
+        /// Leaving our start page for the bank.
+        StartAuthorization = "start_authorization",
+        /// Coming back from the bank.
+        CompleteLink = "complete_link",
+        /// Asking for a sync.
+        RequestSync = "request_sync",
+        /// A worker bringing a link up to date.
+        SyncLink = "sync_link",
+        /// Taking in a statement file.
+        ImportStatement = "import_statement",
+    }
+}
+
+words! {
+    /// How far an attempt has come.
+    Outcome {
+        /// Begun; written before anything else happens.
+        Attempted = "attempted",
+        /// Done; written with the change.
+        Succeeded = "succeeded",
+        /// Refused, broken or interrupted.
+        Failed = "failed",
+    }
+}
+
+words! {
+    /// The kind of thing an act was upon.
+    ResourceKind {
+        /// A user.
+        User = "user",
+        /// A session.
+        Session = "session",
+        /// A link.
+        Link = "link",
+        /// A sync.
+        Sync = "sync",
+        /// An import.
+        Import = "import",
+    }
+}

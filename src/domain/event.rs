@@ -1,0 +1,91 @@
+//! Events: what has happened, in the past tense. Each is on the audit trail with the change it tells of.
+
+use uuid::Uuid;
+
+use super::{
+    audit::ResourceKind,
+    id::{ImportId, LinkId, SessionId, SyncId, UserId},
+    session::RevocationReason,
+    sync::SyncCounts,
+    user::Role,
+};
+
+/// What has happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A user came to be.
+    UserCreated { user: UserId, role: Role },
+    /// A user's role changed.
+    UserPromoted { user: UserId, role: Role },
+    /// A user signed in.
+    SessionCreated { session: SessionId, user: UserId },
+    /// A session's tokens were renewed.
+    SessionRefreshed { session: SessionId, user: UserId },
+    /// A session ended before its time.
+    SessionRevoked { session: SessionId, user: UserId, reason: RevocationReason },
+    /// A user is on the way to a bank.
+    LinkBegun { link: LinkId, user: UserId },
+    /// The user left our start page for the bank.
+    AuthorizationStarted { link: LinkId, user: UserId },
+    /// A bank agreed.
+    LinkActivated { link: LinkId, user: UserId },
+    /// A sync waits for a worker.
+    SyncRequested { sync: SyncId, user: UserId },
+    /// A link is up to date, as far as this stage goes.
+    LinkSynced { sync: SyncId, user: UserId, counts: SyncCounts },
+    /// A statement file is in.
+    StatementImported { import: ImportId, user: UserId, created: u32, known: u32 },
+}
+
+impl Event {
+    /// What it was upon. A user is named by [`Event::subject`] alone, so that the trail itself holds no one's id.
+    pub fn resource(&self) -> (ResourceKind, Option<Uuid>) {
+        match self {
+            Self::UserCreated { .. } | Self::UserPromoted { .. } => (ResourceKind::User, None),
+            Self::SessionCreated { session, .. } | Self::SessionRefreshed { session, .. } | Self::SessionRevoked { session, .. } => {
+                (ResourceKind::Session, Some(session.0))
+            }
+            Self::LinkBegun { link, .. } | Self::AuthorizationStarted { link, .. } | Self::LinkActivated { link, .. } => (ResourceKind::Link, Some(link.0)),
+            Self::SyncRequested { sync, .. } | Self::LinkSynced { sync, .. } => (ResourceKind::Sync, Some(sync.0)),
+            Self::StatementImported { import, .. } => (ResourceKind::Import, Some(import.0)),
+        }
+    }
+
+    /// Whom it concerns.
+    pub fn subject(&self) -> UserId {
+        match self {
+            Self::UserCreated { user, .. }
+            | Self::UserPromoted { user, .. }
+            | Self::SessionCreated { user, .. }
+            | Self::SessionRefreshed { user, .. }
+            | Self::SessionRevoked { user, .. }
+            | Self::LinkBegun { user, .. }
+            | Self::AuthorizationStarted { user, .. }
+            | Self::LinkActivated { user, .. }
+            | Self::SyncRequested { user, .. }
+            | Self::LinkSynced { user, .. }
+            | Self::StatementImported { user, .. } => *user,
+        }
+    }
+
+    /// What an auditor wants to know besides: words and numbers, never a secret or a personal value.
+    pub fn context(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::UserCreated { role, .. } | Self::UserPromoted { role, .. } => vec![("role", role.as_str().to_owned())],
+            Self::SessionRevoked { reason, .. } => vec![("reason", reason.as_str().to_owned())],
+            Self::LinkSynced { counts, .. } => vec![
+                ("accounts", counts.accounts.to_string()),
+                ("added", counts.added.to_string()),
+                ("modified", counts.modified.to_string()),
+                ("removed", counts.removed.to_string()),
+            ],
+            Self::StatementImported { created, known, .. } => vec![("created", created.to_string()), ("known", known.to_string())],
+            Self::SessionCreated { .. }
+            | Self::SessionRefreshed { .. }
+            | Self::LinkBegun { .. }
+            | Self::AuthorizationStarted { .. }
+            | Self::LinkActivated { .. }
+            | Self::SyncRequested { .. } => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Links: one user's relation to one provider, from the first click to the last sync.
+
+use async_trait::async_trait;
+
+use super::{
+    event::Event,
+    id::{AuthorizationId, LinkId, UserId},
+    page::{CreatedKey, Page, Slice},
+    time::Timestamp,
+    transaction::words,
+};
+
+words! {
+    /// Where a link stands.
+    LinkStatus {
+        /// Begun, waiting for the user at the bank.
+        Pending = "pending",
+        /// Working.
+        Active = "active",
+        /// The bank's consent or the tokens ran out.
+        Expired = "expired",
+        /// The bank or the user withdrew the consent.
+        Revoked = "revoked",
+        /// Linking did not succeed.
+        Failed = "failed",
+    }
+}
+
+words! {
+    /// Why a link is not working.
+    LinkReason {
+        /// The user, or the bank on their behalf, said no.
+        AccessDenied = "access_denied",
+        /// The bank reported an error of its own.
+        ProviderError = "provider_error",
+        /// The bank sent the browser back without a code.
+        MissingCode = "missing_code",
+        /// The answer came from another issuer than the one asked (RFC 9207).
+        WrongIssuer = "wrong_issuer",
+        /// The browser that came back was not the one that left.
+        WrongBrowser = "wrong_browser",
+        /// Someone else presented the answer.
+        WrongUser = "wrong_user",
+        /// The user took longer than ten minutes.
+        TimedOut = "timed_out",
+        /// The bank refused to exchange the code.
+        ExchangeRefused = "exchange_refused",
+        /// The bank could not be reached, or took too long.
+        ProviderUnreachable = "provider_unreachable",
+        /// The bank's answer could not be read.
+        MalformedAnswer = "malformed_answer",
+        /// The bank's answer lacked a refresh token or a lifetime.
+        IncompleteAnswer = "incomplete_answer",
+        /// The bank no longer accepts the stored tokens.
+        CredentialsRejected = "credentials_rejected",
+    }
+}
+
+/// One user's relation to one provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// The same over re-linking.
+    pub id: LinkId,
+    /// Whose it is.
+    pub user: UserId,
+    /// The provider's slug.
+    pub provider: String,
+    /// Where it stands.
+    pub status: LinkStatus,
+    /// Why it is not working; `None` while it is, or has not been tried.
+    pub reason: Option<LinkReason>,
+    /// What the user calls it.
+    pub alias: Option<String>,
+    /// When the bank's consent ends; `None` when it does not say.
+    pub consent_expires_at: Option<Timestamp>,
+    /// When it was begun.
+    pub created_at: Timestamp,
+}
+
+/// What the user has to do about a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NextAction {
+    /// Go to the bank and agree.
+    Authorize,
+    /// Link the provider once more.
+    Relink,
+}
+
+/// Why a link does not change as asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkRefusal {
+    /// Only a pending link is completed or failed.
+    NotPending,
+    /// Only an active link expires.
+    NotActive,
+}
+
+impl Link {
+    /// A link whose user is on the way to the bank.
+    pub fn begin(id: LinkId, user: UserId, provider: &str, now: Timestamp) -> Self {
+        Self { id, user, provider: provider.to_owned(), status: LinkStatus::Pending, reason: None, alias: None, consent_expires_at: None, created_at: now }
+    }
+
+    /// A link that needs no one's consent, such as the one statement files come in through.
+    pub fn open(id: LinkId, user: UserId, provider: &str, now: Timestamp) -> Self {
+        Self { status: LinkStatus::Active, ..Self::begin(id, user, provider, now) }
+    }
+
+    /// The bank agreed and tokens are at hand.
+    pub fn activate(&mut self, consent_expires_at: Option<Timestamp>) -> Result<Event, LinkRefusal> {
+        if self.status != LinkStatus::Pending {
+            return Err(LinkRefusal::NotPending);
+        }
+        (self.status, self.reason, self.consent_expires_at) = (LinkStatus::Active, None, consent_expires_at);
+        Ok(Event::LinkActivated { link: self.id, user: self.user })
+    }
+
+    /// Linking did not succeed.
+    pub fn fail(&mut self, reason: LinkReason) -> Result<(), LinkRefusal> {
+        if self.status != LinkStatus::Pending {
+            return Err(LinkRefusal::NotPending);
+        }
+        (self.status, self.reason) = (LinkStatus::Failed, Some(reason));
+        Ok(())
+    }
+
+    /// The bank no longer honours the stored tokens. Accounts stay.
+    pub fn expire(&mut self, reason: LinkReason) -> Result<(), LinkRefusal> {
+        if self.status != LinkStatus::Active {
+            return Err(LinkRefusal::NotActive);
+        }
+        (self.status, self.reason) = (LinkStatus::Expired, Some(reason));
+        Ok(())
+    }
+
+    /// What the user has to do, if anything.
+    pub fn next_action(&self) -> Option<NextAction> {
+        match self.status {
+            LinkStatus::Active => None,
+            LinkStatus::Pending => Some(NextAction::Authorize),
+            LinkStatus::Expired | LinkStatus::Revoked | LinkStatus::Failed => Some(NextAction::Relink),
+        }
+    }
+}
+
+/// One walk of a browser to a bank and back. Tickets, states and cookies are kept as SHA-256 of 256 random bits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authorization {
+    /// Never changes.
+    pub id: AuthorizationId,
+    /// The link it is to complete.
+    pub link: LinkId,
+    /// Who began it.
+    pub user: UserId,
+    /// The provider's slug; a callback for another provider does not match.
+    pub provider: String,
+    /// Hash of the ticket our own start page takes, once.
+    pub ticket_hash: Vec<u8>,
+    /// Hash of the `state` the bank gives back, once.
+    pub state_hash: Vec<u8>,
+    /// Hash of the cookie that binds the browser; set when the start page is left.
+    pub cookie_hash: Option<Vec<u8>>,
+    /// The PKCE verifier and state, sealed.
+    pub sealed_secrets: Vec<u8>,
+    /// The redirect URI as sent to the bank; the exchange must repeat it exactly.
+    pub redirect_uri: String,
+    /// Where the browser goes afterwards; on the allow-list when it was given.
+    pub return_url: Option<String>,
+    /// Ten minutes after it began.
+    pub expires_at: Timestamp,
+    /// When the ticket was used.
+    pub started_at: Option<Timestamp>,
+    /// When the state was used.
+    pub spent_at: Option<Timestamp>,
+}
+
+/// Links with their authorizations and credentials, inside a unit of work.
+#[async_trait]
+pub trait Links: Send {
+    /// A link of `owner`.
+    async fn find(&mut self, owner: UserId, id: LinkId) -> anyhow::Result<Option<Link>>;
+    /// The owner's link to a provider that is open without consent, such as statement files.
+    async fn find_open(&mut self, owner: UserId, provider: &str) -> anyhow::Result<Option<Link>>;
+    /// A new link.
+    async fn insert(&mut self, link: &Link) -> anyhow::Result<()>;
+    /// Stores status, reason, consent and alias of a known link.
+    async fn save(&mut self, link: &Link) -> anyhow::Result<()>;
+    /// A begun walk to the bank.
+    async fn insert_authorization(&mut self, authorization: &Authorization) -> anyhow::Result<()>;
+    /// Uses a ticket and binds the browser by `cookie_hash`; `false` when it was used before or has run out.
+    async fn start_authorization(&mut self, id: AuthorizationId, cookie_hash: &[u8], now: Timestamp) -> anyhow::Result<bool>;
+    /// Uses a state; `false` when it was used before.
+    async fn spend_authorization(&mut self, id: AuthorizationId, now: Timestamp) -> anyhow::Result<bool>;
+    /// Stores a link's sealed tokens in place of older ones.
+    async fn save_credentials(&mut self, owner: UserId, link: LinkId, sealed: &[u8], now: Timestamp) -> anyhow::Result<()>;
+}
+
+/// Links for queries and loaders.
+#[async_trait]
+pub trait LinkReader: Send + Sync {
+    /// Those of `ids` that belong to `owner`, in no particular order.
+    async fn find_many(&self, owner: UserId, ids: &[LinkId]) -> anyhow::Result<Vec<Link>>;
+    /// The links of `owner`, oldest first.
+    async fn page(&self, owner: UserId, page: Page<CreatedKey>) -> anyhow::Result<Slice<Link>>;
+    /// The walk a ticket belongs to, whoever brings it.
+    async fn find_any_by_ticket(&self, ticket_hash: &[u8]) -> anyhow::Result<Option<Authorization>>;
+    /// The walk a state belongs to, whoever brings it.
+    async fn find_any_by_state(&self, state_hash: &[u8]) -> anyhow::Result<Option<Authorization>>;
+    /// A link's sealed tokens.
+    async fn credentials(&self, owner: UserId, link: LinkId) -> anyhow::Result<Option<Vec<u8>>>;
+}

@@ -1,0 +1,121 @@
+//! Providers: what can be linked, how, and the facts a provider reports.
+//!
+//! Everything below `Reported…` has already passed the adapter's edge: signs turned to the owner's view, days computed by the
+//! provider's rule, numbers cut.
+
+use super::{
+    account::{AccountType, MaskedNumber},
+    balance::Balances,
+    money::Currency,
+    transaction::{TransactionFacts, words},
+};
+
+words! {
+    /// What kind of institution a provider is.
+    ProviderCategory {
+        /// Banks and credit unions.
+        Bank = "bank",
+        /// Brokers.
+        Brokerage = "brokerage",
+        /// A service that reaches many institutions.
+        Aggregator = "aggregator",
+        /// Files a person downloads from their bank.
+        File = "file",
+        /// A bank made up for trying things out.
+        Sandbox = "sandbox",
+    }
+}
+
+words! {
+    /// How a user links a provider.
+    LinkMethod {
+        /// By signing in at the bank (OAuth 2.0 authorization code with PKCE).
+        Oauth = "oauth",
+        /// By uploading statement files.
+        File = "file",
+    }
+}
+
+/// What a provider is and does; the same for every user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest {
+    /// Its name in URLs and in the graph: lower-case letters and hyphens.
+    pub slug: &'static str,
+    /// Its name for people.
+    pub name: &'static str,
+    /// One sentence for someone choosing.
+    pub description: &'static str,
+    /// What kind of institution it is.
+    pub category: ProviderCategory,
+    /// How one links it.
+    pub method: LinkMethod,
+    /// How many days of history it gives; `None` when it does not say.
+    pub history_days: Option<u32>,
+    /// How many days the bank's consent lasts; `None` when it does not end by itself.
+    pub consent_days: Option<u32>,
+}
+
+/// One entry of the catalogue: a provider, and whether it can be linked here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CatalogueEntry {
+    /// What it is.
+    pub manifest: Manifest,
+    /// Why it cannot be linked on this server; `None` when it can.
+    pub unavailable: Option<String>,
+}
+
+/// An account as a provider reports it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportedAccount {
+    /// The provider's own id. Never stored as it is and never shown; it may be a whole account number.
+    pub reference: AccountReference,
+    /// The institution that keeps it, when the provider reaches several.
+    pub institution: Option<String>,
+    /// As the provider names it.
+    pub name: String,
+    /// What kind it is.
+    pub kind: AccountType,
+    /// The end of its number.
+    pub masked_number: Option<MaskedNumber>,
+    /// What its amounts are counted in.
+    pub currency: Currency,
+    /// What it holds.
+    pub balances: Balances,
+    /// False when the provider says it is closed.
+    pub is_active: bool,
+}
+
+/// A provider's own id of an account; `Debug` hides it, since for files and some banks it is the account's number.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct AccountReference(String);
+
+impl AccountReference {
+    /// As the provider writes it.
+    pub fn new(reference: impl Into<String>) -> Self {
+        Self(reference.into())
+    }
+
+    /// For the adapter's next request and for the fingerprint; nowhere else.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for AccountReference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AccountReference(…)")
+    }
+}
+
+/// A transaction as a provider reports it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportedTransaction {
+    /// The provider's own id, unique within the account as far as the provider keeps its word; `None` when it gave none.
+    pub reference: Option<String>,
+    /// The id its pending row had, when the provider says so.
+    pub replaces: Option<String>,
+    /// The facts, in the account's currency.
+    pub facts: TransactionFacts,
+    /// Where it stood in its file, counted from 1; `None` for feeds.
+    pub line: Option<u64>,
+}

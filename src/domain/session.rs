@@ -1,0 +1,165 @@
+//! Sessions: one sign-in on one device, and the refresh tokens it was given.
+
+use async_trait::async_trait;
+use chrono::Duration;
+
+use super::{
+    event::Event,
+    id::{RefreshTokenId, SessionId, UserId},
+    page::{CreatedKey, Page, Slice},
+    time::Timestamp,
+    user::Role,
+};
+
+/// How long a session lasts at most, from sign-in.
+pub const SESSION_DAYS: i64 = 30;
+
+/// How long after its first use a refresh token still answers with the same successor.
+pub const REFRESH_LEEWAY_SECONDS: i64 = 10;
+
+/// Why a session ended before its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RevocationReason {
+    /// Its user, or someone they asked, ended it.
+    Requested,
+    /// A refresh token was used a second time: someone else may hold it.
+    RefreshTokenReused,
+}
+
+impl RevocationReason {
+    /// Every reason.
+    pub const ALL: [Self; 2] = [Self::Requested, Self::RefreshTokenReused];
+
+    /// The word in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Requested => "requested",
+            Self::RefreshTokenReused => "refresh_token_reused",
+        }
+    }
+
+    /// The reason of that word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == word)
+    }
+}
+
+/// One sign-in on one device.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// Never changes.
+    pub id: SessionId,
+    /// Whose it is.
+    pub user: UserId,
+    /// When the user signed in.
+    pub created_at: Timestamp,
+    /// When its tokens were last renewed.
+    pub last_seen_at: Timestamp,
+    /// When it ends by itself, 30 days after sign-in.
+    pub expires_at: Timestamp,
+    /// The address the sign-in came from.
+    pub ip: Option<String>,
+    /// What the client called itself.
+    pub user_agent: Option<String>,
+    /// When and why it was ended early.
+    pub revoked: Option<(Timestamp, RevocationReason)>,
+}
+
+/// Why a session does not do what was asked of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionRefusal {
+    /// It was ended before, or ran out.
+    Ended,
+}
+
+impl Session {
+    /// A session that begins now.
+    pub fn begin(id: SessionId, user: UserId, ip: Option<String>, user_agent: Option<String>, now: Timestamp) -> Self {
+        let expires_at = now.plus(Duration::days(SESSION_DAYS));
+        Self { id, user, created_at: now, last_seen_at: now, expires_at, ip, user_agent, revoked: None }
+    }
+
+    /// Whether its tokens work at `now`.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.revoked.is_none() && now < self.expires_at
+    }
+
+    /// Ends it. A session that has ended stays ended for its first reason.
+    pub fn revoke(&mut self, reason: RevocationReason, now: Timestamp) -> Result<Event, SessionRefusal> {
+        if !self.is_live(now) {
+            return Err(SessionRefusal::Ended);
+        }
+        self.revoked = Some((now, reason));
+        Ok(Event::SessionRevoked { session: self.id, user: self.user, reason })
+    }
+}
+
+/// One issued refresh token. The token itself is `selector.verifier`; only the verifier's hash is kept.
+#[derive(Debug, Clone)]
+pub struct RefreshToken {
+    /// Never changes.
+    pub id: RefreshTokenId,
+    /// The session it renews.
+    pub session: SessionId,
+    /// Whose it is.
+    pub user: UserId,
+    /// The public half it is found by; unique.
+    pub selector: String,
+    /// bcrypt of the secret half, which holds 256 bits, so the lowest cost is enough.
+    pub verifier_hash: String,
+    /// The key its successor is derived under.
+    pub key_id: String,
+    /// When it was issued.
+    pub issued_at: Timestamp,
+    /// When it stops working unused.
+    pub expires_at: Timestamp,
+    /// When it was exchanged for its successor.
+    pub used_at: Option<Timestamp>,
+}
+
+/// What a request must know of its session, read together in one statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionState {
+    /// The session.
+    pub session: SessionId,
+    /// Whose it is.
+    pub user: UserId,
+    /// The user's role now; the token's own claim is only information.
+    pub role: Role,
+    /// When it ends by itself.
+    pub expires_at: Timestamp,
+    /// False once revoked, or once its user is deactivated.
+    pub is_live: bool,
+}
+
+/// Sessions, inside a unit of work. Every find names the owner, so that a wrong id and a foreign id look the same.
+#[async_trait]
+pub trait Sessions: Send {
+    /// A session of `owner`.
+    async fn find(&mut self, owner: UserId, id: SessionId) -> anyhow::Result<Option<Session>>;
+    /// A new session.
+    async fn insert(&mut self, session: &Session) -> anyhow::Result<()>;
+    /// Stores that a session ended; `false` when it had ended before.
+    async fn end(&mut self, session: &Session) -> anyhow::Result<bool>;
+    /// Notes that a session was renewed.
+    async fn touch(&mut self, session: SessionId, now: Timestamp) -> anyhow::Result<()>;
+    /// The refresh token of that selector, whoever presents it: the token is what proves the owner.
+    async fn find_any_token(&mut self, selector: &str) -> anyhow::Result<Option<RefreshToken>>;
+    /// A newly issued refresh token.
+    async fn insert_token(&mut self, token: &RefreshToken) -> anyhow::Result<()>;
+    /// Marks a refresh token as used if it was not; `false` means that someone was faster.
+    async fn spend(&mut self, token: RefreshTokenId, now: Timestamp) -> anyhow::Result<bool>;
+}
+
+/// Sessions for queries and loaders, from the pool.
+#[async_trait]
+pub trait SessionReader: Send + Sync {
+    /// A session of `owner`.
+    async fn find(&self, owner: UserId, id: SessionId) -> anyhow::Result<Option<Session>>;
+    /// The sessions of `owner`, ended ones included, oldest first.
+    async fn page(&self, owner: UserId, page: Page<CreatedKey>) -> anyhow::Result<Slice<Session>>;
+    /// The state a request's token must agree with, whoever presents it.
+    async fn state_of_any(&self, id: SessionId) -> anyhow::Result<Option<SessionState>>;
+    /// The refresh token of that selector, whoever presents it.
+    async fn find_any_token(&self, selector: &str) -> anyhow::Result<Option<RefreshToken>>;
+}

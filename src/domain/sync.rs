@@ -1,0 +1,163 @@
+//! Syncs: the durable job that brings a link up to date, and its history.
+
+use async_trait::async_trait;
+use chrono::Duration;
+
+use super::{
+    id::{LinkId, SyncId, UserId},
+    time::Timestamp,
+    transaction::words,
+};
+
+/// How soon after the last success a sync is refused unless forced.
+pub const SYNC_PAUSE_MINUTES: i64 = 5;
+
+/// How often a sync is tried before it is given up.
+pub const MAX_SYNC_ATTEMPTS: u32 = 5;
+
+/// How long a worker may hold a job before another takes it for dead.
+pub const SYNC_LEASE_MINUTES: i64 = 10;
+
+words! {
+    /// How far a sync has come.
+    SyncStatus {
+        /// Waiting for a worker.
+        Queued = "queued",
+        /// At work.
+        Running = "running",
+        /// Done.
+        Succeeded = "succeeded",
+        /// Given up.
+        Failed = "failed",
+    }
+}
+
+words! {
+    /// Why a sync did not succeed.
+    SyncProblem {
+        /// The bank could not be reached, or took too long.
+        ProviderUnreachable = "provider_unreachable",
+        /// The bank reported an error of its own.
+        ProviderError = "provider_error",
+        /// The bank asked for fewer requests.
+        RateLimited = "rate_limited",
+        /// The bank's answer could not be read.
+        MalformedAnswer = "malformed_answer",
+        /// The bank no longer accepts the stored tokens; link again.
+        CredentialsRejected = "credentials_rejected",
+        /// Some rows of the bank's answer could not be read; the others are in.
+        RowsRefused = "rows_refused",
+        /// The worker stopped in the middle, too often.
+        Interrupted = "interrupted",
+        /// A fault of ours; the log knows more.
+        Internal = "internal",
+    }
+}
+
+/// What a sync has changed so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SyncCounts {
+    /// Accounts seen.
+    pub accounts: u32,
+    /// Transactions that are new.
+    pub added: u32,
+    /// Transactions that changed.
+    pub modified: u32,
+    /// Transactions the provider withdrew.
+    pub removed: u32,
+}
+
+/// One run, queued or done, that brings a link up to date.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sync {
+    /// Never changes.
+    pub id: SyncId,
+    /// The link.
+    pub link: LinkId,
+    /// Whose it is.
+    pub user: UserId,
+    /// How far it has come.
+    pub status: SyncStatus,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+    /// Not before this.
+    pub run_after: Timestamp,
+    /// How often it was begun.
+    pub attempts: u32,
+    /// When it was last begun.
+    pub started_at: Option<Timestamp>,
+    /// When it succeeded or was given up.
+    pub finished_at: Option<Timestamp>,
+    /// Why it failed, or what was left out of a success.
+    pub problem: Option<SyncProblem>,
+    /// What it changed.
+    pub counts: SyncCounts,
+}
+
+impl Sync {
+    /// A sync to be run as soon as a worker is free.
+    pub fn request(id: SyncId, link: LinkId, user: UserId, now: Timestamp) -> Self {
+        Self {
+            id,
+            link,
+            user,
+            status: SyncStatus::Queued,
+            created_at: now,
+            run_after: now,
+            attempts: 0,
+            started_at: None,
+            finished_at: None,
+            problem: None,
+            counts: SyncCounts::default(),
+        }
+    }
+
+    /// All pages are in.
+    pub fn succeed(&mut self, problem: Option<SyncProblem>, now: Timestamp) {
+        (self.status, self.problem, self.finished_at) = (SyncStatus::Succeeded, problem, Some(now));
+    }
+
+    /// It will not be tried again.
+    pub fn give_up(&mut self, problem: SyncProblem, now: Timestamp) {
+        (self.status, self.problem, self.finished_at) = (SyncStatus::Failed, Some(problem), Some(now));
+    }
+
+    /// Tries again after `pause`, or gives up when it was tried often enough.
+    pub fn retry_or_give_up(&mut self, problem: SyncProblem, pause: Duration, now: Timestamp) {
+        if self.attempts >= MAX_SYNC_ATTEMPTS {
+            self.give_up(problem, now);
+        } else {
+            (self.status, self.problem, self.run_after) = (SyncStatus::Queued, Some(problem), now.plus(pause));
+        }
+    }
+
+    /// Whether it has yet to end.
+    pub fn is_open(&self) -> bool {
+        matches!(self.status, SyncStatus::Queued | SyncStatus::Running)
+    }
+}
+
+/// Syncs, inside a unit of work.
+#[async_trait]
+pub trait Syncs: Send {
+    /// The youngest sync of one of the owner's links.
+    async fn latest(&mut self, owner: UserId, link: LinkId) -> anyhow::Result<Option<Sync>>;
+    /// A requested sync; `false` when the link has an open one already.
+    async fn insert(&mut self, sync: &Sync) -> anyhow::Result<bool>;
+    /// Stores the end, or the retry, of a run this worker still holds; `false` when another worker took it over.
+    async fn save(&mut self, sync: &Sync) -> anyhow::Result<bool>;
+}
+
+/// The queue a worker takes from. Each call is a statement of its own; no unit of work is open.
+#[async_trait]
+pub trait SyncQueue: Send + std::marker::Sync {
+    /// Takes the job that has waited longest, whoever owns it, and marks it as running; a job held longer than its lease counts as waiting.
+    async fn take_any_for_worker(&self, now: Timestamp) -> anyhow::Result<Option<Sync>>;
+}
+
+/// Syncs for queries and loaders.
+#[async_trait]
+pub trait SyncReader: Send + std::marker::Sync {
+    /// The youngest sync of each of several of the owner's links.
+    async fn latest_of(&self, owner: UserId, links: &[LinkId]) -> anyhow::Result<Vec<Sync>>;
+}
