@@ -7,6 +7,7 @@ pub mod access;
 pub mod account;
 pub mod audit;
 pub mod import;
+pub mod ingest;
 pub mod link;
 pub mod ports;
 pub mod provider;
@@ -14,3 +15,53 @@ pub mod session;
 pub mod sync;
 pub mod transaction;
 pub mod user;
+pub mod worker;
+
+use std::sync::Arc;
+
+use access::{Access, Denied};
+
+/// Every use case of one server, as the edge and the command line use them.
+pub struct Application {
+    /// What roles may do.
+    pub access: Access,
+    /// Where refusals of guards are written.
+    pub journal: audit::Journal,
+    /// Tells whom a request's token stands for.
+    pub gate: Arc<session::SessionGate>,
+    /// Looks at users.
+    pub user_queries: user::UserQueries,
+    /// Changes users.
+    pub users: user::UserCommands,
+    /// Looks at sessions.
+    pub session_queries: session::SessionQueries,
+    /// Changes sessions.
+    pub sessions: session::SessionCommands,
+    /// Looks at the catalogue.
+    pub providers: provider::ProviderQueries,
+    /// Looks at links.
+    pub link_queries: link::LinkQueries,
+    /// Changes links.
+    pub links: link::LinkCommands,
+    /// Looks at syncs.
+    pub sync_queries: sync::SyncQueries,
+    /// Asks for syncs.
+    pub syncs: sync::SyncCommands,
+    /// Looks at accounts.
+    pub accounts: account::AccountQueries,
+    /// Looks at transactions.
+    pub transactions: transaction::TransactionQueries,
+    /// Takes statement files in.
+    pub imports: import::ImportCommands,
+}
+
+/// Why a question about one's own data is not answered.
+#[derive(Debug, thiserror::Error)]
+pub enum QueryError {
+    /// The requester may not.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// Broken.
+    #[error(transparent)]
+    Unexpected(#[from] anyhow::Error),
+}

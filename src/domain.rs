@@ -11,6 +11,7 @@ pub mod failure;
 pub mod id;
 pub mod import;
 pub mod link;
+pub mod matching;
 pub mod money;
 pub mod page;
 pub mod provider;

@@ -168,12 +168,18 @@ impl Access {
         self.allow(requester, Action::Read, resource)
     }
 
+    /// Whether this requester may attempt `act`. Guards ask this, and the use case asks it again.
+    pub fn permit(&self, requester: &Requester, act: Act) -> Result<(), Denied> {
+        match (needs(act), requester.actor) {
+            (None, _) | (Some(_), Actor::CommandLine { .. }) => Ok(()),
+            (Some((action, resource)), _) => self.allow(requester, action, resource).map(|_| ()),
+        }
+    }
+
     /// The user in whose name this requester may attempt `act`.
     pub fn attempt(&self, requester: &Requester, act: Act) -> Result<UserId, Denied> {
-        match needs(act) {
-            Some((action, resource)) => self.allow(requester, action, resource),
-            None => requester.user().ok_or(Denied::Unauthenticated),
-        }
+        self.permit(requester, act)?;
+        requester.user().ok_or(Denied::Unauthenticated)
     }
 
     /// Whether the role of this requester ever allows `action` on `resource`; answers whose data it may touch.

@@ -1,1 +1,276 @@
-//! placeholder
+//! Imports: a statement file becomes accounts and transactions.
+//!
+//! The file is read once, away from the runtime's threads and before a transaction is opened; what it holds is then matched like any
+//! feed, so the same file twice changes nothing. A row that cannot be taken is named by its line and the others are.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    sync::Arc,
+};
+
+use sha2::{Digest, Sha256};
+
+use crate::domain::{
+    account::Account,
+    audit::Act,
+    balance::BalanceSnapshot,
+    event::Event,
+    failure::Reason,
+    id::{AccountId, ImportId, LinkId, UserId},
+    import::{Import, LineProblem, MAX_STATEMENT_BYTES, Statement, StatementFile, UnreadableFile},
+    link::Link,
+    time::{Clock, Timestamp},
+    transaction::Source,
+};
+
+use super::{
+    access::{Access, Denied, Requester},
+    audit::Journal,
+    ingest::{Ingested, Reported, ingest},
+    ports::{Randomness, Sealer, StatementReader, Store, Work},
+};
+
+/// The most problems an import keeps and answers with.
+pub const MAX_PROBLEMS: usize = 1000;
+
+/// Why a file is not taken in.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// Nothing of it could be read.
+    #[error(transparent)]
+    Unreadable(#[from] UnreadableFile),
+    /// Over 50 MiB.
+    #[error("the file is larger than 50 MiB")]
+    TooLarge,
+    /// A target account was named, and the file holds several.
+    #[error("the file holds several accounts, so it cannot go into a single one; leave the account out")]
+    SeveralAccounts,
+    /// A target account was named, and it is in another currency.
+    #[error("the account is in another currency than the file")]
+    OtherCurrency,
+    /// The target account is absent or someone else's.
+    #[error("no such account")]
+    NotFound,
+    /// The requester may not.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// Broken.
+    #[error(transparent)]
+    Unexpected(#[from] anyhow::Error),
+}
+
+impl Reason for ImportError {
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Unreadable(_) => "unreadable_file",
+            Self::TooLarge => "file_too_large",
+            Self::SeveralAccounts => "several_accounts",
+            Self::OtherCurrency => "other_currency",
+            Self::NotFound => "not_found",
+            Self::Denied(denied) => denied.reason(),
+            Self::Unexpected(_) => "internal",
+        }
+    }
+}
+
+/// A file to be taken in.
+pub struct ImportStatement {
+    /// Who asks.
+    pub requester: Requester,
+    /// As the person calls it; only its last part is kept.
+    pub filename: String,
+    /// Its bytes.
+    pub content: Box<dyn Read + Send>,
+    /// Where its rows go; `None` finds or makes an account for each in the file.
+    pub account: Option<AccountId>,
+}
+
+/// Takes statement files in.
+pub struct ImportCommands {
+    /// Where attempts are written.
+    pub journal: Journal,
+    /// Where everything is kept.
+    pub store: Arc<dyn Store>,
+    /// What roles may do.
+    pub access: Access,
+    /// Reads files.
+    pub reader: Arc<dyn StatementReader>,
+    /// Recognises accounts without keeping their numbers.
+    pub sealer: Arc<dyn Sealer>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Ids.
+    pub randomness: Arc<dyn Randomness>,
+}
+
+impl ImportCommands {
+    /// Takes in a file: all of what can be read, in one commit.
+    pub async fn import(&self, command: ImportStatement) -> Result<Import, ImportError> {
+        let attempt = self.journal.attempt(&command.requester, Act::ImportStatement).await?;
+        attempt
+            .settle(async {
+                let owner = self.access.attempt(&command.requester, Act::ImportStatement)?;
+                let (file, digest) = self.read(command.content).await?;
+                let now = self.clock.now();
+                let mut import = Import {
+                    id: ImportId(self.randomness.id()),
+                    user: owner,
+                    filename: last_part(&command.filename),
+                    digest,
+                    created_at: now,
+                    accounts_created: 0,
+                    transactions_created: 0,
+                    transactions_known: 0,
+                    problems: file.problems,
+                };
+                let mut work = self.store.begin(&attempt).await?;
+                if let Some(target) = command.account {
+                    let [statement] = file.statements.as_slice() else { return Err(ImportError::SeveralAccounts) };
+                    let account = work.accounts().find(owner, target).await?.ok_or(ImportError::NotFound)?;
+                    if account.currency != statement.account.currency {
+                        return Err(ImportError::OtherCurrency);
+                    }
+                    self.rows_into(work.as_mut(), &account, statement, &mut import).await?;
+                } else {
+                    let link = self.statement_link(work.as_mut(), owner, now).await?;
+                    let mut accounts = work.accounts().of_link(owner, link).await?;
+                    for statement in &file.statements {
+                        let account = self.account_of(work.as_mut(), link, &mut accounts, statement, &mut import).await?;
+                        self.rows_into(work.as_mut(), &account, statement, &mut import).await?;
+                    }
+                }
+                import.problems.sort_by_key(|problem| problem.line);
+                import.problems.truncate(MAX_PROBLEMS);
+                work.imports().insert(&import).await?;
+                work.succeed(Event::StatementImported {
+                    import: import.id,
+                    user: owner,
+                    created: import.transactions_created,
+                    known: import.transactions_known,
+                })
+                .await?;
+                Ok(import)
+            })
+            .await
+    }
+
+    /// Reads a file to its end, counting and hashing its bytes.
+    async fn read(&self, content: Box<dyn Read + Send>) -> Result<(StatementFile, Vec<u8>), ImportError> {
+        let reader = self.reader.clone();
+        tokio::task::spawn_blocking(move || {
+            let mut input = BufReader::new(Hashing { inner: content.take(MAX_STATEMENT_BYTES + 1), digest: Sha256::new(), bytes: 0 });
+            let parsed = reader.read(&mut input);
+            while let Ok(rest @ 1..) = input.fill_buf().map(<[u8]>::len) {
+                input.consume(rest);
+            }
+            let Hashing { digest, bytes, .. } = input.into_inner();
+            if bytes > MAX_STATEMENT_BYTES {
+                return Err(ImportError::TooLarge);
+            }
+            Ok((parsed?, digest.finalize().to_vec()))
+        })
+        .await
+        .map_err(|stopped| ImportError::Unexpected(anyhow::Error::new(stopped).context("reading a statement file")))?
+    }
+
+    /// The one link all of a user's files come in through.
+    async fn statement_link(&self, work: &mut dyn Work, owner: UserId, now: Timestamp) -> anyhow::Result<LinkId> {
+        let slug = self.reader.manifest().slug;
+        if let Some(link) = work.links().find_open(owner, slug).await? {
+            return Ok(link.id);
+        }
+        let link = Link::open(LinkId(self.randomness.id()), owner, slug, now);
+        work.links().insert(&link).await?;
+        Ok(link.id)
+    }
+
+    /// The account a statement is of, recognised by the keyed hash of its number, or a new one.
+    async fn account_of(
+        &self,
+        work: &mut dyn Work,
+        link: LinkId,
+        accounts: &mut Vec<Account>,
+        statement: &Statement,
+        import: &mut Import,
+    ) -> anyhow::Result<Account> {
+        let reported = &statement.account;
+        let fingerprints = self.sealer.fingerprints(import.user, self.reader.manifest().slug, &reported.reference);
+        if let Some(account) = accounts.iter_mut().find(|account| fingerprints.contains(&account.fingerprint)) {
+            if reported.balances.as_of > account.balances.as_of {
+                account.balances = reported.balances;
+                work.accounts().save(account).await?;
+                self.snapshot(work, account, import.created_at).await?;
+            }
+            return Ok(account.clone());
+        }
+        let fingerprint = fingerprints.into_iter().next().ok_or_else(|| anyhow::anyhow!("the key ring is empty"))?;
+        let account = new_account(AccountId(self.randomness.id()), import.user, link, fingerprint, reported, import.created_at);
+        work.accounts().insert(&account).await?;
+        self.snapshot(work, &account, import.created_at).await?;
+        import.accounts_created += 1;
+        accounts.push(account.clone());
+        Ok(account)
+    }
+
+    async fn snapshot(&self, work: &mut dyn Work, account: &Account, now: Timestamp) -> anyhow::Result<()> {
+        work.snapshots().insert(&BalanceSnapshot { account: account.id, user: account.user, taken_at: now, balances: account.balances }).await
+    }
+
+    async fn rows_into(&self, work: &mut dyn Work, account: &Account, statement: &Statement, import: &mut Import) -> anyhow::Result<()> {
+        let reported = Reported { source: Source::File, period: statement.period, rows: &statement.transactions };
+        let Ingested { added, known, doubtful, .. } = ingest(work, account, reported, import.created_at, self.randomness.as_ref()).await?;
+        import.transactions_created += added;
+        import.transactions_known += known;
+        import.problems.extend(doubtful.into_iter().map(|line| LineProblem {
+            line,
+            message: "this row looks like one that is stored already, but not enough to be sure; it was kept as a transaction of its own".to_owned(),
+        }));
+        Ok(())
+    }
+}
+
+/// An account as it is first stored.
+pub(super) fn new_account(
+    id: AccountId,
+    user: UserId,
+    link: LinkId,
+    fingerprint: crate::domain::account::AccountFingerprint,
+    reported: &crate::domain::provider::ReportedAccount,
+    now: Timestamp,
+) -> Account {
+    Account {
+        id,
+        user,
+        link,
+        fingerprint,
+        institution: reported.institution.clone(),
+        name: reported.name.clone(),
+        kind: reported.kind,
+        masked_number: reported.masked_number.clone(),
+        currency: reported.currency.clone(),
+        balances: reported.balances,
+        is_active: reported.is_active,
+        created_at: now,
+    }
+}
+
+/// The file's name without folders of either kind and without control characters, at most 255 characters.
+fn last_part(filename: &str) -> String {
+    let last = filename.rsplit(['/', '\\']).next().unwrap_or_default();
+    last.chars().filter(|letter| !letter.is_control()).take(255).collect()
+}
+
+struct Hashing<R> {
+    inner: R,
+    digest: Sha256,
+    bytes: u64,
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.digest.update(&buffer[..read]);
+        self.bytes += read as u64;
+        Ok(read)
+    }
+}

@@ -1,1 +1,307 @@
-//! placeholder
+//! Links: the walk of a browser to a bank and back, and what it leaves.
+//!
+//! `beginLink` makes a link and a ticket for our own start page. Leaving that page binds the browser by a cookie and goes on to the
+//! bank; the bank's answer completes the link only in that browser, or through `completeLink` by the signed-in user who began it, so
+//! that nobody can hand a victim a link that ends up in the wrong account (RFC 9700, section 4.7). Tickets, states and cookies are
+//! 256 random bits, kept as SHA-256, used once, within ten minutes.
+
+mod callback;
+
+use std::sync::Arc;
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use chrono::Duration;
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+use tokio::sync::Notify;
+
+use crate::domain::{
+    audit::Act,
+    event::Event,
+    failure::Reason,
+    id::{AuthorizationId, LinkId},
+    link::{Authorization, Link, LinkReader, LinkReason, LinkRefusal},
+    page::{CreatedKey, Page, Slice},
+    time::{Clock, Timestamp},
+    user::UserReader,
+};
+
+use super::{
+    QueryError,
+    access::{Access, Actor, Denied, Origin, Requester, Resource},
+    audit::Journal,
+    ports::{Place, Randomness, Sealer, Store, Walk},
+    provider::Catalogue,
+};
+
+pub use callback::{Answer, CompleteLink, Returned};
+
+/// How long a walk to the bank may take.
+pub const WALK_MINUTES: i64 = 10;
+
+/// Why a link is not begun or completed.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// No provider of that name can be linked here.
+    #[error("no provider of this name can be linked here")]
+    UnknownProvider,
+    /// The frontend's address is not on the allow-list.
+    #[error("the return URL is not on this server's allow-list")]
+    ReturnUrlNotAllowed,
+    /// No such ticket, or it was used, or it ran out.
+    #[error("this link was used before or has run out; start again from your app")]
+    UnknownTicket,
+    /// No such state, or it was made for another provider, or for another user.
+    #[error("this answer of the bank belongs to no request of ours")]
+    UnknownState,
+    /// The state was used before.
+    #[error("this answer of the bank was used before")]
+    SpentState,
+    /// The browser that came back is not the one that left; whoever began may complete it.
+    #[error("the browser that came back is not the one that left")]
+    OtherBrowser,
+    /// The link did not come about.
+    #[error("linking failed")]
+    Failed(LinkReason),
+    /// Absent or someone else's.
+    #[error("no such link")]
+    NotFound,
+    /// The requester may not.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// Broken.
+    #[error(transparent)]
+    Unexpected(#[from] anyhow::Error),
+}
+
+impl Reason for LinkError {
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::UnknownProvider => "unknown_provider",
+            Self::ReturnUrlNotAllowed => "return_url_not_allowed",
+            Self::UnknownTicket => "unknown_ticket",
+            Self::UnknownState => "unknown_state",
+            Self::SpentState => "spent_state",
+            Self::OtherBrowser => "other_browser",
+            Self::Failed(reason) => reason.as_str(),
+            Self::NotFound => "not_found",
+            Self::Denied(denied) => denied.reason(),
+            Self::Unexpected(_) => "internal",
+        }
+    }
+}
+
+impl From<LinkRefusal> for LinkError {
+    fn from(_: LinkRefusal) -> Self {
+        Self::SpentState
+    }
+}
+
+/// Starting to link a provider.
+pub struct BeginLink {
+    /// Who asks.
+    pub requester: Requester,
+    /// The provider's slug.
+    pub provider: String,
+    /// Where the browser goes afterwards.
+    pub return_url: Option<String>,
+}
+
+/// A begun link.
+pub struct BegunLink {
+    /// The link, pending.
+    pub link: Link,
+    /// Our start page; send the browser there.
+    pub authorization_url: SecretString,
+    /// The bank's own page, for frontends that catch the redirect themselves; only with a return URL.
+    pub provider_authorization_url: Option<SecretString>,
+    /// When both stop working.
+    pub expires_at: Timestamp,
+}
+
+/// What our start page says.
+pub struct StartPage {
+    /// The provider's name for people.
+    pub provider: String,
+    /// The Dashtam account the bank will be linked to, masked.
+    pub account: String,
+}
+
+/// Leaving the start page.
+pub struct Departure {
+    /// The bank's page.
+    pub bank_url: SecretString,
+    /// The value of the cookie that binds this browser.
+    pub cookie: SecretString,
+}
+
+/// What deployment decides about links.
+#[derive(Debug, Clone)]
+pub struct LinkSettings {
+    /// How browsers reach this server, without a slash at the end.
+    pub public_url: String,
+    /// What a return URL must begin with: an origin, or an origin with a path.
+    pub return_urls: Vec<String>,
+}
+
+/// Changes links.
+pub struct LinkCommands {
+    /// Where attempts are written.
+    pub journal: Journal,
+    /// Where links are kept.
+    pub store: Arc<dyn Store>,
+    /// Links, before a transaction is opened.
+    pub links: Arc<dyn LinkReader>,
+    /// Users, for the start page.
+    pub users: Arc<dyn UserReader>,
+    /// What roles may do.
+    pub access: Access,
+    /// What can be linked.
+    pub catalogue: Arc<Catalogue>,
+    /// Seals secrets.
+    pub sealer: Arc<dyn Sealer>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Ids and secrets.
+    pub randomness: Arc<dyn Randomness>,
+    /// What deployment decides.
+    pub settings: LinkSettings,
+    /// Wakes the worker of this process.
+    pub wake: Arc<Notify>,
+}
+
+impl LinkCommands {
+    /// Makes a pending link, and the URL that leads its user to the bank.
+    pub async fn begin(&self, command: BeginLink) -> Result<BegunLink, LinkError> {
+        let attempt = self.journal.attempt(&command.requester, Act::BeginLink).await?;
+        attempt
+            .settle(async {
+                let owner = self.access.attempt(&command.requester, Act::BeginLink)?;
+                let provider = self.catalogue.linkable(&command.provider).ok_or(LinkError::UnknownProvider)?;
+                let return_url = command.return_url.map(|url| self.allowed_return_url(&url)).transpose()?;
+                let now = self.clock.now();
+                let slug = provider.manifest().slug;
+                let link = Link::begin(LinkId(self.randomness.id()), owner, slug, now);
+                let ticket = self.secret();
+                let walk =
+                    Walk { state: self.secret(), code_verifier: self.secret(), redirect_uri: format!("{}/oauth/{slug}/callback", self.settings.public_url) };
+                let bank_url = provider.authorization_url(&walk)?;
+                let place = Place { user: owner, link: link.id, purpose: "authorization" };
+                let secrets = format!("{}.{}", walk.state.expose_secret(), walk.code_verifier.expose_secret());
+                let authorization = Authorization {
+                    id: AuthorizationId(self.randomness.id()),
+                    link: link.id,
+                    user: owner,
+                    provider: slug.to_owned(),
+                    ticket_hash: digest(&ticket),
+                    state_hash: digest(&walk.state),
+                    cookie_hash: None,
+                    sealed_secrets: self.sealer.seal(place, secrets.as_bytes())?,
+                    redirect_uri: walk.redirect_uri,
+                    return_url,
+                    expires_at: now.plus(Duration::minutes(WALK_MINUTES)),
+                    started_at: None,
+                    spent_at: None,
+                };
+                let mut work = self.store.begin(&attempt).await?;
+                work.links().insert(&link).await?;
+                work.links().insert_authorization(&authorization).await?;
+                work.succeed(Event::LinkBegun { link: link.id, user: owner }).await?;
+                Ok(BegunLink {
+                    authorization_url: format!("{}/oauth/{slug}/start?ticket={}", self.settings.public_url, ticket.expose_secret()).into(),
+                    provider_authorization_url: authorization.return_url.is_some().then(|| bank_url.into()),
+                    expires_at: authorization.expires_at,
+                    link,
+                })
+            })
+            .await
+    }
+
+    /// What our start page says to whoever holds a ticket. Looking uses nothing up.
+    pub async fn start_page(&self, provider: &str, ticket: &SecretString) -> Result<StartPage, LinkError> {
+        let authorization = self.walk_of_ticket(provider, ticket).await?;
+        let user = self.users.find(authorization.user).await?.ok_or(LinkError::UnknownTicket)?;
+        let entry = self.catalogue.entry(provider).ok_or(LinkError::UnknownTicket)?;
+        Ok(StartPage { provider: entry.manifest.name.to_owned(), account: user.email.masked() })
+    }
+
+    /// Uses the ticket up, binds the browser and sends it on.
+    pub async fn start(&self, provider: &str, ticket: &SecretString, origin: Origin) -> Result<Departure, LinkError> {
+        let authorization = self.walk_of_ticket(provider, ticket).await?;
+        let requester = Requester { actor: Actor::Browser { of: authorization.user }, origin };
+        let attempt = self.journal.attempt(&requester, Act::StartAuthorization).await?;
+        attempt
+            .settle(async {
+                let adapter = self.catalogue.linkable(provider).ok_or(LinkError::UnknownTicket)?;
+                let bank_url = adapter.authorization_url(&self.walk(&authorization)?)?;
+                let cookie = self.secret();
+                let mut work = self.store.begin(&attempt).await?;
+                if !work.links().start_authorization(authorization.id, &digest(&cookie), self.clock.now()).await? {
+                    return Err(LinkError::UnknownTicket);
+                }
+                work.succeed(Event::AuthorizationStarted { link: authorization.link, user: authorization.user }).await?;
+                Ok(Departure { bank_url: bank_url.into(), cookie })
+            })
+            .await
+    }
+
+    async fn walk_of_ticket(&self, provider: &str, ticket: &SecretString) -> Result<Authorization, LinkError> {
+        let now = self.clock.now();
+        let authorization = self.links.find_any_by_ticket(&digest(ticket)).await?;
+        authorization
+            .filter(|walk| walk.provider == provider && walk.started_at.is_none() && walk.spent_at.is_none() && now < walk.expires_at)
+            .ok_or(LinkError::UnknownTicket)
+    }
+
+    /// The secrets of a walk, as the adapter needs them.
+    fn walk(&self, authorization: &Authorization) -> anyhow::Result<Walk> {
+        let place = Place { user: authorization.user, link: authorization.link, purpose: "authorization" };
+        let secrets = self.sealer.open(place, &authorization.sealed_secrets)?;
+        let (state, code_verifier) = std::str::from_utf8(&secrets)?.split_once('.').ok_or_else(|| anyhow::anyhow!("a sealed walk has two halves"))?;
+        Ok(Walk { state: state.into(), code_verifier: code_verifier.into(), redirect_uri: authorization.redirect_uri.clone() })
+    }
+
+    /// An entry of the allow-list must be the URL itself or end where a path segment of it ends, so that `https://app.example` does not
+    /// allow `https://app.example.evil`.
+    fn allowed_return_url(&self, given: &str) -> Result<String, LinkError> {
+        let url = url::Url::parse(given).map_err(|_| LinkError::ReturnUrlNotAllowed)?;
+        let plain = matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
+        let allowed = self.settings.return_urls.iter().filter_map(|entry| url::Url::parse(entry).ok()).any(|entry| {
+            let base = entry.path().trim_end_matches('/');
+            let below = url.path().strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+            entry.origin() == url.origin() && below
+        });
+        if plain && allowed && given.len() <= 2048 { Ok(url.into()) } else { Err(LinkError::ReturnUrlNotAllowed) }
+    }
+
+    fn secret(&self) -> SecretString {
+        BASE64_URL_SAFE_NO_PAD.encode(self.randomness.secret()).into()
+    }
+}
+
+/// What of a random secret is kept.
+fn digest(secret: &SecretString) -> Vec<u8> {
+    Sha256::digest(secret.expose_secret()).to_vec()
+}
+
+/// Looks at links.
+pub struct LinkQueries {
+    /// What roles may do.
+    pub access: Access,
+    /// Where links are kept.
+    pub links: Arc<dyn LinkReader>,
+}
+
+impl LinkQueries {
+    /// Those of `ids` that are one's own.
+    pub async fn find_many(&self, requester: &Requester, ids: &[LinkId]) -> Result<Vec<Link>, QueryError> {
+        let owner = self.access.reader(requester, Resource::Links)?;
+        Ok(self.links.find_many(owner, ids).await?)
+    }
+
+    /// One's own links.
+    pub async fn page(&self, requester: &Requester, page: Page<CreatedKey>) -> Result<Slice<Link>, QueryError> {
+        let owner = self.access.reader(requester, Resource::Links)?;
+        Ok(self.links.page(owner, page).await?)
+    }
+}

@@ -70,6 +70,8 @@ pub trait Work: Send {
     fn syncs(&mut self) -> &mut dyn Syncs;
     /// Imports.
     fn imports(&mut self) -> &mut dyn Imports;
+    /// Commits what must stand before a bank is asked (a spent state, a rotated token). The attempt goes on, in another unit of work.
+    async fn checkpoint(self: Box<Self>) -> anyhow::Result<()>;
     /// Commits the change with SUCCEEDED.
     async fn succeed(self: Box<Self>, event: Event) -> anyhow::Result<()>;
     /// Commits what a refusal must keep with FAILED.

@@ -1,1 +1,67 @@
-//! placeholder
+//! The catalogue: what can be linked here.
+
+use std::sync::Arc;
+
+use crate::domain::{
+    link::Link,
+    provider::{CatalogueEntry, ProviderCategory},
+};
+
+use super::{
+    QueryError,
+    access::{Access, Requester, Resource},
+    ports::{FinancialProvider, StatementReader},
+};
+
+/// Every provider this server knows, in the order they are shown.
+pub struct Catalogue {
+    linkable: Vec<Arc<dyn FinancialProvider>>,
+    entries: Vec<CatalogueEntry>,
+}
+
+impl Catalogue {
+    /// From the adapters that were composed.
+    pub fn new(linkable: Vec<Arc<dyn FinancialProvider>>, files: &dyn StatementReader) -> Self {
+        let manifests = linkable.iter().map(|provider| provider.manifest()).chain(std::iter::once(files.manifest()));
+        let entries = manifests.map(|manifest| CatalogueEntry { manifest: manifest.clone(), unavailable: None }).collect();
+        Self { linkable, entries }
+    }
+
+    /// The adapter of that slug; `None` for what is not linked through a bank's own page.
+    pub fn linkable(&self, slug: &str) -> Option<&Arc<dyn FinancialProvider>> {
+        self.linkable.iter().find(|provider| provider.manifest().slug == slug)
+    }
+
+    /// The entry of that slug.
+    pub fn entry(&self, slug: &str) -> Option<&CatalogueEntry> {
+        self.entries.iter().find(|entry| entry.manifest.slug == slug)
+    }
+}
+
+/// Looks at the catalogue.
+pub struct ProviderQueries {
+    /// What roles may do.
+    pub access: Access,
+    /// What there is.
+    pub catalogue: Arc<Catalogue>,
+}
+
+impl ProviderQueries {
+    /// Everything that can be linked, of one category if given.
+    pub fn list(&self, requester: &Requester, category: Option<ProviderCategory>) -> Result<Vec<CatalogueEntry>, QueryError> {
+        self.access.reader(requester, Resource::Providers)?;
+        let wanted = |entry: &&CatalogueEntry| category.is_none_or(|category| entry.manifest.category == category);
+        Ok(self.catalogue.entries.iter().filter(wanted).cloned().collect())
+    }
+
+    /// The provider of that slug.
+    pub fn find(&self, requester: &Requester, slug: &str) -> Result<Option<CatalogueEntry>, QueryError> {
+        self.access.reader(requester, Resource::Providers)?;
+        Ok(self.catalogue.entry(slug).cloned())
+    }
+
+    /// The provider of a link.
+    pub fn of_link(&self, link: &Link) -> Option<CatalogueEntry> {
+        self.catalogue.entry(&link.provider).cloned()
+    }
+}

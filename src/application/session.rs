@@ -1,1 +1,334 @@
-//! placeholder
+//! Sessions: signing in, renewing, signing out.
+//!
+//! Refresh tokens are `selector.verifier`. The successor of a token is derived from the verifier its holder presents, so a client
+//! that lost an answer and asks again within ten seconds gets the same successor, and nothing in clear is stored. A token used
+//! again after that ends the session: two parties hold it (RFC 9700, section 4.14.2).
+
+mod gate;
+
+use std::sync::Arc;
+
+use chrono::Duration;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::domain::{
+    audit::Act,
+    event::Event,
+    failure::Reason,
+    id::{RefreshTokenId, SessionId},
+    page::{CreatedKey, Page, Slice},
+    session::{REFRESH_LEEWAY_SECONDS, RefreshToken, RevocationReason, Session, SessionReader, SessionRefusal},
+    time::{Clock, Timestamp},
+    user::{EmailAddress, Password, User, UserReader},
+};
+
+use super::{
+    QueryError,
+    access::{Access, Denied, Requester, Resource},
+    audit::{Attempt, Journal},
+    ports::{AccessClaims, PasswordHasher, Randomness, RefreshPair, RefreshTokenMint, Store, TokenIssuer},
+};
+
+pub use gate::{AuthenticationProblem, SessionGate};
+
+/// Why a session is not begun, renewed or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// Unknown, wrong and locked alike: telling them apart would help a guesser.
+    #[error("e-mail or password is wrong, or sign-in is paused")]
+    InvalidCredentials,
+    /// Only after the right password.
+    #[error("the e-mail address is not verified yet")]
+    Unverified,
+    /// Not a refresh token of ours.
+    #[error("the refresh token is not valid")]
+    InvalidRefreshToken,
+    /// The token was used before: the session is over.
+    #[error("the refresh token was used before, so the session was ended; sign in again")]
+    RefreshTokenReused,
+    /// The session is over.
+    #[error("the session has ended; sign in again")]
+    Ended,
+    /// Absent or someone else's.
+    #[error("no such session")]
+    NotFound,
+    /// The requester may not.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// Broken.
+    #[error(transparent)]
+    Unexpected(#[from] anyhow::Error),
+}
+
+impl Reason for SessionError {
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::InvalidCredentials => "invalid_credentials",
+            Self::Unverified => "unverified",
+            Self::InvalidRefreshToken => "invalid_refresh_token",
+            Self::RefreshTokenReused => "refresh_token_reused",
+            Self::Ended => "session_ended",
+            Self::NotFound => "not_found",
+            Self::Denied(denied) => denied.reason(),
+            Self::Unexpected(_) => "internal",
+        }
+    }
+}
+
+impl From<SessionRefusal> for SessionError {
+    fn from(refusal: SessionRefusal) -> Self {
+        match refusal {
+            SessionRefusal::Ended => Self::Ended,
+        }
+    }
+}
+
+/// Signing in with a password.
+pub struct CreateSession {
+    /// Who asks; usually nobody yet.
+    pub requester: Requester,
+    /// As typed.
+    pub email: String,
+    /// As typed.
+    pub password: SecretString,
+}
+
+/// Exchanging a refresh token.
+pub struct RefreshSession {
+    /// Who asks; the token is what counts.
+    pub requester: Requester,
+    /// `selector.verifier`.
+    pub refresh_token: SecretString,
+}
+
+/// Ending a session.
+pub struct RevokeSession {
+    /// Who asks.
+    pub requester: Requester,
+    /// Which of theirs.
+    pub session: SessionId,
+}
+
+/// A live session with tokens for it.
+pub struct Granted {
+    /// The session.
+    pub session: Session,
+    /// For the Authorization header.
+    pub access_token: SecretString,
+    /// For the next exchange; the one presented is spent.
+    pub refresh_token: SecretString,
+    /// Seconds the access token lives.
+    pub expires_in: i64,
+}
+
+/// How long tokens live.
+#[derive(Debug, Clone, Copy)]
+pub struct TokenLifetimes {
+    /// The access token.
+    pub access: Duration,
+    /// An unused refresh token.
+    pub refresh_idle: Duration,
+}
+
+/// Changes sessions.
+pub struct SessionCommands {
+    /// Where attempts are written.
+    pub journal: Journal,
+    /// Where sessions are kept.
+    pub store: Arc<dyn Store>,
+    /// Users, before a transaction is opened.
+    pub users: Arc<dyn UserReader>,
+    /// Sessions, before a transaction is opened.
+    pub sessions: Arc<dyn SessionReader>,
+    /// What roles may do.
+    pub access: Access,
+    /// Compares passwords.
+    pub hasher: Arc<dyn PasswordHasher>,
+    /// Access tokens.
+    pub issuer: Arc<dyn TokenIssuer>,
+    /// Refresh tokens.
+    pub mint: Arc<dyn RefreshTokenMint>,
+    /// Forgets a session at once when it ends here.
+    pub gate: Arc<SessionGate>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Ids.
+    pub randomness: Arc<dyn Randomness>,
+    /// How long tokens live.
+    pub lifetimes: TokenLifetimes,
+}
+
+impl SessionCommands {
+    /// Signs in. Unknown address, wrong password and deactivated user answer alike and cost alike.
+    pub async fn create(&self, command: CreateSession) -> Result<Granted, SessionError> {
+        let email = EmailAddress::parse(&command.email).ok();
+        let attempt = self.journal.attempt_as(&command.requester, Act::CreateSession, email.as_ref().map(|email| email.written().to_owned())).await?;
+        attempt
+            .settle(async {
+                let user = self.proven_user(email.as_ref(), &command.password).await?;
+                let now = self.clock.now();
+                let origin = command.requester.origin;
+                let session = Session::begin(SessionId(self.randomness.id()), user.id, origin.ip, origin.user_agent, now);
+                let pair = self.mint.fresh();
+                let token = self.token_row(&session, &pair, now).await?;
+                let granted = self.grant(session, &user, &pair, now)?;
+                let mut work = self.store.begin(&attempt).await?;
+                work.sessions().insert(&granted.session).await?;
+                work.sessions().insert_token(&token).await?;
+                work.succeed(Event::SessionCreated { session: granted.session.id, user: user.id }).await?;
+                Ok(granted)
+            })
+            .await
+    }
+
+    /// Exchanges a refresh token for its one successor and a new access token.
+    pub async fn refresh(&self, command: RefreshSession) -> Result<Granted, SessionError> {
+        let attempt = self.journal.attempt(&command.requester, Act::RefreshSession).await?;
+        attempt
+            .settle(async {
+                let (selector, verifier) = split_refresh_token(&command.refresh_token).ok_or(SessionError::InvalidRefreshToken)?;
+                let mut token = self.sessions.find_any_token(selector).await?.ok_or(SessionError::InvalidRefreshToken)?;
+                if !self.mint.matches(&verifier, &token.verifier_hash).await? {
+                    return Err(SessionError::InvalidRefreshToken);
+                }
+                let session = self.sessions.find(token.user, token.session).await?.ok_or(SessionError::InvalidRefreshToken)?;
+                let user = self.users.find(token.user).await?.filter(|user| user.is_active).ok_or(SessionError::Ended)?;
+                let now = self.clock.now();
+                if !session.is_live(now) {
+                    return Err(SessionError::Ended);
+                }
+                let successor = self.mint.successor(&token.key_id, &verifier).ok_or(SessionError::InvalidRefreshToken)?;
+                if token.used_at.is_none() {
+                    if now >= token.expires_at {
+                        return Err(SessionError::Ended);
+                    }
+                    let next = self.token_row(&session, &successor, now).await?;
+                    let granted = self.grant(session.clone(), &user, &successor, now)?;
+                    let mut work = self.store.begin(&attempt).await?;
+                    if work.sessions().spend(token.id, now).await? {
+                        work.sessions().insert_token(&next).await?;
+                        work.sessions().touch(session.id, now).await?;
+                        work.succeed(Event::SessionRefreshed { session: session.id, user: user.id }).await?;
+                        return Ok(granted);
+                    }
+                    // Someone was faster; what they did decides.
+                    drop(work);
+                    token = self.sessions.find_any_token(selector).await?.ok_or(SessionError::InvalidRefreshToken)?;
+                }
+                self.repeat_or_end(&attempt, &token, session, &user, &successor).await
+            })
+            .await
+    }
+
+    /// A used token: within the leeway its holder lost the answer and gets it again; after it, or when the successor was used too, someone
+    /// else holds a copy and the session ends.
+    async fn repeat_or_end(
+        &self,
+        attempt: &Attempt,
+        token: &RefreshToken,
+        mut session: Session,
+        user: &User,
+        successor: &RefreshPair,
+    ) -> Result<Granted, SessionError> {
+        let now = self.clock.now();
+        let recent = token.used_at.is_some_and(|used| now.since(used) <= Duration::seconds(REFRESH_LEEWAY_SECONDS));
+        let next = self.sessions.find_any_token(&successor.selector).await?;
+        if recent && next.is_some_and(|next| next.used_at.is_none()) {
+            let granted = self.grant(session, user, successor, now)?;
+            let work = self.store.begin(attempt).await?;
+            work.succeed(Event::SessionRefreshed { session: granted.session.id, user: user.id }).await?;
+            return Ok(granted);
+        }
+        session.revoke(RevocationReason::RefreshTokenReused, now)?;
+        let mut work = self.store.begin(attempt).await?;
+        work.sessions().end(&session).await?;
+        work.refuse(&SessionError::RefreshTokenReused).await?;
+        self.gate.forget(session.id);
+        Err(SessionError::RefreshTokenReused)
+    }
+
+    /// Ends a session. Its access and refresh tokens stop at once.
+    pub async fn revoke(&self, command: RevokeSession) -> Result<Session, SessionError> {
+        let attempt = self.journal.attempt(&command.requester, Act::RevokeSession).await?;
+        attempt
+            .settle(async {
+                let owner = self.access.attempt(&command.requester, Act::RevokeSession)?;
+                let mut work = self.store.begin(&attempt).await?;
+                let mut session = work.sessions().find(owner, command.session).await?.ok_or(SessionError::NotFound)?;
+                let event = session.revoke(RevocationReason::Requested, self.clock.now())?;
+                if !work.sessions().end(&session).await? {
+                    return Err(SessionError::Ended);
+                }
+                work.succeed(event).await?;
+                self.gate.forget(session.id);
+                Ok(session)
+            })
+            .await
+    }
+
+    /// The user of that address and password. One comparison is made whatever is known of the address.
+    async fn proven_user(&self, email: Option<&EmailAddress>, password: &SecretString) -> Result<User, SessionError> {
+        let user = match email {
+            Some(email) => self.users.find_any_by_email(email.key()).await?,
+            None => None,
+        };
+        let typed = Password::typed(password.expose_secret());
+        let record = user.as_ref().filter(|user| user.is_active && typed.is_some()).map(|user| &user.password);
+        let proven = self.hasher.verify(&typed.unwrap_or_default(), record).await?;
+        let user = user.filter(|_| proven).ok_or(SessionError::InvalidCredentials)?;
+        if user.email_verified_at.is_none() {
+            return Err(SessionError::Unverified);
+        }
+        Ok(user)
+    }
+
+    async fn token_row(&self, session: &Session, pair: &RefreshPair, now: Timestamp) -> anyhow::Result<RefreshToken> {
+        Ok(RefreshToken {
+            id: RefreshTokenId(self.randomness.id()),
+            session: session.id,
+            user: session.user,
+            selector: pair.selector.clone(),
+            verifier_hash: self.mint.hash(&pair.verifier).await?,
+            key_id: self.mint.key_id(),
+            issued_at: now,
+            expires_at: now.plus(self.lifetimes.refresh_idle).min(session.expires_at),
+            used_at: None,
+        })
+    }
+
+    fn grant(&self, session: Session, user: &User, pair: &RefreshPair, now: Timestamp) -> Result<Granted, SessionError> {
+        let expires_at = now.plus(self.lifetimes.access).min(session.expires_at);
+        let claims = AccessClaims { user: user.id, session: session.id, role: user.role, issued_at: now, expires_at };
+        let refresh_token = SecretString::from(format!("{}.{}", pair.selector, pair.verifier.expose_secret()));
+        Ok(Granted { session, access_token: self.issuer.issue(&claims)?, refresh_token, expires_in: expires_at.since(now).num_seconds() })
+    }
+}
+
+/// The halves of a presented refresh token; `None` when it cannot be one of ours.
+fn split_refresh_token(token: &SecretString) -> Option<(&str, SecretString)> {
+    let (selector, verifier) = token.expose_secret().split_once('.')?;
+    let plausible = |part: &str| (16..=64).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+    (plausible(selector) && plausible(verifier)).then(|| (selector, SecretString::from(verifier)))
+}
+
+/// Looks at sessions.
+pub struct SessionQueries {
+    /// What roles may do.
+    pub access: Access,
+    /// Where sessions are kept.
+    pub sessions: Arc<dyn SessionReader>,
+}
+
+impl SessionQueries {
+    /// One of one's own sessions.
+    pub async fn find(&self, requester: &Requester, id: SessionId) -> Result<Option<Session>, QueryError> {
+        let owner = self.access.reader(requester, Resource::Sessions)?;
+        Ok(self.sessions.find(owner, id).await?)
+    }
+
+    /// One's own sessions, ended ones included.
+    pub async fn page(&self, requester: &Requester, page: Page<CreatedKey>) -> Result<Slice<Session>, QueryError> {
+        let owner = self.access.reader(requester, Resource::Sessions)?;
+        Ok(self.sessions.page(owner, page).await?)
+    }
+}

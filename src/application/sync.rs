@@ -1,1 +1,452 @@
-//! placeholder
+//! Syncs: asking for one, and the engine that runs them.
+//!
+//! The engine fetches everything first and writes it in one unit of work: rows, balances, snapshots, coverage, the trail. A first sync
+//! brings the last 30 days and commits them, then goes back to what the provider allows; a crash in between costs only the second part.
+
+use std::sync::Arc;
+
+use chrono::Duration;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
+
+use crate::domain::{
+    account::Account,
+    audit::Act,
+    balance::BalanceSnapshot,
+    event::Event,
+    failure::Reason,
+    id::{AccountId, LinkId, SyncId},
+    link::{Link, LinkReader, LinkReason, LinkStatus},
+    provider::{ReportedAccount, ReportedTransaction},
+    sync::{MAX_SYNC_ATTEMPTS, SYNC_PAUSE_MINUTES, Sync, SyncCounts, SyncProblem, SyncQueue, SyncReader, SyncStatus},
+    time::{Clock, LocalDate, Timestamp},
+    transaction::Source,
+};
+
+use super::{
+    QueryError,
+    access::{Access, Denied, Requester, Resource},
+    audit::{Attempt, Journal},
+    import::new_account,
+    ingest::{Reported, ingest},
+    ports::{Credentials, FinancialProvider, Place, ProviderFault, Randomness, Sealer, Store, Work},
+    provider::Catalogue,
+};
+
+/// How many days the first stage of a first sync brings.
+const RECENT_DAYS: i64 = 30;
+
+/// How many days before the last sync the next one starts, since banks book late.
+const OVERLAP_DAYS: i64 = 10;
+
+/// How far back "everything" goes where a provider names no limit.
+const UNLIMITED_HISTORY_DAYS: i64 = 3650;
+
+/// Pages after which a provider that never ends is taken for broken.
+const MAX_PAGES: usize = 10_000;
+
+/// Why a sync is not asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum SyncError {
+    /// Absent or someone else's.
+    #[error("no such link")]
+    NotFound,
+    /// The link is not working; link again.
+    #[error("the link is not active")]
+    NotActive,
+    /// Nothing to ask: files are imported.
+    #[error("this link has no provider to ask")]
+    NotSyncable,
+    /// One is under way.
+    #[error("a sync of this link is under way")]
+    UnderWay,
+    /// The last one is less than five minutes old.
+    #[error("the link was synced less than five minutes ago; pass force to sync all the same")]
+    TooSoon,
+    /// The requester may not.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// Broken.
+    #[error(transparent)]
+    Unexpected(#[from] anyhow::Error),
+}
+
+impl Reason for SyncError {
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::NotFound => "not_found",
+            Self::NotActive => "not_active",
+            Self::NotSyncable => "not_syncable",
+            Self::UnderWay => "under_way",
+            Self::TooSoon => "too_soon",
+            Self::Denied(denied) => denied.reason(),
+            Self::Unexpected(_) => "internal",
+        }
+    }
+}
+
+/// Asking for a sync.
+pub struct RequestSync {
+    /// Who asks.
+    pub requester: Requester,
+    /// Of which link.
+    pub link: LinkId,
+    /// Even if the last one is recent.
+    pub force: bool,
+}
+
+/// Asks for syncs.
+pub struct SyncCommands {
+    /// Where attempts are written.
+    pub journal: Journal,
+    /// Where everything is kept.
+    pub store: Arc<dyn Store>,
+    /// What roles may do.
+    pub access: Access,
+    /// What can be synced.
+    pub catalogue: Arc<Catalogue>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Ids.
+    pub randomness: Arc<dyn Randomness>,
+    /// Wakes the worker of this process.
+    pub wake: Arc<Notify>,
+}
+
+impl SyncCommands {
+    /// Queues a sync; a worker takes it.
+    pub async fn request(&self, command: RequestSync) -> Result<Sync, SyncError> {
+        let attempt = self.journal.attempt(&command.requester, Act::RequestSync).await?;
+        attempt
+            .settle(async {
+                let owner = self.access.attempt(&command.requester, Act::RequestSync)?;
+                let mut work = self.store.begin(&attempt).await?;
+                let link = work.links().find(owner, command.link).await?.ok_or(SyncError::NotFound)?;
+                self.catalogue.linkable(&link.provider).ok_or(SyncError::NotSyncable)?;
+                if link.status != LinkStatus::Active {
+                    return Err(SyncError::NotActive);
+                }
+                let now = self.clock.now();
+                let recent = |last: &Sync| {
+                    last.status == SyncStatus::Succeeded && last.finished_at.is_some_and(|at| now.since(at) < Duration::minutes(SYNC_PAUSE_MINUTES))
+                };
+                if !command.force && work.syncs().latest(owner, link.id).await?.is_some_and(|last| recent(&last)) {
+                    return Err(SyncError::TooSoon);
+                }
+                let sync = Sync::request(SyncId(self.randomness.id()), link.id, owner, now);
+                if !work.syncs().insert(&sync).await? {
+                    return Err(SyncError::UnderWay);
+                }
+                work.succeed(Event::SyncRequested { sync: sync.id, user: owner }).await?;
+                self.wake.notify_one();
+                Ok(sync)
+            })
+            .await
+    }
+}
+
+/// Looks at syncs.
+pub struct SyncQueries {
+    /// What roles may do.
+    pub access: Access,
+    /// Where syncs are kept.
+    pub syncs: Arc<dyn SyncReader>,
+}
+
+impl SyncQueries {
+    /// The youngest sync of each of one's own links.
+    pub async fn latest_of(&self, requester: &Requester, links: &[LinkId]) -> Result<Vec<Sync>, QueryError> {
+        let owner = self.access.reader(requester, Resource::Links)?;
+        Ok(self.syncs.latest_of(owner, links).await?)
+    }
+}
+
+/// Runs what is queued.
+pub struct SyncEngine {
+    /// Where attempts are written.
+    pub journal: Journal,
+    /// Where everything is kept.
+    pub store: Arc<dyn Store>,
+    /// The queue.
+    pub queue: Arc<dyn SyncQueue>,
+    /// Links, before a transaction is opened.
+    pub links: Arc<dyn LinkReader>,
+    /// The adapters.
+    pub catalogue: Arc<Catalogue>,
+    /// Opens tokens, recognises accounts.
+    pub sealer: Arc<dyn Sealer>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Ids.
+    pub randomness: Arc<dyn Randomness>,
+}
+
+/// Why a run stopped.
+#[derive(Debug, thiserror::Error)]
+enum RunError {
+    #[error(transparent)]
+    Provider(#[from] ProviderFault),
+    #[error("the link is not active any more")]
+    NotActive,
+    #[error("another worker took this run over")]
+    TakenOver,
+    #[error("the worker stopped in the middle too often")]
+    Interrupted,
+    #[error(transparent)]
+    Unexpected(#[from] anyhow::Error),
+}
+
+impl Reason for RunError {
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::TakenOver => "taken_over",
+            _ => self.problem().as_str(),
+        }
+    }
+}
+
+impl RunError {
+    fn problem(&self) -> SyncProblem {
+        match self {
+            Self::Provider(ProviderFault::Unreachable) => SyncProblem::ProviderUnreachable,
+            Self::Provider(ProviderFault::ServerError) => SyncProblem::ProviderError,
+            Self::Provider(ProviderFault::RateLimited { .. }) => SyncProblem::RateLimited,
+            Self::Provider(ProviderFault::Malformed | ProviderFault::Incomplete) => SyncProblem::MalformedAnswer,
+            Self::Provider(ProviderFault::Refused) | Self::NotActive => SyncProblem::CredentialsRejected,
+            Self::Interrupted | Self::TakenOver => SyncProblem::Interrupted,
+            Self::Unexpected(_) => SyncProblem::Internal,
+        }
+    }
+}
+
+/// Everything one stage fetched, before anything is written.
+struct Fetched {
+    accounts: Vec<(ReportedAccount, Vec<ReportedTransaction>)>,
+    refused: u32,
+    from: LocalDate,
+    to: LocalDate,
+}
+
+impl SyncEngine {
+    /// Takes one queued sync and runs it; `false` when none was waiting.
+    pub async fn run_next(&self) -> anyhow::Result<bool> {
+        let Some(sync) = self.queue.take_any_for_worker(self.clock.now()).await? else { return Ok(false) };
+        self.run(sync).await?;
+        Ok(true)
+    }
+
+    async fn run(&self, mut sync: Sync) -> anyhow::Result<()> {
+        loop {
+            let attempt = self.journal.attempt(&Requester::worker(sync.user), Act::SyncLink).await?;
+            match attempt.settle(self.stage(&attempt, &mut sync)).await {
+                Ok(false) => {}
+                Ok(true) | Err(RunError::TakenOver) => return Ok(()),
+                Err(failure) => {
+                    if let RunError::Unexpected(cause) = &failure {
+                        tracing::error!(sync = %sync.id.0, error = ?cause, "a sync stopped on a fault of ours");
+                    }
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Runs one stage and commits it, or commits how it failed. Answers whether the sync is done.
+    async fn stage(&self, attempt: &Attempt, sync: &mut Sync) -> Result<bool, RunError> {
+        match self.try_stage(attempt, sync).await {
+            Ok(done) => Ok(done),
+            Err(RunError::TakenOver) => Err(RunError::TakenOver),
+            Err(failure) => {
+                self.note_failure(attempt, sync, &failure).await?;
+                Err(failure)
+            }
+        }
+    }
+
+    async fn try_stage(&self, attempt: &Attempt, sync: &mut Sync) -> Result<bool, RunError> {
+        if sync.attempts > MAX_SYNC_ATTEMPTS {
+            return Err(RunError::Interrupted);
+        }
+        let link = self.links.find_many(sync.user, &[sync.link]).await?.pop().filter(|link| link.status == LinkStatus::Active).ok_or(RunError::NotActive)?;
+        let provider = self.catalogue.linkable(&link.provider).ok_or(RunError::NotActive)?.as_ref();
+        let credentials = self.working_credentials(attempt, provider, &link).await?;
+        let (from, to) = window(&link, provider, self.clock.today());
+        let fetched = self.fetch(provider, &credentials, from, to).await?;
+        self.write(attempt, sync, link, provider, fetched).await
+    }
+
+    /// The link's tokens, renewed when they are about to end. A rotated refresh token is committed before it is used for anything.
+    async fn working_credentials(&self, attempt: &Attempt, provider: &dyn FinancialProvider, link: &Link) -> Result<Credentials, RunError> {
+        let place = Place { user: link.user, link: link.id, purpose: "credentials" };
+        let sealed = self.links.credentials(link.user, link.id).await?.ok_or(RunError::NotActive)?;
+        let credentials = open_credentials(self.sealer.as_ref(), place, &sealed)?;
+        let now = self.clock.now();
+        if now.plus(Duration::minutes(2)) < credentials.access_expires_at {
+            return Ok(credentials);
+        }
+        let renewed = provider.refresh(&credentials, now).await?;
+        let mut work = self.store.begin(attempt).await?;
+        work.links().save_credentials(link.user, link.id, &seal_credentials(self.sealer.as_ref(), place, &renewed)?, now).await?;
+        work.checkpoint().await?;
+        Ok(renewed)
+    }
+
+    async fn fetch(&self, provider: &dyn FinancialProvider, credentials: &Credentials, from: LocalDate, to: LocalDate) -> Result<Fetched, RunError> {
+        let mut fetched = Fetched { accounts: Vec::new(), refused: 0, from, to };
+        for account in provider.accounts(credentials, self.clock.now()).await? {
+            let mut rows = Vec::new();
+            let mut page: Option<String> = None;
+            for read in 0.. {
+                if read == MAX_PAGES {
+                    return Err(ProviderFault::Malformed.into());
+                }
+                let answer = provider.transactions(credentials, &account, from, to, page.as_deref()).await?;
+                rows.extend(answer.transactions);
+                fetched.refused += answer.refused;
+                page = answer.next;
+                if page.is_none() {
+                    break;
+                }
+            }
+            fetched.accounts.push((account, rows));
+        }
+        Ok(fetched)
+    }
+
+    async fn write(&self, attempt: &Attempt, sync: &mut Sync, mut link: Link, provider: &dyn FinancialProvider, fetched: Fetched) -> Result<bool, RunError> {
+        let now = self.clock.now();
+        let mut work = self.store.begin(attempt).await?;
+        let mut accounts = work.accounts().of_link(link.user, link.id).await?;
+        let mut counts = SyncCounts { accounts: u32::try_from(fetched.accounts.len()).unwrap_or(u32::MAX), ..sync.counts };
+        for (reported, rows) in &fetched.accounts {
+            let account = self.account_of(work.as_mut(), &link, &mut accounts, reported, now).await?;
+            // A page with rows that could not be read is not a complete one: nothing may be taken for withdrawn because of it.
+            let period = (fetched.refused == 0).then_some((fetched.from, fetched.to));
+            let done = ingest(work.as_mut(), &account, Reported { source: Source::Feed, period, rows }, now, self.randomness.as_ref()).await?;
+            counts.added += done.added;
+            counts.modified += done.modified;
+            counts.removed += done.removed;
+        }
+        // What is left over is no longer reported: closed at the bank, or outside the consent.
+        for mut account in accounts.into_iter().filter(|account| account.is_active) {
+            account.is_active = false;
+            work.accounts().save(&account).await?;
+        }
+        link.covered(fetched.from, fetched.to);
+        work.links().save(&link).await?;
+        sync.counts = counts;
+        let done = link.covered_from.is_some_and(|covered| covered <= history_start(provider, self.clock.today()));
+        if done {
+            sync.succeed((fetched.refused > 0).then_some(SyncProblem::RowsRefused), now);
+        }
+        if !work.syncs().save(sync).await? {
+            return Err(RunError::TakenOver);
+        }
+        work.succeed(Event::LinkSynced { sync: sync.id, user: sync.user, counts }).await?;
+        Ok(done)
+    }
+
+    /// The stored account, brought up to date, or a new one. It leaves `accounts`, so that what stays there was not reported.
+    async fn account_of(
+        &self,
+        work: &mut dyn Work,
+        link: &Link,
+        accounts: &mut Vec<Account>,
+        reported: &ReportedAccount,
+        now: Timestamp,
+    ) -> anyhow::Result<Account> {
+        let fingerprints = self.sealer.fingerprints(link.user, &link.provider, &reported.reference);
+        let account = if let Some(at) = accounts.iter().position(|account| fingerprints.contains(&account.fingerprint)) {
+            let stored = accounts.swap_remove(at);
+            let account = new_account(stored.id, stored.user, stored.link, stored.fingerprint, reported, stored.created_at);
+            work.accounts().save(&account).await?;
+            account
+        } else {
+            let fingerprint = fingerprints.into_iter().next().ok_or_else(|| anyhow::anyhow!("the key ring is empty"))?;
+            let account = new_account(AccountId(self.randomness.id()), link.user, link.id, fingerprint, reported, now);
+            work.accounts().insert(&account).await?;
+            account
+        };
+        work.snapshots().insert(&BalanceSnapshot { account: account.id, user: account.user, taken_at: now, balances: account.balances }).await?;
+        Ok(account)
+    }
+
+    /// Commits how a stage failed: tried again later, or given up, with the link expired when the bank no longer knows it.
+    async fn note_failure(&self, attempt: &Attempt, sync: &mut Sync, failure: &RunError) -> anyhow::Result<()> {
+        let now = self.clock.now();
+        let problem = failure.problem();
+        let mut work = self.store.begin(attempt).await?;
+        match failure {
+            RunError::Provider(ProviderFault::Refused) => {
+                sync.give_up(problem, now);
+                if let Some(mut link) = work.links().find(sync.user, sync.link).await?
+                    && link.expire(LinkReason::CredentialsRejected).is_ok()
+                {
+                    work.links().save(&link).await?;
+                }
+            }
+            RunError::NotActive | RunError::Interrupted => sync.give_up(problem, now),
+            RunError::Provider(fault) => sync.retry_or_give_up(problem, self.pause(*fault, sync.attempts), now),
+            RunError::Unexpected(_) | RunError::TakenOver => sync.retry_or_give_up(problem, self.pause(ProviderFault::ServerError, sync.attempts), now),
+        }
+        if work.syncs().save(sync).await? { work.refuse(failure).await } else { Ok(()) }
+    }
+
+    /// Exponential, from 10 seconds to 15 minutes, with full jitter; never sooner than the provider asked.
+    fn pause(&self, fault: ProviderFault, attempts: u32) -> Duration {
+        let ceiling = 10_i64.saturating_mul(1 << attempts.min(10)).min(900);
+        let [high, low, ..] = self.randomness.secret();
+        let jitter = ceiling * i64::from(u16::from_be_bytes([high, low])) / i64::from(u16::MAX);
+        let asked = match fault {
+            ProviderFault::RateLimited { retry_after: Some(seconds) } => i64::from(seconds),
+            _ => 0,
+        };
+        Duration::seconds(jitter.max(asked).max(1))
+    }
+}
+
+/// The earliest day of which a provider has anything.
+fn history_start(provider: &dyn FinancialProvider, today: LocalDate) -> LocalDate {
+    today.plus_days(-provider.manifest().history_days.map_or(UNLIMITED_HISTORY_DAYS, i64::from))
+}
+
+/// The days the next stage fetches: the recent ones first, then everything before them, then only what may have changed.
+fn window(link: &Link, provider: &dyn FinancialProvider, today: LocalDate) -> (LocalDate, LocalDate) {
+    let start = history_start(provider, today);
+    match (link.covered_from, link.covered_to) {
+        (Some(from), Some(to)) if from <= start => (to.plus_days(-OVERLAP_DAYS).max(start), today),
+        (Some(from), Some(_)) => (start, from.plus_days(-1)),
+        _ => (today.plus_days(-RECENT_DAYS).max(start), today),
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredCredentials {
+    access_token: String,
+    refresh_token: String,
+    access_expires_at: i64,
+    consent_expires_at: Option<i64>,
+}
+
+/// Tokens as they are stored: sealed, bound to their link.
+pub(super) fn seal_credentials(sealer: &dyn Sealer, place: Place, credentials: &Credentials) -> anyhow::Result<Vec<u8>> {
+    let stored = StoredCredentials {
+        access_token: credentials.access_token.expose_secret().to_owned(),
+        refresh_token: credentials.refresh_token.expose_secret().to_owned(),
+        access_expires_at: credentials.access_expires_at.micros(),
+        consent_expires_at: credentials.consent_expires_at.map(Timestamp::micros),
+    };
+    sealer.seal(place, &zeroize::Zeroizing::new(serde_json::to_vec(&stored)?))
+}
+
+fn open_credentials(sealer: &dyn Sealer, place: Place, envelope: &[u8]) -> anyhow::Result<Credentials> {
+    let stored: StoredCredentials = serde_json::from_slice(&sealer.open(place, envelope)?).map_err(|_| anyhow::anyhow!("sealed credentials do not read"))?;
+    let instant = |micros| Timestamp::from_micros(micros).ok_or_else(|| anyhow::anyhow!("sealed credentials hold an impossible instant"));
+    Ok(Credentials {
+        access_token: SecretString::from(stored.access_token),
+        refresh_token: SecretString::from(stored.refresh_token),
+        access_expires_at: instant(stored.access_expires_at)?,
+        consent_expires_at: stored.consent_expires_at.map(instant).transpose()?,
+    })
+}

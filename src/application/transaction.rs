@@ -1,1 +1,48 @@
-//! placeholder
+//! Transactions: looked at by their owner.
+
+use std::{collections::HashMap, sync::Arc};
+
+use crate::domain::{
+    id::{AccountId, TransactionId},
+    page::{Page, PostedKey, Slice},
+    transaction::{Transaction, TransactionFilter, TransactionReader},
+};
+
+use super::{
+    QueryError,
+    access::{Access, Requester, Resource},
+};
+
+/// Looks at transactions. Whatever the role, only at one's own.
+pub struct TransactionQueries {
+    /// What roles may do.
+    pub access: Access,
+    /// Where transactions are kept.
+    pub transactions: Arc<dyn TransactionReader>,
+}
+
+impl TransactionQueries {
+    /// One of one's own.
+    pub async fn find(&self, requester: &Requester, id: TransactionId) -> Result<Option<Transaction>, QueryError> {
+        let owner = self.access.reader(requester, Resource::Transactions)?;
+        Ok(self.transactions.find(owner, id).await?)
+    }
+
+    /// One's own, over all accounts.
+    pub async fn page(&self, requester: &Requester, filter: &TransactionFilter, page: Page<PostedKey>) -> Result<Slice<Transaction>, QueryError> {
+        let owner = self.access.reader(requester, Resource::Transactions)?;
+        Ok(self.transactions.page(owner, filter, page).await?)
+    }
+
+    /// The same page of each of several accounts.
+    pub async fn pages_by_account(
+        &self,
+        requester: &Requester,
+        accounts: &[AccountId],
+        filter: &TransactionFilter,
+        page: Page<PostedKey>,
+    ) -> Result<HashMap<AccountId, Slice<Transaction>>, QueryError> {
+        let owner = self.access.reader(requester, Resource::Transactions)?;
+        Ok(self.transactions.pages_by_account(owner, accounts, filter, page).await?)
+    }
+}

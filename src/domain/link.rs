@@ -6,7 +6,7 @@ use super::{
     event::Event,
     id::{AuthorizationId, LinkId, UserId},
     page::{CreatedKey, Page, Slice},
-    time::Timestamp,
+    time::{LocalDate, Timestamp},
     transaction::words,
 };
 
@@ -73,6 +73,10 @@ pub struct Link {
     pub alias: Option<String>,
     /// When the bank's consent ends; `None` when it does not say.
     pub consent_expires_at: Option<Timestamp>,
+    /// The first day of which everything was fetched.
+    pub covered_from: Option<LocalDate>,
+    /// The last day of which everything was fetched.
+    pub covered_to: Option<LocalDate>,
     /// When it was begun.
     pub created_at: Timestamp,
 }
@@ -98,7 +102,18 @@ pub enum LinkRefusal {
 impl Link {
     /// A link whose user is on the way to the bank.
     pub fn begin(id: LinkId, user: UserId, provider: &str, now: Timestamp) -> Self {
-        Self { id, user, provider: provider.to_owned(), status: LinkStatus::Pending, reason: None, alias: None, consent_expires_at: None, created_at: now }
+        Self {
+            id,
+            user,
+            provider: provider.to_owned(),
+            status: LinkStatus::Pending,
+            reason: None,
+            alias: None,
+            consent_expires_at: None,
+            covered_from: None,
+            covered_to: None,
+            created_at: now,
+        }
     }
 
     /// A link that needs no one's consent, such as the one statement files come in through.
@@ -131,6 +146,12 @@ impl Link {
         }
         (self.status, self.reason) = (LinkStatus::Expired, Some(reason));
         Ok(())
+    }
+
+    /// Everything from `from` to `to` was fetched, besides what was before. Both touch, or it is the first.
+    pub fn covered(&mut self, from: LocalDate, to: LocalDate) {
+        self.covered_from = Some(self.covered_from.map_or(from, |covered| covered.min(from)));
+        self.covered_to = Some(self.covered_to.map_or(to, |covered| covered.max(to)));
     }
 
     /// What the user has to do, if anything.
@@ -183,7 +204,7 @@ pub trait Links: Send {
     async fn find_open(&mut self, owner: UserId, provider: &str) -> anyhow::Result<Option<Link>>;
     /// A new link.
     async fn insert(&mut self, link: &Link) -> anyhow::Result<()>;
-    /// Stores status, reason, consent and alias of a known link.
+    /// Stores status, reason, consent, coverage and alias of a known link.
     async fn save(&mut self, link: &Link) -> anyhow::Result<()>;
     /// A begun walk to the bank.
     async fn insert_authorization(&mut self, authorization: &Authorization) -> anyhow::Result<()>;

@@ -73,6 +73,11 @@ impl<T> Slice<T> {
         Self { items: Vec::new(), has_more: false, total: None }
     }
 
+    /// The same page with each row turned into something else.
+    pub fn map<U>(self, turn: impl FnMut(T) -> U) -> Slice<U> {
+        Slice { items: self.items.into_iter().map(turn).collect(), has_more: self.has_more, total: self.total }
+    }
+
     /// From up to `limit + 1` rows as they were read in the page's direction: the extra one only tells that there are more.
     pub fn from_read<K>(mut rows: Vec<T>, page: &Page<K>, total: Option<u64>) -> Self {
         let has_more = rows.len() > page.limit as usize;

@@ -3,21 +3,28 @@
 //! An instant is UTC to the microsecond, since that is what PostgreSQL keeps; both databases then answer alike. A day is a
 //! calendar day without a zone: what a bank printed on the statement.
 
-use chrono::{DateTime, Datelike, Duration, NaiveDate, SecondsFormat, SubsecRound, Utc};
+use chrono::{DateTime, Datelike, Duration, NaiveDate, SecondsFormat, Utc};
 
-/// An instant, UTC, cut to microseconds.
+/// An instant of the years 1 to 9999, UTC, cut to microseconds: what RFC 3339 can write and both databases keep and sort alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Timestamp(DateTime<Utc>);
 
+/// 0001-01-01T00:00:00Z.
+const FIRST_MICROS: i64 = -62_135_596_800_000_000;
+
+/// 9999-12-31T23:59:59.999999Z.
+const LAST_MICROS: i64 = 253_402_300_799_999_999;
+
 impl Timestamp {
-    /// Cuts `instant` to whole microseconds.
+    /// Cuts `instant` to whole microseconds, and to the years 1 to 9999. A leap second becomes the second after it.
     pub fn new(instant: DateTime<Utc>) -> Self {
-        Self(instant.trunc_subsecs(6))
+        let micros = instant.timestamp_micros().clamp(FIRST_MICROS, LAST_MICROS);
+        Self(DateTime::from_timestamp_micros(micros).unwrap_or(DateTime::UNIX_EPOCH))
     }
 
-    /// From microseconds since 1970-01-01T00:00:00Z; `None` beyond what the calendar can name.
+    /// From microseconds since 1970-01-01T00:00:00Z; `None` outside the years 1 to 9999.
     pub fn from_micros(micros: i64) -> Option<Self> {
-        DateTime::from_timestamp_micros(micros).map(Self)
+        (FIRST_MICROS..=LAST_MICROS).contains(&micros).then(|| DateTime::from_timestamp_micros(micros).map(Self))?
     }
 
     /// Microseconds since 1970-01-01T00:00:00Z.
@@ -40,16 +47,16 @@ impl Timestamp {
         LocalDate(self.0.date_naive())
     }
 
-    /// `self + span`, stopping at the end of the calendar.
+    /// `self + span`, stopping at the ends of the years 1 to 9999.
     #[must_use]
     pub fn plus(self, span: Duration) -> Self {
-        Self(self.0.checked_add_signed(span).unwrap_or(DateTime::<Utc>::MAX_UTC).trunc_subsecs(6))
+        Self::new(self.0.checked_add_signed(span).unwrap_or(if span < Duration::zero() { DateTime::<Utc>::MIN_UTC } else { DateTime::<Utc>::MAX_UTC }))
     }
 
-    /// `self - span`, stopping at the beginning of the calendar.
+    /// `self - span`, stopping at the ends of the years 1 to 9999.
     #[must_use]
     pub fn minus(self, span: Duration) -> Self {
-        Self(self.0.checked_sub_signed(span).unwrap_or(DateTime::<Utc>::MIN_UTC).trunc_subsecs(6))
+        Self::new(self.0.checked_sub_signed(span).unwrap_or(if span < Duration::zero() { DateTime::<Utc>::MAX_UTC } else { DateTime::<Utc>::MIN_UTC }))
     }
 
     /// How long after `earlier` this is; negative when it is before.

@@ -164,8 +164,8 @@ impl std::fmt::Debug for PasswordRecord {
     }
 }
 
-/// A password as it was typed, normalised (NFKC), never shown.
-#[derive(Clone)]
+/// A password as it was typed, normalised (NFKC), never shown. The default is empty, which no stored password is.
+#[derive(Clone, Default)]
 pub struct Password(String);
 
 impl std::fmt::Debug for Password {

@@ -1,0 +1,224 @@
+//! Matching: which reported row is which stored transaction.
+//!
+//! A transaction keeps its id from pending to posted, over re-linking and over importing the same period from a file; two real rows
+//! that look alike stay two; what is doubtful is never merged in silence. The rules, strongest first:
+//!
+//! 1. **By name.** A feed's id is believed. A file's id (OFX `FITID`) is believed only together with amount and day, since banks reuse
+//!    them; rows without an id are named by their content and their place among equal ones.
+//! 2. **By succession.** A posted row replaces the pending one its provider names, or the one pending row of the same amount and
+//!    description within a week before it.
+//! 3. **By counting.** A source that covers a whole day lists every real row of it. So of the stored rows of that day and amount that no
+//!    name has claimed, as many are the same as there are reported ones; only the surplus is new.
+//!
+//! Pure: plans, writes nothing.
+
+use std::collections::{HashMap, HashSet};
+
+use sha2::{Digest, Sha256};
+
+use super::{
+    id::TransactionId,
+    money::Amount,
+    provider::ReportedTransaction,
+    time::LocalDate,
+    transaction::{KnownTransaction, Source, TransactionStatus},
+};
+
+/// How many days a pending row may wait for its posted one.
+const PENDING_DAYS: i64 = 7;
+
+/// How many days apart two sources may put the same movement before it stops looking like the same.
+const DOUBT_DAYS: i64 = 3;
+
+/// The days a source vouches for: within them it reported every row there is.
+pub type Period = (LocalDate, LocalDate);
+
+/// What a reported row is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Match {
+    /// Not seen before.
+    New,
+    /// A stored one.
+    Known(TransactionId),
+    /// Not seen before as far as can be told, and much like a stored one. Kept as new; the person is told.
+    Doubtful(TransactionId),
+}
+
+/// What to do with everything reported for one account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// For each reported row, in order: the name it goes by at its source, and what it is.
+    pub rows: Vec<(String, Match)>,
+    /// Stored rows their feed stopped reporting.
+    pub withdrawn: Vec<TransactionId>,
+}
+
+/// The names reported rows go by at `source`, in order.
+pub fn references(reported: &[ReportedTransaction]) -> Vec<String> {
+    let mut seen: HashMap<String, u32> = HashMap::new();
+    reported
+        .iter()
+        .map(|row| {
+            row.reference.clone().unwrap_or_else(|| {
+                let content = content_name(row);
+                let ordinal = seen.entry(content.clone()).or_insert(0);
+                *ordinal += 1;
+                format!("{content}:{ordinal}")
+            })
+        })
+        .collect()
+}
+
+/// Matches what `source` reported against what is stored of the account.
+pub fn plan(known: &[KnownTransaction], reported: &[ReportedTransaction], source: Source, period: Option<Period>) -> Plan {
+    let names = references(reported);
+    let mut matcher = Matcher { known, reported, names: &names, source, period, claimed: HashSet::new(), rows: vec![None; reported.len()] };
+    matcher.by_name();
+    matcher.by_succession();
+    matcher.by_counting();
+    matcher.look_for_doubt();
+    let withdrawn = if source == Source::Feed { matcher.withdrawn() } else { Vec::new() };
+    let rows = names.iter().cloned().zip(matcher.rows.iter().map(|row| row.clone().unwrap_or(Match::New))).collect();
+    Plan { rows, withdrawn }
+}
+
+struct Matcher<'a> {
+    known: &'a [KnownTransaction],
+    reported: &'a [ReportedTransaction],
+    names: &'a [String],
+    source: Source,
+    period: Option<Period>,
+    claimed: HashSet<TransactionId>,
+    rows: Vec<Option<Match>>,
+}
+
+impl<'a> Matcher<'a> {
+    fn claim(&mut self, row: usize, id: TransactionId) {
+        self.claimed.insert(id);
+        self.rows[row] = Some(Match::Known(id));
+    }
+
+    fn covers(&self, day: LocalDate) -> bool {
+        self.period.is_some_and(|(from, to)| (from..=to).contains(&day))
+    }
+
+    fn by_name(&mut self) {
+        let mut named: HashMap<&str, Vec<&KnownTransaction>> = HashMap::new();
+        for row in self.known {
+            for (_, name) in row.references.iter().filter(|(source, _)| *source == self.source) {
+                named.entry(name).or_default().push(row);
+            }
+        }
+        for at in 0..self.reported.len() {
+            let facts = &self.reported[at].facts;
+            let candidates = named.get(self.names[at].as_str()).map_or(&[][..], Vec::as_slice);
+            let exact = |row: &KnownTransaction| row.facts.amount == facts.amount && row.facts.posted_on == facts.posted_on;
+            let free = |row: &&&KnownTransaction| !self.claimed.contains(&row.id);
+            let found = candidates.iter().filter(free).find(|row| exact(row)).or_else(|| match self.source {
+                Source::Feed => candidates.iter().find(free),
+                Source::File => None,
+            });
+            if let Some(id) = found.map(|row| row.id) {
+                self.claim(at, id);
+            }
+        }
+    }
+
+    fn by_succession(&mut self) {
+        for at in 0..self.reported.len() {
+            if self.rows[at].is_some() {
+                continue;
+            }
+            let row = &self.reported[at];
+            let replaced = row
+                .replaces
+                .as_deref()
+                .and_then(|old| self.free().find(|known| known.references.iter().any(|(source, name)| *source == self.source && name == old)));
+            let successor = || {
+                let mut alike = self.free().filter(|known| {
+                    let waited = row.facts.posted_on.days_since(known.facts.posted_on);
+                    known.facts.status == TransactionStatus::Pending
+                        && !known.removed
+                        && known.facts.amount == row.facts.amount
+                        && (0..=PENDING_DAYS).contains(&waited)
+                        && same_words(&known.facts.description, &row.facts.description)
+                });
+                alike.next()
+            };
+            let found = replaced.or_else(|| if row.facts.status == TransactionStatus::Posted && self.source == Source::Feed { successor() } else { None });
+            if let Some(id) = found.map(|known| known.id) {
+                self.claim(at, id);
+            }
+        }
+    }
+
+    fn by_counting(&mut self) {
+        let mut unclaimed: HashMap<(LocalDate, Amount), Vec<&'a KnownTransaction>> = HashMap::new();
+        for row in self.known.iter().filter(|row| !row.removed && row.facts.status == TransactionStatus::Posted && !self.claimed.contains(&row.id)) {
+            unclaimed.entry((row.facts.posted_on, row.facts.amount)).or_default().push(row);
+        }
+        for at in 0..self.reported.len() {
+            let facts = &self.reported[at].facts;
+            if self.rows[at].is_some() || facts.status != TransactionStatus::Posted || !self.covers(facts.posted_on) {
+                continue;
+            }
+            let Some(candidates) = unclaimed.get_mut(&(facts.posted_on, facts.amount)) else { continue };
+            // Another source words the same movement differently; the same source does not.
+            let own = |row: &KnownTransaction| row.references.iter().any(|(source, _)| *source == self.source);
+            let alike = |row: &&KnownTransaction| same_words(&row.facts.description, &facts.description);
+            let found = candidates.iter().position(alike).or_else(|| candidates.iter().position(|row| !own(row)));
+            if let Some(found) = found {
+                let id = candidates.remove(found).id;
+                self.claim(at, id);
+            }
+        }
+    }
+
+    fn look_for_doubt(&mut self) {
+        for at in 0..self.reported.len() {
+            if self.rows[at].is_some() {
+                continue;
+            }
+            let (row, name) = (&self.reported[at], &self.names[at]);
+            let doubtful = self.free().filter(|known| !known.removed && known.facts.amount == row.facts.amount).find(|known| {
+                let reused = row.reference.is_some() && known.references.iter().any(|(source, known_name)| *source == self.source && known_name == name);
+                let apart = row.facts.posted_on.days_since(known.facts.posted_on).abs();
+                let foreign = !known.references.iter().any(|(source, _)| *source == self.source);
+                let uncounted = apart == 0 && !self.covers(row.facts.posted_on) && (foreign || same_words(&known.facts.description, &row.facts.description));
+                let shifted = foreign && (1..=DOUBT_DAYS).contains(&apart) && same_words(&known.facts.description, &row.facts.description);
+                reused || uncounted || shifted
+            });
+            if let Some(id) = doubtful.map(|known| known.id) {
+                // One stored row casts doubt on one reported row only.
+                self.claimed.insert(id);
+                self.rows[at] = Some(Match::Doubtful(id));
+            }
+        }
+    }
+
+    fn withdrawn(&self) -> Vec<TransactionId> {
+        self.free()
+            .filter(|row| !row.removed && row.references.iter().any(|(source, _)| *source == Source::Feed))
+            .filter(|row| row.facts.status == TransactionStatus::Pending || self.covers(row.facts.posted_on))
+            .map(|row| row.id)
+            .collect()
+    }
+
+    fn free(&self) -> impl Iterator<Item = &'a KnownTransaction> {
+        self.known.iter().filter(|row| !self.claimed.contains(&row.id))
+    }
+}
+
+fn same_words(left: &str, right: &str) -> bool {
+    let words = |text: &str| text.split_whitespace().map(str::to_lowercase).collect::<Vec<_>>();
+    words(left) == words(right)
+}
+
+/// A name made of what the row says. Sixteen bytes of SHA-256 are plenty to tell the rows of one account apart.
+fn content_name(row: &ReportedTransaction) -> String {
+    let facts = &row.facts;
+    let content = format!("{}|{}|{}|{}", facts.posted_on, facts.amount.units(), facts.status.as_str(), facts.description);
+    let digest = Sha256::digest(content.as_bytes());
+    let name = u128::from_be_bytes(std::array::from_fn(|at| digest[at]));
+    format!("content:{name:032x}")
+}
