@@ -1,1 +1,38 @@
+//! The shape of the database, one concern a file. A migration is never edited after it has landed; a later one changes what it made.
+//!
+//! Tables are written as SQL, since that is what an operator sees in the database; `dialect` names the few types the two databases
+//! spell differently. All pending migrations run in one transaction, so a failed upgrade leaves the database as it was.
 
+use sea_orm_migration::prelude::*;
+
+pub use sea_orm_migration::{MigrationStatus, MigratorTrait};
+
+mod dialect;
+mod m20261123_000001_users;
+mod m20261123_000002_sessions;
+mod m20261123_000003_links;
+mod m20261123_000004_accounts;
+mod m20261123_000005_transactions;
+mod m20261123_000006_syncs;
+mod m20261123_000007_imports;
+mod m20261123_000008_audit;
+mod m20261123_000009_outbox;
+
+/// Every migration, in the order they are applied.
+pub struct Migrator;
+
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m20261123_000001_users::Migration),
+            Box::new(m20261123_000002_sessions::Migration),
+            Box::new(m20261123_000003_links::Migration),
+            Box::new(m20261123_000004_accounts::Migration),
+            Box::new(m20261123_000005_transactions::Migration),
+            Box::new(m20261123_000006_syncs::Migration),
+            Box::new(m20261123_000007_imports::Migration),
+            Box::new(m20261123_000008_audit::Migration),
+            Box::new(m20261123_000009_outbox::Migration),
+        ]
+    }
+}

@@ -1,0 +1,172 @@
+//! Accounts: the rows of `accounts`, with their balances.
+
+use anyhow::Context as _;
+use async_trait::async_trait;
+use sea_orm::{ActiveModelTrait as _, ActiveValue::NotSet, ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
+
+use crate::domain::{
+    account::{Account, AccountFilter, AccountFingerprint, AccountReader, AccountType, Accounts, MaskedNumber},
+    balance::Balances,
+    id::{AccountId, LinkId, UserId},
+    money::{Amount, Currency},
+    page::{CreatedKey, Page, Slice},
+    time::Timestamp,
+};
+
+use super::{Readers, error::broken, page, value, work::DatabaseWork};
+
+pub(super) mod accounts {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "accounts")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Uuid,
+        pub user_id: Uuid,
+        pub link_id: Uuid,
+        pub fingerprint_key_id: String,
+        pub fingerprint_hash: Vec<u8>,
+        pub institution: Option<String>,
+        pub name: String,
+        #[sea_orm(column_name = "type")]
+        pub kind: String,
+        pub masked_number: Option<String>,
+        pub currency: String,
+        pub current_amount: Option<i64>,
+        pub available_amount: Option<i64>,
+        pub limit_amount: Option<i64>,
+        pub balance_as_of: Option<DateTimeUtc>,
+        pub is_active: bool,
+        pub created_at: DateTimeUtc,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+impl From<&Account> for accounts::Model {
+    fn from(account: &Account) -> Self {
+        Self {
+            id: account.id.0,
+            user_id: account.user.0,
+            link_id: account.link.0,
+            fingerprint_key_id: account.fingerprint.key_id.clone(),
+            fingerprint_hash: account.fingerprint.hash.clone(),
+            institution: account.institution.clone(),
+            name: account.name.clone(),
+            kind: account.kind.as_str().to_owned(),
+            masked_number: account.masked_number.as_ref().map(|number| number.as_str().to_owned()),
+            currency: account.currency.code().to_owned(),
+            current_amount: account.balances.current.map(Amount::units),
+            available_amount: account.balances.available.map(Amount::units),
+            limit_amount: account.balances.limit.map(Amount::units),
+            balance_as_of: account.balances.as_of.map(Timestamp::utc),
+            is_active: account.is_active,
+            created_at: account.created_at.utc(),
+        }
+    }
+}
+
+impl TryFrom<accounts::Model> for Account {
+    type Error = anyhow::Error;
+
+    fn try_from(row: accounts::Model) -> anyhow::Result<Self> {
+        Ok(Self {
+            id: AccountId(row.id),
+            user: UserId(row.user_id),
+            link: LinkId(row.link_id),
+            fingerprint: AccountFingerprint { key_id: row.fingerprint_key_id, hash: row.fingerprint_hash },
+            institution: row.institution,
+            name: row.name,
+            kind: value::word("accounts.type", &row.kind, AccountType::parse)?,
+            masked_number: row.masked_number.map(MaskedNumber::stored),
+            currency: Currency::parse(&row.currency).context("accounts.currency is not a unit of money")?,
+            balances: Balances {
+                current: value::optional_amount("accounts.current_amount", row.current_amount)?,
+                available: value::optional_amount("accounts.available_amount", row.available_amount)?,
+                limit: value::optional_amount("accounts.limit_amount", row.limit_amount)?,
+                as_of: value::optional_instant(row.balance_as_of),
+            },
+            is_active: row.is_active,
+            created_at: Timestamp::new(row.created_at),
+        })
+    }
+}
+
+impl AccountFilter {
+    fn condition(&self, owner: UserId) -> Condition {
+        Condition::all()
+            .add(accounts::Column::UserId.eq(owner.0))
+            .add_option(self.types.as_ref().map(|types| accounts::Column::Kind.is_in(types.iter().map(|kind| kind.as_str()))))
+            .add_option(self.link.map(|link| accounts::Column::LinkId.eq(link.0)))
+            .add_option(self.is_active.map(|is_active| accounts::Column::IsActive.eq(is_active)))
+    }
+}
+
+#[async_trait]
+impl Accounts for DatabaseWork {
+    async fn find(&mut self, owner: UserId, id: AccountId) -> anyhow::Result<Option<Account>> {
+        let row = accounts::Entity::find_by_id(id.0).filter(accounts::Column::UserId.eq(owner.0)).one(&self.transaction).await;
+        row.map_err(broken("reading an account"))?.map(Account::try_from).transpose()
+    }
+
+    async fn of_link(&mut self, owner: UserId, link: LinkId) -> anyhow::Result<Vec<Account>> {
+        let rows = accounts::Entity::find()
+            .filter(accounts::Column::UserId.eq(owner.0))
+            .filter(accounts::Column::LinkId.eq(link.0))
+            .order_by_asc(accounts::Column::CreatedAt)
+            .order_by_asc(accounts::Column::Id)
+            .all(&self.transaction)
+            .await
+            .map_err(broken("reading a link's accounts"))?;
+        rows.into_iter().map(Account::try_from).collect()
+    }
+
+    async fn insert(&mut self, account: &Account) -> anyhow::Result<()> {
+        let row = accounts::Model::from(account).into_active_model();
+        accounts::Entity::insert(row).exec_without_returning(&self.transaction).await.map_err(broken("storing an account"))?;
+        Ok(())
+    }
+
+    async fn save(&mut self, account: &Account) -> anyhow::Result<()> {
+        let kept = accounts::ActiveModel {
+            id: NotSet,
+            user_id: NotSet,
+            link_id: NotSet,
+            institution: NotSet,
+            currency: NotSet,
+            created_at: NotSet,
+            ..accounts::Model::from(account).into_active_model().reset_all()
+        };
+        let saved = accounts::Entity::update_many()
+            .set(kept)
+            .filter(accounts::Column::Id.eq(account.id.0))
+            .filter(accounts::Column::UserId.eq(account.user.0))
+            .exec(&self.transaction)
+            .await
+            .map_err(broken("saving an account"))?;
+        anyhow::ensure!(saved.rows_affected == 1, "the account to be saved is gone");
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl AccountReader for Readers {
+    async fn find_many(&self, owner: UserId, ids: &[AccountId]) -> anyhow::Result<Vec<Account>> {
+        let rows = accounts::Entity::find()
+            .filter(accounts::Column::UserId.eq(owner.0))
+            .filter(accounts::Column::Id.is_in(ids.iter().map(|id| id.0)))
+            .all(&self.connection)
+            .await
+            .map_err(broken("reading accounts"))?;
+        rows.into_iter().map(Account::try_from).collect()
+    }
+
+    async fn page(&self, owner: UserId, filter: &AccountFilter, page: Page<CreatedKey>) -> anyhow::Result<Slice<Account>> {
+        let rows = accounts::Entity::find().filter(filter.condition(owner));
+        page::read(&self.connection, rows, (accounts::Column::CreatedAt, accounts::Column::Id), page, "reading accounts").await
+    }
+}

@@ -1,0 +1,284 @@
+//! The audit trail: rows of `audit_events`, only ever appended, and of `audit_person`, which hold what of them is personal.
+//!
+//! An event keeps no person, only SHA-256 over a random salt and a canonical encoding of the person; the salt stands with the values
+//! in `audit_person`. Once those are deleted, nothing in the event leads back to anyone, and the event itself has not changed.
+
+use std::collections::HashMap;
+
+use anyhow::Context as _;
+use async_trait::async_trait;
+use chrono::Duration;
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{Expr, ExprTrait, Query},
+};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use crate::{
+    application::{
+        audit::{AuditEntry, Person},
+        ports::{AuditLog, Randomness},
+    },
+    domain::{audit::Outcome, id::UserId, time::Timestamp},
+};
+
+use super::{DatabaseStore, error::broken};
+
+/// How far back orphans are looked for: far longer than a process can have been away unnoticed, and few enough partitions to read.
+const ORPHAN_DAYS: i64 = 7;
+
+/// Orphans closed in one transaction.
+const ORPHANS_AT_ONCE: u64 = 200;
+
+/// PostgreSQL's advisory lock that sweepers take turns by.
+const SWEEPER_LOCK: &str = "SELECT pg_advisory_xact_lock(4918061123000001)";
+
+pub(super) mod audit_events {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "audit_events")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub recorded_at: DateTimeUtc,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Uuid,
+        pub attempt_id: Uuid,
+        pub act: String,
+        pub outcome: String,
+        pub actor_kind: String,
+        pub actor_hash: Vec<u8>,
+        pub subject_hash: Option<Vec<u8>>,
+        pub resource_kind: Option<String>,
+        pub resource_id: Option<Uuid>,
+        pub reason: Option<String>,
+        pub context: String,
+        pub trace_id: Option<String>,
+        pub class: String,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+pub(super) mod audit_person {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "audit_person")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub event_id: Uuid,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub role: String,
+        pub recorded_at: DateTimeUtc,
+        pub user_id: Option<Uuid>,
+        pub email: Option<String>,
+        pub ip: Option<String>,
+        pub user_agent: Option<String>,
+        pub salt: Vec<u8>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// The part a person plays in an event.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Actor,
+    Subject,
+}
+
+impl Part {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Actor => "actor",
+            Self::Subject => "subject",
+        }
+    }
+}
+
+/// The retention class every event has today.
+const STANDARD: &str = "standard";
+
+impl audit_person::Model {
+    fn new(event: Uuid, recorded_at: Timestamp, part: Part, person: &Person, randomness: &dyn Randomness) -> Self {
+        Self {
+            event_id: event,
+            role: part.as_str().to_owned(),
+            recorded_at: recorded_at.utc(),
+            user_id: person.user.map(|user| user.0),
+            email: person.email.clone(),
+            ip: person.ip.clone(),
+            user_agent: person.user_agent.clone(),
+            salt: randomness.secret().to_vec(),
+        }
+    }
+
+    /// SHA-256 of the salt and, in this order, part, user, e-mail, IP and user agent: each one byte that says whether it is there, and if
+    /// so its length in four bytes, most significant first, and its bytes.
+    fn hash(&self) -> Vec<u8> {
+        let user = self.user_id.map(Uuid::into_bytes);
+        let fields: [Option<&[u8]>; 5] = [
+            Some(self.role.as_bytes()),
+            user.as_ref().map(<[u8; 16]>::as_slice),
+            self.email.as_deref().map(str::as_bytes),
+            self.ip.as_deref().map(str::as_bytes),
+            self.user_agent.as_deref().map(str::as_bytes),
+        ];
+        let mut digest = Sha256::new_with_prefix(&self.salt);
+        for field in fields {
+            digest.update([u8::from(field.is_some())]);
+            if let Some(bytes) = field {
+                // Each is at most some hundred bytes; a length beyond u32 cannot come from a request.
+                digest.update(u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes());
+                digest.update(bytes);
+            }
+        }
+        digest.finalize().to_vec()
+    }
+
+    fn person(self) -> Person {
+        Person { user: self.user_id.map(UserId), email: self.email, ip: self.ip, user_agent: self.user_agent }
+    }
+}
+
+/// Appends one entry with its persons inside the caller's transaction.
+pub(super) async fn append(transaction: &DatabaseTransaction, entry: &AuditEntry, randomness: &dyn Randomness) -> anyhow::Result<()> {
+    let context: serde_json::Map<String, Value> = entry.context.iter().map(|(key, value)| ((*key).to_owned(), value.clone().into())).collect();
+    let (resource_kind, resource_id) = entry.resource.unzip();
+    let event = Event {
+        actor: &entry.actor,
+        subject: entry.subject.as_ref(),
+        row: audit_events::Model {
+            recorded_at: entry.recorded_at.utc(),
+            id: entry.id.0,
+            attempt_id: entry.attempt.0,
+            act: entry.act.as_str().to_owned(),
+            outcome: entry.outcome.as_str().to_owned(),
+            actor_kind: entry.actor_kind.to_owned(),
+            actor_hash: Vec::new(),
+            subject_hash: None,
+            resource_kind: resource_kind.map(|kind| kind.as_str().to_owned()),
+            resource_id: resource_id.flatten(),
+            reason: entry.reason.map(str::to_owned),
+            context: serde_json::to_string(&context).context("writing an audit entry's context")?,
+            trace_id: entry.trace_id.clone(),
+            class: STANDARD.to_owned(),
+        },
+    };
+    event.append(transaction, randomness).await
+}
+
+/// A row still without its hashes, and the people they are of.
+struct Event<'a> {
+    row: audit_events::Model,
+    actor: &'a Person,
+    subject: Option<&'a Person>,
+}
+
+impl Event<'_> {
+    async fn append(self, transaction: &DatabaseTransaction, randomness: &dyn Randomness) -> anyhow::Result<()> {
+        let Self { mut row, actor, subject } = self;
+        let recorded_at = Timestamp::new(row.recorded_at);
+        let actor = audit_person::Model::new(row.id, recorded_at, Part::Actor, actor, randomness);
+        let subject = subject.map(|subject| audit_person::Model::new(row.id, recorded_at, Part::Subject, subject, randomness));
+        row.actor_hash = actor.hash();
+        row.subject_hash = subject.as_ref().map(audit_person::Model::hash);
+        let event = audit_events::Entity::insert(audit_events::ActiveModel::from(row));
+        event.exec_without_returning(transaction).await.map_err(broken("appending to the audit trail"))?;
+        let persons = std::iter::once(actor).chain(subject).map(audit_person::ActiveModel::from);
+        let persons = audit_person::Entity::insert_many(persons);
+        persons.exec_without_returning(transaction).await.map_err(broken("storing the persons of an audit event"))?;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl AuditLog for DatabaseStore {
+    async fn record(&self, entry: &AuditEntry) -> anyhow::Result<()> {
+        let transaction = self.transaction().await?;
+        append(&transaction, entry, self.randomness.as_ref()).await?;
+        transaction.commit().await.map_err(broken("committing to the audit trail"))
+    }
+
+    async fn close_orphans(&self, before: Timestamp) -> anyhow::Result<u64> {
+        let mut closed = 0;
+        loop {
+            let now = self.close_some_orphans(before).await?;
+            closed += now;
+            if now < ORPHANS_AT_ONCE {
+                return Ok(closed);
+            }
+        }
+    }
+}
+
+impl DatabaseStore {
+    /// One transaction's worth. Sweepers take turns: by a lock on PostgreSQL, by the one writer on SQLite; the second finds nothing left.
+    async fn close_some_orphans(&self, before: Timestamp) -> anyhow::Result<u64> {
+        let transaction = self.transaction().await?;
+        if transaction.get_database_backend() == DbBackend::Postgres {
+            transaction.execute_unprepared(SWEEPER_LOCK).await.map_err(broken("waiting for another sweeper"))?;
+        }
+        let orphans = orphans(&transaction, before).await?;
+        let mut persons = persons_of(&transaction, &orphans).await?;
+        let closed = orphans.len() as u64;
+        for orphan in orphans {
+            let mut person = |part: Part| persons.remove(&(orphan.id, part.as_str().to_owned()));
+            let (actor, subject) = (person(Part::Actor).unwrap_or_default(), person(Part::Subject));
+            let row = audit_events::Model {
+                recorded_at: self.clock.now().utc(),
+                id: self.randomness.id(),
+                outcome: Outcome::Failed.as_str().to_owned(),
+                reason: Some("interrupted".to_owned()),
+                ..orphan
+            };
+            Event { row, actor: &actor, subject: subject.as_ref() }.append(&transaction, self.randomness.as_ref()).await?;
+        }
+        transaction.commit().await.map_err(broken("committing to the audit trail"))?;
+        Ok(closed)
+    }
+}
+
+/// The oldest attempts begun before `before` that have no outcome.
+async fn orphans(transaction: &DatabaseTransaction, before: Timestamp) -> anyhow::Result<Vec<audit_events::Model>> {
+    use audit_events::Column;
+    let since = before.minus(Duration::days(ORPHAN_DAYS)).utc();
+    let column = |column: Column| Expr::col(("outcome", column));
+    let outcome = Query::select()
+        .expr(Expr::val(1))
+        .from_as(audit_events::Entity, "outcome")
+        .and_where(column(Column::AttemptId).equals((audit_events::Entity, Column::AttemptId)))
+        .and_where(column(Column::RecordedAt).gte(since))
+        .and_where(column(Column::Outcome).ne(Outcome::Attempted.as_str()))
+        .take();
+    audit_events::Entity::find()
+        .filter(Column::RecordedAt.gte(since))
+        .filter(Column::RecordedAt.lt(before.utc()))
+        .filter(Column::Outcome.eq(Outcome::Attempted.as_str()))
+        .filter(Expr::exists(outcome).not())
+        .order_by_asc(Column::RecordedAt)
+        .order_by_asc(Column::Id)
+        .limit(ORPHANS_AT_ONCE)
+        .all(transaction)
+        .await
+        .map_err(broken("reading interrupted attempts"))
+}
+
+/// The people in `events`, by event and part; those forgotten meanwhile are missing.
+async fn persons_of(transaction: &DatabaseTransaction, events: &[audit_events::Model]) -> anyhow::Result<HashMap<(Uuid, String), Person>> {
+    let rows = audit_person::Entity::find()
+        .filter(audit_person::Column::EventId.is_in(events.iter().map(|event| event.id)))
+        .all(transaction)
+        .await
+        .map_err(broken("reading the persons of audit events"))?;
+    Ok(rows.into_iter().map(|row| ((row.event_id, row.role.clone()), row.person())).collect())
+}

@@ -1,0 +1,299 @@
+//! Links: the rows of `links`, `authorizations` and `credentials`.
+
+use async_trait::async_trait;
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{LockType, OnConflict},
+};
+
+use crate::domain::{
+    id::{AuthorizationId, LinkId, UserId},
+    link::{Authorization, Link, LinkReader, LinkReason, LinkStatus, Links},
+    page::{CreatedKey, Page, Slice},
+    time::{LocalDate, Timestamp},
+};
+
+use super::{Readers, error::broken, page, user::users, value, work::DatabaseWork};
+
+pub(super) mod links {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "links")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Uuid,
+        pub user_id: Uuid,
+        pub provider: String,
+        pub status: String,
+        pub reason: Option<String>,
+        pub alias: Option<String>,
+        pub consent_expires_at: Option<DateTimeUtc>,
+        pub covered_from: Option<Date>,
+        pub covered_to: Option<Date>,
+        pub created_at: DateTimeUtc,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+pub(super) mod authorizations {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "authorizations")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Uuid,
+        pub user_id: Uuid,
+        pub link_id: Uuid,
+        pub provider: String,
+        pub ticket_hash: Vec<u8>,
+        pub state_hash: Vec<u8>,
+        pub cookie_hash: Option<Vec<u8>>,
+        pub sealed_secrets: Vec<u8>,
+        pub redirect_uri: String,
+        pub return_url: Option<String>,
+        pub expires_at: DateTimeUtc,
+        pub started_at: Option<DateTimeUtc>,
+        pub spent_at: Option<DateTimeUtc>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+pub(super) mod credentials {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "credentials")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub link_id: Uuid,
+        pub user_id: Uuid,
+        pub sealed: Vec<u8>,
+        pub updated_at: DateTimeUtc,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+impl From<&Link> for links::Model {
+    fn from(link: &Link) -> Self {
+        Self {
+            id: link.id.0,
+            user_id: link.user.0,
+            provider: link.provider.clone(),
+            status: link.status.as_str().to_owned(),
+            reason: link.reason.map(|reason| reason.as_str().to_owned()),
+            alias: link.alias.clone(),
+            consent_expires_at: link.consent_expires_at.map(Timestamp::utc),
+            covered_from: link.covered_from.map(LocalDate::naive),
+            covered_to: link.covered_to.map(LocalDate::naive),
+            created_at: link.created_at.utc(),
+        }
+    }
+}
+
+impl TryFrom<links::Model> for Link {
+    type Error = anyhow::Error;
+
+    fn try_from(row: links::Model) -> anyhow::Result<Self> {
+        Ok(Self {
+            id: LinkId(row.id),
+            user: UserId(row.user_id),
+            provider: row.provider,
+            status: value::word("links.status", &row.status, LinkStatus::parse)?,
+            reason: value::optional_word("links.reason", row.reason.as_deref(), LinkReason::parse)?,
+            alias: row.alias,
+            consent_expires_at: value::optional_instant(row.consent_expires_at),
+            covered_from: row.covered_from.map(|day| value::day("links.covered_from", day)).transpose()?,
+            covered_to: row.covered_to.map(|day| value::day("links.covered_to", day)).transpose()?,
+            created_at: Timestamp::new(row.created_at),
+        })
+    }
+}
+
+impl From<&Authorization> for authorizations::Model {
+    fn from(authorization: &Authorization) -> Self {
+        Self {
+            id: authorization.id.0,
+            user_id: authorization.user.0,
+            link_id: authorization.link.0,
+            provider: authorization.provider.clone(),
+            ticket_hash: authorization.ticket_hash.clone(),
+            state_hash: authorization.state_hash.clone(),
+            cookie_hash: authorization.cookie_hash.clone(),
+            sealed_secrets: authorization.sealed_secrets.clone(),
+            redirect_uri: authorization.redirect_uri.clone(),
+            return_url: authorization.return_url.clone(),
+            expires_at: authorization.expires_at.utc(),
+            started_at: authorization.started_at.map(Timestamp::utc),
+            spent_at: authorization.spent_at.map(Timestamp::utc),
+        }
+    }
+}
+
+impl From<authorizations::Model> for Authorization {
+    fn from(row: authorizations::Model) -> Self {
+        Self {
+            id: AuthorizationId(row.id),
+            link: LinkId(row.link_id),
+            user: UserId(row.user_id),
+            provider: row.provider,
+            ticket_hash: row.ticket_hash,
+            state_hash: row.state_hash,
+            cookie_hash: row.cookie_hash,
+            sealed_secrets: row.sealed_secrets,
+            redirect_uri: row.redirect_uri,
+            return_url: row.return_url,
+            expires_at: Timestamp::new(row.expires_at),
+            started_at: value::optional_instant(row.started_at),
+            spent_at: value::optional_instant(row.spent_at),
+        }
+    }
+}
+
+#[async_trait]
+impl Links for DatabaseWork {
+    async fn find(&mut self, owner: UserId, id: LinkId) -> anyhow::Result<Option<Link>> {
+        let row = links::Entity::find_by_id(id.0).filter(links::Column::UserId.eq(owner.0)).one(&self.transaction).await;
+        row.map_err(broken("reading a link"))?.map(Link::try_from).transpose()
+    }
+
+    /// On PostgreSQL the owner's row is locked first, so that two imports of one person take turns: else neither would see what the
+    /// other adds, and the same file sent twice at once would be stored twice. SQLite has one writer anyway.
+    async fn find_open(&mut self, owner: UserId, provider: &str) -> anyhow::Result<Option<Link>> {
+        if self.transaction.get_database_backend() == DbBackend::Postgres {
+            let turn = users::Entity::find_by_id(owner.0).lock(LockType::NoKeyUpdate).one(&self.transaction).await;
+            turn.map_err(broken("waiting for a user's other imports"))?;
+        }
+        let row = links::Entity::find()
+            .filter(links::Column::UserId.eq(owner.0))
+            .filter(links::Column::Provider.eq(provider))
+            .filter(links::Column::Status.eq(LinkStatus::Active.as_str()))
+            .order_by_asc(links::Column::CreatedAt)
+            .order_by_asc(links::Column::Id)
+            .one(&self.transaction)
+            .await;
+        row.map_err(broken("reading a link"))?.map(Link::try_from).transpose()
+    }
+
+    async fn insert(&mut self, link: &Link) -> anyhow::Result<()> {
+        let row = links::ActiveModel::from(links::Model::from(link));
+        links::Entity::insert(row).exec_without_returning(&self.transaction).await.map_err(broken("storing a link"))?;
+        Ok(())
+    }
+
+    async fn save(&mut self, link: &Link) -> anyhow::Result<()> {
+        let row = links::Model::from(link);
+        let changes = links::ActiveModel {
+            status: Set(row.status),
+            reason: Set(row.reason),
+            alias: Set(row.alias),
+            consent_expires_at: Set(row.consent_expires_at),
+            covered_from: Set(row.covered_from),
+            covered_to: Set(row.covered_to),
+            ..Default::default()
+        };
+        let saved = links::Entity::update_many()
+            .set(changes)
+            .filter(links::Column::Id.eq(row.id))
+            .filter(links::Column::UserId.eq(row.user_id))
+            .exec(&self.transaction)
+            .await
+            .map_err(broken("saving a link"))?;
+        anyhow::ensure!(saved.rows_affected == 1, "the link to be saved is gone");
+        Ok(())
+    }
+
+    async fn insert_authorization(&mut self, authorization: &Authorization) -> anyhow::Result<()> {
+        let row = authorizations::ActiveModel::from(authorizations::Model::from(authorization));
+        authorizations::Entity::insert(row).exec_without_returning(&self.transaction).await.map_err(broken("storing an authorization"))?;
+        Ok(())
+    }
+
+    async fn start_authorization(&mut self, id: AuthorizationId, cookie_hash: &[u8], now: Timestamp) -> anyhow::Result<bool> {
+        let changes = authorizations::ActiveModel { started_at: Set(Some(now.utc())), cookie_hash: Set(Some(cookie_hash.to_vec())), ..Default::default() };
+        let started = authorizations::Entity::update_many()
+            .set(changes)
+            .filter(authorizations::Column::Id.eq(id.0))
+            .filter(authorizations::Column::StartedAt.is_null())
+            .filter(authorizations::Column::ExpiresAt.gt(now.utc()))
+            .exec(&self.transaction)
+            .await
+            .map_err(broken("starting an authorization"))?;
+        Ok(started.rows_affected == 1)
+    }
+
+    async fn spend_authorization(&mut self, id: AuthorizationId, now: Timestamp) -> anyhow::Result<bool> {
+        let changes = authorizations::ActiveModel { spent_at: Set(Some(now.utc())), ..Default::default() };
+        let spent = authorizations::Entity::update_many()
+            .set(changes)
+            .filter(authorizations::Column::Id.eq(id.0))
+            .filter(authorizations::Column::SpentAt.is_null())
+            .exec(&self.transaction)
+            .await
+            .map_err(broken("spending an authorization"))?;
+        Ok(spent.rows_affected == 1)
+    }
+
+    async fn save_credentials(&mut self, owner: UserId, link: LinkId, sealed: &[u8], now: Timestamp) -> anyhow::Result<()> {
+        use credentials::Column::{LinkId as Link, Sealed, UpdatedAt, UserId as Owner};
+        let row = credentials::Model { link_id: link.0, user_id: owner.0, sealed: sealed.to_vec(), updated_at: now.utc() };
+        let replace = OnConflict::column(Link).update_columns([Sealed, UpdatedAt]).action_and_where(Owner.eq(owner.0)).to_owned();
+        let saved = credentials::Entity::insert(credentials::ActiveModel::from(row))
+            .on_conflict(replace)
+            .exec_without_returning(&self.transaction)
+            .await
+            .map_err(broken("storing credentials"))?;
+        anyhow::ensure!(saved == 1, "the credentials to be replaced are another user's");
+        Ok(())
+    }
+}
+
+async fn find_authorization(readers: &Readers, column: authorizations::Column, hash: &[u8]) -> anyhow::Result<Option<Authorization>> {
+    let row = authorizations::Entity::find().filter(column.eq(hash)).one(&readers.connection).await;
+    Ok(row.map_err(broken("reading an authorization"))?.map(Authorization::from))
+}
+
+#[async_trait]
+impl LinkReader for Readers {
+    async fn find_many(&self, owner: UserId, ids: &[LinkId]) -> anyhow::Result<Vec<Link>> {
+        let rows = links::Entity::find()
+            .filter(links::Column::UserId.eq(owner.0))
+            .filter(links::Column::Id.is_in(ids.iter().map(|id| id.0)))
+            .all(&self.connection)
+            .await
+            .map_err(broken("reading links"))?;
+        rows.into_iter().map(Link::try_from).collect()
+    }
+
+    async fn page(&self, owner: UserId, page: Page<CreatedKey>) -> anyhow::Result<Slice<Link>> {
+        let rows = links::Entity::find().filter(links::Column::UserId.eq(owner.0));
+        page::read(&self.connection, rows, (links::Column::CreatedAt, links::Column::Id), page, "reading links").await
+    }
+
+    async fn find_any_by_ticket(&self, ticket_hash: &[u8]) -> anyhow::Result<Option<Authorization>> {
+        find_authorization(self, authorizations::Column::TicketHash, ticket_hash).await
+    }
+
+    async fn find_any_by_state(&self, state_hash: &[u8]) -> anyhow::Result<Option<Authorization>> {
+        find_authorization(self, authorizations::Column::StateHash, state_hash).await
+    }
+
+    async fn credentials(&self, owner: UserId, link: LinkId) -> anyhow::Result<Option<Vec<u8>>> {
+        let row = credentials::Entity::find_by_id(link.0).filter(credentials::Column::UserId.eq(owner.0)).one(&self.connection).await;
+        Ok(row.map_err(broken("reading credentials"))?.map(|row| row.sealed))
+    }
+}

@@ -1,0 +1,255 @@
+//! Sessions: the rows of `sessions` and `refresh_tokens`.
+
+use anyhow::Context as _;
+use async_trait::async_trait;
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QuerySelect, RelationTrait,
+    prelude::{DateTimeUtc, Uuid},
+};
+
+use crate::domain::{
+    id::{RefreshTokenId, SessionId, UserId},
+    page::{CreatedKey, Page, Slice},
+    session::{RefreshToken, RevocationReason, Session, SessionReader, SessionState, Sessions},
+    time::Timestamp,
+    user::Role,
+};
+
+use super::{Readers, error::broken, page, user::users, value, work::DatabaseWork};
+
+pub(super) mod sessions {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "sessions")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Uuid,
+        pub user_id: Uuid,
+        pub created_at: DateTimeUtc,
+        pub last_seen_at: DateTimeUtc,
+        pub expires_at: DateTimeUtc,
+        pub ip: Option<String>,
+        pub user_agent: Option<String>,
+        pub revoked_at: Option<DateTimeUtc>,
+        pub revoked_reason: Option<String>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {
+        #[sea_orm(
+            belongs_to = "crate::infrastructure::database::user::users::Entity",
+            from = "Column::UserId",
+            to = "crate::infrastructure::database::user::users::Column::Id"
+        )]
+        User,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+pub(super) mod refresh_tokens {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "refresh_tokens")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Uuid,
+        pub user_id: Uuid,
+        pub session_id: Uuid,
+        pub selector: String,
+        pub verifier_hash: String,
+        pub key_id: String,
+        pub issued_at: DateTimeUtc,
+        pub expires_at: DateTimeUtc,
+        pub used_at: Option<DateTimeUtc>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+impl From<&Session> for sessions::Model {
+    fn from(session: &Session) -> Self {
+        Self {
+            id: session.id.0,
+            user_id: session.user.0,
+            created_at: session.created_at.utc(),
+            last_seen_at: session.last_seen_at.utc(),
+            expires_at: session.expires_at.utc(),
+            ip: session.ip.clone(),
+            user_agent: session.user_agent.clone(),
+            revoked_at: session.revoked.map(|(at, _)| at.utc()),
+            revoked_reason: session.revoked.map(|(_, reason)| reason.as_str().to_owned()),
+        }
+    }
+}
+
+impl TryFrom<sessions::Model> for Session {
+    type Error = anyhow::Error;
+
+    fn try_from(row: sessions::Model) -> anyhow::Result<Self> {
+        let reason = value::optional_word("sessions.revoked_reason", row.revoked_reason.as_deref(), RevocationReason::parse)?;
+        Ok(Self {
+            id: SessionId(row.id),
+            user: UserId(row.user_id),
+            created_at: Timestamp::new(row.created_at),
+            last_seen_at: Timestamp::new(row.last_seen_at),
+            expires_at: Timestamp::new(row.expires_at),
+            ip: row.ip,
+            user_agent: row.user_agent,
+            revoked: value::optional_instant(row.revoked_at).zip(reason),
+        })
+    }
+}
+
+impl From<&RefreshToken> for refresh_tokens::Model {
+    fn from(token: &RefreshToken) -> Self {
+        Self {
+            id: token.id.0,
+            user_id: token.user.0,
+            session_id: token.session.0,
+            selector: token.selector.clone(),
+            verifier_hash: token.verifier_hash.clone(),
+            key_id: token.key_id.clone(),
+            issued_at: token.issued_at.utc(),
+            expires_at: token.expires_at.utc(),
+            used_at: token.used_at.map(Timestamp::utc),
+        }
+    }
+}
+
+impl From<refresh_tokens::Model> for RefreshToken {
+    fn from(row: refresh_tokens::Model) -> Self {
+        Self {
+            id: RefreshTokenId(row.id),
+            session: SessionId(row.session_id),
+            user: UserId(row.user_id),
+            selector: row.selector,
+            verifier_hash: row.verifier_hash,
+            key_id: row.key_id,
+            issued_at: Timestamp::new(row.issued_at),
+            expires_at: Timestamp::new(row.expires_at),
+            used_at: value::optional_instant(row.used_at),
+        }
+    }
+}
+
+/// A session's row beside the two columns of its user that decide whether it is live.
+#[derive(FromQueryResult)]
+struct StateRow {
+    id: Uuid,
+    user_id: Uuid,
+    expires_at: DateTimeUtc,
+    revoked_at: Option<DateTimeUtc>,
+    role: String,
+    is_active: bool,
+}
+
+async fn find(connection: &impl ConnectionTrait, owner: UserId, id: SessionId) -> anyhow::Result<Option<Session>> {
+    let row = sessions::Entity::find_by_id(id.0).filter(sessions::Column::UserId.eq(owner.0)).one(connection).await;
+    row.map_err(broken("reading a session"))?.map(Session::try_from).transpose()
+}
+
+async fn find_token(connection: &impl ConnectionTrait, selector: &str) -> anyhow::Result<Option<RefreshToken>> {
+    let row = refresh_tokens::Entity::find().filter(refresh_tokens::Column::Selector.eq(selector)).one(connection).await;
+    Ok(row.map_err(broken("reading a refresh token"))?.map(RefreshToken::from))
+}
+
+#[async_trait]
+impl Sessions for DatabaseWork {
+    async fn find(&mut self, owner: UserId, id: SessionId) -> anyhow::Result<Option<Session>> {
+        find(&self.transaction, owner, id).await
+    }
+
+    async fn insert(&mut self, session: &Session) -> anyhow::Result<()> {
+        let row = sessions::ActiveModel::from(sessions::Model::from(session));
+        sessions::Entity::insert(row).exec_without_returning(&self.transaction).await.map_err(broken("storing a session"))?;
+        Ok(())
+    }
+
+    async fn end(&mut self, session: &Session) -> anyhow::Result<bool> {
+        let (at, reason) = session.revoked.context("a session that goes on cannot be stored as ended")?;
+        let changes = sessions::ActiveModel { revoked_at: Set(Some(at.utc())), revoked_reason: Set(Some(reason.as_str().to_owned())), ..Default::default() };
+        let ended = sessions::Entity::update_many()
+            .set(changes)
+            .filter(sessions::Column::Id.eq(session.id.0))
+            .filter(sessions::Column::UserId.eq(session.user.0))
+            .filter(sessions::Column::RevokedAt.is_null())
+            .exec(&self.transaction)
+            .await
+            .map_err(broken("ending a session"))?;
+        Ok(ended.rows_affected == 1)
+    }
+
+    async fn touch(&mut self, session: SessionId, now: Timestamp) -> anyhow::Result<()> {
+        let changes = sessions::ActiveModel { last_seen_at: Set(now.utc()), ..Default::default() };
+        let touched = sessions::Entity::update_many().set(changes).filter(sessions::Column::Id.eq(session.0)).exec(&self.transaction).await;
+        touched.map_err(broken("renewing a session"))?;
+        Ok(())
+    }
+
+    async fn find_any_token(&mut self, selector: &str) -> anyhow::Result<Option<RefreshToken>> {
+        find_token(&self.transaction, selector).await
+    }
+
+    async fn insert_token(&mut self, token: &RefreshToken) -> anyhow::Result<()> {
+        let row = refresh_tokens::ActiveModel::from(refresh_tokens::Model::from(token));
+        refresh_tokens::Entity::insert(row).exec_without_returning(&self.transaction).await.map_err(broken("storing a refresh token"))?;
+        Ok(())
+    }
+
+    async fn spend(&mut self, token: RefreshTokenId, now: Timestamp) -> anyhow::Result<bool> {
+        let changes = refresh_tokens::ActiveModel { used_at: Set(Some(now.utc())), ..Default::default() };
+        let spent = refresh_tokens::Entity::update_many()
+            .set(changes)
+            .filter(refresh_tokens::Column::Id.eq(token.0))
+            .filter(refresh_tokens::Column::UsedAt.is_null())
+            .exec(&self.transaction)
+            .await
+            .map_err(broken("spending a refresh token"))?;
+        Ok(spent.rows_affected == 1)
+    }
+}
+
+#[async_trait]
+impl SessionReader for Readers {
+    async fn find(&self, owner: UserId, id: SessionId) -> anyhow::Result<Option<Session>> {
+        find(&self.connection, owner, id).await
+    }
+
+    async fn page(&self, owner: UserId, page: Page<CreatedKey>) -> anyhow::Result<Slice<Session>> {
+        let rows = sessions::Entity::find().filter(sessions::Column::UserId.eq(owner.0));
+        page::read(&self.connection, rows, (sessions::Column::CreatedAt, sessions::Column::Id), page, "reading sessions").await
+    }
+
+    async fn state_of_any(&self, id: SessionId) -> anyhow::Result<Option<SessionState>> {
+        let row = sessions::Entity::find_by_id(id.0)
+            .select_only()
+            .columns([sessions::Column::Id, sessions::Column::UserId, sessions::Column::ExpiresAt, sessions::Column::RevokedAt])
+            .columns([users::Column::Role, users::Column::IsActive])
+            .join(JoinType::InnerJoin, sessions::Relation::User.def())
+            .into_model::<StateRow>()
+            .one(&self.connection)
+            .await
+            .map_err(broken("reading a session's state"))?;
+        row.map(|row| {
+            Ok(SessionState {
+                session: SessionId(row.id),
+                user: UserId(row.user_id),
+                role: value::word("users.role", &row.role, Role::parse)?,
+                expires_at: Timestamp::new(row.expires_at),
+                is_live: row.revoked_at.is_none() && row.is_active,
+            })
+        })
+        .transpose()
+    }
+
+    async fn find_any_token(&self, selector: &str) -> anyhow::Result<Option<RefreshToken>> {
+        find_token(&self.connection, selector).await
+    }
+}

@@ -1,0 +1,187 @@
+//! Syncs: the rows of `syncs`, which are the queue and its history.
+
+use anyhow::Context as _;
+use async_trait::async_trait;
+use chrono::Duration;
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    sea_query::{Expr, ExprTrait, LockBehavior, LockType, OnConflict, Query, SubQueryStatement},
+};
+
+use crate::domain::{
+    id::{LinkId, SyncId, UserId},
+    sync::{SYNC_LEASE_MINUTES, Sync, SyncCounts, SyncProblem, SyncQueue, SyncReader, SyncStatus, Syncs},
+    time::Timestamp,
+};
+
+use super::{DatabaseStore, Readers, error::broken, page, value, work::DatabaseWork};
+
+pub(super) mod syncs {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "syncs")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Uuid,
+        pub user_id: Uuid,
+        pub link_id: Uuid,
+        pub status: String,
+        pub created_at: DateTimeUtc,
+        pub run_after: DateTimeUtc,
+        pub attempts: i64,
+        pub started_at: Option<DateTimeUtc>,
+        pub finished_at: Option<DateTimeUtc>,
+        pub problem: Option<String>,
+        pub accounts_seen: i64,
+        pub transactions_added: i64,
+        pub transactions_modified: i64,
+        pub transactions_removed: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+impl From<&Sync> for syncs::Model {
+    fn from(sync: &Sync) -> Self {
+        Self {
+            id: sync.id.0,
+            user_id: sync.user.0,
+            link_id: sync.link.0,
+            status: sync.status.as_str().to_owned(),
+            created_at: sync.created_at.utc(),
+            run_after: sync.run_after.utc(),
+            attempts: i64::from(sync.attempts),
+            started_at: sync.started_at.map(Timestamp::utc),
+            finished_at: sync.finished_at.map(Timestamp::utc),
+            problem: sync.problem.map(|problem| problem.as_str().to_owned()),
+            accounts_seen: i64::from(sync.counts.accounts),
+            transactions_added: i64::from(sync.counts.added),
+            transactions_modified: i64::from(sync.counts.modified),
+            transactions_removed: i64::from(sync.counts.removed),
+        }
+    }
+}
+
+impl TryFrom<syncs::Model> for Sync {
+    type Error = anyhow::Error;
+
+    fn try_from(row: syncs::Model) -> anyhow::Result<Self> {
+        Ok(Self {
+            id: SyncId(row.id),
+            link: LinkId(row.link_id),
+            user: UserId(row.user_id),
+            status: value::word("syncs.status", &row.status, SyncStatus::parse)?,
+            created_at: Timestamp::new(row.created_at),
+            run_after: Timestamp::new(row.run_after),
+            attempts: value::count("syncs.attempts", row.attempts)?,
+            started_at: value::optional_instant(row.started_at),
+            finished_at: value::optional_instant(row.finished_at),
+            problem: value::optional_word("syncs.problem", row.problem.as_deref(), SyncProblem::parse)?,
+            counts: SyncCounts {
+                accounts: value::count("syncs.accounts_seen", row.accounts_seen)?,
+                added: value::count("syncs.transactions_added", row.transactions_added)?,
+                modified: value::count("syncs.transactions_modified", row.transactions_modified)?,
+                removed: value::count("syncs.transactions_removed", row.transactions_removed)?,
+            },
+        })
+    }
+}
+
+#[async_trait]
+impl Syncs for DatabaseWork {
+    async fn latest(&mut self, owner: UserId, link: LinkId) -> anyhow::Result<Option<Sync>> {
+        let row = syncs::Entity::find()
+            .filter(syncs::Column::UserId.eq(owner.0))
+            .filter(syncs::Column::LinkId.eq(link.0))
+            .order_by_desc(syncs::Column::CreatedAt)
+            .order_by_desc(syncs::Column::Id)
+            .one(&self.transaction)
+            .await;
+        row.map_err(broken("reading a link's latest sync"))?.map(Sync::try_from).transpose()
+    }
+
+    async fn insert(&mut self, sync: &Sync) -> anyhow::Result<bool> {
+        let inserted = syncs::Entity::insert(syncs::ActiveModel::from(syncs::Model::from(sync)))
+            .on_conflict(OnConflict::new().do_nothing().to_owned())
+            .exec_without_returning(&self.transaction)
+            .await
+            .map_err(broken("storing a sync"))?;
+        Ok(inserted == 1)
+    }
+
+    async fn save(&mut self, sync: &Sync) -> anyhow::Result<bool> {
+        let row = syncs::Model::from(sync);
+        let changes = syncs::ActiveModel {
+            status: Set(row.status),
+            run_after: Set(row.run_after),
+            finished_at: Set(row.finished_at),
+            problem: Set(row.problem),
+            accounts_seen: Set(row.accounts_seen),
+            transactions_added: Set(row.transactions_added),
+            transactions_modified: Set(row.transactions_modified),
+            transactions_removed: Set(row.transactions_removed),
+            ..Default::default()
+        };
+        let saved = syncs::Entity::update_many()
+            .set(changes)
+            .filter(syncs::Column::Id.eq(row.id))
+            .filter(syncs::Column::UserId.eq(row.user_id))
+            .filter(syncs::Column::Status.eq(SyncStatus::Running.as_str()))
+            .filter(syncs::Column::Attempts.eq(row.attempts))
+            .exec(&self.transaction)
+            .await
+            .map_err(broken("saving a sync"))?;
+        Ok(saved.rows_affected == 1)
+    }
+}
+
+#[async_trait]
+impl SyncQueue for DatabaseStore {
+    async fn take_any_for_worker(&self, now: Timestamp) -> anyhow::Result<Option<Sync>> {
+        use syncs::Column::{Attempts, CreatedAt, Id, RunAfter, StartedAt, Status};
+        let lease_over = now.minus(Duration::minutes(SYNC_LEASE_MINUTES));
+        let waiting = Condition::any()
+            .add(Status.eq(SyncStatus::Queued.as_str()).and(RunAfter.lte(now.utc())))
+            .add(Status.eq(SyncStatus::Running.as_str()).and(StartedAt.lt(lease_over.utc())));
+        // Locked rows are another worker's: on PostgreSQL they are passed over, on SQLite there are none.
+        let next = syncs::Entity::find()
+            .select_only()
+            .column(Id)
+            .filter(waiting)
+            .order_by_asc(RunAfter)
+            .order_by_asc(CreatedAt)
+            .order_by_asc(Id)
+            .limit(1)
+            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+            .into_query();
+        let take = Query::update()
+            .table(syncs::Entity)
+            .value(Status, SyncStatus::Running.as_str())
+            .value(Attempts, Expr::col(Attempts).add(1))
+            .value(StartedAt, now.utc())
+            .and_where(Expr::col(Id).eq(Expr::from(SubQueryStatement::from(next))))
+            .returning_all()
+            .to_owned();
+        let transaction = self.transaction().await?;
+        let row = transaction.query_one(&take).await.map_err(broken("taking a sync"))?;
+        transaction.commit().await.map_err(broken("taking a sync"))?;
+        let row = row.map(|row| syncs::Model::from_query_result(&row, "")).transpose().context("reading the sync that was taken")?;
+        row.map(Sync::try_from).transpose()
+    }
+}
+
+#[async_trait]
+impl SyncReader for Readers {
+    async fn latest_of(&self, owner: UserId, links: &[LinkId]) -> anyhow::Result<Vec<Sync>> {
+        let youngest =
+            syncs::Entity::find().filter(syncs::Column::UserId.eq(owner.0)).order_by_desc(syncs::Column::CreatedAt).order_by_desc(syncs::Column::Id).limit(1);
+        let links: Vec<_> = links.iter().map(|link| link.0).collect();
+        let rows = page::of_each(&self.connection, &links, syncs::Column::LinkId, &youngest).await.map_err(broken("reading latest syncs"))?;
+        rows.into_iter().map(Sync::try_from).collect()
+    }
+}

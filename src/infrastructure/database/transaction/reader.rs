@@ -1,0 +1,136 @@
+//! Lists of transactions: filters in SQL, pages of one user's or of several accounts' at once.
+
+use std::collections::{BTreeSet, HashMap};
+
+use async_trait::async_trait;
+use rust_decimal::Decimal;
+use sea_orm::{ColumnTrait, Condition, DbBackend, DbErr, EntityTrait, QueryFilter, QuerySelect, Select, sea_query::Expr};
+use uuid::Uuid;
+
+use crate::{
+    domain::{
+        id::{AccountId, TransactionId, UserId},
+        page::{Direction, Page, PostedKey, Slice},
+        transaction::{Transaction, TransactionFilter, TransactionReader},
+    },
+    infrastructure::database::{Readers, error::broken, page},
+};
+
+use super::transactions::{self, Column};
+
+/// The scales amounts are kept at: ISO 4217 units, and any other unit.
+const SCALES: [u32; 2] = [4, 8];
+
+/// All of the owner's that a filter lets through; withdrawn ones never.
+fn visible(owner: UserId, filter: &TransactionFilter, backend: DbBackend) -> Select<transactions::Entity> {
+    let words = |column: Column, words: Vec<&'static str>| column.is_in(words);
+    transactions::Entity::find().filter(
+        Condition::all()
+            .add(Column::UserId.eq(owner.0))
+            .add(Column::RemovedAt.is_null())
+            .add_option(filter.accounts.as_ref().map(|accounts| Column::AccountId.is_in(accounts.iter().map(|account| account.0))))
+            .add_option(filter.from.map(|day| Column::PostedOn.gte(day.naive())))
+            .add_option(filter.to.map(|day| Column::PostedOn.lte(day.naive())))
+            .add_option(filter.types.as_ref().map(|types| words(Column::Family, types.iter().map(|family| family.as_str()).collect())))
+            .add_option(filter.statuses.as_ref().map(|statuses| words(Column::Status, statuses.iter().map(|status| status.as_str()).collect())))
+            .add_option((filter.min_amount.is_some() || filter.max_amount.is_some()).then(|| amounts_between(filter.min_amount, filter.max_amount)))
+            .add_option(filter.text.as_ref().filter(|text| !text.is_empty()).map(|text| holds_text(text, backend))),
+    )
+}
+
+/// Amounts are whole numbers at one of two scales, so a bound is turned into a whole number at each.
+///
+/// A bound beyond an i64 lets everything or nothing through: `i64::MIN` is never stored, so the lower bound is an exclusive one.
+fn amounts_between(min: Option<Decimal>, max: Option<Decimal>) -> Condition {
+    SCALES.into_iter().fold(Condition::any(), |any, scale| {
+        any.add(
+            Condition::all()
+                .add(Column::AmountScale.eq(scale))
+                .add_option(min.map(|min| Column::Amount.gt(clamp(-whole_units(-min, scale) - 1))))
+                .add_option(max.map(|max| Column::Amount.lte(clamp(whole_units(max, scale))))),
+        )
+    })
+}
+
+/// `value` in units of `scale`, rounded down. A Decimal has 96 bits and at most 28 decimals, so nothing here overflows 128.
+fn whole_units(value: Decimal, scale: u32) -> i128 {
+    (value.mantissa() * 10_i128.pow(scale)).div_euclid(10_i128.pow(value.scale()))
+}
+
+fn clamp(units: i128) -> i64 {
+    i64::try_from(units).unwrap_or(if units < 0 { i64::MIN } else { i64::MAX })
+}
+
+/// `text` somewhere in description or merchant. Both databases fold ASCII only: SQLite has no other `lower`, PostgreSQL is told to by
+/// the collation "C". A search for the text's place needs no escapes, unlike LIKE.
+fn holds_text(text: &str, backend: DbBackend) -> Condition {
+    // PostgreSQL stores no NUL and refuses it even in a question.
+    if text.contains('\0') {
+        return Condition::all().add(Expr::cust("FALSE"));
+    }
+    let place = if backend == DbBackend::Postgres { r#"strpos(lower($1 COLLATE "C"), $2) > 0"# } else { "instr(lower(?), ?) > 0" };
+    let holds = |column: Column| Expr::cust_with_exprs(place, [column.into_expr(), Expr::val(text.to_ascii_lowercase())]);
+    Condition::any().add(holds(Column::Description)).add(holds(Column::MerchantName))
+}
+
+const COLUMNS: (Column, Column) = (Column::PostedOn, Column::Id);
+
+#[async_trait]
+impl TransactionReader for Readers {
+    async fn find(&self, owner: UserId, id: TransactionId) -> anyhow::Result<Option<Transaction>> {
+        let rows = visible(owner, &TransactionFilter::default(), self.backend()).filter(Column::Id.eq(id.0));
+        rows.one(&self.connection).await.map_err(broken("reading a transaction"))?.map(Transaction::try_from).transpose()
+    }
+
+    async fn page(&self, owner: UserId, filter: &TransactionFilter, page: Page<PostedKey>) -> anyhow::Result<Slice<Transaction>> {
+        page::read(&self.connection, visible(owner, filter, self.backend()), COLUMNS, page, "reading transactions").await
+    }
+
+    async fn pages_by_account(
+        &self,
+        owner: UserId,
+        accounts: &[AccountId],
+        filter: &TransactionFilter,
+        page: Page<PostedKey>,
+    ) -> anyhow::Result<HashMap<AccountId, Slice<Transaction>>> {
+        let doing = "reading transactions by account";
+        let wanted = |account: &&AccountId| filter.accounts.as_ref().is_none_or(|accounts| accounts.contains(account));
+        let accounts: BTreeSet<Uuid> = accounts.iter().filter(wanted).map(|account| account.0).collect();
+        let accounts: Vec<Uuid> = accounts.into_iter().collect();
+        let visible = visible(owner, &TransactionFilter { accounts: None, ..filter.clone() }, self.backend());
+        let totals = if page.count { Some(self.totals(&visible, &accounts).await.map_err(broken(doing))?) } else { None };
+        let rows = page::narrow(visible, COLUMNS, &page);
+        let rows = page::of_each(&self.connection, &accounts, Column::AccountId, &rows).await.map_err(broken(doing))?;
+
+        let mut read: HashMap<Uuid, Vec<Transaction>> = accounts.iter().map(|account| (*account, Vec::new())).collect();
+        for row in rows {
+            read.entry(row.account_id).or_default().push(Transaction::try_from(row)?);
+        }
+        let slice = |(account, mut rows): (Uuid, Vec<Transaction>)| {
+            rows.sort_unstable_by_key(|row| (row.facts.posted_on, row.id));
+            if page.direction == Direction::Forward {
+                rows.reverse();
+            }
+            let total = totals.as_ref().map(|totals| totals.get(&account).copied().unwrap_or(0));
+            (AccountId(account), Slice::from_read(rows, &page, total))
+        };
+        Ok(read.into_iter().map(slice).collect())
+    }
+}
+
+impl Readers {
+    /// How many of `rows` each account has; an account without any is missing.
+    async fn totals(&self, rows: &Select<transactions::Entity>, accounts: &[Uuid]) -> Result<HashMap<Uuid, u64>, DbErr> {
+        let counts: Vec<(Uuid, i64)> = rows
+            .clone()
+            .filter(Column::AccountId.is_in(accounts.iter().copied()))
+            .select_only()
+            .column(Column::AccountId)
+            .column_as(Column::Id.count(), "total")
+            .group_by(Column::AccountId)
+            .into_tuple()
+            .all(&self.connection)
+            .await?;
+        Ok(counts.into_iter().map(|(account, count)| (account, count.unsigned_abs())).collect())
+    }
+}

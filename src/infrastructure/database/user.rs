@@ -1,0 +1,113 @@
+//! Users: the rows of `users`.
+
+use anyhow::Context as _;
+use async_trait::async_trait;
+use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, sea_query::OnConflict};
+
+use crate::domain::{
+    id::UserId,
+    time::Timestamp,
+    user::{EmailAddress, EmailKey, PasswordRecord, Role, SessionTier, User, UserReader, Users},
+};
+
+use super::{Readers, error::broken, value, work::DatabaseWork};
+
+pub(super) mod users {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "users")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Uuid,
+        pub email: String,
+        pub email_key: String,
+        pub password: String,
+        pub role: String,
+        pub tier: String,
+        pub is_active: bool,
+        pub email_verified_at: Option<DateTimeUtc>,
+        pub created_at: DateTimeUtc,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+impl From<&User> for users::Model {
+    fn from(user: &User) -> Self {
+        Self {
+            id: user.id.0,
+            email: user.email.written().to_owned(),
+            email_key: user.email.key().as_str().to_owned(),
+            password: user.password.0.clone(),
+            role: user.role.as_str().to_owned(),
+            tier: user.tier.as_str().to_owned(),
+            is_active: user.is_active,
+            email_verified_at: user.email_verified_at.map(Timestamp::utc),
+            created_at: user.created_at.utc(),
+        }
+    }
+}
+
+impl TryFrom<users::Model> for User {
+    type Error = anyhow::Error;
+
+    fn try_from(row: users::Model) -> anyhow::Result<Self> {
+        Ok(Self {
+            id: UserId(row.id),
+            email: EmailAddress::parse(&row.email).context("users.email is not an address")?,
+            password: PasswordRecord(row.password),
+            role: value::word("users.role", &row.role, Role::parse)?,
+            tier: value::word("users.tier", &row.tier, SessionTier::parse)?,
+            email_verified_at: value::optional_instant(row.email_verified_at),
+            is_active: row.is_active,
+            created_at: Timestamp::new(row.created_at),
+        })
+    }
+}
+
+async fn find_by_email(connection: &impl ConnectionTrait, key: &EmailKey) -> anyhow::Result<Option<User>> {
+    let row = users::Entity::find().filter(users::Column::EmailKey.eq(key.as_str())).one(connection).await.map_err(broken("reading a user"))?;
+    row.map(User::try_from).transpose()
+}
+
+#[async_trait]
+impl Users for DatabaseWork {
+    async fn find_any_by_email(&mut self, key: &EmailKey) -> anyhow::Result<Option<User>> {
+        find_by_email(&self.transaction, key).await
+    }
+
+    async fn insert(&mut self, user: &User) -> anyhow::Result<bool> {
+        let taken = OnConflict::column(users::Column::EmailKey).do_nothing().to_owned();
+        let inserted = users::Entity::insert(users::ActiveModel::from(users::Model::from(user)))
+            .on_conflict(taken)
+            .exec_without_returning(&self.transaction)
+            .await
+            .map_err(broken("storing a user"))?;
+        Ok(inserted == 1)
+    }
+
+    async fn save(&mut self, user: &User) -> anyhow::Result<()> {
+        let row = users::Model::from(user);
+        let changes =
+            users::ActiveModel { role: Set(row.role), tier: Set(row.tier), is_active: Set(row.is_active), password: Set(row.password), ..Default::default() };
+        let saved = users::Entity::update_many().set(changes).filter(users::Column::Id.eq(row.id)).exec(&self.transaction).await;
+        anyhow::ensure!(saved.map_err(broken("saving a user"))?.rows_affected == 1, "the user to be saved is gone");
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl UserReader for Readers {
+    async fn find(&self, id: UserId) -> anyhow::Result<Option<User>> {
+        let row = users::Entity::find_by_id(id.0).one(&self.connection).await.map_err(broken("reading a user"))?;
+        row.map(User::try_from).transpose()
+    }
+
+    async fn find_any_by_email(&self, key: &EmailKey) -> anyhow::Result<Option<User>> {
+        find_by_email(&self.connection, key).await
+    }
+}

@@ -1,0 +1,92 @@
+//! The unit of work: one transaction that carries an attempt's rows and its outcome, and is rolled back unless it settles.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sea_orm::DatabaseTransaction;
+
+use crate::{
+    application::{
+        audit::{Attempt, AuditEntry},
+        ports::{Randomness, Store, Work},
+    },
+    domain::{
+        account::Accounts, audit::Outcome, balance::BalanceSnapshots, event::Event, failure::Reason, import::Imports, link::Links, session::Sessions,
+        sync::Syncs, transaction::Transactions, user::Users,
+    },
+};
+
+use super::{DatabaseStore, audit, error::broken};
+
+/// An open transaction of one attempt. Each feature's file implements its trait for it.
+pub(super) struct DatabaseWork {
+    pub(super) transaction: DatabaseTransaction,
+    pub(super) randomness: Arc<dyn Randomness>,
+    attempt: Attempt,
+}
+
+#[async_trait]
+impl Store for DatabaseStore {
+    async fn begin(&self, attempt: &Attempt) -> anyhow::Result<Box<dyn Work>> {
+        let transaction = self.transaction().await?;
+        Ok(Box::new(DatabaseWork { transaction, randomness: Arc::clone(&self.randomness), attempt: attempt.clone() }))
+    }
+}
+
+impl DatabaseWork {
+    async fn settle(self, entry: AuditEntry) -> anyhow::Result<()> {
+        audit::append(&self.transaction, &entry, self.randomness.as_ref()).await?;
+        self.transaction.commit().await.map_err(broken("committing a unit of work"))?;
+        self.attempt.mark_settled();
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Work for DatabaseWork {
+    fn users(&mut self) -> &mut dyn Users {
+        self
+    }
+
+    fn sessions(&mut self) -> &mut dyn Sessions {
+        self
+    }
+
+    fn links(&mut self) -> &mut dyn Links {
+        self
+    }
+
+    fn accounts(&mut self) -> &mut dyn Accounts {
+        self
+    }
+
+    fn transactions(&mut self) -> &mut dyn Transactions {
+        self
+    }
+
+    fn snapshots(&mut self) -> &mut dyn BalanceSnapshots {
+        self
+    }
+
+    fn syncs(&mut self) -> &mut dyn Syncs {
+        self
+    }
+
+    fn imports(&mut self) -> &mut dyn Imports {
+        self
+    }
+
+    async fn checkpoint(self: Box<Self>) -> anyhow::Result<()> {
+        self.transaction.commit().await.map_err(broken("committing what must stand before a bank is asked"))
+    }
+
+    async fn succeed(self: Box<Self>, event: Event) -> anyhow::Result<()> {
+        let entry = self.attempt.entry(Outcome::Succeeded, Some(&event), None);
+        self.settle(entry).await
+    }
+
+    async fn refuse(self: Box<Self>, refusal: &(dyn Reason + Sync)) -> anyhow::Result<()> {
+        let entry = self.attempt.entry(Outcome::Failed, None, Some(refusal.reason()));
+        self.settle(entry).await
+    }
+}
