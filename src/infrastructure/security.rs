@@ -1,0 +1,8 @@
+//! Security: keys, tokens, passwords, sealing, and the policy.
+
+pub mod jwt;
+pub mod keys;
+pub mod passwords;
+pub mod policy;
+pub mod refresh;
+pub mod sealer;

@@ -1,0 +1,79 @@
+//! Sealing: provider credentials and other secrets at rest.
+//!
+//! AES-256-GCM (NIST SP 800-38D) with a fresh 96-bit nonce for every seal, and the value's place (user, link, purpose, version) as
+//! associated data, so that a sealed value copied to another row does not open. The envelope names its key. This module knows nothing
+//! of databases.
+//!
+//! Envelope: version (1 byte), length of the key id (1), key id, nonce (12), ciphertext with its 16-byte tag.
+
+use std::sync::Arc;
+
+use aes_gcm::{
+    Aes256Gcm, Nonce,
+    aead::{Aead, KeyInit, Payload},
+};
+use anyhow::{Context, bail};
+use zeroize::Zeroizing;
+
+use crate::{
+    application::ports::{Place, Randomness, Sealer},
+    domain::{account::AccountFingerprint, id::UserId, provider::AccountReference},
+};
+
+use super::keys::{Keys, NamedKey, Purpose};
+
+const VERSION: u8 = 1;
+const NONCE_BYTES: usize = 12;
+
+/// Seals with the first key of the ring, opens with the one the envelope names.
+pub struct AesSealer {
+    sealing: Vec<NamedKey>,
+    fingerprint: Vec<NamedKey>,
+    randomness: Arc<dyn Randomness>,
+}
+
+impl AesSealer {
+    /// Over the configured ring.
+    pub fn new(keys: &Keys, randomness: Arc<dyn Randomness>) -> anyhow::Result<Self> {
+        Ok(Self { sealing: keys.derive(Purpose::Sealing)?, fingerprint: keys.derive(Purpose::Fingerprint)?, randomness })
+    }
+}
+
+fn associated_data(place: Place) -> Vec<u8> {
+    let mut data = vec![VERSION];
+    data.extend_from_slice(place.user.0.as_bytes());
+    data.extend_from_slice(place.link.0.as_bytes());
+    data.extend_from_slice(place.purpose.as_bytes());
+    data
+}
+
+impl Sealer for AesSealer {
+    fn seal(&self, place: Place, secret: &[u8]) -> anyhow::Result<Vec<u8>> {
+        let key = self.sealing.first().context("the key ring is empty")?;
+        let random = self.randomness.secret();
+        let nonce: [u8; NONCE_BYTES] = std::array::from_fn(|at| random[at]);
+        let cipher = Aes256Gcm::new((&*key.key).into());
+        let sealed =
+            cipher.encrypt(&Nonce::from(nonce), Payload { msg: secret, aad: &associated_data(place) }).map_err(|_| anyhow::anyhow!("sealing failed"))?;
+        let mut envelope = vec![VERSION, u8::try_from(key.id.len())?];
+        envelope.extend_from_slice(key.id.as_bytes());
+        envelope.extend_from_slice(&nonce);
+        envelope.extend_from_slice(&sealed);
+        Ok(envelope)
+    }
+
+    fn open(&self, place: Place, envelope: &[u8]) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+        let [VERSION, id_length, rest @ ..] = envelope else { bail!("the envelope is of no known version") };
+        let (id, rest) = rest.split_at_checked(usize::from(*id_length)).context("the envelope is cut off")?;
+        let (nonce, sealed) = rest.split_first_chunk::<NONCE_BYTES>().context("the envelope is cut off")?;
+        let key = self.sealing.iter().find(|key| key.id.as_bytes() == id).context("the key this envelope names is not in the ring")?;
+        let cipher = Aes256Gcm::new((&*key.key).into());
+        let opened = cipher.decrypt(&Nonce::from(*nonce), Payload { msg: sealed, aad: &associated_data(place) });
+        opened.map(Zeroizing::new).map_err(|_| anyhow::anyhow!("the envelope was changed, or belongs to another place"))
+    }
+
+    fn fingerprints(&self, user: UserId, provider: &str, reference: &AccountReference) -> Vec<AccountFingerprint> {
+        let hash = |key: &NamedKey| key.hmac(&[user.0.as_bytes(), provider.as_bytes(), &[0], reference.expose().as_bytes()]).to_vec();
+        self.fingerprint.iter().map(|key| AccountFingerprint { key_id: key.id.clone(), hash: hash(key) }).collect()
+    }
+}
