@@ -1,0 +1,6 @@
+//! The adapters: each port met by a technology. Sees application and domain.
+
+pub mod database;
+pub mod machine;
+pub mod providers;
+pub mod security;

@@ -1,0 +1,6 @@
+//! The providers: a folder each, with its client, its mapping and what it needs of its own. Adding one touches its folder, a line here
+//! and a line where the application is composed.
+
+pub mod http;
+pub mod sandbox;
+pub mod statement;

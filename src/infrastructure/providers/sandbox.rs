@@ -1,0 +1,121 @@
+//! The sandbox bank, and the adapter that links it.
+//!
+//! A bank made up for trying Dashtam out: an authorization server with a page that asks, and a data API over the money of one invented
+//! person at three institutions. It is a bank and not this product's edge, which is why it may speak HTTP from in here; it uses nothing of
+//! the house but the domain, and [`client`] reaches it as it would any other bank, over the wire.
+//!
+//! - [`bank`], [`life`], `shops`: the accounts and what happens in them; pure.
+//! - [`authorization`], [`register`]: the rules of consent, codes and tokens, and what is remembered over a restart.
+//! - `server`, `pages`, [`answers`]: the same over HTTP.
+//! - [`client`], [`mapping`]: the adapter.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use anyhow::Context;
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use secrecy::SecretString;
+use url::Url;
+
+use crate::{
+    application::ports::Randomness,
+    domain::time::{Clock, LocalDate},
+};
+
+pub mod answers;
+pub mod authorization;
+pub mod bank;
+pub mod client;
+pub mod life;
+pub mod mapping;
+mod pages;
+mod parameters;
+pub mod register;
+mod server;
+mod shops;
+pub mod visitor;
+
+pub use client::SandboxProvider;
+
+use authorization::{Desk, Registration, TokenRefusal};
+use bank::Ledger;
+use parameters::Parameters;
+use register::{Issued, Register, TokenPair};
+
+/// The bank: its books, and whom it lets see them.
+pub struct SandboxBank {
+    state_file: PathBuf,
+    seed: u64,
+    opened_on: LocalDate,
+    clock: Arc<dyn Clock>,
+    randomness: Arc<dyn Randomness>,
+    desk: Mutex<Desk>,
+    /// The books of the day they were last asked for.
+    ledger: Mutex<Option<(LocalDate, Arc<Ledger>)>>,
+}
+
+impl SandboxBank {
+    /// Opens the bank over its state file, which is made the first time.
+    pub fn open(state_file: PathBuf, seed: u64, clock: Arc<dyn Clock>, randomness: Arc<dyn Randomness>) -> anyhow::Result<Arc<Self>> {
+        let register = if let Some(register) = Register::load(&state_file)? {
+            register
+        } else {
+            let register = Register::new(clock.today(), BASE64_URL_SAFE_NO_PAD.encode(randomness.secret()));
+            register.save(&state_file)?;
+            register
+        };
+        let opened_on = register.opened_on()?;
+        Ok(Arc::new(Self { state_file, seed, opened_on, clock, randomness, desk: Mutex::new(Desk::new(register)), ledger: Mutex::default() }))
+    }
+
+    /// Says under which address this bank is reached, which is its issuer identifier, and where its one client,
+    /// [`authorization::CLIENT_ID`], takes answers. Until then nobody can ask for consent.
+    pub fn register_redirect(&self, base_url: &Url, redirect_uri: &str) -> anyhow::Result<()> {
+        let redirect_to = Url::parse(redirect_uri).context("the sandbox bank's redirect URI is not a URL")?;
+        let issuer = client::issuer(base_url);
+        self.desk().registration = Some(Registration { issuer, redirect_uri: redirect_uri.to_owned(), redirect_to });
+        Ok(())
+    }
+
+    /// The secret of its one client, made when the bank was first opened.
+    pub fn client_secret(&self) -> SecretString {
+        self.desk().register.client_secret.clone().into()
+    }
+
+    /// The books as they stand today.
+    pub fn ledger(&self) -> Arc<Ledger> {
+        let today = self.clock.today();
+        let mut kept = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, ledger)) = kept.as_ref().filter(|(day, _)| *day == today) {
+            return ledger.clone();
+        }
+        let ledger = Arc::new(Ledger::as_of(self.seed, self.opened_on, today));
+        *kept = Some((today, ledger.clone()));
+        ledger
+    }
+
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn secret(&self, prefix: &str) -> String {
+        format!("{prefix}_{}", BASE64_URL_SAFE_NO_PAD.encode(self.randomness.secret()))
+    }
+
+    /// Answers a token request. What it changes is on the disk before it is answered; what cannot be written has not happened.
+    fn token(&self, credentials: Option<&(String, String)>, form: &Parameters) -> anyhow::Result<Result<Issued, TokenRefusal>> {
+        let fresh = TokenPair { access: self.secret("sba"), refresh: self.secret("sbr") };
+        let mut desk = self.desk();
+        let before = desk.register.clone();
+        let answer = desk.token(credentials, form, fresh, self.clock.now());
+        if desk.register != before
+            && let Err(error) = desk.register.save(&self.state_file)
+        {
+            desk.register = before;
+            return Err(error);
+        }
+        Ok(answer)
+    }
+}

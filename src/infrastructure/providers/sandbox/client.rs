@@ -1,0 +1,188 @@
+//! The adapter: the sandbox bank as any other bank, over the wire.
+
+use async_trait::async_trait;
+use chrono::Duration;
+use oauth2::{
+    AuthUrl, AuthorizationCode, Client, ClientId, ClientSecret, CsrfToken, EndpointNotSet, EndpointSet, ExtraTokenFields, PkceCodeChallenge, PkceCodeVerifier,
+    RedirectUrl, RefreshToken, RequestTokenError, StandardRevocableToken, StandardTokenResponse, TokenResponse, TokenUrl,
+    basic::{BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenType},
+};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::{
+    mapping::{self, AccountsAnswer, PageAnswer},
+    register::CONSENT_DAYS,
+};
+use crate::{
+    application::ports::{Credentials, FinancialProvider, ProviderFault, TransactionPage, Walk},
+    domain::{
+        provider::{LinkMethod, Manifest, ProviderCategory, ReportedAccount},
+        time::{LocalDate, Timestamp},
+    },
+    infrastructure::providers::http::{self, TokenEndpoint},
+};
+
+/// A lifetime beyond this many days is no lifetime.
+const LONGEST_DAYS: i64 = 3_650;
+
+static MANIFEST: Manifest = Manifest {
+    slug: "sandbox",
+    name: "Sandbox Bank",
+    description: "A made-up bank inside Dashtam, with seven accounts at three institutions, for trying things out.",
+    category: ProviderCategory::Sandbox,
+    method: LinkMethod::Oauth,
+    history_days: Some(3_650),
+    consent_days: Some(CONSENT_DAYS),
+};
+
+/// What the bank's token answers hold beyond RFC 6749.
+#[derive(Debug, Serialize, Deserialize)]
+struct ConsentFields {
+    consent_expires_in: Option<u64>,
+}
+
+impl ExtraTokenFields for ConsentFields {}
+
+type Tokens = StandardTokenResponse<ConsentFields, BasicTokenType>;
+
+type OauthClient = Client<
+    BasicErrorResponse,
+    Tokens,
+    BasicTokenIntrospectionResponse,
+    StandardRevocableToken,
+    BasicRevocationErrorResponse,
+    EndpointSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointSet,
+>;
+
+/// The sandbox bank as a provider.
+pub struct SandboxProvider {
+    base_url: Url,
+    http: reqwest::Client,
+    tokens: TokenEndpoint,
+    oauth: OauthClient,
+}
+
+/// The issuer identifier of a bank at that address: the address without a slash at its end.
+pub(super) fn issuer(base_url: &Url) -> String {
+    base_url.as_str().trim_end_matches('/').to_owned()
+}
+
+impl SandboxProvider {
+    /// A provider at `base_url`, where the bank's routes are nested. `http` is made by [`http::client`].
+    pub fn new(base_url: Url, client_id: &str, client_secret: &SecretString, http: reqwest::Client) -> anyhow::Result<Self> {
+        anyhow::ensure!(!base_url.cannot_be_a_base(), "the sandbox bank's address has no path to extend");
+        let endpoint = |name: &str| format!("{}/{name}", issuer(&base_url));
+        let oauth = Client::new(ClientId::new(client_id.to_owned()))
+            .set_client_secret(ClientSecret::new(client_secret.expose_secret().to_owned()))
+            .set_auth_uri(AuthUrl::new(endpoint("authorize"))?)
+            .set_token_uri(TokenUrl::new(endpoint("token"))?);
+        Ok(Self { base_url, tokens: TokenEndpoint(http.clone()), http, oauth })
+    }
+
+    /// A GET of the data API.
+    fn get(&self, path: &[&str], query: &[(&str, &str)], credentials: &Credentials) -> Result<reqwest::Request, ProviderFault> {
+        let mut url = self.base_url.clone();
+        // `new` has refused an address without a path to extend.
+        url.path_segments_mut().map_err(|()| ProviderFault::Unreachable)?.pop_if_empty().extend(path);
+        let request = self.http.get(url).query(query).bearer_auth(credentials.access_token.expose_secret());
+        request.build().map_err(|_| ProviderFault::Refused)
+    }
+}
+
+#[async_trait]
+impl FinancialProvider for SandboxProvider {
+    fn manifest(&self) -> &Manifest {
+        &MANIFEST
+    }
+
+    fn issuer(&self) -> Option<String> {
+        Some(issuer(&self.base_url))
+    }
+
+    fn authorization_url(&self, walk: &Walk) -> anyhow::Result<String> {
+        let challenge = PkceCodeChallenge::from_code_verifier_sha256(&verifier(walk)?);
+        let redirect = RedirectUrl::new(walk.redirect_uri.clone())?;
+        let state = CsrfToken::new(walk.state.expose_secret().to_owned());
+        let request = self.oauth.authorize_url(|| state).set_pkce_challenge(challenge).set_redirect_uri(std::borrow::Cow::Owned(redirect));
+        Ok(request.url().0.into())
+    }
+
+    async fn exchange(&self, code: &str, walk: &Walk, now: Timestamp) -> Result<Credentials, ProviderFault> {
+        let redirect = RedirectUrl::new(walk.redirect_uri.clone()).map_err(|_| ProviderFault::Refused)?;
+        let verifier = verifier(walk).map_err(|_| ProviderFault::Refused)?;
+        let request = self.oauth.exchange_code(AuthorizationCode::new(code.to_owned()));
+        let request = request.set_pkce_verifier(verifier).set_redirect_uri(std::borrow::Cow::Owned(redirect));
+        let tokens = request.request_async(&self.tokens).await.map_err(token_fault)?;
+        credentials(&tokens, None, now)
+    }
+
+    async fn refresh(&self, old: &Credentials, now: Timestamp) -> Result<Credentials, ProviderFault> {
+        let refresh_token = RefreshToken::new(old.refresh_token.expose_secret().to_owned());
+        let tokens = self.oauth.exchange_refresh_token(&refresh_token).request_async(&self.tokens).await.map_err(token_fault)?;
+        credentials(&tokens, old.consent_expires_at, now)
+    }
+
+    async fn accounts(&self, credentials: &Credentials, now: Timestamp) -> Result<Vec<ReportedAccount>, ProviderFault> {
+        let answer: AccountsAnswer = http::json(&self.http, self.get(&["accounts"], &[], credentials)?).await?;
+        // An account left out would look closed: one that cannot be read spoils the answer.
+        answer.accounts.iter().map(|account| mapping::account(account, now).ok_or(ProviderFault::Malformed)).collect()
+    }
+
+    async fn transactions(
+        &self,
+        credentials: &Credentials,
+        account: &ReportedAccount,
+        from: LocalDate,
+        to: LocalDate,
+        page: Option<&str>,
+    ) -> Result<TransactionPage, ProviderFault> {
+        let (from, to) = (from.to_string(), to.to_string());
+        let mut query = vec![("from", from.as_str()), ("to", to.as_str())];
+        query.extend(page.map(|cursor| ("cursor", cursor)));
+        let request = self.get(&["accounts", account.reference.expose(), "transactions"], &query, credentials)?;
+        let answer: PageAnswer = http::json(&self.http, request).await?;
+        Ok(mapping::page(answer, account))
+    }
+}
+
+/// The walk's verifier; the library panics over one of the wrong length (RFC 7636 §4.1).
+fn verifier(walk: &Walk) -> anyhow::Result<PkceCodeVerifier> {
+    let verifier = walk.code_verifier.expose_secret();
+    anyhow::ensure!((43..=128).contains(&verifier.len()), "a code verifier has 43 to 128 characters");
+    Ok(PkceCodeVerifier::new(verifier.to_owned()))
+}
+
+/// The faults of an answer that `http` let pass are all of one kind: it is not what RFC 6749 promises.
+#[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
+fn token_fault(error: RequestTokenError<ProviderFault, BasicErrorResponse>) -> ProviderFault {
+    match error {
+        RequestTokenError::Request(fault) => fault,
+        RequestTokenError::ServerResponse(_) | RequestTokenError::Parse(..) | RequestTokenError::Other(_) => ProviderFault::Malformed,
+    }
+}
+
+fn credentials(tokens: &Tokens, known_consent_end: Option<Timestamp>, now: Timestamp) -> Result<Credentials, ProviderFault> {
+    let refresh_token = tokens.refresh_token().map(RefreshToken::secret).filter(|token| !token.is_empty()).ok_or(ProviderFault::Incomplete)?;
+    let expires_in = tokens.expires_in().ok_or(ProviderFault::Incomplete)?;
+    let consent_expires_at = match tokens.extra_fields().consent_expires_in {
+        Some(seconds) => Some(after(now, seconds)?),
+        None => known_consent_end,
+    };
+    Ok(Credentials {
+        access_token: tokens.access_token().secret().clone().into(),
+        refresh_token: refresh_token.clone().into(),
+        access_expires_at: after(now, expires_in.as_secs())?,
+        consent_expires_at,
+    })
+}
+
+fn after(now: Timestamp, seconds: u64) -> Result<Timestamp, ProviderFault> {
+    let span = i64::try_from(seconds).ok().and_then(Duration::try_seconds).filter(|span| *span <= Duration::days(LONGEST_DAYS));
+    span.map(|span| now.plus(span)).ok_or(ProviderFault::Malformed)
+}

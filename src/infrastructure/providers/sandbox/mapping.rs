@@ -1,0 +1,214 @@
+//! From the sandbox bank's words to Dashtam's.
+//!
+//! Signs: the bank counts what is owed on debts, so amounts and `current` of those are turned. Day rule: the bank's `date` as written, and
+//! `time` as the instant beside it. A row that cannot be read is counted, never guessed and never dropped in silence.
+
+use chrono::DateTime;
+use serde::Deserialize;
+
+use crate::{
+    application::ports::TransactionPage,
+    domain::{
+        account::{AccountType, MaskedNumber},
+        balance::Balances,
+        money::{Amount, Currency, Quantity},
+        provider::{AccountReference, ReportedAccount, ReportedTransaction},
+        time::{LocalDate, Timestamp},
+        transaction::{AssetType, Security, TransactionFacts, TransactionStatus, TransactionSubtype},
+    },
+};
+
+/// The most characters a description keeps.
+const DESCRIPTION: usize = 1_000;
+
+/// `GET /accounts`.
+#[derive(Deserialize)]
+pub(super) struct AccountsAnswer {
+    pub(super) accounts: Vec<AccountRecord>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct AccountRecord {
+    id: String,
+    institution: Option<String>,
+    name: String,
+    #[serde(rename = "type")]
+    kind: String,
+    number: Option<String>,
+    currency: String,
+    status: String,
+    balances: BalancesRecord,
+}
+
+#[derive(Deserialize)]
+struct BalancesRecord {
+    current: Option<String>,
+    available: Option<String>,
+    limit: Option<String>,
+    as_of: Option<String>,
+}
+
+/// `GET /accounts/{id}/transactions`. Rows are read one by one, so that a broken one spoils none of the others.
+#[derive(Deserialize)]
+pub(super) struct PageAnswer {
+    transactions: Vec<serde_json::Value>,
+    next: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct RowRecord {
+    id: Option<String>,
+    replaces: Option<String>,
+    status: String,
+    date: String,
+    made_on: Option<String>,
+    time: Option<String>,
+    code: String,
+    amount: String,
+    description: String,
+    merchant: Option<String>,
+    category: Option<String>,
+    security: Option<SecurityRecord>,
+    quantity: Option<String>,
+    price: Option<String>,
+    fees: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct SecurityRecord {
+    symbol: String,
+    name: Option<String>,
+    class: String,
+}
+
+/// One account; `None` when it cannot be read.
+pub(super) fn account(record: &AccountRecord, now: Timestamp) -> Option<ReportedAccount> {
+    let currency = Currency::parse(&record.currency).ok()?;
+    let kind = account_type(&record.kind);
+    let amount = |text: &Option<String>| text.as_deref().map(|text| Amount::parse(text, &currency)).transpose().ok();
+    let balances = Balances {
+        current: amount(&record.balances.current)?.map(|amount| owners_view(kind, amount)),
+        available: amount(&record.balances.available)?,
+        limit: amount(&record.balances.limit)?,
+        as_of: Some(match &record.balances.as_of {
+            Some(text) => instant(text)?,
+            None => now,
+        }),
+    };
+    Some(ReportedAccount {
+        reference: AccountReference::new(record.id.clone()),
+        institution: record.institution.clone(),
+        name: record.name.clone(),
+        kind,
+        masked_number: record.number.as_deref().and_then(MaskedNumber::cut),
+        currency,
+        balances,
+        is_active: record.status != "closed",
+    })
+}
+
+/// One page of rows of that account.
+pub(super) fn page(answer: PageAnswer, account: &ReportedAccount) -> TransactionPage {
+    let mut page = TransactionPage { next: answer.next.filter(|cursor| !cursor.is_empty()), ..TransactionPage::default() };
+    for value in answer.transactions {
+        match serde_json::from_value(value).ok().and_then(|record| transaction(record, account)) {
+            Some(transaction) => page.transactions.push(transaction),
+            None => page.refused += 1,
+        }
+    }
+    page
+}
+
+fn transaction(record: RowRecord, account: &ReportedAccount) -> Option<ReportedTransaction> {
+    let quantity = |text: Option<String>| text.map(|text| Quantity::parse(&text)).transpose().ok();
+    let fees = record.fees.map(|text| Amount::parse(&text, &account.currency)).transpose().ok()?;
+    if fees.is_some_and(Amount::is_negative) {
+        return None;
+    }
+    let facts = TransactionFacts {
+        amount: owners_view(account.kind, Amount::parse(&record.amount, &account.currency).ok()?),
+        subtype: subtype(&record.code),
+        status: status(&record.status)?,
+        posted_on: LocalDate::parse(&record.date).ok()?,
+        authorized_on: record.made_on.map(|day| LocalDate::parse(&day)).transpose().ok()?,
+        occurred_at: match record.time {
+            Some(time) => Some(instant(&time)?),
+            None => None,
+        },
+        description: record.description.chars().take(DESCRIPTION).collect(),
+        merchant_name: record.merchant,
+        category: record.category,
+        security: record.security.map(|security| Security { asset_type: asset_type(&security.class), symbol: security.symbol, name: security.name }),
+        quantity: quantity(record.quantity)?,
+        unit_price: quantity(record.price)?,
+        fees,
+    };
+    Some(ReportedTransaction { reference: record.id.filter(|id| !id.is_empty()), replaces: record.replaces, facts, line: None })
+}
+
+fn owners_view(kind: AccountType, amount: Amount) -> Amount {
+    if kind.is_liability() { amount.negated() } else { amount }
+}
+
+fn instant(text: &str) -> Option<Timestamp> {
+    DateTime::parse_from_rfc3339(text).ok().map(|instant| Timestamp::new(instant.to_utc()))
+}
+
+fn account_type(word: &str) -> AccountType {
+    match word {
+        "DDA" => AccountType::Checking,
+        "SAV" => AccountType::Savings,
+        "CCD" => AccountType::CreditCard,
+        "LON" => AccountType::Loan,
+        "BRK" => AccountType::Brokerage,
+        "ROTH" => AccountType::RothIra,
+        _ => AccountType::Other,
+    }
+}
+
+/// `None` for a word that does not say whether the row is inside the balance.
+fn status(word: &str) -> Option<TransactionStatus> {
+    match word {
+        "booked" => Some(TransactionStatus::Posted),
+        "pending" => Some(TransactionStatus::Pending),
+        _ => None,
+    }
+}
+
+fn asset_type(word: &str) -> AssetType {
+    match word {
+        "CS" | "ADR" => AssetType::Equity,
+        "ETF" => AssetType::Etf,
+        "MF" => AssetType::MutualFund,
+        _ => AssetType::Other,
+    }
+}
+
+fn subtype(code: &str) -> TransactionSubtype {
+    match code {
+        "DEP" => TransactionSubtype::Deposit,
+        "DRW" => TransactionSubtype::Withdrawal,
+        "WIR" => TransactionSubtype::WireIn,
+        "XTI" => TransactionSubtype::TransferIn,
+        "XTO" => TransactionSubtype::TransferOut,
+        "XFI" => TransactionSubtype::Internal,
+        "SAL" => TransactionSubtype::Salary,
+        "INT" => TransactionSubtype::Interest,
+        "DIV" => TransactionSubtype::Dividend,
+        "TWH" => TransactionSubtype::TaxWithheld,
+        "POS" => TransactionSubtype::Purchase,
+        "RET" => TransactionSubtype::Refund,
+        "BIL" | "CPY" => TransactionSubtype::BillPayment,
+        "LPY" => TransactionSubtype::LoanPayment,
+        "CHK" => TransactionSubtype::Check,
+        "ATM" => TransactionSubtype::Atm,
+        "FIN" => TransactionSubtype::InterestCharge,
+        "AFE" | "ADV" => TransactionSubtype::AccountFee,
+        "LFE" => TransactionSubtype::OtherFee,
+        "BUY" => TransactionSubtype::Buy,
+        "SLL" => TransactionSubtype::Sell,
+        "DRP" => TransactionSubtype::Reinvestment,
+        "BAL" => TransactionSubtype::Adjustment,
+        _ => TransactionSubtype::Unknown,
+    }
+}
