@@ -1,0 +1,190 @@
+//! The graph: one schema, and how one document is answered by it.
+//!
+//! Resolvers parse, build a command with the requester, call, map and return. What a role may do is asked by guards and again by the
+//! use cases; whose a row is, is in every query below.
+
+pub mod account;
+pub mod completion;
+pub mod error;
+pub mod global_id;
+pub mod guard;
+pub mod import;
+pub mod link;
+pub mod loader;
+pub mod node;
+pub mod page;
+pub mod provider;
+pub mod scalar;
+pub mod session;
+pub mod sync;
+pub mod transaction;
+pub mod user;
+
+use std::sync::Arc;
+
+use async_graphql::{
+    EmptySubscription, MergedObject, Request, Response, Schema, ServerError, Variables,
+    parser::{
+        parse_query,
+        types::{DocumentOperations, ExecutableDocument, OperationType},
+    },
+};
+
+use crate::application::{Application, access::Requester};
+
+use self::{
+    completion::{TypeIndex, complete, prepare, supply_defaults},
+    error::{Code, Fault},
+    loader::Loaders,
+};
+
+/// How deep selections may nest.
+const MAX_DEPTH: usize = 15;
+
+/// How many directives one field may carry.
+const MAX_DIRECTIVES: usize = 50;
+
+/// The longest document, in bytes.
+pub const MAX_DOCUMENT_BYTES: usize = 100_000;
+
+/// The most errors one answer carries.
+const MAX_ERRORS: usize = 20;
+
+/// The root of queries.
+#[derive(MergedObject, Default)]
+pub struct Query(user::UserQuery, node::NodeQuery, provider::ProviderQuery, account::AccountQuery, transaction::TransactionQuery);
+
+/// The root of mutations.
+#[derive(MergedObject, Default)]
+pub struct Mutation(session::SessionMutation, link::LinkMutation, sync::SyncMutation, import::ImportMutation);
+
+type DashtamSchema = Schema<Query, Mutation, EmptySubscription>;
+
+fn schema() -> DashtamSchema {
+    Schema::build(Query::default(), Mutation::default(), EmptySubscription).limit_depth(MAX_DEPTH).limit_directives(MAX_DIRECTIVES).finish()
+}
+
+/// The schema in the schema definition language, as `schema.graphql` holds it.
+pub fn sdl() -> String {
+    schema().sdl()
+}
+
+/// What every resolver finds in its context.
+pub struct RequestContext {
+    /// Who asks.
+    pub requester: Requester,
+    /// The use cases.
+    pub application: Arc<Application>,
+    /// What this request has loaded.
+    pub loaders: Loaders,
+}
+
+/// One document to be answered.
+#[derive(Debug, Default)]
+pub struct Question {
+    /// The document's text.
+    pub document: String,
+    /// Which of its operations.
+    pub operation_name: Option<String>,
+    /// Values of its variables.
+    pub variables: Variables,
+    /// Whether only reading is allowed, as over GET.
+    pub read_only: bool,
+}
+
+/// What became of a document.
+pub enum Answer {
+    /// It ran; errors, if any, are of its fields.
+    Ran(Response),
+    /// It never ran: it does not parse, does not validate, or names no operation.
+    Refused(Vec<ServerError>),
+    /// It is a mutation, and only reading was allowed.
+    NotReadOnly,
+}
+
+/// Answers documents.
+pub struct Graph {
+    schema: DashtamSchema,
+    types: TypeIndex,
+    application: Arc<Application>,
+}
+
+impl Graph {
+    /// Over the use cases of one server.
+    pub fn new(application: Arc<Application>) -> anyhow::Result<Self> {
+        let schema = schema();
+        let types = TypeIndex::parse(&schema.sdl())?;
+        Ok(Self { schema, types, application })
+    }
+
+    /// Runs one document.
+    pub async fn answer(self: &Arc<Self>, question: Question, requester: Requester) -> Answer {
+        if question.document.len() > MAX_DOCUMENT_BYTES {
+            return Answer::Refused(vec![error::refusal(Code::QueryTooComplex, "the document is longer than 100 kB")]);
+        }
+        let mut document = match parse_query(&question.document) {
+            Ok(document) => document,
+            Err(broken) => return Answer::Refused(vec![error::coded(broken.into(), Code::GraphqlParseFailed)]),
+        };
+        let operation = operation_type(&document, question.operation_name.as_deref());
+        if question.read_only && operation.is_some_and(|operation| operation != OperationType::Query) {
+            return Answer::NotReadOnly;
+        }
+        let mut variables = question.variables;
+        supply_defaults(&document, question.operation_name.as_deref(), &mut variables);
+        let must_complete = prepare(&mut document, &self.types);
+        let context = RequestContext { loaders: Loaders::new(&self.application, &requester), application: self.application.clone(), requester };
+        let mut request = Request::new(String::new()).variables(variables.clone()).data(context);
+        request.operation_name.clone_from(&question.operation_name);
+        request.set_parsed_query(document.clone());
+        let response = self.execute(request, operation == Some(OperationType::Mutation)).await;
+        let mut response = match response {
+            Ok(response) => response,
+            Err(stopped) => {
+                tracing::error!(error = %stopped, "a mutation's task stopped");
+                Response::from_errors(vec![error::refusal(Code::Internal, error::INTERNAL_MESSAGE)])
+            }
+        };
+        // Errors of fields know where they happened; those of the document as a whole do not.
+        if !response.errors.is_empty() && response.errors.iter().all(|error| error.path.is_empty()) {
+            return Answer::Refused(response.errors.into_iter().take(MAX_ERRORS).map(|refused| error::coded(refused, Code::GraphqlValidationFailed)).collect());
+        }
+        if must_complete || !response.errors.is_empty() {
+            complete(&document, question.operation_name.as_deref(), &variables, &self.types, &mut response);
+        }
+        response.errors.truncate(MAX_ERRORS);
+        response.errors = response.errors.into_iter().map(error::finish).collect();
+        Answer::Ran(response)
+    }
+
+    /// A mutation runs in a task of its own, so that a client that hangs up cancels nothing.
+    async fn execute(self: &Arc<Self>, request: Request, mutates: bool) -> Result<Response, tokio::task::JoinError> {
+        if !mutates {
+            return Ok(self.schema.execute(request).await);
+        }
+        let graph = self.clone();
+        tokio::spawn(super::http::trace::carry(async move { graph.schema.execute(request).await })).await
+    }
+}
+
+/// The kind of the operation that would run; `None` when there is none, or more than one and no name.
+fn operation_type(document: &ExecutableDocument, name: Option<&str>) -> Option<OperationType> {
+    match (&document.operations, name) {
+        (DocumentOperations::Single(operation), None) => Some(operation.node.ty),
+        (DocumentOperations::Multiple(operations), Some(name)) => operations.get(name).map(|operation| operation.node.ty),
+        (DocumentOperations::Multiple(operations), None) if operations.len() == 1 => operations.values().next().map(|operation| operation.node.ty),
+        _ => None,
+    }
+}
+
+/// The context of the request a resolver works for.
+pub(crate) trait ContextExt {
+    /// Everything a resolver may use.
+    fn of_request(&self) -> Result<&RequestContext, Fault>;
+}
+
+impl ContextExt for async_graphql::Context<'_> {
+    fn of_request(&self) -> Result<&RequestContext, Fault> {
+        self.data::<RequestContext>().map_err(|_| Fault::internal(&anyhow::anyhow!("a document ran without its request's context")))
+    }
+}

@@ -1,0 +1,212 @@
+//! Accounts in the graph.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
+
+use crate::{
+    application::access::Resource,
+    domain::{
+        account::{self, Account, AccountFilter},
+        money::{Amount, Money as DomainMoney},
+        page::CreatedKey,
+        transaction::TransactionFilter,
+    },
+};
+
+use super::{
+    ContextExt,
+    error::Fault,
+    global_id::{GlobalId, id_or_nothing},
+    guard::Allow,
+    link::LinkNode,
+    loader::TransactionsOf,
+    page::{PageArguments, connection},
+    scalar::{CurrencyCode, DateTime, Money},
+    transaction::{TransactionConnection, TransactionFilterInput, TransactionNode},
+};
+
+/// What kind of account it is.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "account::AccountType")]
+pub enum AccountType {
+    /// Taxable securities account.
+    Brokerage,
+    /// Traditional individual retirement account.
+    Ira,
+    /// Roth individual retirement account.
+    RothIra,
+    /// Employer's retirement plan for companies, 401(k).
+    #[graphql(name = "PLAN_401K")]
+    Plan401k,
+    /// Employer's retirement plan for schools and charities, 403(b).
+    #[graphql(name = "PLAN_403B")]
+    Plan403b,
+    /// Health savings account.
+    Hsa,
+    /// Everyday account.
+    Checking,
+    /// Savings account.
+    Savings,
+    /// Money-market account.
+    MoneyMarket,
+    /// Certificate of deposit.
+    Cd,
+    /// Credit card.
+    CreditCard,
+    /// Revolving credit.
+    LineOfCredit,
+    /// Instalment loan.
+    Loan,
+    /// Loan on a home.
+    Mortgage,
+    /// Anything else.
+    Other,
+}
+
+/// What an account holds, from the owner's view.
+#[derive(SimpleObject)]
+#[graphql(serial, guard = Allow::read(Resource::Accounts))]
+pub struct Balances {
+    /// What the owner has; a debt is negative. Pending transactions are not inside it. Null when the provider did not say.
+    current: Option<Money>,
+    /// What can be spent now; null unless the provider says so.
+    available: Option<Money>,
+    /// The credit line; null unless the provider says so.
+    limit: Option<Money>,
+    /// When these numbers were true: the provider's instant, else the instant they were fetched. Null when none was given.
+    as_of: Option<DateTime>,
+}
+
+/// One account, as the graph shows it.
+#[derive(Clone)]
+pub struct AccountNode(pub Arc<Account>);
+
+impl AccountNode {
+    pub(crate) fn key(&self) -> CreatedKey {
+        CreatedKey { created_at: self.0.created_at, id: self.0.id.0 }
+    }
+}
+
+/// An account at a bank, a broker or in a statement file.
+#[Object(name = "Account", serial, guard = Allow::read(Resource::Accounts))]
+impl AccountNode {
+    /// The global id, `acct_…`; stays the same over re-linking.
+    pub async fn id(&self) -> ID {
+        GlobalId::from(self.0.id).to_id()
+    }
+
+    /// The link it came through; null only while that is being removed.
+    async fn link(&self, ctx: &Context<'_>) -> Result<Option<LinkNode>, Fault> {
+        Ok(ctx.of_request()?.loaders.link(self.0.link).await?.map(LinkNode))
+    }
+
+    /// The institution that keeps it; null when it is not known.
+    async fn institution(&self) -> Option<&str> {
+        self.0.institution.as_deref()
+    }
+
+    /// As the provider or the file names it.
+    async fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// What kind it is.
+    async fn r#type(&self) -> AccountType {
+        self.0.kind.into()
+    }
+
+    /// The end of its number, such as `••••1234`; null when there is none. The whole number is not kept.
+    async fn masked_number(&self) -> Option<&str> {
+        self.0.masked_number.as_ref().map(account::MaskedNumber::as_str)
+    }
+
+    /// What its amounts are counted in.
+    async fn currency(&self) -> CurrencyCode {
+        CurrencyCode(self.0.currency.clone())
+    }
+
+    /// What it holds.
+    async fn balances(&self) -> Balances {
+        let money = |amount: Option<Amount>| amount.map(|amount| Money::from(DomainMoney { amount, currency: self.0.currency.clone() }));
+        let balances = &self.0.balances;
+        Balances { current: money(balances.current), available: money(balances.available), limit: money(balances.limit), as_of: balances.as_of.map(DateTime) }
+    }
+
+    /// False once it is closed, or no longer reported by its provider.
+    async fn is_active(&self) -> bool {
+        self.0.is_active
+    }
+
+    /// When it was first seen.
+    async fn created_at(&self) -> DateTime {
+        DateTime(self.0.created_at)
+    }
+
+    /// Its transactions, latest day first.
+    #[graphql(guard = Allow::read(Resource::Transactions))]
+    async fn transactions(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many from the front, 1 to 100.")] first: Option<i32>,
+        #[graphql(desc = "Only those after this cursor; goes with first.")] after: Option<String>,
+        #[graphql(desc = "How many from the back, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only those before this cursor; goes with last.")] before: Option<String>,
+        #[graphql(desc = "Only those that match; every field narrows.")] filter: Option<TransactionFilterInput>,
+    ) -> Result<TransactionConnection, Fault> {
+        let page = PageArguments { first, after, last, before }.read(ctx)?;
+        let filter = filter.map(TransactionFilter::try_from).transpose()?.unwrap_or_default();
+        // A filter that names other accounts only has nothing to find here.
+        let slice = if filter.accounts.as_ref().is_some_and(|accounts| !accounts.contains(&self.0.id)) {
+            crate::domain::page::Slice { total: page.count.then_some(0), ..crate::domain::page::Slice::empty() }
+        } else {
+            let key = TransactionsOf { account: self.0.id, filter: Arc::new(TransactionFilter { accounts: None, ..filter }), page };
+            ctx.of_request()?.loaders.transactions(key).await?
+        };
+        Ok(TransactionConnection { slice: slice.map(|transaction| TransactionNode(Arc::new(transaction))), page })
+    }
+}
+
+connection!(
+    /// A page of accounts.
+    AccountConnection,
+    /// An account in a page.
+    AccountEdge,
+    AccountNode,
+    CreatedKey,
+    Accounts
+);
+
+/// What part of the accounts is wanted; every field narrows.
+#[derive(InputObject)]
+pub struct AccountFilterInput {
+    /// Only these kinds.
+    types: Option<Vec<AccountType>>,
+    /// Only those that came through this link.
+    link_id: Option<ID>,
+    /// Only active, or only closed ones.
+    is_active: Option<bool>,
+}
+
+impl From<AccountFilterInput> for AccountFilter {
+    fn from(input: AccountFilterInput) -> Self {
+        Self {
+            types: input.types.map(|types| types.into_iter().map(Into::into).collect()),
+            link: input.link_id.map(|id| id_or_nothing(&id)),
+            is_active: input.is_active,
+        }
+    }
+}
+
+/// Looks at accounts.
+#[derive(Default)]
+pub struct AccountQuery;
+
+#[Object(serial)]
+impl AccountQuery {
+    /// One of one's own accounts; null for any other id.
+    #[graphql(guard = Allow::read(Resource::Accounts))]
+    async fn account(&self, ctx: &Context<'_>, #[graphql(desc = "The account's global id.")] id: ID) -> Result<Option<AccountNode>, Fault> {
+        Ok(ctx.of_request()?.loaders.account(id_or_nothing(&id)).await?.map(AccountNode))
+    }
+}

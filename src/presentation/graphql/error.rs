@@ -1,0 +1,269 @@
+//! Errors as clients see them: refusals are data, faults are top-level errors with a code.
+//!
+//! Here stands the one map from the use cases' errors to codes. A new variant there does not compile until somebody decides here what a
+//! client sees. Causes go to the log, once, and never to a client.
+
+use async_graphql::{Enum, ErrorExtensions, ServerError, SimpleObject};
+
+use crate::{
+    application::{QueryError, access::Denied, import::ImportError, link::LinkError, session::SessionError, sync::SyncError},
+    domain::failure::Unavailable,
+    presentation::http::trace,
+};
+
+use super::guard::Public;
+
+/// All a client learns of a fault of ours.
+pub const INTERNAL_MESSAGE: &str = "something went wrong on our side; the trace id finds it in the server's log";
+
+/// The codes of top-level errors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Code {
+    /// No, or no working, access token.
+    Unauthenticated,
+    /// The role never allows it.
+    Forbidden,
+    /// An argument no document validation could refuse.
+    BadUserInput,
+    /// The document does not parse.
+    GraphqlParseFailed,
+    /// The document does not fit the schema.
+    GraphqlValidationFailed,
+    /// The document costs more than one may.
+    QueryTooComplex,
+    /// A part is overloaded or gone; `extensions.retryAfter` says when to ask again.
+    Unavailable,
+    /// Ours.
+    Internal,
+}
+
+impl Code {
+    /// As it stands in `extensions.code`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unauthenticated => "UNAUTHENTICATED",
+            Self::Forbidden => "FORBIDDEN",
+            Self::BadUserInput => "BAD_USER_INPUT",
+            Self::GraphqlParseFailed => "GRAPHQL_PARSE_FAILED",
+            Self::GraphqlValidationFailed => "GRAPHQL_VALIDATION_FAILED",
+            Self::QueryTooComplex => "QUERY_TOO_COMPLEX",
+            Self::Unavailable => "UNAVAILABLE",
+            Self::Internal => "INTERNAL",
+        }
+    }
+}
+
+/// A top-level error on its way out of a resolver. On purpose it does not implement `Display`: what does is turned into a client's error
+/// by the library, text and all.
+pub struct Fault(async_graphql::Error);
+
+impl Fault {
+    /// With a message for people.
+    pub fn new(code: Code, message: &str) -> Self {
+        Self(async_graphql::Error::new(message).extend_with(|_, extensions| extensions.set("code", code.as_str())))
+    }
+
+    /// Logs the cause; says nothing of it.
+    pub fn internal(cause: &anyhow::Error) -> Self {
+        if let Some(unavailable) = cause.downcast_ref::<Unavailable>() {
+            tracing::warn!(error = ?cause, "a part is unavailable");
+            let Self(error) = Self::new(Code::Unavailable, &unavailable.to_string());
+            return Self(error.extend_with(|_, extensions| extensions.set("retryAfter", unavailable.retry_after)));
+        }
+        tracing::error!(error = ?cause, "a request failed");
+        Self::new(Code::Internal, INTERNAL_MESSAGE)
+    }
+}
+
+impl From<Fault> for async_graphql::Error {
+    fn from(Fault(error): Fault) -> Self {
+        error
+    }
+}
+
+impl From<Denied> for Fault {
+    fn from(denied: Denied) -> Self {
+        let code = match denied {
+            Denied::Unauthenticated => Code::Unauthenticated,
+            Denied::Forbidden => Code::Forbidden,
+        };
+        Self::new(code, &denied.to_string())
+    }
+}
+
+impl From<QueryError> for Fault {
+    fn from(error: QueryError) -> Self {
+        match error {
+            QueryError::Denied(denied) => denied.into(),
+            QueryError::Unexpected(cause) => Self::internal(&cause),
+        }
+    }
+}
+
+/// Why a mutation did not do what was asked. New codes may be added.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UserErrorCode {
+    /// E-mail or password is wrong, or sign-in is paused; which of them is not told.
+    InvalidCredentials,
+    /// The e-mail address is not verified yet.
+    EmailUnverified,
+    /// This is not a refresh token of ours.
+    RefreshTokenInvalid,
+    /// The refresh token was used before, so its session was ended; sign in again.
+    RefreshTokenReused,
+    /// The session has ended; sign in again.
+    SessionEnded,
+    /// The id is malformed, of another kind, absent, or someone else's.
+    NotFound,
+    /// No provider of this name can be linked here.
+    ProviderUnknown,
+    /// The return URL is not on the server's allow-list.
+    ReturnUrlNotAllowed,
+    /// The state belongs to no link of yours.
+    StateInvalid,
+    /// The state was used before.
+    StateUsed,
+    /// Linking failed; the link says why.
+    LinkFailed,
+    /// The link is not active; link again.
+    LinkNotActive,
+    /// There is nothing to ask for this link: its files are imported.
+    LinkNotSyncable,
+    /// A sync of this link is under way.
+    SyncUnderWay,
+    /// The last sync is less than five minutes old; `force` syncs all the same.
+    SyncTooSoon,
+    /// Nothing of the file can be read.
+    FileUnreadable,
+    /// The file is larger than 50 MiB.
+    FileTooLarge,
+    /// The file holds several accounts and cannot go into a single one.
+    FileHoldsSeveralAccounts,
+    /// The account is in another currency than the file.
+    CurrencyMismatch,
+}
+
+/// One reason why a mutation did not do what was asked.
+#[derive(SimpleObject, Debug, Clone)]
+#[graphql(guard = Public("tells the caller about their own input"))]
+pub struct UserError {
+    /// For programs.
+    pub code: UserErrorCode,
+    /// For people.
+    pub message: String,
+    /// Where in `input` the cause is; null when it is not in one place.
+    pub field: Option<Vec<String>>,
+}
+
+/// A failed mutation: the client's business, or ours.
+pub enum Refused {
+    /// Data of the payload.
+    User(UserError),
+    /// A top-level error.
+    Fault(Fault),
+}
+
+impl Refused {
+    fn user(code: UserErrorCode, message: &impl ToString, field: Option<&str>) -> Self {
+        Self::User(UserError { code, message: message.to_string(), field: field.map(|field| vec![field.to_owned()]) })
+    }
+}
+
+/// Splits what a use case answered into the payload's object and its `userErrors`; faults go up.
+pub fn outcome<T, E: Into<Refused>>(result: Result<T, E>) -> Result<(Option<T>, Vec<UserError>), Fault> {
+    match result.map_err(Into::into) {
+        Ok(done) => Ok((Some(done), Vec::new())),
+        Err(Refused::User(error)) => Ok((None, vec![error])),
+        Err(Refused::Fault(fault)) => Err(fault),
+    }
+}
+
+impl From<SessionError> for Refused {
+    fn from(error: SessionError) -> Self {
+        let (code, field) = match &error {
+            SessionError::InvalidCredentials => (UserErrorCode::InvalidCredentials, None),
+            SessionError::Unverified => (UserErrorCode::EmailUnverified, Some("email")),
+            SessionError::InvalidRefreshToken => (UserErrorCode::RefreshTokenInvalid, Some("refreshToken")),
+            SessionError::RefreshTokenReused => (UserErrorCode::RefreshTokenReused, Some("refreshToken")),
+            SessionError::Ended => (UserErrorCode::SessionEnded, None),
+            SessionError::NotFound => (UserErrorCode::NotFound, Some("sessionId")),
+            SessionError::Denied(denied) => return Self::Fault((*denied).into()),
+            SessionError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),
+        };
+        Self::user(code, &error, field)
+    }
+}
+
+impl From<LinkError> for Refused {
+    fn from(error: LinkError) -> Self {
+        let (code, field) = match &error {
+            LinkError::UnknownProvider => (UserErrorCode::ProviderUnknown, Some("provider")),
+            LinkError::ReturnUrlNotAllowed => (UserErrorCode::ReturnUrlNotAllowed, Some("returnUrl")),
+            LinkError::UnknownTicket | LinkError::UnknownState | LinkError::OtherBrowser => (UserErrorCode::StateInvalid, Some("state")),
+            LinkError::SpentState => (UserErrorCode::StateUsed, Some("state")),
+            LinkError::Failed(_) => (UserErrorCode::LinkFailed, None),
+            LinkError::NotFound => (UserErrorCode::NotFound, Some("linkId")),
+            LinkError::Denied(denied) => return Self::Fault((*denied).into()),
+            LinkError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),
+        };
+        Self::user(code, &error, field)
+    }
+}
+
+impl From<SyncError> for Refused {
+    fn from(error: SyncError) -> Self {
+        let (code, field) = match &error {
+            SyncError::NotFound => (UserErrorCode::NotFound, Some("linkId")),
+            SyncError::NotActive => (UserErrorCode::LinkNotActive, Some("linkId")),
+            SyncError::NotSyncable => (UserErrorCode::LinkNotSyncable, Some("linkId")),
+            SyncError::UnderWay => (UserErrorCode::SyncUnderWay, None),
+            SyncError::TooSoon => (UserErrorCode::SyncTooSoon, Some("force")),
+            SyncError::Denied(denied) => return Self::Fault((*denied).into()),
+            SyncError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),
+        };
+        Self::user(code, &error, field)
+    }
+}
+
+impl From<ImportError> for Refused {
+    fn from(error: ImportError) -> Self {
+        let (code, field) = match &error {
+            ImportError::Unreadable(_) => (UserErrorCode::FileUnreadable, Some("content")),
+            ImportError::TooLarge => (UserErrorCode::FileTooLarge, Some("content")),
+            ImportError::SeveralAccounts => (UserErrorCode::FileHoldsSeveralAccounts, Some("accountId")),
+            ImportError::OtherCurrency => (UserErrorCode::CurrencyMismatch, Some("accountId")),
+            ImportError::NotFound => (UserErrorCode::NotFound, Some("accountId")),
+            ImportError::Denied(denied) => return Self::Fault((*denied).into()),
+            ImportError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),
+        };
+        Self::user(code, &error, field)
+    }
+}
+
+/// An error of the document as a whole.
+pub fn refusal(code: Code, message: &str) -> ServerError {
+    coded(ServerError::new(message, None), code)
+}
+
+/// Gives an error a code and the trace id.
+pub fn coded(mut error: ServerError, code: Code) -> ServerError {
+    let extensions = error.extensions.get_or_insert_default();
+    extensions.set("code", code.as_str());
+    extensions.set("traceId", trace::current());
+    error
+}
+
+/// Gives an error of a field the trace id. One without a code came from the library: a value its input type refused, or something we do
+/// not know, which then says nothing.
+pub fn finish(mut error: ServerError) -> ServerError {
+    if error.extensions.as_ref().is_some_and(|extensions| extensions.get("code").is_some()) {
+        error.extensions.get_or_insert_default().set("traceId", trace::current());
+        return error;
+    }
+    if error.message.starts_with("Failed to parse ") || error.message.starts_with("Invalid value for argument ") {
+        return coded(error, Code::BadUserInput);
+    }
+    tracing::error!(message = %error.message, "an error without a code reached the edge");
+    INTERNAL_MESSAGE.clone_into(&mut error.message);
+    coded(error, Code::Internal)
+}

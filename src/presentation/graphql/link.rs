@@ -1,0 +1,284 @@
+//! Links in the graph: one user's relation to one provider.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::{
+    application::{
+        access::Resource,
+        link::{BeginLink, CompleteLink},
+    },
+    domain::{
+        account::AccountFilter,
+        audit::Act,
+        link::{self, Link},
+        page::CreatedKey,
+    },
+};
+
+use super::{
+    ContextExt,
+    account::{AccountConnection, AccountNode},
+    error::{Fault, UserError, outcome},
+    global_id::GlobalId,
+    guard::Allow,
+    page::{PageArguments, connection},
+    provider::ProviderObject,
+    scalar::{DateTime, LocalDate, WebUrl},
+    sync::SyncObject,
+};
+
+/// Where a link stands.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "link::LinkStatus")]
+pub enum LinkStatus {
+    /// Begun, waiting for the user at the bank.
+    Pending,
+    /// Working.
+    Active,
+    /// The bank's consent or the tokens ran out.
+    Expired,
+    /// The bank or the user withdrew the consent.
+    Revoked,
+    /// Linking did not succeed.
+    Failed,
+}
+
+/// Why a link is not working.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "link::LinkReason")]
+pub enum LinkReason {
+    /// The user, or the bank on their behalf, said no.
+    AccessDenied,
+    /// The bank reported an error of its own.
+    ProviderError,
+    /// The bank sent the browser back without a code.
+    MissingCode,
+    /// The answer came from another issuer than the one asked.
+    WrongIssuer,
+    /// The browser that came back was not the one that left.
+    WrongBrowser,
+    /// Someone else presented the answer.
+    WrongUser,
+    /// The user took longer than ten minutes.
+    TimedOut,
+    /// The bank refused to exchange the code.
+    ExchangeRefused,
+    /// The bank could not be reached, or took too long.
+    ProviderUnreachable,
+    /// The bank's answer could not be read.
+    MalformedAnswer,
+    /// The bank's answer lacked a refresh token or a lifetime.
+    IncompleteAnswer,
+    /// The bank no longer accepts the stored tokens.
+    CredentialsRejected,
+}
+
+/// What the user has to do about a link.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "link::NextAction")]
+pub enum LinkAction {
+    /// Go to the bank and agree.
+    Authorize,
+    /// Link the provider once more.
+    Relink,
+}
+
+/// The bank's permission to read.
+#[derive(SimpleObject)]
+#[graphql(serial, guard = Allow::read(Resource::Links))]
+pub struct Consent {
+    /// When it ends, renewed tokens or not; null when the bank does not say.
+    expires_at: Option<DateTime>,
+}
+
+/// The days of which everything was fetched.
+#[derive(SimpleObject)]
+#[graphql(serial, guard = Allow::read(Resource::Links))]
+pub struct Coverage {
+    /// The first of them; null before the first sync.
+    from: Option<LocalDate>,
+    /// The last of them; null before the first sync.
+    to: Option<LocalDate>,
+}
+
+/// One link, as the graph shows it.
+#[derive(Clone)]
+pub struct LinkNode(pub Arc<Link>);
+
+impl LinkNode {
+    pub(crate) fn key(&self) -> CreatedKey {
+        CreatedKey { created_at: self.0.created_at, id: self.0.id.0 }
+    }
+}
+
+/// One user's relation to one provider. All statement files of a user come in through one link of their own.
+#[Object(name = "Link", serial, guard = Allow::read(Resource::Links))]
+impl LinkNode {
+    /// The global id, `link_…`.
+    pub async fn id(&self) -> ID {
+        GlobalId::from(self.0.id).to_id()
+    }
+
+    /// The provider; null when this server no longer knows it.
+    #[expect(clippy::unused_async, reason = "the library takes async resolvers only")]
+    async fn provider(&self, ctx: &Context<'_>) -> Result<Option<ProviderObject>, Fault> {
+        Ok(ctx.of_request()?.application.providers.of_link(&self.0).map(ProviderObject))
+    }
+
+    /// Where it stands.
+    async fn status(&self) -> LinkStatus {
+        self.0.status.into()
+    }
+
+    /// Why it is not working; null while it is, or has not been tried.
+    async fn reason(&self) -> Option<LinkReason> {
+        self.0.reason.map(Into::into)
+    }
+
+    /// The bank's permission to read.
+    async fn consent(&self) -> Consent {
+        Consent { expires_at: self.0.consent_expires_at.map(DateTime) }
+    }
+
+    /// The days of which everything was fetched.
+    async fn coverage(&self) -> Coverage {
+        Coverage { from: self.0.covered_from.map(LocalDate), to: self.0.covered_to.map(LocalDate) }
+    }
+
+    /// What the user calls it; null when they gave no name.
+    async fn alias(&self) -> Option<&str> {
+        self.0.alias.as_deref()
+    }
+
+    /// What the user has to do; null when nothing.
+    async fn next_action(&self) -> Option<LinkAction> {
+        self.0.next_action().map(Into::into)
+    }
+
+    /// The accounts that came through it, oldest first.
+    #[graphql(guard = Allow::read(Resource::Accounts))]
+    async fn accounts(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many from the front, 1 to 100.")] first: Option<i32>,
+        #[graphql(desc = "Only those after this cursor; goes with first.")] after: Option<String>,
+        #[graphql(desc = "How many from the back, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only those before this cursor; goes with last.")] before: Option<String>,
+    ) -> Result<AccountConnection, Fault> {
+        let request = ctx.of_request()?;
+        let page = PageArguments { first, after, last, before }.read(ctx)?;
+        let filter = AccountFilter { link: Some(self.0.id), ..AccountFilter::default() };
+        let slice = request.application.accounts.page(&request.requester, &filter, page).await?;
+        Ok(AccountConnection { slice: slice.map(|account| AccountNode(Arc::new(account))), page })
+    }
+
+    /// The sync asked for last, waiting, running or done; null before the first.
+    async fn last_sync(&self, ctx: &Context<'_>) -> Result<Option<SyncObject>, Fault> {
+        Ok(ctx.of_request()?.loaders.latest_sync(self.0.id).await?.map(SyncObject))
+    }
+
+    /// When it was begun.
+    async fn created_at(&self) -> DateTime {
+        DateTime(self.0.created_at)
+    }
+}
+
+connection!(
+    /// A page of links.
+    LinkConnection,
+    /// A link in a page.
+    LinkEdge,
+    LinkNode,
+    CreatedKey,
+    Links
+);
+
+/// Starting to link a provider.
+#[derive(InputObject)]
+pub struct BeginLinkInput {
+    /// The provider's slug, such as `sandbox`.
+    provider: String,
+    /// Where the browser goes afterwards, told `status` and `link` in its query; must be on the server's allow-list. Without it a page of this
+    /// server tells how it ended.
+    return_url: Option<String>,
+}
+
+/// Completing a link whose redirect the frontend caught itself.
+#[derive(InputObject)]
+pub struct CompleteLinkInput {
+    /// `state`, as the bank sent it.
+    state: String,
+    /// `code`, as the bank sent it.
+    code: String,
+}
+
+/// A begun link, or why there is none.
+#[derive(SimpleObject)]
+#[graphql(serial, guard = Allow::read(Resource::Links))]
+pub struct BeginLinkPayload {
+    /// The link, pending; null when it could not be begun.
+    link: Option<LinkNode>,
+    /// Where to send the browser: a page of this server that names the account and leads on to the bank. Works once, for ten minutes.
+    authorization_url: Option<WebUrl>,
+    /// The bank's own page, for frontends that complete the link themselves; null without a `returnUrl`.
+    provider_authorization_url: Option<WebUrl>,
+    /// When both stop working; null when there is no link.
+    expires_at: Option<DateTime>,
+    /// Why there is no link; empty when there is one.
+    user_errors: Vec<UserError>,
+}
+
+/// A completed link, or why it is not.
+#[derive(SimpleObject)]
+#[graphql(serial, guard = Allow::read(Resource::Links))]
+pub struct CompleteLinkPayload {
+    /// The link, active; null when it was not completed.
+    link: Option<LinkNode>,
+    /// Why it was not completed; empty when it was.
+    user_errors: Vec<UserError>,
+}
+
+/// Changes links.
+#[derive(Default)]
+pub struct LinkMutation;
+
+#[Object(serial)]
+impl LinkMutation {
+    /// Starts linking a provider. Send the browser to `authorizationUrl`; the link becomes active when the user has agreed at the bank, and
+    /// its first sync follows by itself.
+    #[graphql(guard = Allow::attempt(Act::BeginLink))]
+    async fn begin_link(&self, ctx: &Context<'_>, #[graphql(desc = "What to link.")] input: BeginLinkInput) -> Result<BeginLinkPayload, Fault> {
+        let request = ctx.of_request()?;
+        let command = BeginLink { requester: request.requester.clone(), provider: input.provider, return_url: input.return_url };
+        let (begun, user_errors) = outcome(request.application.links.begin(command).await)?;
+        let Some(begun) = begun else {
+            return Ok(BeginLinkPayload { link: None, authorization_url: None, provider_authorization_url: None, expires_at: None, user_errors });
+        };
+        Ok(BeginLinkPayload {
+            link: Some(LinkNode(Arc::new(begun.link))),
+            authorization_url: Some(web_url(&begun.authorization_url)?),
+            provider_authorization_url: begun.provider_authorization_url.as_ref().map(web_url).transpose()?,
+            expires_at: Some(DateTime(begun.expires_at)),
+            user_errors,
+        })
+    }
+
+    /// Completes a link with the answer of the bank that the frontend caught. Only the user who began it may.
+    #[graphql(guard = Allow::attempt(Act::CompleteLink))]
+    async fn complete_link(&self, ctx: &Context<'_>, #[graphql(desc = "The bank's answer.")] input: CompleteLinkInput) -> Result<CompleteLinkPayload, Fault> {
+        let request = ctx.of_request()?;
+        let command = CompleteLink { requester: request.requester.clone(), state: input.state.into(), code: input.code.into() };
+        let (link, user_errors) = outcome(request.application.links.complete(command).await)?;
+        Ok(CompleteLinkPayload { link: link.map(|link| LinkNode(Arc::new(link))), user_errors })
+    }
+}
+
+fn web_url(url: &SecretString) -> Result<WebUrl, Fault> {
+    url::Url::parse(url.expose_secret())
+        .map_err(anyhow::Error::from)
+        .and_then(|url| Ok(WebUrl::try_from(url)?))
+        .map_err(|cause| Fault::internal(&cause.context("a URL of ours is not one")))
+}

@@ -1,0 +1,133 @@
+//! Loaders: what many fields of one document ask for is fetched in one statement. Made for each request, and holding its requester.
+
+use std::{collections::HashMap, sync::Arc};
+
+use async_graphql::dataloader::{DataLoader, HashMapCache, Loader};
+
+use crate::{
+    application::{Application, QueryError, access::Requester},
+    domain::{
+        account::Account,
+        id::{AccountId, LinkId},
+        link::Link,
+        page::{Page, PostedKey, Slice},
+        sync::Sync,
+        transaction::{Transaction, TransactionFilter},
+    },
+};
+
+use super::error::Fault;
+
+/// Why a batch failed, shared by everyone who waited for it.
+type Failure = Arc<QueryError>;
+
+impl From<Failure> for Fault {
+    fn from(failure: Failure) -> Self {
+        match failure.as_ref() {
+            QueryError::Denied(denied) => (*denied).into(),
+            QueryError::Unexpected(cause) => Self::internal(cause),
+        }
+    }
+}
+
+/// Fetches for one requester.
+pub struct Batch {
+    application: Arc<Application>,
+    requester: Requester,
+}
+
+/// The loaders of one request; everything loaded is remembered until its end.
+pub struct Loaders(DataLoader<Batch, HashMapCache>);
+
+impl Loaders {
+    /// For one requester.
+    pub fn new(application: &Arc<Application>, requester: &Requester) -> Self {
+        let batch = Batch { application: application.clone(), requester: requester.clone() };
+        Self(DataLoader::with_cache(batch, tokio::spawn, HashMapCache::default()))
+    }
+
+    /// One's own account of that id.
+    pub async fn account(&self, id: AccountId) -> Result<Option<Arc<Account>>, Fault> {
+        Ok(self.0.load_one(id).await?)
+    }
+
+    /// One's own link of that id.
+    pub async fn link(&self, id: LinkId) -> Result<Option<Arc<Link>>, Fault> {
+        Ok(self.0.load_one(id).await?)
+    }
+
+    /// The youngest sync of one's own link.
+    pub async fn latest_sync(&self, link: LinkId) -> Result<Option<Arc<Sync>>, Fault> {
+        Ok(self.0.load_one(LatestSyncOf(link)).await?)
+    }
+
+    /// A page of an account's transactions.
+    pub async fn transactions(&self, key: TransactionsOf) -> Result<Slice<Transaction>, Fault> {
+        Ok(self.0.load_one(key).await?.unwrap_or_else(Slice::empty))
+    }
+}
+
+impl Loader<AccountId> for Batch {
+    type Value = Arc<Account>;
+    type Error = Failure;
+
+    async fn load(&self, keys: &[AccountId]) -> Result<HashMap<AccountId, Self::Value>, Failure> {
+        let accounts = self.application.accounts.find_many(&self.requester, keys).await?;
+        Ok(accounts.into_iter().map(|account| (account.id, Arc::new(account))).collect())
+    }
+}
+
+impl Loader<LinkId> for Batch {
+    type Value = Arc<Link>;
+    type Error = Failure;
+
+    async fn load(&self, keys: &[LinkId]) -> Result<HashMap<LinkId, Self::Value>, Failure> {
+        let links = self.application.link_queries.find_many(&self.requester, keys).await?;
+        Ok(links.into_iter().map(|link| (link.id, Arc::new(link))).collect())
+    }
+}
+
+/// Asks for the youngest sync of a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LatestSyncOf(pub LinkId);
+
+impl Loader<LatestSyncOf> for Batch {
+    type Value = Arc<Sync>;
+    type Error = Failure;
+
+    async fn load(&self, keys: &[LatestSyncOf]) -> Result<HashMap<LatestSyncOf, Self::Value>, Failure> {
+        let links: Vec<LinkId> = keys.iter().map(|key| key.0).collect();
+        let syncs = self.application.sync_queries.latest_of(&self.requester, &links).await?;
+        Ok(syncs.into_iter().map(|sync| (LatestSyncOf(sync.link), Arc::new(sync))).collect())
+    }
+}
+
+/// Asks for a page of an account's transactions.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TransactionsOf {
+    /// Of which account.
+    pub account: AccountId,
+    /// Which of them.
+    pub filter: Arc<TransactionFilter>,
+    /// Which part of the list.
+    pub page: Page<PostedKey>,
+}
+
+impl Loader<TransactionsOf> for Batch {
+    type Value = Slice<Transaction>;
+    type Error = Failure;
+
+    async fn load(&self, keys: &[TransactionsOf]) -> Result<HashMap<TransactionsOf, Self::Value>, Failure> {
+        let mut alike: HashMap<(&TransactionFilter, Page<PostedKey>), Vec<&TransactionsOf>> = HashMap::new();
+        for key in keys {
+            alike.entry((&key.filter, key.page)).or_default().push(key);
+        }
+        let mut loaded = HashMap::new();
+        for ((filter, page), keys) in alike {
+            let accounts: Vec<AccountId> = keys.iter().map(|key| key.account).collect();
+            let mut pages = self.application.transactions.pages_by_account(&self.requester, &accounts, filter, page).await?;
+            loaded.extend(keys.into_iter().filter_map(|key| Some((key.clone(), pages.remove(&key.account)?))));
+        }
+        Ok(loaded)
+    }
+}

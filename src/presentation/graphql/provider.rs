@@ -1,0 +1,117 @@
+//! Providers in the graph: the catalogue.
+
+use async_graphql::{Context, Enum, Object};
+
+use crate::{
+    application::access::Resource,
+    domain::provider::{self, CatalogueEntry},
+};
+
+use super::{ContextExt, error::Fault, guard::Allow};
+
+/// What kind of institution a provider is.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "provider::ProviderCategory")]
+pub enum ProviderCategory {
+    /// Banks and credit unions.
+    Bank,
+    /// Brokers.
+    Brokerage,
+    /// A service that reaches many institutions.
+    Aggregator,
+    /// Files a person downloads from their bank.
+    File,
+    /// A bank made up for trying things out.
+    Sandbox,
+}
+
+/// How a user links a provider.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "provider::LinkMethod")]
+pub enum LinkMethod {
+    /// By signing in at the bank: `beginLink`.
+    Oauth,
+    /// By uploading statement files: `importStatement` or `POST /imports`.
+    File,
+}
+
+/// One provider, as the graph shows it.
+#[derive(Clone)]
+pub struct ProviderObject(pub CatalogueEntry);
+
+/// A bank, a broker, a service or a kind of file that can be linked.
+#[Object(name = "Provider", serial, guard = Allow::read(Resource::Providers))]
+impl ProviderObject {
+    /// Its name in `beginLink` and in URLs.
+    async fn slug(&self) -> &str {
+        self.0.manifest.slug
+    }
+
+    /// Its name for people.
+    async fn name(&self) -> &str {
+        self.0.manifest.name
+    }
+
+    /// One sentence for someone choosing.
+    async fn description(&self) -> &str {
+        self.0.manifest.description
+    }
+
+    /// What kind of institution it is.
+    async fn category(&self) -> ProviderCategory {
+        self.0.manifest.category.into()
+    }
+
+    /// How one links it.
+    async fn link_method(&self) -> LinkMethod {
+        self.0.manifest.method.into()
+    }
+
+    /// Whether it can be linked on this server.
+    async fn available(&self) -> bool {
+        self.0.unavailable.is_none()
+    }
+
+    /// Why it cannot be linked on this server; null when it can.
+    async fn unavailable_reason(&self) -> Option<&str> {
+        self.0.unavailable.as_deref()
+    }
+
+    /// How many days of history it gives; null when it does not say.
+    async fn history_days(&self) -> Option<u32> {
+        self.0.manifest.history_days
+    }
+
+    /// How many days a consent lasts; null when it does not end by itself.
+    async fn consent_days(&self) -> Option<u32> {
+        self.0.manifest.consent_days
+    }
+}
+
+/// Looks at the catalogue.
+#[derive(Default)]
+pub struct ProviderQuery;
+
+#[Object(serial)]
+impl ProviderQuery {
+    /// Everything that can be linked.
+    #[graphql(guard = Allow::read(Resource::Providers))]
+    #[expect(clippy::unused_async, reason = "the library takes async resolvers only")]
+    async fn providers(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only providers of this kind.")] category: Option<ProviderCategory>,
+    ) -> Result<Vec<ProviderObject>, Fault> {
+        let request = ctx.of_request()?;
+        let entries = request.application.providers.list(&request.requester, category.map(Into::into))?;
+        Ok(entries.into_iter().map(ProviderObject).collect())
+    }
+
+    /// The provider of that name; null when there is none.
+    #[graphql(guard = Allow::read(Resource::Providers))]
+    #[expect(clippy::unused_async, reason = "the library takes async resolvers only")]
+    async fn provider(&self, ctx: &Context<'_>, #[graphql(desc = "Its name, such as sandbox.")] slug: String) -> Result<Option<ProviderObject>, Fault> {
+        let request = ctx.of_request()?;
+        Ok(request.application.providers.find(&request.requester, &slug)?.map(ProviderObject))
+    }
+}

@@ -1,0 +1,234 @@
+//! Sessions in the graph: signing in, renewing, signing out.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::{
+    application::{
+        access::Resource,
+        session::{CreateSession, Granted, RefreshSession, RevokeSession},
+    },
+    domain::{
+        audit::Act,
+        page::CreatedKey,
+        session::{self, Session},
+    },
+};
+
+use super::{
+    ContextExt,
+    error::{Fault, UserError, outcome},
+    global_id::{GlobalId, id_or_nothing},
+    guard::{Allow, Public},
+    page::connection,
+    scalar::DateTime,
+};
+
+/// Why a session ended before its time.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "session::RevocationReason")]
+pub enum SessionRevocationReason {
+    /// Its user ended it.
+    Requested,
+    /// A refresh token was used a second time, so someone else may hold it.
+    RefreshTokenReused,
+}
+
+/// One session, as the graph shows it.
+#[derive(Clone)]
+pub struct SessionNode(pub Arc<Session>);
+
+impl SessionNode {
+    pub(crate) fn key(&self) -> CreatedKey {
+        CreatedKey { created_at: self.0.created_at, id: self.0.id.0 }
+    }
+}
+
+/// One sign-in on one device.
+#[Object(name = "Session", serial, guard = Allow::read(Resource::Sessions))]
+impl SessionNode {
+    /// The global id, `session_…`.
+    pub async fn id(&self) -> ID {
+        GlobalId::from(self.0.id).to_id()
+    }
+
+    /// When the user signed in.
+    async fn created_at(&self) -> DateTime {
+        DateTime(self.0.created_at)
+    }
+
+    /// When its tokens were last renewed.
+    async fn last_seen_at(&self) -> DateTime {
+        DateTime(self.0.last_seen_at)
+    }
+
+    /// When it ends by itself.
+    async fn expires_at(&self) -> DateTime {
+        DateTime(self.0.expires_at)
+    }
+
+    /// The address the sign-in came from; null when it is not known.
+    async fn ip_address(&self) -> Option<&str> {
+        self.0.ip.as_deref()
+    }
+
+    /// What the client called itself; null when it did not say.
+    async fn user_agent(&self) -> Option<&str> {
+        self.0.user_agent.as_deref()
+    }
+
+    /// When it was ended early; null while it was not.
+    async fn revoked_at(&self) -> Option<DateTime> {
+        self.0.revoked.map(|(at, _)| DateTime(at))
+    }
+
+    /// Why it was ended early; null while it was not.
+    async fn revocation_reason(&self) -> Option<SessionRevocationReason> {
+        self.0.revoked.map(|(_, reason)| reason.into())
+    }
+
+    /// Whether this request came through it.
+    #[expect(clippy::unused_async, reason = "the library takes async resolvers only")]
+    async fn is_current(&self, ctx: &Context<'_>) -> Result<bool, Fault> {
+        Ok(ctx.of_request()?.requester.session() == Some(self.0.id))
+    }
+}
+
+connection!(
+    /// A page of sessions.
+    SessionConnection,
+    /// A session in a page.
+    SessionEdge,
+    SessionNode,
+    CreatedKey,
+    Sessions
+);
+
+/// Signing in with a password.
+#[derive(InputObject)]
+pub struct CreateSessionInput {
+    /// The address the user signs in with.
+    email: String,
+    /// The password, as typed.
+    password: String,
+}
+
+/// Renewing a session's tokens.
+#[derive(InputObject)]
+pub struct RefreshSessionInput {
+    /// The refresh token last received. It works once; the answer brings its successor.
+    refresh_token: String,
+}
+
+/// Ending a session.
+#[derive(InputObject)]
+pub struct RevokeSessionInput {
+    /// One of one's own sessions.
+    session_id: ID,
+}
+
+/// A new session with its tokens, or why there is none.
+#[derive(SimpleObject)]
+#[graphql(serial, guard = Public("signing in is how one stops being nobody"))]
+pub struct CreateSessionPayload {
+    /// The session; null when signing in failed.
+    session: Option<OwnSession>,
+    /// Goes into the Authorization header as `Bearer …`; null when signing in failed.
+    access_token: Option<String>,
+    /// Goes into `refreshSession` before the access token ends; null when signing in failed.
+    refresh_token: Option<String>,
+    /// Seconds until the access token ends; null when signing in failed.
+    expires_in: Option<i64>,
+    /// Why there is no session; empty when there is one.
+    user_errors: Vec<UserError>,
+}
+
+/// New tokens for a session, or why there are none.
+#[derive(SimpleObject)]
+#[graphql(serial, guard = Public("the refresh token is the proof"))]
+pub struct RefreshSessionPayload {
+    /// The new access token; null when there is none.
+    access_token: Option<String>,
+    /// The successor of the refresh token that was sent; null when there is none.
+    refresh_token: Option<String>,
+    /// Seconds until the access token ends; null when there is none.
+    expires_in: Option<i64>,
+    /// Why there are no tokens; empty when there are.
+    user_errors: Vec<UserError>,
+}
+
+/// The session that was ended, or why it was not.
+#[derive(SimpleObject)]
+#[graphql(serial, guard = Allow::read(Resource::Sessions))]
+pub struct RevokeSessionPayload {
+    /// The session as it is now; null when nothing was ended.
+    session: Option<SessionNode>,
+    /// Why nothing was ended; empty when the session was.
+    user_errors: Vec<UserError>,
+}
+
+/// What a client that has just signed in needs of its session. Its request was still nobody's, so the guarded type would not answer it.
+#[derive(SimpleObject)]
+#[graphql(name = "CreatedSession", serial, guard = Public("shown to the one who has just proved the password"))]
+pub struct OwnSession {
+    /// The session's global id, `session_…`.
+    id: ID,
+    /// When it began.
+    created_at: DateTime,
+    /// When it ends by itself.
+    expires_at: DateTime,
+}
+
+/// Changes sessions.
+#[derive(Default)]
+pub struct SessionMutation;
+
+#[Object(serial)]
+impl SessionMutation {
+    /// Signs in. An unknown address, a wrong password and a paused sign-in answer alike.
+    #[graphql(guard = Public("signing in is how one stops being nobody"))]
+    async fn create_session(&self, ctx: &Context<'_>, #[graphql(desc = "Who signs in.")] input: CreateSessionInput) -> Result<CreateSessionPayload, Fault> {
+        let request = ctx.of_request()?;
+        let command = CreateSession { requester: request.requester.clone(), email: input.email, password: input.password.into() };
+        let (granted, user_errors) = outcome(request.application.sessions.create(command).await)?;
+        let session = granted.as_ref().map(|granted| OwnSession {
+            id: GlobalId::from(granted.session.id).to_id(),
+            created_at: DateTime(granted.session.created_at),
+            expires_at: DateTime(granted.session.expires_at),
+        });
+        let (access_token, refresh_token, expires_in) = tokens(granted);
+        Ok(CreateSessionPayload { session, access_token, refresh_token, expires_in, user_errors })
+    }
+
+    /// Exchanges a refresh token for its successor and a new access token. Asked again within ten seconds it answers alike, for clients that
+    /// lost the first answer; a token used after that ends the session, since someone else may hold it.
+    #[graphql(guard = Public("the refresh token is the proof"))]
+    async fn refresh_session(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The token to exchange.")] input: RefreshSessionInput,
+    ) -> Result<RefreshSessionPayload, Fault> {
+        let request = ctx.of_request()?;
+        let command = RefreshSession { requester: request.requester.clone(), refresh_token: SecretString::from(input.refresh_token) };
+        let (granted, user_errors) = outcome(request.application.sessions.refresh(command).await)?;
+        let (access_token, refresh_token, expires_in) = tokens(granted);
+        Ok(RefreshSessionPayload { access_token, refresh_token, expires_in, user_errors })
+    }
+
+    /// Ends one of one's own sessions; its tokens stop working at once.
+    #[graphql(guard = Allow::attempt(Act::RevokeSession))]
+    async fn revoke_session(&self, ctx: &Context<'_>, #[graphql(desc = "Which session.")] input: RevokeSessionInput) -> Result<RevokeSessionPayload, Fault> {
+        let request = ctx.of_request()?;
+        let command = RevokeSession { requester: request.requester.clone(), session: id_or_nothing(&input.session_id) };
+        let (session, user_errors) = outcome(request.application.sessions.revoke(command).await)?;
+        Ok(RevokeSessionPayload { session: session.map(|session| SessionNode(Arc::new(session))), user_errors })
+    }
+}
+
+fn tokens(granted: Option<Granted>) -> (Option<String>, Option<String>, Option<i64>) {
+    granted.map_or((None, None, None), |granted| {
+        (Some(granted.access_token.expose_secret().to_owned()), Some(granted.refresh_token.expose_secret().to_owned()), Some(granted.expires_in))
+    })
+}

@@ -1,0 +1,151 @@
+//! Syncs in the graph: asking for one, and how the last one went.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
+
+use crate::{
+    application::{access::Resource, sync::RequestSync},
+    domain::{
+        audit::Act,
+        sync::{self, Sync},
+    },
+};
+
+use super::{
+    ContextExt,
+    error::{Fault, UserError, outcome},
+    global_id::{GlobalId, id_or_nothing},
+    guard::Allow,
+    scalar::DateTime,
+};
+
+/// How far a sync has come.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "sync::SyncStatus")]
+pub enum SyncStatus {
+    /// Waiting for a worker.
+    Queued,
+    /// At work.
+    Running,
+    /// Done.
+    Succeeded,
+    /// Given up.
+    Failed,
+}
+
+/// Why a sync did not succeed, or what it had to leave out.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "sync::SyncProblem")]
+pub enum SyncProblem {
+    /// The bank could not be reached, or took too long.
+    ProviderUnreachable,
+    /// The bank reported an error of its own.
+    ProviderError,
+    /// The bank asked for fewer requests.
+    RateLimited,
+    /// The bank's answer could not be read.
+    MalformedAnswer,
+    /// The bank no longer accepts the stored tokens; link again.
+    CredentialsRejected,
+    /// Some rows of the bank's answer could not be read; the others are in.
+    RowsRefused,
+    /// The worker stopped in the middle, too often.
+    Interrupted,
+    /// A fault of this server.
+    Internal,
+}
+
+/// One sync, as the graph shows it.
+#[derive(Clone)]
+pub struct SyncObject(pub Arc<Sync>);
+
+/// One run, queued or done, that brings a link up to date.
+#[Object(name = "Sync", serial, guard = Allow::read(Resource::Links))]
+impl SyncObject {
+    /// The global id, `sync_…`.
+    async fn id(&self) -> ID {
+        GlobalId::from(self.0.id).to_id()
+    }
+
+    /// How far it has come.
+    async fn status(&self) -> SyncStatus {
+        self.0.status.into()
+    }
+
+    /// When it was asked for.
+    async fn created_at(&self) -> DateTime {
+        DateTime(self.0.created_at)
+    }
+
+    /// When it was last begun; null while it waits for its first try.
+    async fn started_at(&self) -> Option<DateTime> {
+        self.0.started_at.map(DateTime)
+    }
+
+    /// When it succeeded or was given up; null before that.
+    async fn finished_at(&self) -> Option<DateTime> {
+        self.0.finished_at.map(DateTime)
+    }
+
+    /// Why it failed, why its last try did, or what a success had to leave out; null when all went well.
+    async fn problem(&self) -> Option<SyncProblem> {
+        self.0.problem.map(Into::into)
+    }
+
+    /// Accounts seen.
+    async fn accounts(&self) -> u32 {
+        self.0.counts.accounts
+    }
+
+    /// Transactions that were new.
+    async fn added(&self) -> u32 {
+        self.0.counts.added
+    }
+
+    /// Transactions that changed.
+    async fn modified(&self) -> u32 {
+        self.0.counts.modified
+    }
+
+    /// Transactions the bank withdrew.
+    async fn removed(&self) -> u32 {
+        self.0.counts.removed
+    }
+}
+
+/// Asking for a sync.
+#[derive(InputObject)]
+pub struct SyncLinkInput {
+    /// One of one's own links.
+    link_id: ID,
+    /// Sync even if the last success is less than five minutes old.
+    #[graphql(default)]
+    force: bool,
+}
+
+/// The sync that was asked for, or why there is none.
+#[derive(SimpleObject)]
+#[graphql(serial, guard = Allow::read(Resource::Links))]
+pub struct SyncLinkPayload {
+    /// The sync, queued; null when there is none.
+    sync: Option<SyncObject>,
+    /// Why there is none; empty when there is one.
+    user_errors: Vec<UserError>,
+}
+
+/// Asks for syncs.
+#[derive(Default)]
+pub struct SyncMutation;
+
+#[Object(serial)]
+impl SyncMutation {
+    /// Asks for a link to be brought up to date. The answer comes at once; `Link.lastSync` shows how it goes.
+    #[graphql(guard = Allow::attempt(Act::RequestSync))]
+    async fn sync_link(&self, ctx: &Context<'_>, #[graphql(desc = "Which link.")] input: SyncLinkInput) -> Result<SyncLinkPayload, Fault> {
+        let request = ctx.of_request()?;
+        let command = RequestSync { requester: request.requester.clone(), link: id_or_nothing(&input.link_id), force: input.force };
+        let (sync, user_errors) = outcome(request.application.syncs.request(command).await)?;
+        Ok(SyncLinkPayload { sync: sync.map(|sync| SyncObject(Arc::new(sync))), user_errors })
+    }
+}

@@ -1,0 +1,178 @@
+//! Users in the graph: oneself.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Enum, ID, Object};
+
+use crate::{
+    application::access::Resource,
+    domain::{
+        account::AccountFilter,
+        transaction::TransactionFilter,
+        user::{self, User},
+    },
+};
+
+use super::{
+    ContextExt,
+    account::{AccountConnection, AccountFilterInput, AccountNode},
+    error::Fault,
+    global_id::GlobalId,
+    guard::{Allow, Public},
+    link::{LinkConnection, LinkNode},
+    page::PageArguments,
+    scalar::DateTime,
+    session::{SessionConnection, SessionNode},
+    transaction::{TransactionConnection, TransactionFilterInput, TransactionNode},
+};
+
+/// What a user may do. Whatever the role, money is only ever one's own.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "user::Role")]
+pub enum Role {
+    /// Administers users, sessions and security; has no way to anyone else's money.
+    Admin,
+    /// Links banks, imports files, reads what is theirs.
+    User,
+    /// Reads what is theirs and keeps the rights to their identity.
+    Readonly,
+}
+
+/// How many live sessions a user may have.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "user::SessionTier")]
+pub enum SessionTier {
+    /// Two live sessions.
+    Basic,
+    /// Three live sessions.
+    Essential,
+    /// Five live sessions.
+    Plus,
+    /// Ten live sessions.
+    Premium,
+    /// As many as wanted.
+    Pro,
+}
+
+/// One user, as the graph shows them.
+#[derive(Clone)]
+pub struct UserNode(pub Arc<User>);
+
+/// A person who can sign in. Everything below is theirs alone.
+#[Object(name = "User", serial, guard = Allow::read(Resource::Users))]
+impl UserNode {
+    /// The global id, `user_…`.
+    pub async fn id(&self) -> ID {
+        GlobalId::from(self.0.id).to_id()
+    }
+
+    /// The e-mail address, as its owner wrote it.
+    async fn email(&self) -> &str {
+        self.0.email.written()
+    }
+
+    /// What this user may do.
+    async fn role(&self) -> Role {
+        self.0.role.into()
+    }
+
+    /// How many live sessions this user may have.
+    async fn tier(&self) -> SessionTier {
+        self.0.tier.into()
+    }
+
+    /// When the address was confirmed; null before that.
+    async fn email_verified_at(&self) -> Option<DateTime> {
+        self.0.email_verified_at.map(DateTime)
+    }
+
+    /// When this user came to be.
+    async fn created_at(&self) -> DateTime {
+        DateTime(self.0.created_at)
+    }
+
+    /// The sessions of this user, ended ones included, oldest first.
+    #[graphql(guard = Allow::read(Resource::Sessions))]
+    async fn sessions(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many from the front, 1 to 100.")] first: Option<i32>,
+        #[graphql(desc = "Only those after this cursor; goes with first.")] after: Option<String>,
+        #[graphql(desc = "How many from the back, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only those before this cursor; goes with last.")] before: Option<String>,
+    ) -> Result<SessionConnection, Fault> {
+        let request = ctx.of_request()?;
+        let page = PageArguments { first, after, last, before }.read(ctx)?;
+        let slice = request.application.session_queries.page(&request.requester, page).await?;
+        Ok(SessionConnection { slice: slice.map(|session| SessionNode(Arc::new(session))), page })
+    }
+
+    /// The links of this user to providers, oldest first.
+    #[graphql(guard = Allow::read(Resource::Links))]
+    async fn links(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many from the front, 1 to 100.")] first: Option<i32>,
+        #[graphql(desc = "Only those after this cursor; goes with first.")] after: Option<String>,
+        #[graphql(desc = "How many from the back, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only those before this cursor; goes with last.")] before: Option<String>,
+    ) -> Result<LinkConnection, Fault> {
+        let request = ctx.of_request()?;
+        let page = PageArguments { first, after, last, before }.read(ctx)?;
+        let slice = request.application.link_queries.page(&request.requester, page).await?;
+        Ok(LinkConnection { slice: slice.map(|link| LinkNode(Arc::new(link))), page })
+    }
+
+    /// The accounts of this user, oldest first.
+    #[graphql(guard = Allow::read(Resource::Accounts))]
+    async fn accounts(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many from the front, 1 to 100.")] first: Option<i32>,
+        #[graphql(desc = "Only those after this cursor; goes with first.")] after: Option<String>,
+        #[graphql(desc = "How many from the back, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only those before this cursor; goes with last.")] before: Option<String>,
+        #[graphql(desc = "Only those that match; every field narrows.")] filter: Option<AccountFilterInput>,
+    ) -> Result<AccountConnection, Fault> {
+        let request = ctx.of_request()?;
+        let page = PageArguments { first, after, last, before }.read(ctx)?;
+        let filter = filter.map(AccountFilter::from).unwrap_or_default();
+        let slice = request.application.accounts.page(&request.requester, &filter, page).await?;
+        Ok(AccountConnection { slice: slice.map(|account| AccountNode(Arc::new(account))), page })
+    }
+
+    /// The transactions of all accounts of this user, latest day first.
+    #[graphql(guard = Allow::read(Resource::Transactions))]
+    async fn transactions(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many from the front, 1 to 100.")] first: Option<i32>,
+        #[graphql(desc = "Only those after this cursor; goes with first.")] after: Option<String>,
+        #[graphql(desc = "How many from the back, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only those before this cursor; goes with last.")] before: Option<String>,
+        #[graphql(desc = "Only those that match; every field narrows.")] filter: Option<TransactionFilterInput>,
+    ) -> Result<TransactionConnection, Fault> {
+        let request = ctx.of_request()?;
+        let page = PageArguments { first, after, last, before }.read(ctx)?;
+        let filter = filter.map(TransactionFilter::try_from).transpose()?.unwrap_or_default();
+        let slice = request.application.transactions.page(&request.requester, &filter, page).await?;
+        Ok(TransactionConnection { slice: slice.map(|transaction| TransactionNode(Arc::new(transaction))), page })
+    }
+}
+
+/// Who is asking.
+#[derive(Default)]
+pub struct UserQuery;
+
+#[Object(serial)]
+impl UserQuery {
+    /// The signed-in user; null for nobody. Where everything begins.
+    #[graphql(guard = Public("answers null for nobody"))]
+    async fn viewer(&self, ctx: &Context<'_>) -> Result<Option<UserNode>, Fault> {
+        let request = ctx.of_request()?;
+        if request.requester.user().is_none() {
+            return Ok(None);
+        }
+        Ok(request.application.user_queries.me(&request.requester).await?.map(|user| UserNode(Arc::new(user))))
+    }
+}

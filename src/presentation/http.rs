@@ -1,0 +1,101 @@
+//! Plain HTTP: the router, and what every answer has in common.
+
+mod graphql;
+mod health;
+mod imports;
+mod oauth;
+mod playground;
+pub mod problem;
+mod requester;
+pub mod trace;
+
+use std::{any::Any, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    http::{HeaderValue, Method, StatusCode, Uri, header},
+    middleware,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer, timeout::TimeoutLayer};
+
+use crate::{
+    application::Application,
+    presentation::{graphql::Graph, http::problem::Problem},
+};
+
+/// How long a request may take. Uploads are read within it too.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What handlers share.
+#[derive(Clone)]
+pub struct Edge {
+    /// The use cases.
+    pub application: Arc<Application>,
+    /// The graph.
+    pub graph: Arc<Graph>,
+    /// Asks the database whether it is there.
+    pub readiness: Arc<dyn Readiness>,
+    /// Whether cookies carry Secure and the `__Host-` prefix: whether browsers reach us by https.
+    pub secure_cookies: bool,
+    /// Whether the playground is served.
+    pub playground: bool,
+}
+
+/// What `/ready` asks.
+#[async_trait::async_trait]
+pub trait Readiness: Send + Sync {
+    /// Each part that is configured, with what is wrong about it if anything is.
+    async fn check(&self) -> Vec<(&'static str, Result<(), String>)>;
+}
+
+/// All routes of the product. The sandbox bank is no part of it and is merged in by whoever composes.
+pub fn router(edge: Edge) -> Router {
+    let routes = Router::new()
+        .route("/graphql", get(graphql::get).post(graphql::post))
+        .route("/schema.graphql", get(graphql::schema))
+        .route("/imports", post(imports::upload).layer(DefaultBodyLimit::disable()))
+        .route("/oauth/pages.css", get(oauth::stylesheet))
+        .route("/oauth/{provider}/start", get(oauth::start_page).post(oauth::start))
+        .route("/oauth/{provider}/callback", get(oauth::callback))
+        .route("/health", get(health::health))
+        .route("/ready", get(health::ready));
+    let routes = if edge.playground { routes.route("/playground", get(playground::page)).route("/playground/{file}", get(playground::asset)) } else { routes };
+    routes.method_not_allowed_fallback(wrong_method).fallback(unknown_route).with_state(edge)
+}
+
+/// What every answer of the listener has in common, whoever made it.
+pub fn with_common_layers(router: Router) -> Router {
+    let fixed = |name: header::HeaderName, value: &'static str| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
+    router
+        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_TIMEOUT))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(fixed(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(fixed(header::REFERRER_POLICY, "no-referrer"))
+        .layer(fixed(header::X_FRAME_OPTIONS, "DENY"))
+        .layer(middleware::from_fn(trace::trace))
+}
+
+async fn unknown_route(uri: Uri) -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "NOT_FOUND",
+        "There is nothing here",
+        "This server has no such route. The graph is at /graphql, its schema at /schema.graphql.",
+    )
+    .at(uri.path())
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "Wrong method", &format!("This route does not answer {method}.")).at(uri.path())
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the layer hands the panic over")]
+fn panicked(panic: Box<dyn Any + Send>) -> Response {
+    // The text of a panic may hold anything, so only its kind is logged.
+    tracing::error!(text = panic.is::<String>() || panic.is::<&str>(), "a request panicked");
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", "Something went wrong on our side", "The trace id finds it in the server's log.")
+        .into_response()
+}

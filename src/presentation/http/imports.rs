@@ -1,0 +1,138 @@
+//! `POST /imports`: one statement file as `multipart/form-data`, up to 50 MiB.
+//!
+//! The file is written to a temporary one as it comes in, so memory holds a chunk of it at a time, and is gone afterwards.
+
+use std::io::{Seek, SeekFrom, Write};
+
+use axum::{
+    extract::{Multipart, OriginalUri, State, multipart::MultipartRejection},
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+
+use crate::{
+    application::import::{ImportError, ImportStatement},
+    domain::{id::AccountId, import::MAX_STATEMENT_BYTES},
+    presentation::graphql::{global_id::id_or_nothing, import::ImportStatementPayload},
+};
+
+use super::{
+    Edge,
+    graphql::fault,
+    problem::{Detail, Problem},
+    requester::Caller,
+};
+
+struct Upload {
+    filename: String,
+    file: std::fs::File,
+    account: Option<AccountId>,
+}
+
+/// Takes in the part called `file`, into the account of the part called `accountId` if there is one.
+pub(super) async fn upload(
+    State(edge): State<Edge>,
+    OriginalUri(uri): OriginalUri,
+    caller: Caller,
+    multipart: Result<Multipart, MultipartRejection>,
+) -> Response {
+    let result = async {
+        if caller.requester.user().is_none() {
+            let why = caller.problem.as_ref().map_or_else(|| "Send an access token as Authorization: Bearer.".to_owned(), ToString::to_string);
+            return Err(Problem::unauthenticated(&why));
+        }
+        let multipart = multipart.map_err(|_| unsupported())?;
+        let upload = receive(multipart).await?;
+        let command = ImportStatement { requester: caller.requester, filename: upload.filename, content: Box::new(upload.file), account: upload.account };
+        // A client that hangs up cancels nothing: the import goes on in a task of its own.
+        let application = edge.application.clone();
+        let work = super::trace::carry(async move { application.imports.import(command).await });
+        tokio::spawn(work).await.map_err(|_| Problem::internal())?.map_err(|refused| problem(&refused))
+    }
+    .await;
+    match result {
+        Ok(import) => {
+            let body = ImportStatementPayload::taken_in(import).to_json();
+            ([(header::CACHE_CONTROL, "no-store")], axum::Json(body)).into_response()
+        }
+        Err(problem) => problem.at(uri.path()).into_response(),
+    }
+}
+
+async fn receive(mut multipart: Multipart) -> Result<Upload, Problem> {
+    let (mut received, mut account) = (None, None);
+    while let Some(mut field) = multipart.next_field().await.map_err(|_| malformed())? {
+        match field.name() {
+            Some("file") if received.is_none() => {
+                let filename = field.file_name().unwrap_or("statement").to_owned();
+                let mut file = tempfile::tempfile().map_err(|cause| fault(&cause.into()))?;
+                let mut bytes = 0_u64;
+                while let Some(chunk) = field.chunk().await.map_err(|_| malformed())? {
+                    bytes += chunk.len() as u64;
+                    if bytes > MAX_STATEMENT_BYTES {
+                        return Err(too_large());
+                    }
+                    file = tokio::task::spawn_blocking(move || file.write_all(&chunk).map(|()| file))
+                        .await
+                        .map_err(anyhow::Error::new)
+                        .and_then(|written| Ok(written?))
+                        .map_err(|cause| fault(&cause))?;
+                }
+                received = Some((filename, file));
+            }
+            Some("accountId") if account.is_none() => {
+                let text = field.text().await.map_err(|_| malformed())?;
+                account = Some(id_or_nothing(text.trim()));
+            }
+            _ => {
+                return Err(Problem::new(
+                    StatusCode::BAD_REQUEST,
+                    "BAD_USER_INPUT",
+                    "Unexpected part",
+                    "Send one part called \"file\", and at most one called \"accountId\".",
+                ));
+            }
+        }
+    }
+    let (filename, mut file) = received
+        .ok_or_else(|| Problem::new(StatusCode::BAD_REQUEST, "BAD_USER_INPUT", "The file is missing", "Send the statement file as a part called \"file\"."))?;
+    file.seek(SeekFrom::Start(0)).map_err(|cause| fault(&cause.into()))?;
+    Ok(Upload { filename, file, account })
+}
+
+fn problem(refused: &ImportError) -> Problem {
+    match refused {
+        ImportError::Unreadable(unreadable) => {
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "UNREADABLE_FILE", "Nothing of this file can be read", &refused.to_string())
+                .with(Detail { line: Some(unreadable.problem.line), message: unreadable.problem.message.clone() })
+        }
+        ImportError::TooLarge => too_large(),
+        ImportError::SeveralAccounts => {
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "SEVERAL_ACCOUNTS", "The file holds several accounts", &refused.to_string())
+        }
+        ImportError::OtherCurrency => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "OTHER_CURRENCY", "The currencies differ", &refused.to_string()),
+        ImportError::NotFound => Problem::new(StatusCode::NOT_FOUND, "NOT_FOUND", "No such account", &refused.to_string()),
+        ImportError::Denied(crate::application::access::Denied::Unauthenticated) => Problem::unauthenticated(&refused.to_string()),
+        ImportError::Denied(crate::application::access::Denied::Forbidden) => {
+            Problem::new(StatusCode::FORBIDDEN, "FORBIDDEN", "Not allowed", &refused.to_string())
+        }
+        ImportError::Unexpected(cause) => fault(cause),
+    }
+}
+
+fn unsupported() -> Problem {
+    Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "UNSUPPORTED_MEDIA_TYPE",
+        "Send a form",
+        "Send the file as multipart/form-data, in a part called \"file\".",
+    )
+}
+
+fn malformed() -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "BAD_USER_INPUT", "The upload cannot be read", "The multipart body is broken or was cut off.")
+}
+
+fn too_large() -> Problem {
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "FILE_TOO_LARGE", "The file is too large", "A statement file has at most 50 MiB.")
+}

@@ -1,0 +1,247 @@
+//! The pages a browser passes on its way to a bank and back. They work without script, escape everything, and name no secret.
+
+use std::net::SocketAddr;
+
+use askama::Template;
+use axum::{
+    Form,
+    extract::{ConnectInfo, Path, Query, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use cookie::{Cookie, SameSite, time::Duration};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use url::Url;
+
+use crate::{
+    application::link::{Answer, LinkError, Returned, WALK_MINUTES},
+    domain::link::{Link, LinkReason},
+    presentation::graphql::global_id::GlobalId,
+};
+
+use super::{Edge, requester::origin};
+
+#[derive(Template)]
+#[template(path = "oauth/start.html")]
+struct StartTemplate<'a> {
+    provider: &'a str,
+    account: &'a str,
+    slug: &'a str,
+    ticket: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "oauth/result.html")]
+struct ResultTemplate<'a> {
+    succeeded: bool,
+    title: &'a str,
+    message: &'a str,
+    next: &'a str,
+}
+
+/// The ticket, in the query of the page and in the body of its form.
+#[derive(Deserialize)]
+pub(super) struct Ticket {
+    #[serde(default)]
+    ticket: String,
+}
+
+/// What a bank sends back. Repeated or unknown parameters are ignored (RFC 6749, section 4.1.2).
+#[derive(Deserialize)]
+pub(super) struct CallbackQuery {
+    state: Option<String>,
+    code: Option<String>,
+    error: Option<String>,
+    iss: Option<String>,
+}
+
+/// `GET /oauth/pages.css`.
+pub(super) async fn stylesheet() -> Response {
+    ([(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "public, max-age=3600")], include_str!("../../../templates/oauth/pages.css"))
+        .into_response()
+}
+
+/// `GET /oauth/{provider}/start`: asks whether to go on, and for whom.
+pub(super) async fn start_page(State(edge): State<Edge>, Path(slug): Path<String>, Query(Ticket { ticket }): Query<Ticket>) -> Response {
+    let ticket = SecretString::from(ticket);
+    match edge.application.links.start_page(&slug, &ticket).await {
+        Ok(start) => {
+            html(StatusCode::OK, &StartTemplate { provider: &start.provider, account: &start.account, slug: &slug, ticket: ticket.expose_secret() }, true)
+        }
+        Err(refused) => failure(&refused),
+    }
+}
+
+/// `POST /oauth/{provider}/start`: uses the ticket up, binds this browser by a cookie, goes on to the bank.
+pub(super) async fn start(
+    State(edge): State<Edge>,
+    Path(slug): Path<String>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    Form(Ticket { ticket }): Form<Ticket>,
+) -> Response {
+    match edge.application.links.start(&slug, &ticket.into(), origin(&headers, Some(peer))).await {
+        Ok(departure) => {
+            let cookie = Cookie::build((cookie_name(&edge), departure.cookie.expose_secret()))
+                .path("/")
+                .http_only(true)
+                .same_site(SameSite::Lax)
+                .secure(edge.secure_cookies)
+                .max_age(Duration::minutes(WALK_MINUTES))
+                .build();
+            redirect(departure.bank_url.expose_secret(), Some(&cookie))
+        }
+        Err(refused) => failure(&refused),
+    }
+}
+
+/// `GET /oauth/{provider}/callback`: the bank sends the browser back.
+pub(super) async fn callback(
+    State(edge): State<Edge>,
+    Path(slug): Path<String>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    query: Result<Query<CallbackQuery>, axum::extract::rejection::QueryRejection>,
+) -> Response {
+    let Ok(Query(query)) = query else { return failure(&LinkError::UnknownState) };
+    let answer = Answer {
+        state: query.state.clone().map(SecretString::from),
+        code: query.code.clone().map(SecretString::from),
+        error: query.error,
+        issuer: query.iss,
+        cookie: cookie_value(&headers, cookie_name(&edge)),
+    };
+    let origin = origin(&headers, Some(peer));
+    // A browser that hangs up cancels nothing: the code can be exchanged once only.
+    let links = edge.application.clone();
+    let work = super::trace::carry(async move { links.links.callback(&slug, answer, origin).await });
+    let Ok(returned) = tokio::spawn(work).await else { return failure(&LinkError::Unexpected(anyhow::anyhow!("the callback panicked"))) };
+    let gone =
+        Cookie::build((cookie_name(&edge), "")).path("/").http_only(true).same_site(SameSite::Lax).secure(edge.secure_cookies).max_age(Duration::ZERO).build();
+    match returned {
+        Err(refused) | Ok(Returned { return_url: None, result: Err(refused), .. }) => failure(&refused),
+        Ok(Returned { return_url: Some(return_url), result, .. }) => match frontend_url(&return_url, &result, query.state.as_deref(), query.code.as_deref()) {
+            Some(url) => redirect(url.as_str(), Some(&gone)),
+            None => failure(&LinkError::ReturnUrlNotAllowed),
+        },
+        Ok(Returned { return_url: None, result: Ok(_), provider }) => {
+            let title = format!("{provider} is linked");
+            let page = ResultTemplate {
+                succeeded: true,
+                title: &title,
+                message: "Your accounts and transactions are on their way.",
+                next: "You can close this window and go back to your app.",
+            };
+            with_cookie(html(StatusCode::OK, &page, false), &gone)
+        }
+    }
+}
+
+/// The frontend's page, told how it ended; told state and code only where it must complete the link itself.
+fn frontend_url(return_url: &str, result: &Result<Link, LinkError>, state: Option<&str>, code: Option<&str>) -> Option<Url> {
+    let mut url = Url::parse(return_url).ok()?;
+    let mut query = url.query_pairs_mut();
+    match result {
+        Ok(link) => {
+            query.append_pair("status", "active").append_pair("link", &GlobalId::from(link.id).to_string());
+        }
+        Err(LinkError::OtherBrowser) => {
+            query.append_pair("status", "confirm");
+            for (name, value) in [("state", state), ("code", code)] {
+                query.extend_pairs(value.map(|value| (name, value)));
+            }
+        }
+        Err(refused) => {
+            query.append_pair("status", "failed").append_pair("reason", crate::domain::failure::Reason::reason(refused));
+        }
+    }
+    drop(query);
+    Some(url)
+}
+
+fn failure(refused: &LinkError) -> Response {
+    let (status, title, message) = match refused {
+        LinkError::UnknownTicket => (StatusCode::GONE, "This link has run out", "It was used before, or it is older than ten minutes."),
+        LinkError::UnknownState | LinkError::UnknownProvider | LinkError::NotFound => {
+            (StatusCode::BAD_REQUEST, "This answer belongs to no request of ours", "Nothing was linked. The address may have been cut off on the way.")
+        }
+        LinkError::SpentState => (StatusCode::CONFLICT, "This answer was used before", "Nothing was changed by opening it again."),
+        LinkError::OtherBrowser | LinkError::Failed(LinkReason::WrongBrowser) => (
+            StatusCode::FORBIDDEN,
+            "This is not the browser you started in",
+            "For your safety nothing was linked: the bank's answer counts only in the browser that left for the bank.",
+        ),
+        LinkError::Failed(reason) => (StatusCode::OK, "Nothing was linked", explain(*reason)),
+        LinkError::ReturnUrlNotAllowed | LinkError::Denied(_) => (StatusCode::FORBIDDEN, "Nothing was linked", "This server does not allow what was asked."),
+        LinkError::Unexpected(cause) => {
+            super::graphql::fault(cause);
+            (StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong on our side", "Nothing was linked. The server's log says more.")
+        }
+    };
+    let page = ResultTemplate { succeeded: false, title, message, next: "Go back to your app and start linking again." };
+    html(status, &page, false)
+}
+
+/// What a reason means for the person in front of the page.
+fn explain(reason: LinkReason) -> &'static str {
+    match reason {
+        LinkReason::AccessDenied => "You, or your bank on your behalf, said no.",
+        LinkReason::ProviderError => "The bank reported an error of its own.",
+        LinkReason::MissingCode => "The bank's answer was incomplete.",
+        LinkReason::WrongIssuer => "The answer came from another bank than the one asked.",
+        LinkReason::WrongBrowser => "The browser that came back is not the one that left.",
+        LinkReason::WrongUser => "Someone else began this.",
+        LinkReason::TimedOut => "It took longer than ten minutes.",
+        LinkReason::ExchangeRefused => "The bank did not accept its own answer any more.",
+        LinkReason::ProviderUnreachable => "The bank could not be reached.",
+        LinkReason::MalformedAnswer | LinkReason::IncompleteAnswer => "The bank's answer could not be read.",
+        LinkReason::CredentialsRejected => "The bank no longer accepts this link.",
+    }
+}
+
+/// `__Host-` binds a cookie to this host and to https; browsers refuse the prefix without Secure.
+fn cookie_name(edge: &Edge) -> &'static str {
+    if edge.secure_cookies { "__Host-dashtam-link" } else { "dashtam-link" }
+}
+
+fn cookie_value(headers: &HeaderMap, name: &str) -> Option<SecretString> {
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok()).flat_map(Cookie::split_parse);
+    cookies.flatten().find(|cookie| cookie.name() == name).map(|cookie| SecretString::from(cookie.value()))
+}
+
+fn redirect(location: &str, cookie: Option<&Cookie<'_>>) -> Response {
+    let Ok(location) = HeaderValue::from_str(location) else { return failure(&LinkError::UnknownState) };
+    let response = (StatusCode::SEE_OTHER, [(header::LOCATION, location), (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))]).into_response();
+    match cookie {
+        Some(cookie) => with_cookie(response, cookie),
+        None => response,
+    }
+}
+
+fn with_cookie(mut response: Response, cookie: &Cookie<'_>) -> Response {
+    if let Ok(value) = HeaderValue::from_str(&cookie.to_string()) {
+        response.headers_mut().append(header::SET_COOKIE, value);
+    }
+    response
+}
+
+/// A page of ours. Chromium holds redirects after a form to `form-action`, so a page with a form that ends at a bank cannot name it:
+/// banks are many and their hosts are theirs; every other source stays shut.
+fn html(status: StatusCode, page: &impl Template, leaves_for_bank: bool) -> Response {
+    let policy = if leaves_for_bank {
+        "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'self' http: https:; frame-ancestors 'none'"
+    } else {
+        "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    };
+    match page.render() {
+        Ok(body) => {
+            (status, [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CONTENT_SECURITY_POLICY, policy), (header::CACHE_CONTROL, "no-store")], body)
+                .into_response()
+        }
+        Err(broken) => {
+            tracing::error!(error = %broken, "a page could not be rendered");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
