@@ -1,0 +1,341 @@
+//! The composition root: the only file that names ports and adapters.
+
+use std::{io::Write as _, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+
+use anyhow::{Context, bail};
+use axum::Router;
+use base64::{Engine, prelude::BASE64_STANDARD};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use tokio::{net::TcpListener, sync::Notify};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use crate::{
+    application::{
+        Application,
+        access::Access,
+        account::AccountQueries,
+        audit::Journal,
+        import::ImportCommands,
+        link::{LinkCommands, LinkQueries, LinkSettings},
+        ports::{Authorizer, FinancialProvider, Randomness},
+        provider::{Catalogue, ProviderQueries},
+        session::{SessionCommands, SessionGate, SessionQueries, TokenLifetimes},
+        sync::{SyncCommands, SyncEngine, SyncQueries},
+        transaction::TransactionQueries,
+        user::{UserCommands, UserQueries},
+        worker::Worker,
+    },
+    config::{Config, Environment},
+    domain::time::Clock,
+    infrastructure::{
+        database::Database,
+        machine::Machine,
+        providers::{
+            http,
+            sandbox::{SandboxBank, SandboxProvider, authorization::CLIENT_ID},
+            statement::StatementFiles,
+        },
+        security::{
+            jwt::JwtIssuer,
+            keys::Keys,
+            passwords::BcryptHasher,
+            policy::{POLICY, PolarPolicy},
+            refresh::HmacMint,
+            sealer::AesSealer,
+        },
+    },
+    presentation::{
+        graphql::Graph,
+        http::{Edge, Readiness, router, with_common_layers},
+    },
+};
+
+pub use crate::infrastructure::providers::sandbox::visitor::Visitor;
+
+/// How long requests in flight may take to finish after a stop was asked for.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// What differs between the product and a test of it.
+pub struct Surroundings {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Ids and secrets.
+    pub randomness: Arc<dyn Randomness>,
+    /// Who may do what.
+    pub authorizer: Arc<dyn Authorizer>,
+    /// Providers besides those that are configured.
+    pub providers: Vec<Arc<dyn FinancialProvider>>,
+}
+
+impl Surroundings {
+    /// The machine's clock and random numbers, the policy that ships, no other providers.
+    pub fn real() -> anyhow::Result<Self> {
+        Ok(Self { clock: Arc::new(Machine), randomness: Arc::new(Machine), authorizer: Arc::new(PolarPolicy::read(POLICY)?), providers: Vec::new() })
+    }
+}
+
+/// 256 bits nobody can guess, for commands.
+pub fn secret() -> [u8; 32] {
+    Machine.secret()
+}
+
+/// One server, composed and not yet listening.
+pub struct App {
+    /// The use cases.
+    pub application: Arc<Application>,
+    /// Runs what is queued.
+    pub engine: Arc<SyncEngine>,
+    database: Arc<Database>,
+    router: Router,
+    wake: Arc<Notify>,
+}
+
+/// Opens the configured database, without touching its schema.
+pub async fn open_database(config: &Config) -> anyhow::Result<Database> {
+    if config.is_embedded() {
+        make_private_folder(&config.data_dir)?;
+    }
+    Database::connect(config.database().expose_secret(), Arc::new(Machine), Arc::new(Machine)).await.context("the database cannot be opened")
+}
+
+impl App {
+    /// Opens database and keys, brings the schema up to date, composes everything. `listening` is where it will be reached.
+    pub async fn open(config: &Config, listening: SocketAddr, made_up_keys: MadeUpKeys) -> anyhow::Result<Self> {
+        let surroundings = Surroundings::real()?;
+        let keys = keys(config, made_up_keys, surroundings.randomness.as_ref())?;
+        let database = open_database(config).await?;
+        database.migrate_up().await.context("the database's schema cannot be brought up to date")?;
+        Self::compose(config, listening, &keys, Arc::new(database), surroundings)
+    }
+
+    /// Composes everything over an open database.
+    pub fn compose(config: &Config, listening: SocketAddr, keys: &Keys, database: Arc<Database>, surroundings: Surroundings) -> anyhow::Result<Self> {
+        let Surroundings { clock, randomness, authorizer, mut providers } = surroundings;
+        let public_url = config.public_url(listening);
+        let sandbox = if config.has_sandbox(listening) { Some(open_sandbox(config, &public_url, &clock, &randomness, &mut providers)?) } else { None };
+        let readers = database.readers();
+        let store = database.store();
+        let access = Access::new(authorizer);
+        let journal = Journal::new(database.audit_log(), clock.clone(), randomness.clone());
+        let sealer = Arc::new(AesSealer::new(keys, randomness.clone())?);
+        let issuer = Arc::new(JwtIssuer::new(keys, &public_url, randomness.clone()));
+        let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let hasher = Arc::new(BcryptHasher::new(keys, config.passwords.cost, workers)?);
+        let gate = Arc::new(SessionGate::new(issuer.clone(), readers.clone(), clock.clone()));
+        let files = Arc::new(StatementFiles);
+        let catalogue = Arc::new(Catalogue::new(providers, files.as_ref()));
+        let wake = Arc::new(Notify::new());
+        let application = Arc::new(Application {
+            user_queries: UserQueries { access: access.clone(), users: readers.clone() },
+            users: UserCommands {
+                journal: journal.clone(),
+                store: store.clone(),
+                access: access.clone(),
+                hasher: hasher.clone(),
+                clock: clock.clone(),
+                randomness: randomness.clone(),
+            },
+            session_queries: SessionQueries { access: access.clone(), sessions: readers.clone() },
+            sessions: SessionCommands {
+                journal: journal.clone(),
+                store: store.clone(),
+                users: readers.clone(),
+                sessions: readers.clone(),
+                access: access.clone(),
+                hasher,
+                issuer,
+                mint: Arc::new(HmacMint::new(keys, randomness.clone())?),
+                gate: gate.clone(),
+                clock: clock.clone(),
+                randomness: randomness.clone(),
+                lifetimes: TokenLifetimes { access: chrono::Duration::minutes(15), refresh_idle: chrono::Duration::days(7) },
+            },
+            providers: ProviderQueries { access: access.clone(), catalogue: catalogue.clone() },
+            link_queries: LinkQueries { access: access.clone(), links: readers.clone() },
+            links: LinkCommands {
+                journal: journal.clone(),
+                store: store.clone(),
+                links: readers.clone(),
+                users: readers.clone(),
+                access: access.clone(),
+                catalogue: catalogue.clone(),
+                sealer: sealer.clone(),
+                clock: clock.clone(),
+                randomness: randomness.clone(),
+                settings: LinkSettings { public_url: public_url.clone(), return_urls: config.links.return_urls.clone() },
+                wake: wake.clone(),
+            },
+            sync_queries: SyncQueries { access: access.clone(), syncs: readers.clone() },
+            syncs: SyncCommands {
+                journal: journal.clone(),
+                store: store.clone(),
+                access: access.clone(),
+                catalogue: catalogue.clone(),
+                clock: clock.clone(),
+                randomness: randomness.clone(),
+                wake: wake.clone(),
+            },
+            accounts: AccountQueries { access: access.clone(), accounts: readers.clone() },
+            transactions: TransactionQueries { access: access.clone(), transactions: readers.clone() },
+            imports: ImportCommands {
+                journal: journal.clone(),
+                store: store.clone(),
+                access: access.clone(),
+                reader: files,
+                sealer: sealer.clone(),
+                clock: clock.clone(),
+                randomness: randomness.clone(),
+            },
+            access,
+            journal: journal.clone(),
+            gate,
+        });
+        let engine = Arc::new(SyncEngine { journal, store, queue: database.sync_queue(), links: readers, catalogue, sealer, clock, randomness });
+        let edge = Edge {
+            application: application.clone(),
+            graph: Arc::new(Graph::new(application.clone())?),
+            readiness: Arc::new(Parts { database: database.clone() }),
+            secure_cookies: public_url.starts_with("https://"),
+            playground: config.playground.enabled,
+        };
+        let routes = router(edge);
+        let routes = match sandbox {
+            Some(bank) => routes.nest("/sandbox", bank.router()),
+            None => routes,
+        };
+        Ok(Self { application, engine, database, router: with_common_layers(routes), wake })
+    }
+
+    /// All routes, for a listener or a test.
+    pub fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    /// Statements the readers have run.
+    pub fn statements(&self) -> u64 {
+        self.database.statements()
+    }
+
+    /// Serves and works until `stop`; then requests in flight and the sync at work finish.
+    pub async fn run(self, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
+        let worker = Worker { engine: self.engine.clone(), journal: self.application.journal.clone(), wake: self.wake.clone() };
+        let working = tokio::spawn(worker.run(stop.clone()));
+        let service = self.router.into_make_service_with_connect_info::<SocketAddr>();
+        let serving = tokio::spawn(axum::serve(listener, service).with_graceful_shutdown(stop.clone().cancelled_owned()).into_future());
+        stop.cancelled().await;
+        let ended = tokio::time::timeout(GRACE, async {
+            serving.await.context("the server's task stopped")?.context("the server stopped")?;
+            working.await.context("the worker's task stopped")
+        })
+        .await;
+        self.database.close().await?;
+        ended.unwrap_or_else(|_| bail!("requests were still in flight {} seconds after the stop; they were cut off", GRACE.as_secs()))
+    }
+}
+
+struct Parts {
+    database: Arc<Database>,
+}
+
+#[async_trait::async_trait]
+impl Readiness for Parts {
+    async fn check(&self) -> Vec<(&'static str, Result<(), String>)> {
+        let database = self.database.ping().await.map_err(|failure| {
+            tracing::warn!(error = ?failure, "the database does not answer");
+            "does not answer".to_owned()
+        });
+        vec![("database", database)]
+    }
+}
+
+/// Opens the bank over its state in the data folder, and adds the adapter that reaches it over HTTP as any other.
+fn open_sandbox(
+    config: &Config,
+    public_url: &str,
+    clock: &Arc<dyn Clock>,
+    randomness: &Arc<dyn Randomness>,
+    providers: &mut Vec<Arc<dyn FinancialProvider>>,
+) -> anyhow::Result<Arc<SandboxBank>> {
+    make_private_folder(&config.data_dir)?;
+    let bank = SandboxBank::open(config.data_dir.join("sandbox.json"), config.sandbox.seed, clock.clone(), randomness.clone())?;
+    let address = Url::parse(&format!("{public_url}/sandbox"))?;
+    bank.register_redirect(&address, &format!("{public_url}/oauth/sandbox/callback"))?;
+    providers.push(Arc::new(SandboxProvider::new(address, CLIENT_ID, &bank.client_secret(), http::client(http::TIME_OUT)?)?));
+    Ok(bank)
+}
+
+/// Whether keys that nobody configured will do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MadeUpKeys {
+    /// Those of the data folder, made when there are none. For trying things out on the embedded database.
+    Make,
+    /// Those of the data folder, if they are there. For commands beside a server that made them.
+    Use,
+    /// No.
+    Refuse,
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeyFile {
+    jwt_secret: String,
+    encryption_keys: String,
+}
+
+/// The configured keys; or, for the embedded database and where `made_up` allows it, those of the data folder. Missing ones are named.
+pub fn keys(config: &Config, made_up: MadeUpKeys, randomness: &dyn Randomness) -> anyhow::Result<Keys> {
+    if let (Some(secret), Some(ring)) = (&config.jwt.secret, &config.encryption.keys) {
+        return Keys::read(ring, secret, config.jwt.previous.as_ref());
+    }
+    let missing: Vec<&str> = [("DASHTAM_JWT__SECRET", config.jwt.secret.is_none()), ("DASHTAM_ENCRYPTION__KEYS", config.encryption.keys.is_none())]
+        .into_iter()
+        .filter_map(|(name, missing)| missing.then_some(name))
+        .collect();
+    let file = config.data_dir.join("keys.toml");
+    let allowed = config.is_embedded() && missing.len() == 2;
+    if allowed && made_up != MadeUpKeys::Refuse && file.is_file() {
+        let text = SecretString::from(std::fs::read_to_string(&file).with_context(|| format!("{} cannot be read", file.display()))?);
+        let kept: KeyFile = toml::from_str(text.expose_secret()).map_err(|_| anyhow::anyhow!("{} is damaged", file.display()))?;
+        return Keys::read(&kept.encryption_keys.into(), &kept.jwt_secret.into(), None);
+    }
+    if allowed && made_up == MadeUpKeys::Make {
+        let made =
+            KeyFile { jwt_secret: BASE64_STANDARD.encode(randomness.secret()), encryption_keys: format!("k1:{}", BASE64_STANDARD.encode(randomness.secret())) };
+        make_private_folder(&config.data_dir)?;
+        write_private_file(&file, &toml::to_string(&made)?)?;
+        return Keys::read(&made.encryption_keys.into(), &made.jwt_secret.into(), None);
+    }
+    let place = match config.environment {
+        Environment::Production => "in production",
+        Environment::Development => "with this database",
+    };
+    bail!(
+        "{} not set, and {place} keys are never made up. Make them once and keep them safe:\n  \
+         export DASHTAM_JWT__SECRET=\"$(openssl rand -base64 48)\"\n  \
+         export DASHTAM_ENCRYPTION__KEYS=\"k1:$(openssl rand -base64 32)\"",
+        match missing.as_slice() {
+            [one] => format!("{one} is"),
+            _ => format!("{} are", missing.join(" and ")),
+        }
+    )
+}
+
+fn make_private_folder(folder: &Path) -> anyhow::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder).with_context(|| format!("the data folder {} cannot be made", folder.display()))
+}
+
+/// Writes a file only its owner reads, whole or not at all.
+pub fn write_private_file(file: &Path, content: &str) -> anyhow::Result<()> {
+    let folder = file.parent().context("a file stands in a folder")?;
+    // Temporary files are made with mode 0600.
+    let mut temporary = tempfile::NamedTempFile::new_in(folder).with_context(|| format!("{} cannot be written", file.display()))?;
+    temporary.write_all(content.as_bytes())?;
+    temporary.as_file().sync_all()?;
+    temporary.persist(file).with_context(|| format!("{} cannot be written", file.display()))?;
+    Ok(())
+}

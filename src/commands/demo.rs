@@ -1,0 +1,185 @@
+//! `dashtam demo`: everything in one command, by the ways a user would go.
+//!
+//! The user signs in over GraphQL, the bank is linked by walking a browser's way through its pages, and the first sync is waited for.
+//! Nothing is put into the database behind the server's back but the user.
+
+use std::{net::SocketAddr, path::Path, time::Duration};
+
+use anyhow::{Context, bail, ensure};
+use clap::Args;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::{
+    app::{App, MadeUpKeys, Visitor, write_private_file},
+    application::{
+        access::Requester,
+        user::{CreateUser, UserError},
+    },
+    config::Config,
+    domain::user::Role,
+};
+
+use super::{say, serve::listen, stop_on_signal, user::made_up_password};
+
+const EMAIL: &str = "demo@example.com";
+
+/// How long the first sync may take.
+const FIRST_SYNC: Duration = Duration::from_mins(2);
+
+const SIGN_IN: &str = "mutation($input: CreateSessionInput!) { createSession(input: $input) { accessToken userErrors { message } } }";
+const LINKS: &str = "{ viewer { links(first: 100) { nodes { status provider { slug } lastSync { status problem accounts added } } } } }";
+const BEGIN: &str = "mutation { beginLink(input: {provider: \"sandbox\"}) { authorizationUrl userErrors { message } } }";
+const TRY: &str = "{ viewer { accounts(first: 10) { nodes { name type balances { current { amount currency } } transactions(first: 3) { nodes { postedOn description amount { amount } } } } } } }";
+
+/// Shows everything.
+#[derive(Args)]
+pub(super) struct Demo {
+    /// The address to listen on [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS")]
+    bind: Option<SocketAddr>,
+    /// The same seed makes the same bank
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
+    /// The demo user's password, the first time [default: made up, and kept in the data folder]
+    #[arg(long, value_name = "TEXT")]
+    password: Option<SecretString>,
+    /// Print one line of JSON once everything is ready
+    #[arg(long)]
+    json: bool,
+}
+
+/// What a second start must know.
+#[derive(Serialize, Deserialize)]
+struct Remembered {
+    email: String,
+    password: String,
+}
+
+/// The one line of `--json`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Ready<'a> {
+    url: &'a str,
+    playground: &'a str,
+    email: &'a str,
+    password: &'a str,
+    access_token: &'a str,
+}
+
+impl Demo {
+    pub(super) async fn run(self, mut config: Config) -> anyhow::Result<()> {
+        config.bind = self.bind.unwrap_or(config.bind);
+        config.sandbox.seed = self.seed.unwrap_or(config.sandbox.seed);
+        ensure!(
+            config.bind.ip().is_loopback(),
+            "the demo has a bank without locks and a known user, so it listens on this machine only; try --bind 127.0.0.1:8080"
+        );
+        let stop = stop_on_signal()?;
+        let listener = listen(config.bind).await?;
+        let listening = listener.local_addr()?;
+        let url = config.public_url(listening);
+        let made_up = if config.is_embedded() { MadeUpKeys::Make } else { MadeUpKeys::Refuse };
+        let app = App::open(&config, listening, made_up).await?;
+        let user = self.remembered_user(&app, &config.data_dir).await?;
+        let running = tokio::spawn(app.run(listener, stop.clone()));
+        let shown = tokio::select! {
+            shown = self.show(&url, &user) => shown,
+            () = stop.cancelled() => Ok(()),
+        };
+        if shown.is_err() {
+            stop.cancel();
+        }
+        let ran = running.await.context("the server's task stopped")?;
+        shown.and(ran)
+    }
+
+    /// The demo user: the one of an earlier start, or a new one.
+    async fn remembered_user(&self, app: &App, data_dir: &Path) -> anyhow::Result<Remembered> {
+        let file = data_dir.join("demo.toml");
+        let given = self.password.as_ref().map(|password| secrecy::ExposeSecret::expose_secret(password).to_owned());
+        if file.is_file() {
+            let kept: Remembered = toml::from_str(&std::fs::read_to_string(&file)?).map_err(|_| anyhow::anyhow!("{} is damaged", file.display()))?;
+            ensure!(
+                given.is_none_or(|given| given == kept.password),
+                "the demo user of this data folder has another password; leave --password out, or take another --data-dir"
+            );
+            return Ok(kept);
+        }
+        let user = Remembered { email: EMAIL.to_owned(), password: given.unwrap_or_else(made_up_password) };
+        let command = CreateUser { requester: Requester::command_line(None), email: user.email.clone(), password: user.password.clone(), role: Role::User };
+        match app.application.users.create(command).await {
+            Ok(_) => {}
+            Err(UserError::EmailTaken) => bail!("this database has a user {EMAIL} already, whose password nobody remembers; take another --data-dir"),
+            Err(failure) => return Err(failure.into()),
+        }
+        std::fs::create_dir_all(data_dir)?;
+        write_private_file(&file, &toml::to_string(&user)?)?;
+        Ok(user)
+    }
+
+    /// Signs in, links the bank unless it is linked, waits for the first sync, and says what to try.
+    async fn show(&self, url: &str, user: &Remembered) -> anyhow::Result<()> {
+        let visitor = Visitor::new(url)?;
+        self.progress("signing in")?;
+        let signed_in = visitor.ask(None, SIGN_IN, &json!({ "input": { "email": user.email, "password": user.password } })).await?;
+        let token = signed_in["createSession"]["accessToken"].as_str().context("the demo user cannot sign in")?.to_owned();
+        let links = visitor.ask(Some(&token), LINKS, &json!({})).await?;
+        let is_linked = nodes(&links).any(|link| link["provider"]["slug"] == "sandbox" && link["status"] == "ACTIVE");
+        if !is_linked {
+            self.progress("linking the sandbox bank through its consent page")?;
+            let begun = visitor.ask(Some(&token), BEGIN, &json!({})).await?;
+            visitor.agree(begun["beginLink"]["authorizationUrl"].as_str().context("the sandbox bank cannot be linked")?).await?;
+            self.progress("waiting for the first sync")?;
+        }
+        self.wait_for_sync(&visitor, &token).await?;
+        self.report(url, user, &token)
+    }
+
+    async fn wait_for_sync(&self, visitor: &Visitor, token: &str) -> anyhow::Result<()> {
+        let waiting = async {
+            loop {
+                let links = visitor.ask(Some(token), LINKS, &json!({})).await?;
+                let sync = nodes(&links).find(|link| link["provider"]["slug"] == "sandbox" && link["status"] == "ACTIVE").map(|link| link["lastSync"].clone());
+                match sync.as_ref().and_then(|sync| sync["status"].as_str()) {
+                    Some("SUCCEEDED") => return anyhow::Ok(()),
+                    Some("FAILED") => bail!("the first sync failed: {}", sync.unwrap_or_default()["problem"]),
+                    _ => tokio::time::sleep(Duration::from_millis(100)).await,
+                }
+            }
+        };
+        tokio::time::timeout(FIRST_SYNC, waiting).await.context("the first sync took longer than two minutes")?
+    }
+
+    fn report(&self, url: &str, user: &Remembered, token: &str) -> anyhow::Result<()> {
+        let playground = format!("{url}/playground");
+        if self.json {
+            let line = Ready { url, playground: &playground, email: &user.email, password: &user.password, access_token: token };
+            return say(&serde_json::to_string(&line)?);
+        }
+        say(&format!(
+            "\nDashtam is ready at {url}\n\n  \
+             playground  {playground}\n  \
+             e-mail      {}\n  \
+             password    {}\n\n\
+             Try a query (the token works for 15 minutes):\n\n  \
+             curl -s {url}/graphql \\\n    \
+             -H 'Content-Type: application/json' \\\n    \
+             -H 'Authorization: Bearer {token}' \\\n    \
+             -d '{}'\n\n\
+             Ctrl-C ends it; the data stays for the next start.",
+            user.email,
+            user.password,
+            json!({ "query": TRY }),
+        ))
+    }
+
+    fn progress(&self, step: &str) -> anyhow::Result<()> {
+        if self.json { Ok(()) } else { say(&format!("… {step}")) }
+    }
+}
+
+fn nodes(links: &Value) -> impl Iterator<Item = &Value> {
+    links["viewer"]["links"]["nodes"].as_array().into_iter().flatten()
+}

@@ -1,0 +1,106 @@
+//! `dashtam user`: the first users, and who is an administrator.
+
+use std::io::Read as _;
+
+use anyhow::Context;
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use clap::{Subcommand, ValueEnum};
+
+use crate::{
+    app::{App, MadeUpKeys, secret},
+    application::{
+        access::Requester,
+        user::{CreateUser, PromoteUser},
+    },
+    config::{Config, Environment},
+    domain::user,
+};
+
+use super::say;
+
+/// Makes and changes users.
+#[derive(Subcommand)]
+pub(super) enum User {
+    /// Make a user who can sign in at once; a password is made and shown unless one is given
+    Create {
+        /// The address to sign in with
+        email: String,
+        /// What they may do
+        #[arg(long, value_enum, default_value_t = Role::User)]
+        role: Role,
+        /// Read the password from the first line of standard input
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// Give a user another role
+    Promote {
+        /// Whom
+        email: String,
+        /// The new role
+        #[arg(long, value_enum, default_value_t = Role::Admin)]
+        role: Role,
+    },
+}
+
+/// The roles, as they are typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Role {
+    /// Administers users, sessions and security
+    Admin,
+    /// Links banks and reads what is theirs
+    User,
+    /// Only reads what is theirs
+    Readonly,
+}
+
+impl From<Role> for user::Role {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Admin => Self::Admin,
+            Role::User => Self::User,
+            Role::Readonly => Self::Readonly,
+        }
+    }
+}
+
+impl User {
+    pub(super) async fn run(self, config: &Config) -> anyhow::Result<()> {
+        let app = App::open(config, config.bind, beside_a_server(config)).await?;
+        let requester = Requester::command_line(None);
+        match self {
+            Self::Create { email, role, password_stdin } => {
+                let given = password_stdin.then(first_line).transpose()?;
+                let password = given.clone().unwrap_or_else(made_up_password);
+                let user = app.application.users.create(CreateUser { requester, email, password: password.clone(), role: role.into() }).await?;
+                say(&format!("made {} ({})", user.email.written(), user.role.as_str()))?;
+                if given.is_none() {
+                    say(&format!("password: {password}"))?;
+                }
+            }
+            Self::Promote { email, role } => {
+                let user = app.application.users.promote(PromoteUser { requester, email, role: role.into() }).await?;
+                say(&format!("{} is {} now", user.email.written(), user.role.as_str()))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Commands use the keys a development server has made, and make some themselves only in development.
+pub(super) fn beside_a_server(config: &Config) -> MadeUpKeys {
+    match config.environment {
+        Environment::Production => MadeUpKeys::Use,
+        Environment::Development => MadeUpKeys::Make,
+    }
+}
+
+/// 24 characters nobody can guess.
+pub(super) fn made_up_password() -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(&secret()[..18])
+}
+
+fn first_line() -> anyhow::Result<String> {
+    let mut input = String::new();
+    std::io::stdin().take(4096).read_to_string(&mut input).context("the password cannot be read from standard input")?;
+    Ok(input.lines().next().unwrap_or_default().to_owned())
+}
