@@ -1,0 +1,20 @@
+# What a person does here. `make` alone shows the server with made-up data.
+.PHONY: run test lint fmt schema
+
+run:
+	cargo run --locked -- demo
+
+# Finds PostgreSQL or brings one, then runs every test on every store.
+test:
+	scripts/test
+
+lint:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items --locked
+
+fmt:
+	cargo fmt --all
+
+schema:
+	cargo run --locked --quiet -- schema > schema.graphql.new && mv schema.graphql.new schema.graphql

@@ -1,0 +1,154 @@
+//! The whole product over a fresh store: composed as the binary composes it, listening on a free port, with a clock the test moves and a
+//! worker that runs when the test says so.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use dashtam::{
+    app::{App, Surroundings},
+    application::{
+        access::Requester,
+        ports::FinancialProvider,
+        user::{CreateUser, PromoteUser},
+    },
+    config::{Config, Environment},
+    domain::user::Role,
+    infrastructure::security::{
+        keys::Keys,
+        policy::{POLICY, PolarPolicy},
+    },
+};
+use tokio::net::TcpListener;
+
+use super::{
+    bank::ScriptedBank,
+    client::Client,
+    clock::TestRandomness,
+    stores::{TestStore, every_store},
+};
+
+/// The password of every test user.
+pub(crate) const PASSWORD: &str = "correct horse battery";
+
+/// Where a test's frontend lives; on the allow-list.
+pub(crate) const FRONTEND: &str = "https://app.example/linked";
+
+/// One server over one store.
+pub(crate) struct TestApp {
+    /// Below it.
+    pub(crate) store: TestStore,
+    /// The product.
+    pub(crate) app: App,
+    /// Where it listens.
+    pub(crate) url: String,
+    /// A bank that answers as a test wants; the provider `scripted`.
+    pub(crate) bank: Arc<ScriptedBank>,
+    _data: tempfile::TempDir,
+}
+
+impl TestApp {
+    /// One over every kind of store there is here.
+    pub(crate) async fn on_every_store() -> Vec<Self> {
+        Self::with_policy(POLICY).await
+    }
+
+    /// The same under another policy.
+    pub(crate) async fn with_policy(policy: &str) -> Vec<Self> {
+        let mut apps = Vec::new();
+        for store in every_store().await {
+            apps.push(Self::over(store, policy).await);
+        }
+        apps
+    }
+
+    /// One over `store`, listening.
+    pub(crate) async fn over(store: TestStore, policy: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listening = listener.local_addr().unwrap();
+        let data = tempfile::tempdir().unwrap();
+        let mut config = Config { environment: Environment::Development, data_dir: data.path().to_owned(), ..Config::default() };
+        config.passwords.cost = 4;
+        config.links.return_urls = vec!["https://app.example".to_owned()];
+        let bank = Arc::new(ScriptedBank::default());
+        let surroundings = Surroundings {
+            clock: store.clock.clone(),
+            randomness: Arc::new(TestRandomness),
+            authorizer: Arc::new(PolarPolicy::read(policy).unwrap()),
+            providers: vec![bank.clone() as Arc<dyn FinancialProvider>],
+        };
+        let app = App::compose(&config, listening, &keys(), store.database.clone(), surroundings).unwrap();
+        let service = app.router().into_make_service_with_connect_info::<SocketAddr>();
+        tokio::spawn(async move { axum::serve(listener, service).await });
+        Self { store, app, url: format!("http://{listening}"), bank, _data: data }
+    }
+
+    /// The address of the user called `name`.
+    pub(crate) fn email(name: &str) -> String {
+        format!("{name}@example.com")
+    }
+
+    /// A new user who is not signed in.
+    pub(crate) async fn user(&self, name: &str) -> Client<'_> {
+        let command = CreateUser { requester: Requester::command_line(None), email: Self::email(name), password: PASSWORD.to_owned(), role: Role::User };
+        self.app.application.users.create(command).await.unwrap();
+        self.nobody()
+    }
+
+    /// A user, made if there is none of that name, signed in on a new device.
+    pub(crate) async fn signed_in(&self, name: &str) -> Client<'_> {
+        if self.app.application.user_queries.find_any_for_operator(&Self::email(name)).await.is_err() {
+            self.user(name).await;
+        }
+        let mut client = self.nobody();
+        client.sign_in(&Self::email(name), PASSWORD).await.succeeds();
+        client
+    }
+
+    /// Gives a user another role.
+    pub(crate) async fn promote(&self, name: &str, role: Role) {
+        let command = PromoteUser { requester: Requester::command_line(None), email: Self::email(name), role };
+        self.app.application.users.promote(command).await.unwrap();
+    }
+
+    /// A client without a token.
+    pub(crate) fn nobody(&self) -> Client<'_> {
+        Client::new(self)
+    }
+
+    /// Runs queued syncs until none waits; answers how many.
+    pub(crate) async fn work(&self) -> usize {
+        let mut ran = 0;
+        while self.app.engine.run_next().await.unwrap() {
+            ran += 1;
+        }
+        ran
+    }
+
+    /// Lets time pass.
+    pub(crate) fn pass(&self, span: chrono::Duration) {
+        self.store.clock.pass(span);
+    }
+
+    /// How many rows a table holds.
+    pub(crate) async fn count(&self, table: &str) -> i64 {
+        self.store.query(&format!("SELECT COUNT(*) AS n FROM {table}")).await[0].try_get("", "n").unwrap()
+    }
+
+    /// The audit trail as (act, outcome, reason), oldest first.
+    pub(crate) async fn trail(&self) -> Vec<(String, String, Option<String>)> {
+        let rows = self.store.query("SELECT act, outcome, reason FROM audit_events ORDER BY id").await;
+        rows.iter().map(|row| (row.try_get("", "act").unwrap(), row.try_get("", "outcome").unwrap(), row.try_get("", "reason").unwrap())).collect()
+    }
+
+    /// The last outcome of `act` on the trail, with its reason.
+    pub(crate) async fn last_outcome(&self, act: &str) -> (String, Option<String>) {
+        let trail = self.trail().await;
+        let found = trail.into_iter().rfind(|(found, outcome, _)| found == act && outcome != "attempted");
+        found.map_or_else(|| panic!("{act} has no outcome on the trail"), |(_, outcome, reason)| (outcome, reason))
+    }
+}
+
+/// Keys that are the same in every test.
+pub(crate) fn keys() -> Keys {
+    let ring = format!("t1:{}", "A".repeat(43) + "=");
+    Keys::read(&ring.into(), &"a token secret of thirty-two bytes or more".into(), None).unwrap()
+}

@@ -1,0 +1,149 @@
+//! A bank that does as a test says: the provider `scripted`.
+
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use dashtam::{
+    application::ports::{Credentials, FinancialProvider, ProviderFault, TransactionPage, Walk},
+    domain::{
+        account::{AccountType, MaskedNumber},
+        balance::Balances,
+        money::{Amount, Currency},
+        provider::{AccountReference, LinkMethod, Manifest, ProviderCategory, ReportedAccount, ReportedTransaction},
+        time::{LocalDate, Timestamp},
+    },
+};
+use secrecy::ExposeSecret as _;
+
+const MANIFEST: Manifest = Manifest {
+    slug: "scripted",
+    name: "Scripted <b>Bank</b>",
+    description: "A bank that does as a test says.",
+    category: ProviderCategory::Bank,
+    method: LinkMethod::Oauth,
+    history_days: Some(730),
+    consent_days: Some(90),
+};
+
+/// What the bank does next; tests change it as they go.
+#[derive(Default)]
+pub(crate) struct Script {
+    /// Refuses the next exchanges.
+    pub(crate) exchange: Option<ProviderFault>,
+    /// Refuses the next refreshes.
+    pub(crate) refresh: Option<ProviderFault>,
+    /// Refuses to list accounts.
+    pub(crate) accounts_fault: Option<ProviderFault>,
+    /// Refuses the page of transactions of that number, counted from 0 over all accounts.
+    pub(crate) page_fault: Option<(usize, ProviderFault)>,
+    /// The accounts there are, with all their transactions.
+    pub(crate) accounts: Vec<(ReportedAccount, Vec<ReportedTransaction>)>,
+    /// Rows a page; 0 means all on one.
+    pub(crate) page_size: usize,
+    /// Rows it pretends not to be able to map.
+    pub(crate) refused: u32,
+    /// Codes exchanged so far.
+    pub(crate) exchanges: Vec<String>,
+    /// Refreshes made so far.
+    pub(crate) refreshes: usize,
+    /// Windows asked for so far.
+    pub(crate) windows: Vec<(LocalDate, LocalDate)>,
+    /// Pages served so far.
+    pub(crate) pages: usize,
+}
+
+/// The bank.
+#[derive(Default)]
+pub(crate) struct ScriptedBank(Mutex<Script>);
+
+impl ScriptedBank {
+    /// Reads or changes what it does.
+    pub(crate) fn script<T>(&self, change: impl FnOnce(&mut Script) -> T) -> T {
+        change(&mut self.0.lock().unwrap())
+    }
+}
+
+/// An account of the bank, with a balance in cents.
+pub(crate) fn reported_account(reference: &str, cents: i64) -> ReportedAccount {
+    ReportedAccount {
+        reference: AccountReference::new(reference),
+        institution: None,
+        name: format!("Account {reference}"),
+        kind: AccountType::Checking,
+        masked_number: MaskedNumber::cut(reference),
+        currency: Currency::parse("USD").unwrap(),
+        balances: Balances { current: Some(Amount::from_units(cents * 100).unwrap()), ..Balances::default() },
+        is_active: true,
+    }
+}
+
+#[async_trait]
+impl FinancialProvider for ScriptedBank {
+    fn manifest(&self) -> &Manifest {
+        &MANIFEST
+    }
+
+    fn issuer(&self) -> Option<String> {
+        Some("https://bank.example".to_owned())
+    }
+
+    fn authorization_url(&self, walk: &Walk) -> anyhow::Result<String> {
+        let mut url = url::Url::parse("https://bank.example/authorize")?;
+        url.query_pairs_mut().append_pair("state", walk.state.expose_secret()).append_pair("redirect_uri", &walk.redirect_uri);
+        Ok(url.into())
+    }
+
+    async fn exchange(&self, code: &str, _: &Walk, now: Timestamp) -> Result<Credentials, ProviderFault> {
+        self.script(|script| {
+            script.exchanges.push(code.to_owned());
+            script.exchange.map_or_else(|| Ok(credentials("first", now)), Err)
+        })
+    }
+
+    async fn refresh(&self, _: &Credentials, now: Timestamp) -> Result<Credentials, ProviderFault> {
+        self.script(|script| {
+            script.refreshes += 1;
+            script.refresh.map_or_else(|| Ok(credentials("renewed", now)), Err)
+        })
+    }
+
+    async fn accounts(&self, _: &Credentials, _: Timestamp) -> Result<Vec<ReportedAccount>, ProviderFault> {
+        self.script(|script| script.accounts_fault.map_or_else(|| Ok(script.accounts.iter().map(|(account, _)| account.clone()).collect()), Err))
+    }
+
+    async fn transactions(
+        &self,
+        _: &Credentials,
+        account: &ReportedAccount,
+        from: LocalDate,
+        to: LocalDate,
+        page: Option<&str>,
+    ) -> Result<TransactionPage, ProviderFault> {
+        self.script(|script| {
+            script.windows.push((from, to));
+            script.pages += 1;
+            if let Some((number, fault)) = script.page_fault
+                && number == script.pages - 1
+            {
+                return Err(fault);
+            }
+            let all = script.accounts.iter().find(|(known, _)| known.reference == account.reference).map(|(_, rows)| rows.clone()).unwrap_or_default();
+            let pending = dashtam::domain::transaction::TransactionStatus::Pending;
+            let wanted: Vec<_> = all.into_iter().filter(|row| row.facts.status == pending || (from..=to).contains(&row.facts.posted_on)).collect();
+            let start: usize = page.map_or(0, |page| page.parse().unwrap());
+            let size = if script.page_size == 0 { usize::MAX } else { script.page_size };
+            let end = start.saturating_add(size).min(wanted.len());
+            let next = (end < wanted.len()).then(|| end.to_string());
+            Ok(TransactionPage { transactions: wanted[start..end].to_vec(), next, refused: script.refused })
+        })
+    }
+}
+
+fn credentials(which: &str, now: Timestamp) -> Credentials {
+    Credentials {
+        access_token: format!("{which}-access-canary").into(),
+        refresh_token: format!("{which}-refresh-canary").into(),
+        access_expires_at: now.plus(chrono::Duration::minutes(30)),
+        consent_expires_at: Some(now.plus(chrono::Duration::days(90))),
+    }
+}

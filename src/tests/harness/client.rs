@@ -1,0 +1,162 @@
+//! A client of the product: asks over HTTP and speaks the tests' language. Status codes and JSON paths live here.
+
+use serde_json::{Value, json};
+
+use super::app::TestApp;
+
+/// One device, signed in or not.
+pub(crate) struct Client<'a> {
+    app: &'a TestApp,
+    http: reqwest::Client,
+    /// The access token, once signed in.
+    pub(crate) access_token: Option<String>,
+    /// The refresh token, once signed in.
+    pub(crate) refresh_token: Option<String>,
+    /// The session's global id, once signed in.
+    pub(crate) session_id: Option<String>,
+}
+
+/// What came back.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    /// HTTP's status.
+    pub(crate) status: u16,
+    /// HTTP's headers.
+    pub(crate) headers: reqwest::header::HeaderMap,
+    /// The body, null when it is not JSON.
+    pub(crate) body: Value,
+    /// The body as text.
+    pub(crate) text: String,
+}
+
+impl<'a> Client<'a> {
+    /// Not signed in.
+    pub(crate) fn new(app: &'a TestApp) -> Self {
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        Self { app, http, access_token: None, refresh_token: None, session_id: None }
+    }
+
+    /// A request to a path of the server, with the token if there is one.
+    pub(crate) fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.app.url)).header("user-agent", "a test's phone");
+        match &self.access_token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    /// Sends a request.
+    pub(crate) async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
+        let response = request.send().await.unwrap();
+        let (status, headers, text) = (response.status().as_u16(), response.headers().clone(), response.text().await.unwrap());
+        Answer { status, headers, body: serde_json::from_str(&text).unwrap_or_default(), text }
+    }
+
+    /// Gets a page.
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send(self.request(reqwest::Method::GET, path)).await
+    }
+
+    /// Asks the graph.
+    pub(crate) async fn ask(&self, document: &str) -> Answer {
+        self.ask_with(document, json!({})).await
+    }
+
+    /// Asks the graph, with variables.
+    pub(crate) async fn ask_with(&self, document: &str, variables: Value) -> Answer {
+        self.send(self.request(reqwest::Method::POST, "/graphql").json(&json!({ "query": document, "variables": variables }))).await
+    }
+
+    /// Signs in and keeps what it got.
+    pub(crate) async fn sign_in(&mut self, email: &str, password: &str) -> Answer {
+        let document = "mutation($input: CreateSessionInput!) { createSession(input: $input) { session { id } accessToken refreshToken expiresIn userErrors { code message field } } }";
+        let answer = self.ask_with(document, json!({ "input": { "email": email, "password": password } })).await;
+        let payload = &answer.body["data"]["createSession"];
+        self.access_token = payload["accessToken"].as_str().map(str::to_owned);
+        self.refresh_token = payload["refreshToken"].as_str().map(str::to_owned);
+        self.session_id = payload["session"]["id"].as_str().map(str::to_owned);
+        answer
+    }
+
+    /// Exchanges the refresh token it holds, without keeping the answer.
+    pub(crate) async fn refresh(&self) -> Answer {
+        self.refresh_with(self.refresh_token.as_deref().unwrap()).await
+    }
+
+    /// Exchanges a refresh token, without keeping the answer.
+    pub(crate) async fn refresh_with(&self, token: &str) -> Answer {
+        let document =
+            "mutation($input: RefreshSessionInput!) { refreshSession(input: $input) { accessToken refreshToken expiresIn userErrors { code message field } } }";
+        self.ask_with(document, json!({ "input": { "refreshToken": token } })).await
+    }
+
+    /// Ends a session.
+    pub(crate) async fn revoke(&self, session: &str) -> Answer {
+        let document = "mutation($input: RevokeSessionInput!) { revokeSession(input: $input) { session { id revokedAt revocationReason } userErrors { code message field } } }";
+        self.ask_with(document, json!({ "input": { "sessionId": session } })).await
+    }
+
+    /// Starts linking a provider, with the frontend's address if `return_url` is given.
+    pub(crate) async fn begin_link(&self, provider: &str, return_url: Option<&str>) -> Answer {
+        let document = "mutation($input: BeginLinkInput!) { beginLink(input: $input) { link { id status } authorizationUrl providerAuthorizationUrl expiresAt userErrors { code field } } }";
+        self.ask_with(document, json!({ "input": { "provider": provider, "returnUrl": return_url } })).await
+    }
+
+    /// Asks for a sync.
+    pub(crate) async fn sync(&self, link: &str, force: bool) -> Answer {
+        let document = "mutation($input: SyncLinkInput!) { syncLink(input: $input) { sync { id status } userErrors { code field } } }";
+        self.ask_with(document, json!({ "input": { "linkId": link, "force": force } })).await
+    }
+
+    /// Imports a statement file's text.
+    pub(crate) async fn import(&self, filename: &str, content: &str, account: Option<&str>) -> Answer {
+        let document = "mutation($input: ImportStatementInput!) { importStatement(input: $input) { import { id filename accountsCreated transactionsCreated transactionsKnown problems { line message } } userErrors { code message field } } }";
+        self.ask_with(document, json!({ "input": { "filename": filename, "content": content, "accountId": account } })).await
+    }
+
+    /// Links the sandbox bank through all of its pages and runs the first sync.
+    pub(crate) async fn link_sandbox(&self) {
+        let begun = self.begin_link("sandbox", None).await.succeeds();
+        let visitor = dashtam::app::Visitor::new(&self.app.url).unwrap();
+        visitor.agree(begun["authorizationUrl"].as_str().unwrap()).await.unwrap();
+        assert_eq!(self.app.work().await, 1, "the callback leaves one sync to run");
+    }
+}
+
+impl Answer {
+    /// The data of a document without errors.
+    pub(crate) fn data(&self) -> Value {
+        assert!(self.status == 200 && self.body["errors"].is_null(), "expected data, got {} {}", self.status, self.text);
+        self.body["data"].clone()
+    }
+
+    /// The payload of the one mutation in a document, which must have no user errors.
+    #[track_caller]
+    pub(crate) fn succeeds(&self) -> Value {
+        let payload = self.payload();
+        assert_eq!(payload["userErrors"], json!([]), "the mutation was refused");
+        payload
+    }
+
+    /// The mutation was refused with this code.
+    #[track_caller]
+    pub(crate) fn is_refused(&self, code: &str) {
+        let payload = self.payload();
+        assert_eq!(payload["userErrors"][0]["code"], code, "{}", self.text);
+    }
+
+    /// The document was answered with a top-level error of this code, and status 200.
+    #[track_caller]
+    pub(crate) fn is_fault(&self, code: &str) {
+        assert_eq!((self.status, &self.body["errors"][0]["extensions"]["code"]), (200, &json!(code)), "{}", self.text);
+        assert!(self.body["errors"][0]["extensions"]["traceId"].as_str().is_some_and(|trace| trace.len() == 32), "{}", self.text);
+    }
+
+    #[track_caller]
+    fn payload(&self) -> Value {
+        let data = self.data();
+        let payload = data.as_object().and_then(|data| data.values().next()).cloned().unwrap_or_default();
+        assert!(payload.is_object(), "{}", self.text);
+        payload
+    }
+}

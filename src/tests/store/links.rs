@@ -1,0 +1,172 @@
+use std::sync::Arc;
+
+use chrono::Duration;
+use dashtam::domain::{
+    link::{LinkReader, LinkReason, LinkStatus},
+    page::Page,
+    time::Clock as _,
+};
+
+use crate::harness::{
+    rows::{self, november},
+    stores::{commit, every_store},
+};
+
+#[tokio::test]
+async fn a_link_is_kept_as_given_and_absent_to_anyone_else() {
+    for store in every_store().await {
+        let (ann, bob) = (store.user("ann@example.com").await, store.user("bob@example.com").await);
+        let mut link = store.link(ann.id).await;
+        link.activate(Some(store.clock.now().plus(Duration::days(7)))).unwrap();
+        link.alias = Some("Main bank".to_owned());
+        link.covered(november(1), november(23));
+        let mut work = store.begin().await;
+        work.links().save(&link).await.unwrap();
+        assert_eq!(work.links().find(ann.id, link.id).await.unwrap().unwrap(), link);
+        assert!(work.links().find(bob.id, link.id).await.unwrap().is_none());
+        commit(work).await;
+
+        let readers = store.database.readers();
+        assert_eq!(LinkReader::find_many(readers.as_ref(), ann.id, &[link.id]).await.unwrap(), vec![link.clone()]);
+        assert!(LinkReader::find_many(readers.as_ref(), bob.id, &[link.id]).await.unwrap().is_empty());
+        assert!(LinkReader::find_many(readers.as_ref(), ann.id, &[]).await.unwrap().is_empty());
+        assert_eq!(LinkReader::page(readers.as_ref(), ann.id, Page::first(10)).await.unwrap().items, vec![link.clone()]);
+        assert!(LinkReader::page(readers.as_ref(), bob.id, Page::first(10)).await.unwrap().items.is_empty());
+
+        link.expire(LinkReason::CredentialsRejected).unwrap();
+        let mut work = store.begin().await;
+        work.links().save(&link).await.unwrap();
+        link.user = bob.id;
+        assert!(work.links().save(&link).await.is_err(), "a foreign link is not saved");
+        commit(work).await;
+        let found = &LinkReader::find_many(readers.as_ref(), ann.id, &[link.id]).await.unwrap()[0];
+        assert_eq!((found.status, found.reason), (LinkStatus::Expired, Some(LinkReason::CredentialsRejected)));
+    }
+}
+
+#[tokio::test]
+async fn the_open_link_of_a_provider_is_the_owners_active_one() {
+    for store in every_store().await {
+        let (ann, bob) = (store.user("ann@example.com").await, store.user("bob@example.com").await);
+        let mut link = store.link(ann.id).await;
+        let mut work = store.begin().await;
+        assert!(work.links().find_open(ann.id, "sandbox").await.unwrap().is_none(), "a pending link is not open");
+        link.activate(None).unwrap();
+        work.links().save(&link).await.unwrap();
+        assert_eq!(work.links().find_open(ann.id, "sandbox").await.unwrap().unwrap().id, link.id);
+        assert!(work.links().find_open(ann.id, "schwab").await.unwrap().is_none());
+        assert!(work.links().find_open(bob.id, "sandbox").await.unwrap().is_none());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn imports_of_one_person_take_turns_so_that_one_open_link_is_made() {
+    for store in every_store().await {
+        let ann = store.user("ann@example.com").await;
+        let store = Arc::new(store);
+        let mut imports = tokio::task::JoinSet::new();
+        for _ in 0..8 {
+            let store = store.clone();
+            imports.spawn(async move {
+                let mut work = store.begin().await;
+                let made = work.links().find_open(ann.id, "file").await.unwrap().is_none();
+                if made {
+                    let mut link = rows::link(ann.id, store.clock.now());
+                    link.provider = "file".to_owned();
+                    link.activate(None).unwrap();
+                    work.links().insert(&link).await.unwrap();
+                }
+                commit(work).await;
+                made
+            });
+        }
+        assert_eq!(imports.join_all().await.into_iter().filter(|made| *made).count(), 1, "{}", store.name);
+    }
+}
+
+#[tokio::test]
+async fn a_walk_is_found_by_ticket_and_by_state_and_by_nothing_else() {
+    for store in every_store().await {
+        let ann = store.user("ann@example.com").await;
+        let link = store.link(ann.id).await;
+        let walk = rows::authorization(&link);
+        let mut work = store.begin().await;
+        work.links().insert_authorization(&walk).await.unwrap();
+        commit(work).await;
+        let readers = store.database.readers();
+        assert_eq!(readers.find_any_by_ticket(&walk.ticket_hash).await.unwrap().unwrap(), walk);
+        assert_eq!(readers.find_any_by_state(&walk.state_hash).await.unwrap().unwrap(), walk);
+        assert!(readers.find_any_by_ticket(&walk.state_hash).await.unwrap().is_none());
+        assert!(readers.find_any_by_state(&walk.ticket_hash).await.unwrap().is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_ticket_starts_one_browser_and_only_in_time_and_a_state_is_spent_once() {
+    for store in every_store().await {
+        let ann = store.user("ann@example.com").await;
+        let link = store.link(ann.id).await;
+        let (walk, late) = (rows::authorization(&link), rows::authorization(&link));
+        let mut work = store.begin().await;
+        work.links().insert_authorization(&walk).await.unwrap();
+        work.links().insert_authorization(&late).await.unwrap();
+        assert!(work.links().start_authorization(walk.id, b"cookie", store.clock.now()).await.unwrap());
+        assert!(!work.links().start_authorization(walk.id, b"other", store.clock.now()).await.unwrap());
+        assert!(work.links().spend_authorization(walk.id, store.clock.now()).await.unwrap());
+        assert!(!work.links().spend_authorization(walk.id, store.clock.now()).await.unwrap());
+        assert!(!work.links().start_authorization(late.id, b"cookie", late.expires_at).await.unwrap(), "it has run out at that very instant");
+        assert!(work.links().start_authorization(late.id, b"cookie", late.expires_at.minus(Duration::microseconds(1))).await.unwrap());
+        commit(work).await;
+        let found = store.database.readers().find_any_by_state(&walk.state_hash).await.unwrap().unwrap();
+        assert_eq!(found.cookie_hash.as_deref(), Some(&b"cookie"[..]));
+        assert_eq!((found.started_at, found.spent_at), (Some(store.clock.now()), Some(store.clock.now())));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_browsers_with_one_ticket_and_of_many_callbacks_with_one_state_one_succeeds() {
+    for store in every_store().await {
+        let ann = store.user("ann@example.com").await;
+        let link = store.link(ann.id).await;
+        let walk = rows::authorization(&link);
+        let mut work = store.begin().await;
+        work.links().insert_authorization(&walk).await.unwrap();
+        commit(work).await;
+        let store = Arc::new(store);
+        let mut browsers = tokio::task::JoinSet::new();
+        for browser in 0..20_u8 {
+            let (store, id) = (store.clone(), walk.id);
+            browsers.spawn(async move {
+                let mut work = store.begin().await;
+                let now = store.clock.now();
+                let outcome = (work.links().start_authorization(id, &[browser], now).await.unwrap(), work.links().spend_authorization(id, now).await.unwrap());
+                commit(work).await;
+                outcome
+            });
+        }
+        let outcomes = browsers.join_all().await;
+        assert_eq!(outcomes.iter().filter(|(started, _)| *started).count(), 1, "{}", store.name);
+        assert_eq!(outcomes.iter().filter(|(_, spent)| *spent).count(), 1, "{}", store.name);
+    }
+}
+
+#[tokio::test]
+async fn credentials_are_replaced_and_are_their_owners_alone() {
+    for store in every_store().await {
+        let (ann, bob) = (store.user("ann@example.com").await, store.user("bob@example.com").await);
+        let link = store.link(ann.id).await;
+        let readers = store.database.readers();
+        assert!(readers.credentials(ann.id, link.id).await.unwrap().is_none());
+        for sealed in [b"first".as_slice(), b"second"] {
+            let mut work = store.begin().await;
+            work.links().save_credentials(ann.id, link.id, sealed, store.clock.now()).await.unwrap();
+            commit(work).await;
+            assert_eq!(readers.credentials(ann.id, link.id).await.unwrap().unwrap(), sealed);
+        }
+        assert!(readers.credentials(bob.id, link.id).await.unwrap().is_none());
+        let mut work = store.begin().await;
+        assert!(work.links().save_credentials(bob.id, link.id, b"stolen", store.clock.now()).await.is_err());
+        drop(work);
+        assert_eq!(readers.credentials(ann.id, link.id).await.unwrap().unwrap(), b"second");
+    }
+}
