@@ -39,7 +39,7 @@ CREATE TABLE syncs (
     CONSTRAINT fk_syncs_link_id FOREIGN KEY (link_id) REFERENCES links (id) ON DELETE CASCADE
 );
 CREATE UNIQUE INDEX uq_syncs_open ON syncs (link_id) WHERE status IN ('queued', 'running');
-CREATE INDEX ix_syncs_queue ON syncs (status, run_after) WHERE status IN ('queued', 'running');
+CREATE INDEX ix_syncs_queue ON syncs (run_after, created_at, id) WHERE status IN ('queued', 'running');
 CREATE INDEX ix_syncs_user_id_link_id ON syncs (user_id, link_id, created_at, id);
 CREATE INDEX ix_syncs_link_id ON syncs (link_id);
 ";

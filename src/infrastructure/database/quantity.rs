@@ -6,7 +6,7 @@
 
 use rust_decimal::Decimal;
 use sea_orm::{
-    ColIdx, ColumnType, DbBackend, DbErr, QueryResult, TryGetError, TryGetable, Value,
+    ColIdx, ColumnType, DbBackend, QueryResult, TryGetError, TryGetable, Value,
     sea_query::{ArrayType, Nullable, ValueType, ValueTypeErr},
 };
 
@@ -109,11 +109,5 @@ impl ValueType for StoredQuantity {
 
     fn column_type() -> ColumnType {
         ColumnType::Decimal(Some((38, QUANTITY_SCALE)))
-    }
-}
-
-impl sea_orm::TryFromU64 for StoredQuantity {
-    fn try_from_u64(_: u64) -> Result<Self, DbErr> {
-        Err(DbErr::ConvertFromU64("StoredQuantity"))
     }
 }

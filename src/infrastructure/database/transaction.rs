@@ -1,12 +1,12 @@
 //! Transactions: the rows of `transactions` and of `transaction_references`, the names they go by at their sources.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use anyhow::Context as _;
 use async_trait::async_trait;
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
     sea_query::{Expr, Func, OnConflict},
 };
 use uuid::Uuid;
@@ -171,6 +171,26 @@ impl TryFrom<transactions::Model> for Transaction {
 }
 
 impl DatabaseWork {
+    /// The transactions that go by one of `references`. Asked apart from the transactions themselves: joined, a planner without
+    /// statistics may compare every name with every row.
+    async fn named(&self, account: AccountId, source: Source, references: &[String]) -> anyhow::Result<HashSet<Uuid>> {
+        let mut named = HashSet::new();
+        for references in references.chunks(VALUES_AT_ONCE) {
+            let ids: Vec<Uuid> = transaction_references::Entity::find()
+                .select_only()
+                .column(transaction_references::Column::TransactionId)
+                .filter(transaction_references::Column::AccountId.eq(account.0))
+                .filter(transaction_references::Column::Source.eq(source.as_str()))
+                .filter(transaction_references::Column::Reference.is_in(references))
+                .into_tuple()
+                .all(&self.transaction)
+                .await
+                .map_err(broken("reading the names of transactions"))?;
+            named.extend(ids);
+        }
+        Ok(named)
+    }
+
     /// The names of transactions, by transaction.
     async fn references_of(&self, owner: UserId, ids: &[Uuid]) -> anyhow::Result<HashMap<Uuid, Vec<(Source, String)>>> {
         let mut references: HashMap<Uuid, Vec<(Source, String)>> = HashMap::new();
@@ -215,18 +235,16 @@ impl Transactions for DatabaseWork {
         let of_account = transactions::Entity::find().filter(Column::UserId.eq(owner.0)).filter(Column::AccountId.eq(account.0));
         let in_period = of_account.clone().filter(Column::PostedOn.between(from.naive(), to.naive()));
         let mut rows = in_period.all(&self.transaction).await.map_err(broken(doing))?;
-        for references in references.chunks(VALUES_AT_ONCE) {
-            let named = transaction_references::Entity::find()
-                .select_only()
-                .column(transaction_references::Column::TransactionId)
-                .filter(transaction_references::Column::AccountId.eq(account.0))
-                .filter(transaction_references::Column::Source.eq(source.as_str()))
-                .filter(transaction_references::Column::Reference.is_in(references))
-                .into_query();
-            rows.extend(of_account.clone().filter(Column::Id.in_subquery(named)).all(&self.transaction).await.map_err(broken(doing))?);
+        let mut named = self.named(account, source, references).await?;
+        for row in &rows {
+            named.remove(&row.id);
+        }
+        let named: Vec<_> = named.into_iter().collect();
+        for ids in named.chunks(VALUES_AT_ONCE) {
+            let of_other_days = of_account.clone().filter(Column::Id.is_in(ids.iter().copied()));
+            rows.extend(of_other_days.all(&self.transaction).await.map_err(broken(doing))?);
         }
         rows.sort_by_key(|row| (row.posted_on, row.id));
-        rows.dedup_by_key(|row| row.id);
         let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
         let mut references = self.references_of(owner, &ids).await?;
         let known = |row: transactions::Model| {

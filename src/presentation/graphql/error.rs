@@ -55,6 +55,7 @@ impl Code {
 
 /// A top-level error on its way out of a resolver. On purpose it does not implement `Display`: what does is turned into a client's error
 /// by the library, text and all.
+#[derive(Clone)]
 pub struct Fault(async_graphql::Error);
 
 impl Fault {

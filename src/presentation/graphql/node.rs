@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, ID, Interface, Object};
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 
 use crate::application::access::Resource;
 
@@ -50,14 +50,14 @@ impl NodeQuery {
         find(ctx.of_request()?, &id).await
     }
 
-    /// The same for several ids, at most 100, in their order; null stands for what is not one's own.
+    /// The same for several ids, at most 100, in their order; null stands for what is not one's own. One that fails leaves the others be.
     #[graphql(guard = Allow::read(Resource::Users))]
-    async fn nodes(&self, ctx: &Context<'_>, #[graphql(desc = "Global ids, at most 100.")] ids: Vec<ID>) -> Result<Vec<Option<Node>>, Fault> {
+    async fn nodes(&self, ctx: &Context<'_>, #[graphql(desc = "Global ids, at most 100.")] ids: Vec<ID>) -> Result<Vec<Option<Result<Node, Fault>>>, Fault> {
         if ids.len() > MAX_IDS {
             return Err(Fault::new(Code::BadUserInput, "nodes takes at most 100 ids"));
         }
         let request = ctx.of_request()?;
-        try_join_all(ids.iter().map(|id| find(request, id))).await
+        Ok(join_all(ids.iter().map(|id| find(request, id))).await.into_iter().map(Result::transpose).collect())
     }
 }
 

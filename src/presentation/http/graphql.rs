@@ -11,8 +11,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     application::session::AuthenticationProblem,
@@ -36,6 +35,12 @@ struct Parameters {
     operation_name: Option<String>,
     variables: Option<serde_json::Value>,
     extensions: Option<serde_json::Value>,
+}
+
+/// The answer to a document that never ran: errors, and no `data` key.
+#[derive(Serialize)]
+struct Refusal<'a> {
+    errors: &'a [ServerError],
 }
 
 /// `POST /graphql`.
@@ -157,7 +162,7 @@ fn ran(mut response: GraphResponse, problem: Option<&AuthenticationProblem>, acc
 }
 
 fn refused(errors: &[ServerError], accepted: &'static str) -> Response {
-    json_answer(StatusCode::BAD_REQUEST, serde_json::to_string(&json!({ "errors": errors })), accepted)
+    json_answer(StatusCode::BAD_REQUEST, serde_json::to_string(&Refusal { errors }), accepted)
 }
 
 fn json_answer(status: StatusCode, body: serde_json::Result<String>, accepted: &'static str) -> Response {

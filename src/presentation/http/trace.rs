@@ -20,9 +20,9 @@ pub fn current() -> String {
     CURRENT.try_with(Clone::clone).unwrap_or_default()
 }
 
-/// Runs `work` under the trace id of the current request, for work that goes on in a task of its own.
-pub async fn carry<T>(work: impl Future<Output = T>) -> T {
-    CURRENT.scope(current(), work).await
+/// Runs `work` under the trace of the current request, for work that goes on in a task of its own: call it before spawning.
+pub fn carry<T>(work: impl Future<Output = T>) -> impl Future<Output = T> {
+    CURRENT.scope(current(), work).instrument(tracing::Span::current())
 }
 
 /// Takes over the caller's trace, or begins one; logs method, route, status and duration. Never the query: it may hold codes and states.

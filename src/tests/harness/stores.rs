@@ -4,7 +4,10 @@
 //! Both come from a template migrated once: the file's bytes are kept, the PostgreSQL database is copied by the server. A copy is
 //! dropped with its [`TestStore`], the template with the last copy; no session stays open on it.
 
-use std::sync::{Arc, Once, Weak};
+use std::{
+    io::Write as _,
+    sync::{Arc, Once, Weak},
+};
 
 use dashtam::{
     application::{
@@ -55,10 +58,10 @@ pub(crate) async fn every_store() -> Vec<TestStore> {
     stores
 }
 
-#[expect(clippy::print_stderr, reason = "whoever runs the tests must see what was not tested")]
+#[expect(clippy::explicit_write, reason = "the test harness keeps to itself what passing tests print by a macro")]
 fn say_once_that_postgres_is_skipped() {
     static SAID: Once = Once::new();
-    SAID.call_once(|| eprintln!("SKIPPED PostgreSQL: set TEST_DATABASE_URL or run make test"));
+    SAID.call_once(|| writeln!(std::io::stderr(), "SKIPPED PostgreSQL: set TEST_DATABASE_URL or run make test").unwrap());
 }
 
 /// Opens a database with a clock and randomness of the test's.
