@@ -221,10 +221,15 @@ impl App {
     /// Serves and works until `stop`; then requests in flight and the sync at work finish.
     pub async fn run(self, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
         let worker = Worker { engine: self.engine.clone(), journal: self.application.journal.clone(), wake: self.wake.clone() };
-        let working = tokio::spawn(worker.run(stop.clone()));
+        let mut working = tokio::spawn(worker.run(stop.clone()));
         let service = self.router.into_make_service_with_connect_info::<SocketAddr>();
-        let serving = tokio::spawn(axum::serve(listener, service).with_graceful_shutdown(stop.clone().cancelled_owned()).into_future());
-        stop.cancelled().await;
+        let mut serving = tokio::spawn(axum::serve(listener, service).with_graceful_shutdown(stop.clone().cancelled_owned()).into_future());
+        // Neither ends by itself. If one does, half a server is worse than none: whoever supervises it starts a new one.
+        tokio::select! {
+            () = stop.cancelled() => {}
+            ended = &mut working => bail!("the worker ended by itself: {ended:?}"),
+            ended = &mut serving => bail!("the server ended by itself: {ended:?}"),
+        }
         let ended = tokio::time::timeout(GRACE, async {
             serving.await.context("the server's task stopped")?.context("the server stopped")?;
             working.await.context("the worker's task stopped")

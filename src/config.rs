@@ -22,7 +22,7 @@ use url::Url;
 const SECRETS: [&str; 4] = ["database_url", "jwt.secret", "jwt.previous", "encryption.keys"];
 
 /// Settings that other parts of a deployment may set already, and that this version does not use.
-const WITHOUT_EFFECT: [&str; 5] = ["redis_url", "rate_limits", "trusted_proxies", "cors", "smtp"];
+const WITHOUT_EFFECT: [&str; 6] = ["redis_url", "rate_limits", "trusted_proxies", "cors", "smtp", "providers"];
 
 /// Where the binary runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

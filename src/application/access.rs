@@ -144,7 +144,7 @@ impl Requester {
 pub fn needs(act: Act) -> Option<(Action, Resource)> {
     match act {
         Act::CreateSession | Act::RefreshSession => None,
-        Act::CreateUser | Act::PromoteUser => Some((Action::Write, Resource::Users)),
+        Act::CreateUser | Act::AssignRole => Some((Action::Write, Resource::Users)),
         Act::RevokeSession => Some((Action::Write, Resource::Sessions)),
         Act::BeginLink | Act::StartAuthorization | Act::CompleteLink | Act::RequestSync | Act::SyncLink => Some((Action::Write, Resource::Links)),
         Act::ImportStatement => Some((Action::Write, Resource::Transactions)),

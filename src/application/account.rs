@@ -1,10 +1,10 @@
 //! Accounts: looked at by their owner.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use crate::domain::{
     account::{Account, AccountFilter, AccountReader},
-    id::AccountId,
+    id::{AccountId, LinkId},
     page::{CreatedKey, Page, Slice},
 };
 
@@ -23,6 +23,17 @@ impl AccountQueries {
     pub async fn find_many(&self, requester: &Requester, ids: &[AccountId]) -> Result<Vec<Account>, super::QueryError> {
         let owner = self.access.reader(requester, Resource::Accounts)?;
         Ok(self.accounts.find_many(owner, ids).await?)
+    }
+
+    /// The same page of the accounts of each of several of one's own links.
+    pub async fn pages_by_link(
+        &self,
+        requester: &Requester,
+        links: &[LinkId],
+        page: Page<CreatedKey>,
+    ) -> Result<HashMap<LinkId, Slice<Account>>, super::QueryError> {
+        let owner = self.access.reader(requester, Resource::Accounts)?;
+        Ok(self.accounts.pages_by_link(owner, links, page).await?)
     }
 
     /// One's own accounts.

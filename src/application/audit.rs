@@ -30,6 +30,9 @@ use super::{
     ports::{AuditLog, Randomness},
 };
 
+/// How long an attempt may be open before its process counts as dead; nothing here takes nearly as long.
+const ORPHAN_HOURS: i64 = 1;
+
 /// One row of the trail, with the people in it apart so that they can be forgotten.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditEntry {
@@ -111,9 +114,12 @@ impl Journal {
         self.log.record(&attempt.entry(Outcome::Failed, None, Some(denied.reason()))).await
     }
 
-    /// Closes attempts whose process died: FAILED, reason `interrupted`. Answers how many.
-    pub async fn close_orphans(&self) -> anyhow::Result<u64> {
-        self.log.close_orphans(self.clock.now().minus(chrono::Duration::hours(1))).await
+    /// Closes attempts whose process died: FAILED, reason `interrupted`. Answers how many. Without `all` only the last week is looked at,
+    /// which is enough for a process that looked at everything when it started.
+    pub async fn close_orphans(&self, all: bool) -> anyhow::Result<u64> {
+        let now = self.clock.now();
+        let since = (!all).then(|| now.minus(chrono::Duration::days(7)));
+        self.log.close_orphans(since, now.minus(chrono::Duration::hours(ORPHAN_HOURS))).await
     }
 }
 
@@ -150,7 +156,8 @@ impl Attempt {
         self.act
     }
 
-    /// For the store, right after the outcome's commit.
+    /// For the store, right before the outcome's commit. If the answer to that commit is lost nobody here knows how it ended, so nothing
+    /// more is written: the sweeper finds the outcome, or closes the attempt.
     pub fn mark_settled(&self) {
         self.settled.store(true, Ordering::Release);
     }

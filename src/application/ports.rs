@@ -40,8 +40,8 @@ pub trait Randomness: Send + Sync {
 pub trait AuditLog: Send + Sync {
     /// Appends one row and commits it.
     async fn record(&self, entry: &AuditEntry) -> anyhow::Result<()>;
-    /// Appends FAILED(interrupted) for every attempt begun before `before` that has no outcome; answers how many.
-    async fn close_orphans(&self, before: Timestamp) -> anyhow::Result<u64>;
+    /// Appends FAILED(interrupted) for every attempt begun before `before`, and after `since` if given, that has no outcome; answers how many.
+    async fn close_orphans(&self, since: Option<Timestamp>, before: Timestamp) -> anyhow::Result<u64>;
 }
 
 /// The one place where data changes.

@@ -22,10 +22,10 @@ pub struct TransactionQueries {
 }
 
 impl TransactionQueries {
-    /// One of one's own.
-    pub async fn find(&self, requester: &Requester, id: TransactionId) -> Result<Option<Transaction>, QueryError> {
+    /// Those of `ids` that are one's own.
+    pub async fn find_many(&self, requester: &Requester, ids: &[TransactionId]) -> Result<Vec<Transaction>, QueryError> {
         let owner = self.access.reader(requester, Resource::Transactions)?;
-        Ok(self.transactions.find(owner, id).await?)
+        Ok(self.transactions.find_many(owner, ids).await?)
     }
 
     /// One's own, over all accounts.

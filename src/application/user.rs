@@ -33,6 +33,9 @@ pub enum UserError {
     /// Nobody has that address.
     #[error("no user has this e-mail address")]
     NotFound,
+    /// Somebody has to administer.
+    #[error("this is the last administrator; make another one first")]
+    LastAdministrator,
     /// The requester may not.
     #[error(transparent)]
     Denied(#[from] Denied),
@@ -48,6 +51,7 @@ impl Reason for UserError {
             Self::WeakPassword(_) => "weak_password",
             Self::EmailTaken => "email_taken",
             Self::NotFound => "not_found",
+            Self::LastAdministrator => "last_administrator",
             Self::Denied(denied) => denied.reason(),
             Self::Unexpected(_) => "internal",
         }
@@ -67,7 +71,7 @@ pub struct CreateUser {
 }
 
 /// Another role for a user.
-pub struct PromoteUser {
+pub struct AssignRole {
     /// Who asks.
     pub requester: Requester,
     /// The user's address.
@@ -123,18 +127,20 @@ impl UserCommands {
             .await
     }
 
-    /// Gives a user another role. It is in force within a second everywhere.
-    pub async fn promote(&self, command: PromoteUser) -> Result<User, UserError> {
-        let attempt = self.journal.attempt(&command.requester, Act::PromoteUser).await?;
+    /// Gives a user another role. It is in force within a second everywhere. The last administrator stays one.
+    pub async fn assign_role(&self, command: AssignRole) -> Result<User, UserError> {
+        let attempt = self.journal.attempt(&command.requester, Act::AssignRole).await?;
         attempt
             .settle(async {
-                self.access.permit(&command.requester, Act::PromoteUser)?;
+                self.access.permit(&command.requester, Act::AssignRole)?;
                 let email = EmailAddress::parse(&command.email)?;
                 let mut work = self.store.begin(&attempt).await?;
                 let mut user = work.users().find_any_by_email(email.key()).await?.ok_or(UserError::NotFound)?;
                 user.role = command.role;
-                work.users().save(&user).await?;
-                work.succeed(Event::UserPromoted { user: user.id, role: user.role }).await?;
+                if !work.users().assign_role(user.id, user.role).await? {
+                    return Err(UserError::LastAdministrator);
+                }
+                work.succeed(Event::RoleAssigned { user: user.id, role: user.role }).await?;
                 Ok(user)
             })
             .await

@@ -26,24 +26,29 @@ pub struct Worker {
 impl Worker {
     /// Returns once `stop` is called and the sync at work is done.
     pub async fn run(self, stop: CancellationToken) {
-        let mut sweep = tokio::time::interval(SWEEP);
+        self.sweep(true).await;
+        let mut sweep = tokio::time::interval_at(tokio::time::Instant::now() + SWEEP, SWEEP);
         while !stop.is_cancelled() {
-            match self.engine.run_next().await {
-                Ok(true) => continue,
-                Ok(false) => {}
-                Err(failure) => tracing::error!(error = ?failure, "the sync queue could not be worked"),
+            // In a task of its own, so that a panic over one bank's data costs that sync its turn and nobody else theirs.
+            let engine = self.engine.clone();
+            match tokio::spawn(async move { engine.run_next().await }).await {
+                Ok(Ok(true)) => continue,
+                Ok(Ok(false)) => {}
+                Ok(Err(failure)) => tracing::error!(error = ?failure, "the sync queue could not be worked"),
+                Err(stopped) => tracing::error!(panicked = stopped.is_panic(), "a sync stopped in the middle; it is tried again when its lease ends"),
             }
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = self.wake.notified() => {}
                 () = tokio::time::sleep(POLL) => {}
-                _ = sweep.tick() => self.sweep().await,
+                _ = sweep.tick() => self.sweep(false).await,
             }
         }
     }
 
-    async fn sweep(&self) {
-        match self.journal.close_orphans().await {
+    /// `all`: however old; else only what can have been left since the last sweep.
+    async fn sweep(&self, all: bool) {
+        match self.journal.close_orphans(all).await {
             Ok(0) => {}
             Ok(closed) => tracing::warn!(closed, "attempts of a process that died were closed as interrupted"),
             Err(failure) => tracing::error!(error = ?failure, "interrupted attempts could not be closed"),

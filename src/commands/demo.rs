@@ -29,7 +29,8 @@ const EMAIL: &str = "demo@example.com";
 const FIRST_SYNC: Duration = Duration::from_mins(2);
 
 const SIGN_IN: &str = "mutation($input: CreateSessionInput!) { createSession(input: $input) { accessToken userErrors { message } } }";
-const LINKS: &str = "{ viewer { links(first: 100) { nodes { status provider { slug } lastSync { status problem accounts added } } } } }";
+const LINKS: &str = "{ viewer { links(first: 100) { nodes { id status provider { slug } lastSync { status problem } } } } }";
+const SYNC: &str = "mutation($input: SyncLinkInput!) { syncLink(input: $input) { userErrors { message } } }";
 const BEGIN: &str = "mutation { beginLink(input: {provider: \"sandbox\"}) { authorizationUrl userErrors { message } } }";
 const TRY: &str = "{ viewer { accounts(first: 10) { nodes { name type balances { current { amount currency } } transactions(first: 3) { nodes { postedOn description amount { amount } } } } } } }";
 
@@ -126,12 +127,18 @@ impl Demo {
         let signed_in = visitor.ask(None, SIGN_IN, &json!({ "input": { "email": user.email, "password": user.password } })).await?;
         let token = signed_in["createSession"]["accessToken"].as_str().context("the demo user cannot sign in")?.to_owned();
         let links = visitor.ask(Some(&token), LINKS, &json!({})).await?;
-        let is_linked = nodes(&links).any(|link| link["provider"]["slug"] == "sandbox" && link["status"] == "ACTIVE");
-        if !is_linked {
-            self.progress("linking the sandbox bank through its consent page")?;
-            let begun = visitor.ask(Some(&token), BEGIN, &json!({})).await?;
-            visitor.agree(begun["beginLink"]["authorizationUrl"].as_str().context("the sandbox bank cannot be linked")?).await?;
-            self.progress("waiting for the first sync")?;
+        match sandbox_link(&links) {
+            Some(link) if link["lastSync"]["status"] == "FAILED" => {
+                self.progress("the last sync failed; asking for another")?;
+                visitor.ask(Some(&token), SYNC, &json!({ "input": { "linkId": link["id"], "force": true } })).await?;
+            }
+            Some(_) => {}
+            None => {
+                self.progress("linking the sandbox bank through its consent page")?;
+                let begun = visitor.ask(Some(&token), BEGIN, &json!({})).await?;
+                visitor.agree(begun["beginLink"]["authorizationUrl"].as_str().context("the sandbox bank cannot be linked")?).await?;
+                self.progress("waiting for the first sync")?;
+            }
         }
         self.wait_for_sync(&visitor, &token).await?;
         self.report(url, user, &token)
@@ -141,10 +148,10 @@ impl Demo {
         let waiting = async {
             loop {
                 let links = visitor.ask(Some(token), LINKS, &json!({})).await?;
-                let sync = nodes(&links).find(|link| link["provider"]["slug"] == "sandbox" && link["status"] == "ACTIVE").map(|link| link["lastSync"].clone());
-                match sync.as_ref().and_then(|sync| sync["status"].as_str()) {
+                let sync = sandbox_link(&links).map(|link| &link["lastSync"]).context("the bank ended the link; take another --data-dir")?;
+                match sync["status"].as_str() {
                     Some("SUCCEEDED") => return anyhow::Ok(()),
-                    Some("FAILED") => bail!("the first sync failed: {}", sync.unwrap_or_default()["problem"]),
+                    Some("FAILED") => bail!("the sync failed: {}", sync["problem"]),
                     _ => tokio::time::sleep(Duration::from_millis(100)).await,
                 }
             }
@@ -180,6 +187,8 @@ impl Demo {
     }
 }
 
-fn nodes(links: &Value) -> impl Iterator<Item = &Value> {
-    links["viewer"]["links"]["nodes"].as_array().into_iter().flatten()
+/// The link to the sandbox bank that works.
+fn sandbox_link(links: &Value) -> Option<&Value> {
+    let mut links = links["viewer"]["links"]["nodes"].as_array().into_iter().flatten();
+    links.find(|link| link["provider"]["slug"] == "sandbox" && link["status"] == "ACTIVE")
 }

@@ -10,7 +10,7 @@ use crate::{
     app::{App, MadeUpKeys, secret},
     application::{
         access::Requester,
-        user::{CreateUser, PromoteUser},
+        user::{AssignRole, CreateUser},
     },
     config::{Config, Environment},
     domain::user,
@@ -78,7 +78,7 @@ impl User {
                 }
             }
             Self::Promote { email, role } => {
-                let user = app.application.users.promote(PromoteUser { requester, email, role: role.into() }).await?;
+                let user = app.application.users.assign_role(AssignRole { requester, email, role: role.into() }).await?;
                 say(&format!("{} is {} now", user.email.written(), user.role.as_str()))?;
             }
         }

@@ -8,7 +8,7 @@ words! {
         /// A user made on the command line.
         CreateUser = "create_user",
         /// A user given another role on the command line.
-        PromoteUser = "promote_user",
+        AssignRole = "assign_role",
         /// Signing in.
         CreateSession = "create_session",
         /// Exchanging a refresh token.

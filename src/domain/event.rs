@@ -16,7 +16,7 @@ pub enum Event {
     /// A user came to be.
     UserCreated { user: UserId, role: Role },
     /// A user's role changed.
-    UserPromoted { user: UserId, role: Role },
+    RoleAssigned { user: UserId, role: Role },
     /// A user signed in.
     SessionCreated { session: SessionId, user: UserId },
     /// A session's tokens were renewed.
@@ -41,7 +41,7 @@ impl Event {
     /// What it was upon. A user is named by [`Event::subject`] alone, so that the trail itself holds no one's id.
     pub fn resource(&self) -> (ResourceKind, Option<Uuid>) {
         match self {
-            Self::UserCreated { .. } | Self::UserPromoted { .. } => (ResourceKind::User, None),
+            Self::UserCreated { .. } | Self::RoleAssigned { .. } => (ResourceKind::User, None),
             Self::SessionCreated { session, .. } | Self::SessionRefreshed { session, .. } | Self::SessionRevoked { session, .. } => {
                 (ResourceKind::Session, Some(session.0))
             }
@@ -55,7 +55,7 @@ impl Event {
     pub fn subject(&self) -> UserId {
         match self {
             Self::UserCreated { user, .. }
-            | Self::UserPromoted { user, .. }
+            | Self::RoleAssigned { user, .. }
             | Self::SessionCreated { user, .. }
             | Self::SessionRefreshed { user, .. }
             | Self::SessionRevoked { user, .. }
@@ -71,7 +71,7 @@ impl Event {
     /// What an auditor wants to know besides: words and numbers, never a secret or a personal value.
     pub fn context(&self) -> Vec<(&'static str, String)> {
         match self {
-            Self::UserCreated { role, .. } | Self::UserPromoted { role, .. } => vec![("role", role.as_str().to_owned())],
+            Self::UserCreated { role, .. } | Self::RoleAssigned { role, .. } => vec![("role", role.as_str().to_owned())],
             Self::SessionRevoked { reason, .. } => vec![("reason", reason.as_str().to_owned())],
             Self::LinkSynced { counts, .. } => vec![
                 ("accounts", counts.accounts.to_string()),

@@ -366,8 +366,8 @@ pub trait Transactions: Send {
 /// Transactions for queries and loaders.
 #[async_trait]
 pub trait TransactionReader: Send + Sync {
-    /// A transaction of `owner`.
-    async fn find(&self, owner: UserId, id: TransactionId) -> anyhow::Result<Option<Transaction>>;
+    /// Those of `ids` that belong to `owner`, in no particular order.
+    async fn find_many(&self, owner: UserId, ids: &[TransactionId]) -> anyhow::Result<Vec<Transaction>>;
     /// The transactions of `owner`, latest day first.
     async fn page(&self, owner: UserId, filter: &TransactionFilter, page: Page<PostedKey>) -> anyhow::Result<Slice<Transaction>>;
     /// The same page of each of several accounts of `owner`, in one statement; an account without rows may be missing.

@@ -237,8 +237,8 @@ pub trait Users: Send {
     async fn find_any_by_email(&mut self, key: &EmailKey) -> anyhow::Result<Option<User>>;
     /// A new user; `false` when the address is taken.
     async fn insert(&mut self, user: &User) -> anyhow::Result<bool>;
-    /// Stores role, tier, activity and password of a known user.
-    async fn save(&mut self, user: &User) -> anyhow::Result<()>;
+    /// Gives a user another role; `false` when no active administrator would be left.
+    async fn assign_role(&mut self, id: UserId, role: Role) -> anyhow::Result<bool>;
 }
 
 /// Users for queries and loaders.

@@ -20,7 +20,7 @@ pub mod sync;
 pub mod transaction;
 pub mod user;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use async_graphql::{
     EmptySubscription, MergedObject, Request, Response, Schema, ServerError, Variables,
@@ -65,8 +65,9 @@ fn schema() -> DashtamSchema {
 }
 
 /// The schema in the schema definition language, as `schema.graphql` holds it.
-pub fn sdl() -> String {
-    schema().sdl()
+pub fn sdl() -> &'static str {
+    static SDL: LazyLock<String> = LazyLock::new(|| schema().sdl());
+    &SDL
 }
 
 /// What every resolver finds in its context.
@@ -112,9 +113,7 @@ pub struct Graph {
 impl Graph {
     /// Over the use cases of one server.
     pub fn new(application: Arc<Application>) -> anyhow::Result<Self> {
-        let schema = schema();
-        let types = TypeIndex::parse(&schema.sdl())?;
-        Ok(Self { schema, types, application })
+        Ok(Self { schema: schema(), types: TypeIndex::parse(sdl())?, application })
     }
 
     /// Runs one document.
@@ -141,13 +140,13 @@ impl Graph {
         let mut response = match response {
             Ok(response) => response,
             Err(stopped) => {
-                tracing::error!(error = %stopped, "a mutation's task stopped");
-                Response::from_errors(vec![error::refusal(Code::Internal, error::INTERNAL_MESSAGE)])
+                tracing::error!(panicked = stopped.is_panic(), "a mutation's task stopped");
+                return Answer::Ran(Response::from_errors(vec![error::refusal(Code::Internal, error::INTERNAL_MESSAGE)]));
             }
         };
         // Errors of fields know where they happened; those of the document as a whole do not.
         if !response.errors.is_empty() && response.errors.iter().all(|error| error.path.is_empty()) {
-            return Answer::Refused(response.errors.into_iter().take(MAX_ERRORS).map(|refused| error::coded(refused, Code::GraphqlValidationFailed)).collect());
+            return Answer::Refused(response.errors.into_iter().take(MAX_ERRORS).map(error::never_ran).collect());
         }
         if must_complete || !response.errors.is_empty() {
             complete(&document, question.operation_name.as_deref(), &variables, &self.types, &mut response);

@@ -13,13 +13,13 @@ use std::{any::Any, sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
+    extract::{DefaultBodyLimit, Request},
     http::{HeaderValue, Method, StatusCode, Uri, header},
-    middleware,
+    middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer, timeout::TimeoutLayer};
+use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
 
 use crate::{
     application::Application,
@@ -70,12 +70,21 @@ pub fn router(edge: Edge) -> Router {
 pub fn with_common_layers(router: Router) -> Router {
     let fixed = |name: header::HeaderName, value: &'static str| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
     router
-        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_TIMEOUT))
+        .layer(middleware::from_fn(in_time))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(fixed(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(fixed(header::REFERRER_POLICY, "no-referrer"))
         .layer(fixed(header::X_FRAME_OPTIONS, "DENY"))
         .layer(middleware::from_fn(trace::trace))
+}
+
+/// Answers a request that takes too long; what it began in a task of its own goes on.
+async fn in_time(request: Request, next: Next) -> Response {
+    let late = |_| {
+        let detail = format!("The answer took longer than {} seconds. What was asked for may still happen.", REQUEST_TIMEOUT.as_secs());
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "TIMEOUT", "It took too long", &detail).into_response()
+    };
+    tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await.unwrap_or_else(late)
 }
 
 async fn unknown_route(uri: Uri) -> Problem {

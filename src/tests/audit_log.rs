@@ -199,8 +199,8 @@ async fn an_attempt_whose_process_died_is_closed_once_and_no_other_is_touched() 
         store.execute("DELETE FROM audit_person WHERE recorded_at < '2026-11-20'").await.unwrap();
 
         let before = now.minus(Duration::hours(1));
-        assert_eq!(store.database.audit_log().close_orphans(before).await.unwrap(), 2, "{}", store.name);
-        assert_eq!(store.database.audit_log().close_orphans(before).await.unwrap(), 0);
+        assert_eq!(store.database.audit_log().close_orphans(None, before).await.unwrap(), 2, "{}", store.name);
+        assert_eq!(store.database.audit_log().close_orphans(None, before).await.unwrap(), 0);
         for closed in [old, forgotten] {
             assert_eq!(trail(&store, closed).await[1], ("failed".to_owned(), Some("interrupted".to_owned())));
         }
@@ -227,7 +227,7 @@ async fn sweepers_that_run_at_once_close_each_orphan_once() {
         let mut sweepers = tokio::task::JoinSet::new();
         for _ in 0..4 {
             let log = Arc::clone(&log);
-            sweepers.spawn(async move { log.close_orphans(before).await.unwrap() });
+            sweepers.spawn(async move { log.close_orphans(None, before).await.unwrap() });
         }
         assert_eq!(sweepers.join_all().await.into_iter().sum::<u64>(), 250, "{}", store.name);
         assert_eq!(store.query("SELECT 1 FROM audit_events WHERE outcome = 'failed'").await.len(), 250);

@@ -1,6 +1,8 @@
 //! Accounts: the rows of `accounts`, with their balances.
 
 use anyhow::Context as _;
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use sea_orm::{ActiveModelTrait as _, ActiveValue::NotSet, ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
 
@@ -163,6 +165,19 @@ impl AccountReader for Readers {
             .await
             .map_err(broken("reading accounts"))?;
         rows.into_iter().map(Account::try_from).collect()
+    }
+
+    async fn pages_by_link(&self, owner: UserId, links: &[LinkId], page: Page<CreatedKey>) -> anyhow::Result<HashMap<LinkId, Slice<Account>>> {
+        let children = page::Children {
+            parent: accounts::Column::LinkId,
+            parent_of: |row: &accounts::Model| row.link_id,
+            columns: (accounts::Column::CreatedAt, accounts::Column::Id),
+            ascending: |one: &Account, other| (one.created_at, one.id).cmp(&(other.created_at, other.id)),
+        };
+        let rows = accounts::Entity::find().filter(accounts::Column::UserId.eq(owner.0));
+        let links = links.iter().map(|link| link.0).collect();
+        let pages = page::read_each(&self.connection, rows, children, links, page, "reading accounts by link").await?;
+        Ok(pages.into_iter().map(|(link, page)| (LinkId(link), page)).collect())
     }
 
     async fn page(&self, owner: UserId, filter: &AccountFilter, page: Page<CreatedKey>) -> anyhow::Result<Slice<Account>> {

@@ -7,9 +7,8 @@ use std::collections::HashMap;
 
 use anyhow::Context as _;
 use async_trait::async_trait;
-use chrono::Duration;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
     sea_query::{Expr, ExprTrait, Query},
 };
 use serde_json::Value;
@@ -25,9 +24,6 @@ use crate::{
 };
 
 use super::{DatabaseStore, error::broken};
-
-/// How far back orphans are looked for: far longer than a process can have been away unnoticed, and few enough partitions to read.
-const ORPHAN_DAYS: i64 = 7;
 
 /// Orphans closed in one transaction.
 const ORPHANS_AT_ONCE: u64 = 200;
@@ -209,10 +205,10 @@ impl AuditLog for DatabaseStore {
         transaction.commit().await.map_err(broken("committing to the audit trail"))
     }
 
-    async fn close_orphans(&self, before: Timestamp) -> anyhow::Result<u64> {
+    async fn close_orphans(&self, since: Option<Timestamp>, before: Timestamp) -> anyhow::Result<u64> {
         let mut closed = 0;
         loop {
-            let now = self.close_some_orphans(before).await?;
+            let now = self.close_some_orphans(since, before).await?;
             closed += now;
             if now < ORPHANS_AT_ONCE {
                 return Ok(closed);
@@ -223,12 +219,12 @@ impl AuditLog for DatabaseStore {
 
 impl DatabaseStore {
     /// One transaction's worth. Sweepers take turns: by a lock on PostgreSQL, by the one writer on SQLite; the second finds nothing left.
-    async fn close_some_orphans(&self, before: Timestamp) -> anyhow::Result<u64> {
+    async fn close_some_orphans(&self, since: Option<Timestamp>, before: Timestamp) -> anyhow::Result<u64> {
         let transaction = self.transaction().await?;
         if transaction.get_database_backend() == DbBackend::Postgres {
             transaction.execute_unprepared(SWEEPER_LOCK).await.map_err(broken("waiting for another sweeper"))?;
         }
-        let orphans = orphans(&transaction, before).await?;
+        let orphans = orphans(&transaction, since, before).await?;
         let mut persons = persons_of(&transaction, &orphans).await?;
         let closed = orphans.len() as u64;
         for orphan in orphans {
@@ -248,20 +244,21 @@ impl DatabaseStore {
     }
 }
 
-/// The oldest attempts begun before `before` that have no outcome.
-async fn orphans(transaction: &DatabaseTransaction, before: Timestamp) -> anyhow::Result<Vec<audit_events::Model>> {
+/// The oldest attempts begun before `before`, and after `since` if given, that have no outcome.
+async fn orphans(transaction: &DatabaseTransaction, since: Option<Timestamp>, before: Timestamp) -> anyhow::Result<Vec<audit_events::Model>> {
     use audit_events::Column;
-    let since = before.minus(Duration::days(ORPHAN_DAYS)).utc();
+    // An outcome is younger than its attempt, so the same bound serves both.
+    let recent = since.map(|since| Column::RecordedAt.gte(since.utc()));
     let column = |column: Column| Expr::col(("outcome", column));
     let outcome = Query::select()
         .expr(Expr::val(1))
         .from_as(audit_events::Entity, "outcome")
         .and_where(column(Column::AttemptId).equals((audit_events::Entity, Column::AttemptId)))
-        .and_where(column(Column::RecordedAt).gte(since))
+        .and_where_option(since.map(|since| column(Column::RecordedAt).gte(since.utc())))
         .and_where(column(Column::Outcome).ne(Outcome::Attempted.as_str()))
         .take();
     audit_events::Entity::find()
-        .filter(Column::RecordedAt.gte(since))
+        .filter(Condition::all().add_option(recent))
         .filter(Column::RecordedAt.lt(before.utc()))
         .filter(Column::Outcome.eq(Outcome::Attempted.as_str()))
         .filter(Expr::exists(outcome).not())

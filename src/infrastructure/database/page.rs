@@ -3,6 +3,8 @@
 //! A list is ordered by two columns, the second of which is the id. `(a, b) > (x, y)` is written as a comparison of rows, which
 //! both databases answer from an index over `(owner, a, b)` in either direction.
 
+use std::collections::{BTreeSet, HashMap};
+
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait, FromQueryResult, Order, PaginatorTrait, QueryFilter, QueryOrder,
     QuerySelect, QueryTrait, Select, Value,
@@ -76,6 +78,66 @@ where
     let models = narrow(rows, columns, &page).all(connection).await.map_err(broken(doing))?;
     let items = models.into_iter().map(T::try_from).collect::<anyhow::Result<_>>()?;
     Ok(Slice::from_read(items, &page, total))
+}
+
+/// What the lists of several parents have in common.
+pub(super) struct Children<E: EntityTrait, T> {
+    /// The column that names the parent.
+    pub(super) parent: E::Column,
+    /// The parent of a row.
+    pub(super) parent_of: fn(&E::Model) -> Uuid,
+    /// The columns of the sort key.
+    pub(super) columns: (E::Column, E::Column),
+    /// Whether one row stands before another in ascending order of the sort key.
+    pub(super) ascending: fn(&T, &T) -> std::cmp::Ordering,
+}
+
+/// The same page of the rows of each of several parents, in one statement, or two when a count is wanted.
+pub(super) async fn read_each<E, K, T>(
+    connection: &DatabaseConnection,
+    rows: Select<E>,
+    children: Children<E, T>,
+    parents: BTreeSet<Uuid>,
+    page: Page<K>,
+    doing: &'static str,
+) -> anyhow::Result<HashMap<Uuid, Slice<T>>>
+where
+    E: EntityTrait,
+    E::Model: FromQueryResult + Send + Sync,
+    K: Key,
+    T: TryFrom<E::Model, Error = anyhow::Error>,
+{
+    let parents: Vec<Uuid> = parents.into_iter().collect();
+    let totals = if page.count { Some(totals(connection, &rows, children.parent, &parents).await.map_err(broken(doing))?) } else { None };
+    let read = of_each(connection, &parents, children.parent, &narrow(rows, children.columns, &page)).await.map_err(broken(doing))?;
+    let mut by_parent: HashMap<Uuid, Vec<T>> = parents.into_iter().map(|parent| (parent, Vec::new())).collect();
+    for row in read {
+        by_parent.entry((children.parent_of)(&row)).or_default().push(T::try_from(row)?);
+    }
+    let slice = |(parent, mut rows): (Uuid, Vec<T>)| {
+        rows.sort_unstable_by(children.ascending);
+        if K::ASCENDING != (page.direction == Direction::Forward) {
+            rows.reverse();
+        }
+        let total = totals.as_ref().map(|totals| totals.get(&parent).copied().unwrap_or(0));
+        (parent, Slice::from_read(rows, &page, total))
+    };
+    Ok(by_parent.into_iter().map(slice).collect())
+}
+
+/// How many of `rows` each parent has; a parent without any is missing.
+async fn totals<E: EntityTrait>(connection: &DatabaseConnection, rows: &Select<E>, parent: E::Column, parents: &[Uuid]) -> Result<HashMap<Uuid, u64>, DbErr> {
+    let counts: Vec<(Uuid, i64)> = rows
+        .clone()
+        .filter(parent.is_in(parents.iter().copied()))
+        .select_only()
+        .column(parent)
+        .column_as(Expr::col(Asterisk).count(), "total")
+        .group_by(parent)
+        .into_tuple()
+        .all(connection)
+        .await?;
+    Ok(counts.into_iter().map(|(parent, count)| (parent, count.unsigned_abs())).collect())
 }
 
 /// The rows of a limited, ordered read for each of `keys` in `column`, in no particular order.

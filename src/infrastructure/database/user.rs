@@ -2,7 +2,11 @@
 
 use anyhow::Context as _;
 use async_trait::async_trait;
-use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, sea_query::OnConflict};
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{LockType, OnConflict},
+};
 
 use crate::domain::{
     id::UserId,
@@ -90,13 +94,24 @@ impl Users for DatabaseWork {
         Ok(inserted == 1)
     }
 
-    async fn save(&mut self, user: &User) -> anyhow::Result<()> {
-        let row = users::Model::from(user);
-        let changes =
-            users::ActiveModel { role: Set(row.role), tier: Set(row.tier), is_active: Set(row.is_active), password: Set(row.password), ..Default::default() };
-        let saved = users::Entity::update_many().set(changes).filter(users::Column::Id.eq(row.id)).exec(&self.transaction).await;
-        anyhow::ensure!(saved.map_err(broken("saving a user"))?.rows_affected == 1, "the user to be saved is gone");
-        Ok(())
+    /// Administrators are locked first, so that two of them cannot each count on the other and step down together.
+    async fn assign_role(&mut self, id: UserId, role: Role) -> anyhow::Result<bool> {
+        let administrators = users::Entity::find()
+            .filter(users::Column::Role.eq(Role::Admin.as_str()))
+            .filter(users::Column::IsActive.eq(true))
+            .order_by_asc(users::Column::Id)
+            .lock(LockType::NoKeyUpdate)
+            .all(&self.transaction)
+            .await
+            .map_err(broken("reading the administrators"))?;
+        let is_last = matches!(administrators.as_slice(), [only] if only.id == id.0);
+        if is_last && role != Role::Admin {
+            return Ok(false);
+        }
+        let changes = users::ActiveModel { role: Set(role.as_str().to_owned()), ..Default::default() };
+        let saved = users::Entity::update_many().set(changes).filter(users::Column::Id.eq(id.0)).exec(&self.transaction).await;
+        anyhow::ensure!(saved.map_err(broken("saving a user's role"))?.rows_affected == 1, "the user to be saved is gone");
+        Ok(true)
     }
 }
 

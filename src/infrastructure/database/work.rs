@@ -36,9 +36,8 @@ impl Store for DatabaseStore {
 impl DatabaseWork {
     async fn settle(self, entry: AuditEntry) -> anyhow::Result<()> {
         audit::append(&self.transaction, &entry, self.randomness.as_ref()).await?;
-        self.transaction.commit().await.map_err(broken("committing a unit of work"))?;
         self.attempt.mark_settled();
-        Ok(())
+        self.transaction.commit().await.map_err(broken("committing a unit of work"))
     }
 }
 

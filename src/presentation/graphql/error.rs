@@ -254,6 +254,13 @@ pub fn coded(mut error: ServerError, code: Code) -> ServerError {
     error
 }
 
+/// Gives an error of a document that did not pass validation its code. The library words its limits and has no code for them.
+pub fn never_ran(error: ServerError) -> ServerError {
+    let over_a_limit = ["Query is nested too deep", "Query is too complex", "The number of directives", "The recursion depth of the query"];
+    let code = if over_a_limit.iter().any(|limit| error.message.starts_with(limit)) { Code::QueryTooComplex } else { Code::GraphqlValidationFailed };
+    coded(error, code)
+}
+
 /// Gives an error of a field the trace id. One without a code came from the library: a value its input type refused, or something we do
 /// not know, which then says nothing.
 pub fn finish(mut error: ServerError) -> ServerError {

@@ -11,7 +11,6 @@ use crate::{
         link::{BeginLink, CompleteLink},
     },
     domain::{
-        account::AccountFilter,
         audit::Act,
         link::{self, Link},
         page::CreatedKey,
@@ -24,6 +23,7 @@ use super::{
     error::{Fault, UserError, outcome},
     global_id::GlobalId,
     guard::Allow,
+    loader::AccountsOf,
     page::{PageArguments, connection},
     provider::ProviderObject,
     scalar::{DateTime, LocalDate, WebUrl},
@@ -168,10 +168,8 @@ impl LinkNode {
         #[graphql(desc = "How many from the back, 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only those before this cursor; goes with last.")] before: Option<String>,
     ) -> Result<AccountConnection, Fault> {
-        let request = ctx.of_request()?;
         let page = PageArguments { first, after, last, before }.read(ctx)?;
-        let filter = AccountFilter { link: Some(self.0.id), ..AccountFilter::default() };
-        let slice = request.application.accounts.page(&request.requester, &filter, page).await?;
+        let slice = ctx.of_request()?.loaders.accounts(AccountsOf { link: self.0.id, page }).await?;
         Ok(AccountConnection { slice: slice.map(|account| AccountNode(Arc::new(account))), page })
     }
 

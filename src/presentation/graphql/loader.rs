@@ -8,9 +8,9 @@ use crate::{
     application::{Application, QueryError, access::Requester},
     domain::{
         account::Account,
-        id::{AccountId, LinkId},
+        id::{AccountId, LinkId, TransactionId},
         link::Link,
-        page::{Page, PostedKey, Slice},
+        page::{CreatedKey, Page, PostedKey, Slice},
         sync::Sync,
         transaction::{Transaction, TransactionFilter},
     },
@@ -56,6 +56,16 @@ impl Loaders {
         Ok(self.0.load_one(id).await?)
     }
 
+    /// One's own transaction of that id.
+    pub async fn transaction(&self, id: TransactionId) -> Result<Option<Arc<Transaction>>, Fault> {
+        Ok(self.0.load_one(id).await?)
+    }
+
+    /// A page of a link's accounts.
+    pub async fn accounts(&self, key: AccountsOf) -> Result<Slice<Account>, Fault> {
+        Ok(self.0.load_one(key).await?.unwrap_or_else(Slice::empty))
+    }
+
     /// The youngest sync of one's own link.
     pub async fn latest_sync(&self, link: LinkId) -> Result<Option<Arc<Sync>>, Fault> {
         Ok(self.0.load_one(LatestSyncOf(link)).await?)
@@ -84,6 +94,43 @@ impl Loader<LinkId> for Batch {
     async fn load(&self, keys: &[LinkId]) -> Result<HashMap<LinkId, Self::Value>, Failure> {
         let links = self.application.link_queries.find_many(&self.requester, keys).await?;
         Ok(links.into_iter().map(|link| (link.id, Arc::new(link))).collect())
+    }
+}
+
+impl Loader<TransactionId> for Batch {
+    type Value = Arc<Transaction>;
+    type Error = Failure;
+
+    async fn load(&self, keys: &[TransactionId]) -> Result<HashMap<TransactionId, Self::Value>, Failure> {
+        let transactions = self.application.transactions.find_many(&self.requester, keys).await?;
+        Ok(transactions.into_iter().map(|transaction| (transaction.id, Arc::new(transaction))).collect())
+    }
+}
+
+/// Asks for a page of a link's accounts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct AccountsOf {
+    /// Of which link.
+    pub link: LinkId,
+    /// Which part of the list.
+    pub page: Page<CreatedKey>,
+}
+
+impl Loader<AccountsOf> for Batch {
+    type Value = Slice<Account>;
+    type Error = Failure;
+
+    async fn load(&self, keys: &[AccountsOf]) -> Result<HashMap<AccountsOf, Self::Value>, Failure> {
+        let mut alike: HashMap<Page<CreatedKey>, Vec<LinkId>> = HashMap::new();
+        for key in keys {
+            alike.entry(key.page).or_default().push(key.link);
+        }
+        let mut loaded = HashMap::new();
+        for (page, links) in alike {
+            let pages = self.application.accounts.pages_by_link(&self.requester, &links, page).await?;
+            loaded.extend(pages.into_iter().map(|(link, accounts)| (AccountsOf { link, page }, accounts)));
+        }
+        Ok(loaded)
     }
 }
 

@@ -69,7 +69,7 @@ async fn find(request: &RequestContext, id: &str) -> Result<Option<Node>, Fault>
         Kind::Session => application.session_queries.find(requester, id.into()).await?.map(|session| Node::Session(SessionNode(Arc::new(session)))),
         Kind::Link => loaders.link(id.into()).await?.map(|link| Node::Link(LinkNode(link))),
         Kind::Account => loaders.account(id.into()).await?.map(|account| Node::Account(AccountNode(account))),
-        Kind::Transaction => application.transactions.find(requester, id.into()).await?.map(|found| Node::Transaction(TransactionNode(Arc::new(found)))),
+        Kind::Transaction => loaders.transaction(id.into()).await?.map(|transaction| Node::Transaction(TransactionNode(transaction))),
         Kind::User | Kind::Holding | Kind::Sync | Kind::Import => None,
     })
 }

@@ -47,7 +47,7 @@ impl SessionNode {
 }
 
 /// One sign-in on one device.
-#[Object(name = "Session", serial, guard = Allow::read(Resource::Sessions))]
+#[Object(name = "Session", serial, guard = Public("every field that leads to a session is guarded, or has just proved the password"))]
 impl SessionNode {
     /// The global id, `session_…`.
     pub async fn id(&self) -> ID {
@@ -134,7 +134,7 @@ pub struct RevokeSessionInput {
 #[graphql(serial, guard = Public("signing in is how one stops being nobody"))]
 pub struct CreateSessionPayload {
     /// The session; null when signing in failed.
-    session: Option<OwnSession>,
+    session: Option<SessionNode>,
     /// Goes into the Authorization header as `Bearer …`; null when signing in failed.
     access_token: Option<String>,
     /// Goes into `refreshSession` before the access token ends; null when signing in failed.
@@ -169,18 +169,6 @@ pub struct RevokeSessionPayload {
     user_errors: Vec<UserError>,
 }
 
-/// What a client that has just signed in needs of its session. Its request was still nobody's, so the guarded type would not answer it.
-#[derive(SimpleObject)]
-#[graphql(name = "CreatedSession", serial, guard = Public("shown to the one who has just proved the password"))]
-pub struct OwnSession {
-    /// The session's global id, `session_…`.
-    id: ID,
-    /// When it began.
-    created_at: DateTime,
-    /// When it ends by itself.
-    expires_at: DateTime,
-}
-
 /// Changes sessions.
 #[derive(Default)]
 pub struct SessionMutation;
@@ -193,11 +181,7 @@ impl SessionMutation {
         let request = ctx.of_request()?;
         let command = CreateSession { requester: request.requester.clone(), email: input.email, password: input.password.into() };
         let (granted, user_errors) = outcome(request.application.sessions.create(command).await)?;
-        let session = granted.as_ref().map(|granted| OwnSession {
-            id: GlobalId::from(granted.session.id).to_id(),
-            created_at: DateTime(granted.session.created_at),
-            expires_at: DateTime(granted.session.expires_at),
-        });
+        let session = granted.as_ref().map(|granted| SessionNode(Arc::new(granted.session.clone())));
         let (access_token, refresh_token, expires_in) = tokens(granted);
         Ok(CreateSessionPayload { session, access_token, refresh_token, expires_in, user_errors })
     }

@@ -355,8 +355,6 @@ impl TransactionQuery {
     /// One of one's own transactions; null for any other id.
     #[graphql(guard = Allow::read(Resource::Transactions))]
     async fn transaction(&self, ctx: &Context<'_>, #[graphql(desc = "The transaction's global id.")] id: ID) -> Result<Option<TransactionNode>, Fault> {
-        let request = ctx.of_request()?;
-        let found = request.application.transactions.find(&request.requester, id_or_nothing(&id)).await?;
-        Ok(found.map(|transaction| TransactionNode(Arc::new(transaction))))
+        Ok(ctx.of_request()?.loaders.transaction(id_or_nothing(&id)).await?.map(TransactionNode))
     }
 }

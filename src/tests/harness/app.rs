@@ -8,7 +8,7 @@ use dashtam::{
     application::{
         access::Requester,
         ports::FinancialProvider,
-        user::{CreateUser, PromoteUser},
+        user::{AssignRole, CreateUser},
     },
     config::{Config, Environment},
     domain::user::Role,
@@ -105,8 +105,8 @@ impl TestApp {
 
     /// Gives a user another role.
     pub(crate) async fn promote(&self, name: &str, role: Role) {
-        let command = PromoteUser { requester: Requester::command_line(None), email: Self::email(name), role };
-        self.app.application.users.promote(command).await.unwrap();
+        let command = AssignRole { requester: Requester::command_line(None), email: Self::email(name), role };
+        self.app.application.users.assign_role(command).await.unwrap();
     }
 
     /// A client without a token.

@@ -11,7 +11,7 @@ use crate::harness::{
 };
 
 async fn find(store: &TestStore, transaction: &Transaction) -> Option<Transaction> {
-    TransactionReader::find(store.database.readers().as_ref(), transaction.user, transaction.id).await.unwrap()
+    TransactionReader::find_many(store.database.readers().as_ref(), transaction.user, &[transaction.id]).await.unwrap().pop()
 }
 
 #[tokio::test]
@@ -34,7 +34,7 @@ async fn a_transaction_is_kept_as_given_and_absent_to_anyone_else() {
         store.store(&[bare.clone(), full.clone()]).await;
         assert_eq!(find(&store, &bare).await.unwrap(), bare, "{}", store.name);
         assert_eq!(find(&store, &full).await.unwrap(), full, "{}", store.name);
-        assert!(TransactionReader::find(store.database.readers().as_ref(), bob.id, bare.id).await.unwrap().is_none());
+        assert!(TransactionReader::find_many(store.database.readers().as_ref(), bob.id, &[bare.id]).await.unwrap().is_empty());
         assert_eq!(store.query("SELECT type FROM transactions ORDER BY type").await[1].try_get::<String>("", "type").unwrap(), "trade");
     }
 }

@@ -1,7 +1,7 @@
 use dashtam::domain::{
     id::UserId,
     time::Clock as _,
-    user::{EmailAddress, PasswordRecord, Role, SessionTier, UserReader},
+    user::{EmailAddress, Role, UserReader},
 };
 
 use crate::harness::{
@@ -44,24 +44,38 @@ async fn an_address_belongs_to_one_user_and_the_work_goes_on_after_a_refusal() {
 }
 
 #[tokio::test]
-async fn saving_changes_role_tier_activity_and_password_and_nothing_else() {
+async fn a_role_is_assigned_alone_and_the_last_administrator_stays_one() {
     for store in every_store().await {
-        let mut user = store.user("ann@example.com").await;
-        let created_at = user.created_at;
-        (user.role, user.tier, user.is_active) = (Role::Admin, SessionTier::Pro, false);
-        user.password = PasswordRecord("another".to_owned());
-        user.email = EmailAddress::parse("eve@example.com").unwrap();
-        user.created_at = created_at.plus(chrono::Duration::days(1));
+        let (ann, bob) = (store.user("ann@example.com").await, store.user("bob@example.com").await);
+        let assign = async |id, role| {
+            let mut work = store.begin().await;
+            let assigned = work.users().assign_role(id, role).await.unwrap();
+            commit(work).await;
+            assigned
+        };
+        assert!(assign(ann.id, Role::Admin).await);
+        assert!(!assign(ann.id, Role::User).await, "{}: nobody else administers", store.name);
+        assert!(assign(ann.id, Role::Admin).await && assign(bob.id, Role::Admin).await && assign(ann.id, Role::Readonly).await);
+        let found = UserReader::find(store.database.readers().as_ref(), ann.id).await.unwrap().unwrap();
+        assert_eq!((found.role, found.password, found.tier, found.is_active), (Role::Readonly, ann.password, ann.tier, true));
         let mut work = store.begin().await;
-        work.users().save(&user).await.unwrap();
-        commit(work).await;
+        assert!(work.users().assign_role(UserId(uuid::Uuid::nil()), Role::User).await.is_err());
+    }
+}
 
-        let found = UserReader::find(store.database.readers().as_ref(), user.id).await.unwrap().unwrap();
-        assert_eq!((found.role, found.tier, found.is_active, found.password), (Role::Admin, SessionTier::Pro, false, user.password.clone()));
-        assert_eq!((found.email.written(), found.created_at), ("ann@example.com", created_at));
-
-        let mut work = store.begin().await;
-        assert!(work.users().save(&rows::user("gone@example.com", store.clock.now())).await.is_err());
+#[tokio::test]
+async fn two_administrators_stepping_down_at_once_leave_one() {
+    for store in every_store().await {
+        let (ann, bob) = (store.user("ann@example.com").await, store.user("bob@example.com").await);
+        store.execute("UPDATE users SET role = 'admin'").await.unwrap();
+        let step_down = async |id| {
+            let mut work = store.begin().await;
+            let stepped = work.users().assign_role(id, Role::User).await.unwrap();
+            commit(work).await;
+            stepped
+        };
+        let (one, other) = tokio::join!(step_down(ann.id), step_down(bob.id));
+        assert!(one != other, "{}: exactly one steps down", store.name);
     }
 }
 

@@ -4,13 +4,13 @@ use std::collections::{BTreeSet, HashMap};
 
 use async_trait::async_trait;
 use rust_decimal::Decimal;
-use sea_orm::{ColumnTrait, Condition, DbBackend, DbErr, EntityTrait, QueryFilter, QuerySelect, Select, sea_query::Expr};
+use sea_orm::{ColumnTrait, Condition, DbBackend, EntityTrait, QueryFilter, Select, sea_query::Expr};
 use uuid::Uuid;
 
 use crate::{
     domain::{
         id::{AccountId, TransactionId, UserId},
-        page::{Direction, Page, PostedKey, Slice},
+        page::{Page, PostedKey, Slice},
         transaction::{Transaction, TransactionFilter, TransactionReader},
     },
     infrastructure::database::{Readers, error::broken, page},
@@ -77,9 +77,9 @@ const COLUMNS: (Column, Column) = (Column::PostedOn, Column::Id);
 
 #[async_trait]
 impl TransactionReader for Readers {
-    async fn find(&self, owner: UserId, id: TransactionId) -> anyhow::Result<Option<Transaction>> {
-        let rows = visible(owner, &TransactionFilter::default(), self.backend()).filter(Column::Id.eq(id.0));
-        rows.one(&self.connection).await.map_err(broken("reading a transaction"))?.map(Transaction::try_from).transpose()
+    async fn find_many(&self, owner: UserId, ids: &[TransactionId]) -> anyhow::Result<Vec<Transaction>> {
+        let rows = visible(owner, &TransactionFilter::default(), self.backend()).filter(Column::Id.is_in(ids.iter().map(|id| id.0)));
+        rows.all(&self.connection).await.map_err(broken("reading transactions by id"))?.into_iter().map(Transaction::try_from).collect()
     }
 
     async fn page(&self, owner: UserId, filter: &TransactionFilter, page: Page<PostedKey>) -> anyhow::Result<Slice<Transaction>> {
@@ -93,44 +93,16 @@ impl TransactionReader for Readers {
         filter: &TransactionFilter,
         page: Page<PostedKey>,
     ) -> anyhow::Result<HashMap<AccountId, Slice<Transaction>>> {
-        let doing = "reading transactions by account";
         let wanted = |account: &&AccountId| filter.accounts.as_ref().is_none_or(|accounts| accounts.contains(account));
         let accounts: BTreeSet<Uuid> = accounts.iter().filter(wanted).map(|account| account.0).collect();
-        let accounts: Vec<Uuid> = accounts.into_iter().collect();
         let visible = visible(owner, &TransactionFilter { accounts: None, ..filter.clone() }, self.backend());
-        let totals = if page.count { Some(self.totals(&visible, &accounts).await.map_err(broken(doing))?) } else { None };
-        let rows = page::narrow(visible, COLUMNS, &page);
-        let rows = page::of_each(&self.connection, &accounts, Column::AccountId, &rows).await.map_err(broken(doing))?;
-
-        let mut read: HashMap<Uuid, Vec<Transaction>> = accounts.iter().map(|account| (*account, Vec::new())).collect();
-        for row in rows {
-            read.entry(row.account_id).or_default().push(Transaction::try_from(row)?);
-        }
-        let slice = |(account, mut rows): (Uuid, Vec<Transaction>)| {
-            rows.sort_unstable_by_key(|row| (row.facts.posted_on, row.id));
-            if page.direction == Direction::Forward {
-                rows.reverse();
-            }
-            let total = totals.as_ref().map(|totals| totals.get(&account).copied().unwrap_or(0));
-            (AccountId(account), Slice::from_read(rows, &page, total))
+        let children = page::Children {
+            parent: Column::AccountId,
+            parent_of: |row: &transactions::Model| row.account_id,
+            columns: COLUMNS,
+            ascending: |one: &Transaction, other| (one.facts.posted_on, one.id).cmp(&(other.facts.posted_on, other.id)),
         };
-        Ok(read.into_iter().map(slice).collect())
-    }
-}
-
-impl Readers {
-    /// How many of `rows` each account has; an account without any is missing.
-    async fn totals(&self, rows: &Select<transactions::Entity>, accounts: &[Uuid]) -> Result<HashMap<Uuid, u64>, DbErr> {
-        let counts: Vec<(Uuid, i64)> = rows
-            .clone()
-            .filter(Column::AccountId.is_in(accounts.iter().copied()))
-            .select_only()
-            .column(Column::AccountId)
-            .column_as(Column::Id.count(), "total")
-            .group_by(Column::AccountId)
-            .into_tuple()
-            .all(&self.connection)
-            .await?;
-        Ok(counts.into_iter().map(|(account, count)| (account, count.unsigned_abs())).collect())
+        let pages = page::read_each(&self.connection, visible, children, accounts, page, "reading transactions by account").await?;
+        Ok(pages.into_iter().map(|(account, page)| (AccountId(account), page)).collect())
     }
 }

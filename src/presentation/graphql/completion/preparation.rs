@@ -16,6 +16,9 @@ use super::{TypeIndex, operation_of, type_index::innermost};
 /// The response key of the hidden `__typename`. No client can select it: it is not a GraphQL name.
 pub(super) const HIDDEN_KEY: &str = "<type>";
 
+/// How deep and how wide fragments at the root of a mutation are looked into.
+const MAX_ROOT_FRAGMENTS: usize = 20;
+
 /// Adds the hidden `__typename` where it is needed, to every operation of the document, and joins what a mutation selects twice.
 /// True if answers must be completed even when they have no errors.
 ///
@@ -23,8 +26,11 @@ pub(super) const HIDDEN_KEY: &str = "<type>";
 /// a hidden field would count as one more, and the survey trusts the size. An invalid document is left for validation to refuse.
 #[must_use]
 pub fn prepare(document: &mut ExecutableDocument, types: &TypeIndex) -> bool {
+    let fragments = document.fragments.iter().map(|(name, fragment)| (name.clone(), fragment.node.selection_set.node.clone())).collect();
     for operation in operations_of(document).filter(|operation| operation.ty == OperationType::Mutation) {
-        join_twins(&mut operation.selection_set.node);
+        let set = &mut operation.selection_set.node;
+        set.items = without_fragments(std::mem::take(&mut set.items), &fragments, 0);
+        join_twins(set);
     }
     let mut survey = Survey { document, types, marked: HashSet::new(), merged: HashSet::new(), certain: HashMap::new() };
     let mut uncertain = false;
@@ -59,6 +65,25 @@ fn operations_of(document: &mut ExecutableDocument) -> impl Iterator<Item = &mut
         DocumentOperations::Multiple(operations) => (None, Some(operations.values_mut())),
     };
     single.into_iter().chain(multiple.into_iter().flatten()).map(|operation| &mut operation.node)
+}
+
+/// The fields a mutation selects at its root, with plain fragments replaced by what they select, so that twins in them are found too.
+/// Fragments with directives stay; so does what nests deeper than fragments can without a cycle, for validation to refuse.
+fn without_fragments(items: Vec<Positioned<Selection>>, fragments: &HashMap<Name, SelectionSet>, depth: usize) -> Vec<Positioned<Selection>> {
+    let mut flat = Vec::with_capacity(items.len());
+    for selection in items {
+        let inner = match &selection.node {
+            _ if depth > MAX_ROOT_FRAGMENTS || flat.len() > MAX_ROOT_FRAGMENTS => None,
+            Selection::FragmentSpread(spread) if spread.node.directives.is_empty() => fragments.get(&spread.node.fragment_name.node).map(|set| &set.items),
+            Selection::InlineFragment(fragment) if fragment.node.directives.is_empty() => Some(&fragment.node.selection_set.node.items),
+            _ => None,
+        };
+        match inner {
+            Some(inner) => flat.extend(without_fragments(inner.clone(), fragments, depth + 1)),
+            None => flat.push(selection),
+        }
+    }
+    flat
 }
 
 /// Makes one field of equal fields with one response key: the executor would run each, and a mutation twice is not a mutation once.
