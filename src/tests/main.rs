@@ -6,6 +6,7 @@ mod completion;
 mod database;
 mod global_id;
 mod harness;
+mod link;
 mod listing;
 mod money;
 mod sandbox;

@@ -60,14 +60,28 @@ impl TestApp {
         apps
     }
 
+    /// One over every kind of store, reached by browsers through `public_url`.
+    pub(crate) async fn behind(public_url: &str) -> Vec<Self> {
+        let mut apps = Vec::new();
+        for store in every_store().await {
+            apps.push(Self::configured(store, POLICY, |config| config.public_url = Some(public_url.parse().unwrap())).await);
+        }
+        apps
+    }
+
     /// One over `store`, listening.
     pub(crate) async fn over(store: TestStore, policy: &str) -> Self {
+        Self::configured(store, policy, |_| {}).await
+    }
+
+    async fn configured(store: TestStore, policy: &str, change: impl FnOnce(&mut Config)) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let listening = listener.local_addr().unwrap();
         let data = tempfile::tempdir().unwrap();
         let mut config = Config { environment: Environment::Development, data_dir: data.path().to_owned(), ..Config::default() };
         config.passwords.cost = 4;
         config.links.return_urls = vec!["https://app.example".to_owned()];
+        change(&mut config);
         let bank = Arc::new(ScriptedBank::default());
         let surroundings = Surroundings {
             clock: store.clock.clone(),
@@ -137,6 +151,26 @@ impl TestApp {
     pub(crate) async fn trail(&self) -> Vec<(String, String, Option<String>)> {
         let rows = self.store.query("SELECT act, outcome, reason FROM audit_events ORDER BY id").await;
         rows.iter().map(|row| (row.try_get("", "act").unwrap(), row.try_get("", "outcome").unwrap(), row.try_get("", "reason").unwrap())).collect()
+    }
+
+    /// Every outcome of `act` on the trail, oldest first, with its reason.
+    pub(crate) async fn outcomes(&self, act: &str) -> Vec<(String, Option<String>)> {
+        let ended = self.trail().await.into_iter().filter(|(found, outcome, _)| found == act && outcome != "attempted");
+        ended.map(|(_, outcome, reason)| (outcome, reason)).collect()
+    }
+
+    /// Asserts that every attempt on the trail has exactly one outcome.
+    pub(crate) async fn every_attempt_ended_once(&self) {
+        let uneven = "SELECT COUNT(*) AS n FROM (SELECT attempt_id FROM audit_events GROUP BY attempt_id \
+                      HAVING COUNT(*) <> 2 OR SUM(CASE WHEN outcome = 'attempted' THEN 1 ELSE 0 END) <> 1) AS uneven";
+        assert_eq!(self.store.query(uneven).await[0].try_get::<i64>("", "n").unwrap(), 0, "{}: {:?}", self.store.name, self.trail().await);
+    }
+
+    /// Asserts how many rows each table holds.
+    pub(crate) async fn holds(&self, expected: &[(&str, i64)]) {
+        for (table, rows) in expected {
+            assert_eq!(self.count(table).await, *rows, "rows in {table}, {}", self.store.name);
+        }
     }
 
     /// The last outcome of `act` on the trail, with its reason.
