@@ -213,7 +213,8 @@ impl Transactions for DatabaseWork {
         use transactions::Column;
         let doing = "reading known transactions";
         let of_account = transactions::Entity::find().filter(Column::UserId.eq(owner.0)).filter(Column::AccountId.eq(account.0));
-        let in_period = of_account.clone().filter(Column::PostedOn.between(from.naive(), to.naive()));
+        let is_pending = Column::Status.eq(TransactionStatus::Pending.as_str()).and(Column::RemovedAt.is_null());
+        let in_period = of_account.clone().filter(Column::PostedOn.between(from.naive(), to.naive()).or(is_pending));
         let mut rows = in_period.all(&self.transaction).await.map_err(broken(doing))?;
         for references in references.chunks(VALUES_AT_ONCE) {
             let named = transaction_references::Entity::find()

@@ -11,11 +11,16 @@ use dashtam::{
         user::{CreateUser, PromoteUser},
     },
     config::{Config, Environment},
-    domain::user::Role,
+    domain::{
+        id::UserId,
+        sync::{Sync, SyncReader as _},
+        user::Role,
+    },
     infrastructure::security::{
         keys::Keys,
         policy::{POLICY, PolarPolicy},
     },
+    presentation::graphql::global_id::id_or_nothing,
 };
 use tokio::net::TcpListener;
 
@@ -23,7 +28,7 @@ use super::{
     bank::ScriptedBank,
     client::Client,
     clock::TestRandomness,
-    stores::{TestStore, every_store},
+    stores::{TestStore, every_store, open},
 };
 
 /// The password of every test user.
@@ -83,16 +88,18 @@ impl TestApp {
         config.links.return_urls = vec!["https://app.example".to_owned()];
         change(&mut config);
         let bank = Arc::new(ScriptedBank::default());
-        let surroundings = Surroundings {
-            clock: store.clock.clone(),
-            randomness: Arc::new(TestRandomness),
-            authorizer: Arc::new(PolarPolicy::read(policy).unwrap()),
-            providers: vec![bank.clone() as Arc<dyn FinancialProvider>],
-        };
-        let app = App::compose(&config, listening, &keys(), store.database.clone(), surroundings).unwrap();
+        let app = App::compose(&config, listening, &keys(), store.database.clone(), surroundings(&store, &bank, policy)).unwrap();
         let service = app.router().into_make_service_with_connect_info::<SocketAddr>();
         tokio::spawn(async move { axum::serve(listener, service).await });
         Self { store, app, url: format!("http://{listening}"), bank, _data: data }
+    }
+
+    /// A second process over the same store and bank, with connections of its own. It works; it does not listen.
+    pub(crate) async fn beside(&self) -> App {
+        let database = Arc::new(open(&self.store.url, &self.store.clock).await.unwrap());
+        let config = Config { environment: Environment::Production, ..Config::default() };
+        let listening = self.url.trim_start_matches("http://").parse().unwrap();
+        App::compose(&config, listening, &keys(), database, surroundings(&self.store, &self.bank, POLICY)).unwrap()
     }
 
     /// The address of the user called `name`.
@@ -137,6 +144,29 @@ impl TestApp {
         ran
     }
 
+    /// Runs one queued sync in a task of its own, as a worker that the test may leave in the middle.
+    pub(crate) fn worker(&self) -> tokio::task::JoinHandle<bool> {
+        let engine = self.app.engine.clone();
+        tokio::spawn(async move { engine.run_next().await.unwrap() })
+    }
+
+    /// Lets time pass, and signs in again since access tokens do not last.
+    pub(crate) async fn later(&self, span: chrono::Duration, name: &str) -> Client<'_> {
+        self.pass(span);
+        self.signed_in(name).await
+    }
+
+    /// The id of the user called `name`.
+    pub(crate) async fn user_id(&self, name: &str) -> UserId {
+        self.app.application.user_queries.find_any_for_operator(&Self::email(name)).await.unwrap().id
+    }
+
+    /// The youngest sync of a link of the user called `name`, as stored.
+    pub(crate) async fn last_sync(&self, name: &str, link: &str) -> Sync {
+        let owner = self.user_id(name).await;
+        self.store.database.readers().latest_of(owner, &[id_or_nothing(link)]).await.unwrap().pop().unwrap()
+    }
+
     /// Lets time pass.
     pub(crate) fn pass(&self, span: chrono::Duration) {
         self.store.clock.pass(span);
@@ -178,6 +208,15 @@ impl TestApp {
         let trail = self.trail().await;
         let found = trail.into_iter().rfind(|(found, outcome, _)| found == act && outcome != "attempted");
         found.map_or_else(|| panic!("{act} has no outcome on the trail"), |(_, outcome, reason)| (outcome, reason))
+    }
+}
+
+fn surroundings(store: &TestStore, bank: &Arc<ScriptedBank>, policy: &str) -> Surroundings {
+    Surroundings {
+        clock: store.clock.clone(),
+        randomness: Arc::new(TestRandomness),
+        authorizer: Arc::new(PolarPolicy::read(policy).unwrap()),
+        providers: vec![bank.clone() as Arc<dyn FinancialProvider>],
     }
 }
 

@@ -182,6 +182,27 @@ impl TestStore {
         raw.query_all_raw(Statement::from_string(raw.get_database_backend(), sql)).await.unwrap()
     }
 
+    /// From now on nothing can be committed as a success.
+    pub(crate) async fn refuse_successes(&self) {
+        let refuse: &[&str] = if self.is_postgres() {
+            &[
+                "CREATE FUNCTION refuse_success() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no success'; END $$",
+                "CREATE TRIGGER refuse_success BEFORE INSERT ON audit_events FOR EACH ROW WHEN (NEW.outcome = 'succeeded') EXECUTE FUNCTION refuse_success()",
+            ]
+        } else {
+            &["CREATE TRIGGER refuse_success BEFORE INSERT ON audit_events WHEN NEW.outcome = 'succeeded' BEGIN SELECT RAISE(ABORT, 'no success'); END"]
+        };
+        for statement in refuse {
+            self.execute(statement).await.unwrap();
+        }
+    }
+
+    /// Takes that back.
+    pub(crate) async fn accept_successes(&self) {
+        let accept = if self.is_postgres() { "DROP TRIGGER refuse_success ON audit_events" } else { "DROP TRIGGER refuse_success" };
+        self.execute(accept).await.unwrap();
+    }
+
     /// Whether any byte of what is stored spells `needle`: the whole file on SQLite, every row of every table on PostgreSQL.
     pub(crate) async fn spells(&self, needle: &str) -> bool {
         if let Some(path) = self.url.strip_prefix("sqlite://").and_then(|url| url.split('?').next()) {
