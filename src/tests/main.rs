@@ -6,6 +6,7 @@ mod completion;
 mod database;
 mod global_id;
 mod harness;
+mod import;
 mod link;
 mod listing;
 mod matching;

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
     sea_query::{Expr, Func, OnConflict},
 };
 use uuid::Uuid;
@@ -213,8 +213,9 @@ impl Transactions for DatabaseWork {
         use transactions::Column;
         let doing = "reading known transactions";
         let of_account = transactions::Entity::find().filter(Column::UserId.eq(owner.0)).filter(Column::AccountId.eq(account.0));
-        let is_pending = Column::Status.eq(TransactionStatus::Pending.as_str()).and(Column::RemovedAt.is_null());
-        let in_period = of_account.clone().filter(Column::PostedOn.between(from.naive(), to.naive()).or(is_pending));
+        let is_pending = Condition::all().add(Column::Status.eq(TransactionStatus::Pending.as_str())).add(Column::RemovedAt.is_null());
+        let in_period = Condition::any().add(Column::PostedOn.between(from.naive(), to.naive())).add(is_pending);
+        let in_period = of_account.clone().filter(in_period);
         let mut rows = in_period.all(&self.transaction).await.map_err(broken(doing))?;
         for references in references.chunks(VALUES_AT_ONCE) {
             let named = transaction_references::Entity::find()

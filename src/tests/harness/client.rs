@@ -224,6 +224,12 @@ impl Answer {
         assert_eq!(self.header("cache-control"), "no-store");
     }
 
+    /// A statement file that came in.
+    #[track_caller]
+    pub(crate) fn is_taken_in(&self) {
+        assert!(self.status == 200 && self.body["import"].is_object(), "{} {}", self.status, self.text);
+    }
+
     /// The data of a document without errors.
     pub(crate) fn data(&self) -> Value {
         assert!(self.status == 200 && self.body["errors"].is_null(), "expected data, got {} {}", self.status, self.text);
