@@ -6,6 +6,7 @@
 pub mod account;
 pub mod audit;
 pub mod balance;
+pub mod card_number;
 pub mod event;
 pub mod failure;
 pub mod id;

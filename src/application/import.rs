@@ -14,6 +14,7 @@ use crate::domain::{
     account::Account,
     audit::Act,
     balance::BalanceSnapshot,
+    card_number,
     event::Event,
     failure::Reason,
     id::{AccountId, ImportId, LinkId, UserId},
@@ -30,7 +31,7 @@ use super::{
     ports::{Randomness, Sealer, StatementReader, Store, Work},
 };
 
-/// The most problems an import keeps and answers with.
+/// The most problems an import keeps and answers with, besides the one that counts the others.
 pub const MAX_PROBLEMS: usize = 1000;
 
 /// Why a file is not taken in.
@@ -45,7 +46,7 @@ pub enum ImportError {
     /// A target account was named, and the file holds several.
     #[error("the file holds several accounts, so it cannot go into a single one; leave the account out")]
     SeveralAccounts,
-    /// A target account was named, and it is in another currency.
+    /// The account that was named, or is known by its number, is in another currency.
     #[error("the account is in another currency than the file")]
     OtherCurrency,
     /// The target account is absent or someone else's.
@@ -124,12 +125,10 @@ impl ImportCommands {
                     problems: file.problems,
                 };
                 let mut work = self.store.begin(&attempt).await?;
+                work.accounts().take_turn(owner).await?;
                 if let Some(target) = command.account {
                     let [statement] = file.statements.as_slice() else { return Err(ImportError::SeveralAccounts) };
                     let account = work.accounts().find(owner, target).await?.ok_or(ImportError::NotFound)?;
-                    if account.currency != statement.account.currency {
-                        return Err(ImportError::OtherCurrency);
-                    }
                     self.rows_into(work.as_mut(), &account, statement, &mut import).await?;
                 } else {
                     let link = self.statement_link(work.as_mut(), owner, now).await?;
@@ -139,8 +138,7 @@ impl ImportCommands {
                         self.rows_into(work.as_mut(), &account, statement, &mut import).await?;
                     }
                 }
-                import.problems.sort_by_key(|problem| problem.line);
-                import.problems.truncate(MAX_PROBLEMS);
+                shorten(&mut import.problems);
                 work.imports().insert(&import).await?;
                 work.succeed(Event::StatementImported {
                     import: import.id,
@@ -216,7 +214,10 @@ impl ImportCommands {
         work.snapshots().insert(&BalanceSnapshot { account: account.id, user: account.user, taken_at: now, balances: account.balances }).await
     }
 
-    async fn rows_into(&self, work: &mut dyn Work, account: &Account, statement: &Statement, import: &mut Import) -> anyhow::Result<()> {
+    async fn rows_into(&self, work: &mut dyn Work, account: &Account, statement: &Statement, import: &mut Import) -> Result<(), ImportError> {
+        if account.currency != statement.account.currency {
+            return Err(ImportError::OtherCurrency);
+        }
         let reported = Reported { source: Source::File, period: statement.period, rows: &statement.transactions };
         let Ingested { added, known, doubtful, .. } = ingest(work, account, reported, import.created_at, self.randomness.as_ref()).await?;
         import.transactions_created += added;
@@ -254,10 +255,20 @@ pub(super) fn new_account(
     }
 }
 
-/// The file's name without folders of either kind and without control characters, at most 255 characters.
+/// By line; of too many the first ones, and one that counts the others.
+fn shorten(problems: &mut Vec<LineProblem>) {
+    problems.sort_by_key(|problem| problem.line);
+    if problems.len() > MAX_PROBLEMS + 1 {
+        let others = problems.split_off(MAX_PROBLEMS);
+        problems.extend(others.first().map(|first| LineProblem { line: first.line, message: format!("and {} more problems from here on", others.len()) }));
+    }
+}
+
+/// The file's name without folders of either kind, control characters and card numbers, at most 255 characters.
 fn last_part(filename: &str) -> String {
     let last = filename.rsplit(['/', '\\']).next().unwrap_or_default();
-    last.chars().filter(|letter| !letter.is_control()).take(255).collect()
+    let visible: String = last.chars().filter(|letter| !letter.is_control()).take(255).collect();
+    card_number::cut(&visible)
 }
 
 struct Hashing<R> {

@@ -3,7 +3,7 @@
 //! The engine fetches everything first and writes it in one unit of work: rows, balances, snapshots, coverage, the trail. A first sync
 //! brings the last 30 days and commits them, then goes back to what the provider allows; a crash in between costs only the second part.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use chrono::Duration;
 use secrecy::{ExposeSecret, SecretString};
@@ -294,7 +294,10 @@ impl SyncEngine {
 
     async fn fetch(&self, provider: &dyn FinancialProvider, credentials: &Credentials, from: LocalDate, to: LocalDate) -> Result<Fetched, RunError> {
         let mut fetched = Fetched { accounts: Vec::new(), refused: 0, from, to };
-        for account in provider.accounts(credentials, self.clock.now()).await? {
+        let mut seen = HashSet::new();
+        let reported = provider.accounts(credentials, self.clock.now()).await?;
+        // An account that is listed twice is one account.
+        for account in reported.into_iter().filter(|account| seen.insert(account.reference.clone())) {
             let mut rows = Vec::new();
             let mut page: Option<String> = None;
             for read in 0.. {
@@ -317,6 +320,7 @@ impl SyncEngine {
     async fn write(&self, attempt: &Attempt, sync: &mut Sync, mut link: Link, provider: &dyn FinancialProvider, fetched: Fetched) -> Result<bool, RunError> {
         let now = self.clock.now();
         let mut work = self.store.begin(attempt).await?;
+        work.accounts().take_turn(link.user).await?;
         let mut accounts = work.accounts().of_link(link.user, link.id).await?;
         let mut counts = SyncCounts { accounts: u32::try_from(fetched.accounts.len()).unwrap_or(u32::MAX), ..sync.counts };
         for (reported, rows) in &fetched.accounts {
@@ -335,15 +339,18 @@ impl SyncEngine {
         }
         link.covered(fetched.from, fetched.to);
         work.links().save(&link).await?;
-        sync.counts = counts;
-        let done = link.covered_from.is_some_and(|covered| covered <= history_start(provider, self.clock.today()));
+        // A history that was left over from an earlier run, or that midnight fell into, leaves days behind it to fetch.
+        let today = self.clock.today();
+        let done = link.covered_from.is_some_and(|from| from <= history_start(provider, today)) && link.covered_to.is_some_and(|to| to >= today);
+        let mut written = Sync { counts, ..sync.clone() };
         if done {
-            sync.succeed((fetched.refused > 0).then_some(SyncProblem::RowsRefused), now);
+            written.succeed((fetched.refused > 0).then_some(SyncProblem::RowsRefused), now);
         }
-        if !work.syncs().save(sync).await? {
+        if !work.syncs().save(&written).await? {
             return Err(RunError::TakenOver);
         }
         work.succeed(Event::LinkSynced { sync: sync.id, user: sync.user, counts }).await?;
+        *sync = written;
         Ok(done)
     }
 
@@ -355,10 +362,14 @@ impl SyncEngine {
         accounts: &mut Vec<Account>,
         reported: &ReportedAccount,
         now: Timestamp,
-    ) -> anyhow::Result<Account> {
+    ) -> Result<Account, RunError> {
         let fingerprints = self.sealer.fingerprints(link.user, &link.provider, &reported.reference);
         let account = if let Some(at) = accounts.iter().position(|account| fingerprints.contains(&account.fingerprint)) {
             let stored = accounts.swap_remove(at);
+            // Amounts mean nothing without their unit, and what is stored keeps its own.
+            if stored.currency != reported.currency {
+                return Err(ProviderFault::Malformed.into());
+            }
             let account = new_account(stored.id, stored.user, stored.link, stored.fingerprint, reported, stored.created_at);
             work.accounts().save(&account).await?;
             account

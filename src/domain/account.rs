@@ -131,6 +131,9 @@ pub struct AccountFilter {
 /// Accounts, inside a unit of work.
 #[async_trait]
 pub trait Accounts: Send {
+    /// Waits until no other unit of work brings in accounts or transactions of `owner`, and keeps others waiting until this one ends. Matching
+    /// compares with what is stored, so two that did it at once would both store the same.
+    async fn take_turn(&mut self, owner: UserId) -> anyhow::Result<()>;
     /// An account of `owner`.
     async fn find(&mut self, owner: UserId, id: AccountId) -> anyhow::Result<Option<Account>>;
     /// All accounts of one of the owner's links.

@@ -21,7 +21,7 @@ use super::{
     money::Amount,
     provider::ReportedTransaction,
     time::LocalDate,
-    transaction::{KnownTransaction, Source, TransactionStatus},
+    transaction::{KnownTransaction, Source, TransactionFacts, TransactionStatus},
 };
 
 /// How many days a pending row may wait for its posted one.
@@ -49,7 +49,7 @@ pub enum Match {
 pub struct Plan {
     /// For each reported row, in order: the name it goes by at its source, and what it is.
     pub rows: Vec<(String, Match)>,
-    /// Stored rows their feed stopped reporting.
+    /// Stored rows their feed stopped reporting; none when it vouches for no days.
     pub withdrawn: Vec<TransactionId>,
 }
 
@@ -77,7 +77,7 @@ pub fn plan(known: &[KnownTransaction], reported: &[ReportedTransaction], source
     matcher.by_succession();
     matcher.by_counting();
     matcher.look_for_doubt();
-    let withdrawn = if source == Source::Feed { matcher.withdrawn() } else { Vec::new() };
+    let withdrawn = if source == Source::Feed && period.is_some() { matcher.withdrawn() } else { Vec::new() };
     let rows = names.iter().cloned().zip(matcher.rows.iter().map(|row| row.clone().unwrap_or(Match::New))).collect();
     Plan { rows, withdrawn }
 }
@@ -125,53 +125,62 @@ impl<'a> Matcher<'a> {
     }
 
     fn by_succession(&mut self) {
-        for at in 0..self.reported.len() {
-            if self.rows[at].is_some() {
+        // What a provider names is claimed before anything is guessed.
+        for at in self.open() {
+            let Some(old) = self.reported[at].replaces.as_deref() else { continue };
+            let named = |known: &&KnownTransaction| known.references.iter().any(|(source, name)| *source == self.source && name == old);
+            let found = self.free().find(named).map(|known| known.id);
+            if let Some(id) = found {
+                self.claim(at, id);
+            }
+        }
+        for at in self.open() {
+            let facts = &self.reported[at].facts;
+            if facts.status != TransactionStatus::Posted || self.source != Source::Feed {
                 continue;
             }
-            let row = &self.reported[at];
-            let replaced = row
-                .replaces
-                .as_deref()
-                .and_then(|old| self.free().find(|known| known.references.iter().any(|(source, name)| *source == self.source && name == old)));
-            let successor = || {
-                let mut alike = self.free().filter(|known| {
-                    let waited = row.facts.posted_on.days_since(known.facts.posted_on);
-                    known.facts.status == TransactionStatus::Pending
-                        && !known.removed
-                        && known.facts.amount == row.facts.amount
-                        && (0..=PENDING_DAYS).contains(&waited)
-                        && same_words(&known.facts.description, &row.facts.description)
-                });
-                alike.next()
+            let waiting = |known: &&KnownTransaction| {
+                known.facts.status == TransactionStatus::Pending
+                    && !known.removed
+                    && known.facts.amount == facts.amount
+                    && (0..=PENDING_DAYS).contains(&facts.posted_on.days_since(known.facts.posted_on))
+                    && same_words(&known.facts.description, &facts.description)
             };
-            let found = replaced.or_else(|| if row.facts.status == TransactionStatus::Posted && self.source == Source::Feed { successor() } else { None });
-            if let Some(id) = found.map(|known| known.id) {
+            let found = self.free().find(waiting).map(|known| known.id);
+            if let Some(id) = found {
                 self.claim(at, id);
             }
         }
     }
 
     fn by_counting(&mut self) {
+        // Another source words the same movement differently; the same source does not.
+        self.count(|_, known, facts| same_words(&known.facts.description, &facts.description));
+        self.count(|source, known, _| !known.references.iter().any(|(named_by, _)| *named_by == source));
+    }
+
+    /// Claims for each open row of a covered day one free stored row of that day and amount which is `alike`.
+    fn count(&mut self, alike: impl Fn(Source, &KnownTransaction, &TransactionFacts) -> bool) {
         let mut unclaimed: HashMap<(LocalDate, Amount), Vec<&'a KnownTransaction>> = HashMap::new();
-        for row in self.known.iter().filter(|row| !row.removed && row.facts.status == TransactionStatus::Posted && !self.claimed.contains(&row.id)) {
+        for row in self.free().filter(|row| !row.removed && row.facts.status == TransactionStatus::Posted) {
             unclaimed.entry((row.facts.posted_on, row.facts.amount)).or_default().push(row);
         }
-        for at in 0..self.reported.len() {
+        for at in self.open() {
             let facts = &self.reported[at].facts;
-            if self.rows[at].is_some() || facts.status != TransactionStatus::Posted || !self.covers(facts.posted_on) {
+            if facts.status != TransactionStatus::Posted || !self.covers(facts.posted_on) {
                 continue;
             }
             let Some(candidates) = unclaimed.get_mut(&(facts.posted_on, facts.amount)) else { continue };
-            // Another source words the same movement differently; the same source does not.
-            let own = |row: &KnownTransaction| row.references.iter().any(|(source, _)| *source == self.source);
-            let alike = |row: &&KnownTransaction| same_words(&row.facts.description, &facts.description);
-            let found = candidates.iter().position(alike).or_else(|| candidates.iter().position(|row| !own(row)));
-            if let Some(found) = found {
+            if let Some(found) = candidates.iter().position(|known| alike(self.source, known, facts)) {
                 let id = candidates.remove(found).id;
                 self.claim(at, id);
             }
         }
+    }
+
+    /// Where the reported rows stand that nothing is known of yet.
+    fn open(&self) -> Vec<usize> {
+        (0..self.reported.len()).filter(|at| self.rows[*at].is_none()).collect()
     }
 
     fn look_for_doubt(&mut self) {

@@ -342,8 +342,8 @@ pub struct TransactionFilter {
 /// Transactions, inside a unit of work.
 #[async_trait]
 pub trait Transactions: Send {
-    /// All of an account from `from` to `to` inclusive, and any, of whatever day, that goes by one of `references` at `source`. Withdrawn ones
-    /// are included.
+    /// All of an account from `from` to `to` inclusive, and of whatever day those that are pending and any that goes by one of `references` at
+    /// `source`. Withdrawn ones are included, pending ones of other days excepted.
     async fn known(
         &mut self,
         owner: UserId,

@@ -56,7 +56,7 @@ pub fn router(edge: Edge) -> Router {
     let routes = Router::new()
         .route("/graphql", get(graphql::get).post(graphql::post))
         .route("/schema.graphql", get(graphql::schema))
-        .route("/imports", post(imports::upload).layer(DefaultBodyLimit::disable()))
+        .route("/imports", post(imports::upload).layer(DefaultBodyLimit::max(imports::MAX_FORM_BYTES)))
         .route("/oauth/pages.css", get(oauth::stylesheet))
         .route("/oauth/{provider}/start", get(oauth::start_page).post(oauth::start))
         .route("/oauth/{provider}/callback", get(oauth::callback))

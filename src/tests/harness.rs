@@ -8,3 +8,4 @@ pub(crate) mod client;
 pub(crate) mod clock;
 pub(crate) mod rows;
 pub(crate) mod stores;
+pub(crate) mod walk;

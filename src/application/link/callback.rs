@@ -11,7 +11,7 @@ use crate::{
     application::{
         access::{Actor, Origin, Requester},
         audit::Attempt,
-        ports::{Credentials, Place, ProviderFault},
+        ports::{Credentials, Place, ProviderFault, Work},
         sync::seal_credentials,
     },
     domain::{
@@ -68,9 +68,9 @@ enum Proof<'a> {
 impl LinkCommands {
     /// The bank sent a browser back.
     pub async fn callback(&self, provider: &str, answer: Answer, origin: Origin) -> Result<Returned, LinkError> {
-        let name = self.catalogue.entry(provider).map(|entry| entry.manifest.name.to_owned()).ok_or(LinkError::UnknownState)?;
+        let name = self.catalogue.entry(provider).map_or_else(|| provider.to_owned(), |entry| entry.manifest.name.to_owned());
         let authorization = match &answer.state {
-            Some(state) => self.links.find_any_by_state(&digest(state)).await?.filter(|walk| walk.provider == provider),
+            Some(state) => self.links.find_any_by_state(&digest(state)).await?,
             None => None,
         };
         let actor = authorization.as_ref().map_or(Actor::Nobody, |walk| Actor::Browser { of: walk.user });
@@ -79,6 +79,9 @@ impl LinkCommands {
         let result = attempt
             .settle(async {
                 let authorization = authorization.ok_or(LinkError::UnknownState)?;
+                if authorization.provider != provider {
+                    return Err(self.turn_away(&attempt, &authorization, LinkReason::WrongIssuer).await?);
+                }
                 self.conclude(&attempt, &authorization, &answer, Proof::Cookie(answer.cookie.as_ref())).await
             })
             .await;
@@ -95,8 +98,10 @@ impl LinkCommands {
                 let hash = answer.state.as_ref().map(digest).unwrap_or_default();
                 let authorization = self.links.find_any_by_state(&hash).await?.ok_or(LinkError::UnknownState)?;
                 if authorization.user != owner {
-                    self.fail(&attempt, &authorization, LinkReason::WrongUser).await?;
-                    return Err(LinkError::UnknownState);
+                    return match self.turn_away(&attempt, &authorization, LinkReason::WrongUser).await {
+                        Ok(_) | Err(LinkError::SpentState) => Err(LinkError::UnknownState),
+                        Err(failure) => Err(failure),
+                    };
                 }
                 self.conclude(&attempt, &authorization, &answer, Proof::User).await
             })
@@ -109,7 +114,7 @@ impl LinkCommands {
             return Err(LinkError::SpentState);
         }
         if let Some(reason) = self.refusal(authorization, answer, provider.issuer().as_deref()) {
-            return Err(self.fail(attempt, authorization, reason).await?);
+            return Err(self.turn_away(attempt, authorization, reason).await?);
         }
         if let Proof::Cookie(cookie) = proof
             && !is_bound(authorization, cookie)
@@ -117,10 +122,10 @@ impl LinkCommands {
             if authorization.return_url.is_some() {
                 return Err(LinkError::OtherBrowser);
             }
-            return Err(self.fail(attempt, authorization, LinkReason::WrongBrowser).await?);
+            return Err(self.turn_away(attempt, authorization, LinkReason::WrongBrowser).await?);
         }
         let Some(code) = &answer.code else {
-            return Err(self.fail(attempt, authorization, LinkReason::MissingCode).await?);
+            return Err(self.turn_away(attempt, authorization, LinkReason::MissingCode).await?);
         };
         let mut work = self.store.begin(attempt).await?;
         if !work.links().spend_authorization(authorization.id, self.clock.now()).await? {
@@ -129,7 +134,7 @@ impl LinkCommands {
         work.checkpoint().await?;
         match provider.exchange(code.expose_secret(), &self.walk(authorization)?, self.clock.now()).await {
             Ok(credentials) => self.activate(attempt, authorization, &credentials).await,
-            Err(fault) => Err(self.fail(attempt, authorization, fault_reason(fault)).await?),
+            Err(fault) => Err(fail(self.store.begin(attempt).await?, authorization, fault_reason(fault)).await?),
         }
     }
 
@@ -161,18 +166,26 @@ impl LinkCommands {
         Ok(link)
     }
 
-    /// Spends the state and fails the link, in one commit with FAILED. Answers the error to report.
-    async fn fail(&self, attempt: &Attempt, authorization: &Authorization, reason: LinkReason) -> Result<LinkError, LinkError> {
+    /// Spends the state and fails the link, in one commit with FAILED. Answers the error to report. A state that somebody else has spent
+    /// meanwhile is theirs, and so is the link.
+    async fn turn_away(&self, attempt: &Attempt, authorization: &Authorization, reason: LinkReason) -> Result<LinkError, LinkError> {
         let mut work = self.store.begin(attempt).await?;
-        work.links().spend_authorization(authorization.id, self.clock.now()).await?;
-        if let Some(mut link) = work.links().find(authorization.user, authorization.link).await?
-            && link.fail(reason).is_ok()
-        {
-            work.links().save(&link).await?;
+        if !work.links().spend_authorization(authorization.id, self.clock.now()).await? {
+            return Err(LinkError::SpentState);
         }
-        work.refuse(&LinkError::Failed(reason)).await?;
-        Ok(LinkError::Failed(reason))
+        fail(work, authorization, reason).await
     }
+}
+
+/// Fails the link of a state that this attempt has spent, in one commit with FAILED. Answers the error to report.
+async fn fail(mut work: Box<dyn Work>, authorization: &Authorization, reason: LinkReason) -> Result<LinkError, LinkError> {
+    if let Some(mut link) = work.links().find(authorization.user, authorization.link).await?
+        && link.fail(reason).is_ok()
+    {
+        work.links().save(&link).await?;
+    }
+    work.refuse(&LinkError::Failed(reason)).await?;
+    Ok(LinkError::Failed(reason))
 }
 
 fn is_bound(authorization: &Authorization, cookie: Option<&SecretString>) -> bool {

@@ -4,7 +4,10 @@ use anyhow::Context as _;
 use std::collections::HashMap;
 
 use async_trait::async_trait;
-use sea_orm::{ActiveModelTrait as _, ActiveValue::NotSet, ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
+use sea_orm::{
+    ActiveModelTrait as _, ActiveValue::NotSet, ColumnTrait, Condition, ConnectionTrait as _, DbBackend, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
+    QuerySelect as _, sea_query::LockType,
+};
 
 use crate::domain::{
     account::{Account, AccountFilter, AccountFingerprint, AccountReader, AccountType, Accounts, MaskedNumber},
@@ -15,7 +18,7 @@ use crate::domain::{
     time::Timestamp,
 };
 
-use super::{Readers, error::broken, page, value, work::DatabaseWork};
+use super::{Readers, error::broken, page, user::users, value, work::DatabaseWork};
 
 pub(super) mod accounts {
     use sea_orm::entity::prelude::*;
@@ -110,6 +113,15 @@ impl AccountFilter {
 
 #[async_trait]
 impl Accounts for DatabaseWork {
+    /// On PostgreSQL by the owner's row; SQLite has one writer anyway.
+    async fn take_turn(&mut self, owner: UserId) -> anyhow::Result<()> {
+        if self.transaction.get_database_backend() == DbBackend::Postgres {
+            let turn = users::Entity::find_by_id(owner.0).lock(LockType::NoKeyUpdate).one(&self.transaction).await;
+            turn.map_err(broken("waiting for a user's other syncs and imports"))?;
+        }
+        Ok(())
+    }
+
     async fn find(&mut self, owner: UserId, id: AccountId) -> anyhow::Result<Option<Account>> {
         let row = accounts::Entity::find_by_id(id.0).filter(accounts::Column::UserId.eq(owner.0)).one(&self.transaction).await;
         row.map_err(broken("reading an account"))?.map(Account::try_from).transpose()

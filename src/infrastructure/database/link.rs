@@ -1,11 +1,7 @@
 //! Links: the rows of `links`, `authorizations` and `credentials`.
 
 use async_trait::async_trait;
-use sea_orm::{
-    ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::{LockType, OnConflict},
-};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, sea_query::OnConflict};
 
 use crate::domain::{
     id::{AuthorizationId, LinkId, UserId},
@@ -14,7 +10,7 @@ use crate::domain::{
     time::{LocalDate, Timestamp},
 };
 
-use super::{Readers, error::broken, page, user::users, value, work::DatabaseWork};
+use super::{Readers, error::broken, page, value, work::DatabaseWork};
 
 pub(super) mod links {
     use sea_orm::entity::prelude::*;
@@ -171,13 +167,7 @@ impl Links for DatabaseWork {
         row.map_err(broken("reading a link"))?.map(Link::try_from).transpose()
     }
 
-    /// On PostgreSQL the owner's row is locked first, so that two imports of one person take turns: else neither would see what the
-    /// other adds, and the same file sent twice at once would be stored twice. SQLite has one writer anyway.
     async fn find_open(&mut self, owner: UserId, provider: &str) -> anyhow::Result<Option<Link>> {
-        if self.transaction.get_database_backend() == DbBackend::Postgres {
-            let turn = users::Entity::find_by_id(owner.0).lock(LockType::NoKeyUpdate).one(&self.transaction).await;
-            turn.map_err(broken("waiting for a user's other imports"))?;
-        }
         let row = links::Entity::find()
             .filter(links::Column::UserId.eq(owner.0))
             .filter(links::Column::Provider.eq(provider))

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
     sea_query::{Expr, Func, OnConflict},
 };
 use uuid::Uuid;
@@ -233,7 +233,9 @@ impl Transactions for DatabaseWork {
         use transactions::Column;
         let doing = "reading known transactions";
         let of_account = transactions::Entity::find().filter(Column::UserId.eq(owner.0)).filter(Column::AccountId.eq(account.0));
-        let in_period = of_account.clone().filter(Column::PostedOn.between(from.naive(), to.naive()));
+        let is_pending = Condition::all().add(Column::Status.eq(TransactionStatus::Pending.as_str())).add(Column::RemovedAt.is_null());
+        let in_period = Condition::any().add(Column::PostedOn.between(from.naive(), to.naive())).add(is_pending);
+        let in_period = of_account.clone().filter(in_period);
         let mut rows = in_period.all(&self.transaction).await.map_err(broken(doing))?;
         let mut named = self.named(account, source, references).await?;
         for row in &rows {

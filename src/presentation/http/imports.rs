@@ -5,14 +5,20 @@
 use std::io::{Seek, SeekFrom, Write};
 
 use axum::{
-    extract::{Multipart, OriginalUri, State, multipart::MultipartRejection},
+    extract::{
+        Multipart, OriginalUri, State,
+        multipart::{MultipartError, MultipartRejection},
+    },
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 
 use crate::{
-    application::import::{ImportError, ImportStatement},
-    domain::{id::AccountId, import::MAX_STATEMENT_BYTES},
+    application::{
+        access::Denied,
+        import::{ImportError, ImportStatement},
+    },
+    domain::{audit::Act, id::AccountId, import::MAX_STATEMENT_BYTES},
     presentation::graphql::{global_id::id_or_nothing, import::ImportStatementPayload},
 };
 
@@ -22,6 +28,12 @@ use super::{
     problem::{Detail, Problem},
     requester::Caller,
 };
+
+/// The largest form: the file, and the parts around it.
+pub(super) const MAX_FORM_BYTES: usize = 50 * 1024 * 1024 + 64 * 1024;
+
+/// What is kept of a part that holds an id; ours are much shorter.
+const MAX_ID_BYTES: usize = 256;
 
 struct Upload {
     filename: String,
@@ -37,10 +49,7 @@ pub(super) async fn upload(
     multipart: Result<Multipart, MultipartRejection>,
 ) -> Response {
     let result = async {
-        if caller.requester.user().is_none() {
-            let why = caller.problem.as_ref().map_or_else(|| "Send an access token as Authorization: Bearer.".to_owned(), ToString::to_string);
-            return Err(Problem::unauthenticated(&why));
-        }
+        admit(&edge, &caller).await?;
         let multipart = multipart.map_err(|_| unsupported())?;
         let upload = receive(multipart).await?;
         let command = ImportStatement { requester: caller.requester, filename: upload.filename, content: Box::new(upload.file), account: upload.account };
@@ -59,15 +68,28 @@ pub(super) async fn upload(
     }
 }
 
+/// Turns away who may not import before anything of the body is read, and puts that on the trail as a guard does.
+async fn admit(edge: &Edge, caller: &Caller) -> Result<(), Problem> {
+    let Err(denied) = edge.application.access.permit(&caller.requester, Act::ImportStatement) else { return Ok(()) };
+    edge.application.journal.denied(&caller.requester, Act::ImportStatement, denied).await.map_err(|cause| fault(&cause))?;
+    Err(match denied {
+        Denied::Unauthenticated => {
+            let why = caller.problem.as_ref().map_or_else(|| "Send an access token as Authorization: Bearer.".to_owned(), ToString::to_string);
+            Problem::unauthenticated(&why)
+        }
+        Denied::Forbidden => forbidden(denied),
+    })
+}
+
 async fn receive(mut multipart: Multipart) -> Result<Upload, Problem> {
     let (mut received, mut account) = (None, None);
-    while let Some(mut field) = multipart.next_field().await.map_err(|_| malformed())? {
+    while let Some(mut field) = multipart.next_field().await.map_err(|broken| unreadable(&broken))? {
         match field.name() {
             Some("file") if received.is_none() => {
                 let filename = field.file_name().unwrap_or("statement").to_owned();
                 let mut file = tempfile::tempfile().map_err(|cause| fault(&cause.into()))?;
                 let mut bytes = 0_u64;
-                while let Some(chunk) = field.chunk().await.map_err(|_| malformed())? {
+                while let Some(chunk) = field.chunk().await.map_err(|broken| unreadable(&broken))? {
                     bytes += chunk.len() as u64;
                     if bytes > MAX_STATEMENT_BYTES {
                         return Err(too_large());
@@ -81,8 +103,13 @@ async fn receive(mut multipart: Multipart) -> Result<Upload, Problem> {
                 received = Some((filename, file));
             }
             Some("accountId") if account.is_none() => {
-                let text = field.text().await.map_err(|_| malformed())?;
-                account = Some(id_or_nothing(text.trim()));
+                let mut text = Vec::new();
+                while let Some(chunk) = field.chunk().await.map_err(|broken| unreadable(&broken))? {
+                    // What is longer than any id is none of ours, and is not kept.
+                    let room = MAX_ID_BYTES.saturating_sub(text.len()).min(chunk.len());
+                    text.extend_from_slice(&chunk[..room]);
+                }
+                account = Some(id_or_nothing(String::from_utf8_lossy(&text).trim()));
             }
             _ => {
                 return Err(Problem::new(
@@ -112,12 +139,14 @@ fn problem(refused: &ImportError) -> Problem {
         }
         ImportError::OtherCurrency => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "OTHER_CURRENCY", "The currencies differ", &refused.to_string()),
         ImportError::NotFound => Problem::new(StatusCode::NOT_FOUND, "NOT_FOUND", "No such account", &refused.to_string()),
-        ImportError::Denied(crate::application::access::Denied::Unauthenticated) => Problem::unauthenticated(&refused.to_string()),
-        ImportError::Denied(crate::application::access::Denied::Forbidden) => {
-            Problem::new(StatusCode::FORBIDDEN, "FORBIDDEN", "Not allowed", &refused.to_string())
-        }
+        ImportError::Denied(Denied::Unauthenticated) => Problem::unauthenticated(&refused.to_string()),
+        ImportError::Denied(denied) => forbidden(*denied),
         ImportError::Unexpected(cause) => fault(cause),
     }
+}
+
+fn forbidden(denied: Denied) -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, "FORBIDDEN", "Not allowed", &denied.to_string())
 }
 
 fn unsupported() -> Problem {
@@ -129,7 +158,11 @@ fn unsupported() -> Problem {
     )
 }
 
-fn malformed() -> Problem {
+/// A body that is too long as a whole counts as a file that is.
+fn unreadable(broken: &MultipartError) -> Problem {
+    if broken.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        return too_large();
+    }
     Problem::new(StatusCode::BAD_REQUEST, "BAD_USER_INPUT", "The upload cannot be read", "The multipart body is broken or was cut off.")
 }
 

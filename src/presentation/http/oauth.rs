@@ -5,7 +5,10 @@ use std::net::SocketAddr;
 use askama::Template;
 use axum::{
     Form,
-    extract::{ConnectInfo, Path, Query, State},
+    extract::{
+        ConnectInfo, Path, Query, State,
+        rejection::{FormRejection, QueryRejection},
+    },
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -47,14 +50,8 @@ pub(super) struct Ticket {
     ticket: String,
 }
 
-/// What a bank sends back. Repeated or unknown parameters are ignored (RFC 6749, section 4.1.2).
-#[derive(Deserialize)]
-pub(super) struct CallbackQuery {
-    state: Option<String>,
-    code: Option<String>,
-    error: Option<String>,
-    iss: Option<String>,
-}
+/// What a bank sends back, as pairs. Repeated and unknown parameters are ignored (RFC 6749, section 4.1.2).
+pub(super) type CallbackQuery = Vec<(String, String)>;
 
 /// `GET /oauth/pages.css`.
 pub(super) async fn stylesheet() -> Response {
@@ -63,7 +60,8 @@ pub(super) async fn stylesheet() -> Response {
 }
 
 /// `GET /oauth/{provider}/start`: asks whether to go on, and for whom.
-pub(super) async fn start_page(State(edge): State<Edge>, Path(slug): Path<String>, Query(Ticket { ticket }): Query<Ticket>) -> Response {
+pub(super) async fn start_page(State(edge): State<Edge>, Path(slug): Path<String>, query: Result<Query<Ticket>, QueryRejection>) -> Response {
+    let Ok(Query(Ticket { ticket })) = query else { return failure(&LinkError::UnknownTicket) };
     let ticket = SecretString::from(ticket);
     match edge.application.links.start_page(&slug, &ticket).await {
         Ok(start) => {
@@ -79,8 +77,9 @@ pub(super) async fn start(
     Path(slug): Path<String>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
-    Form(Ticket { ticket }): Form<Ticket>,
+    form: Result<Form<Ticket>, FormRejection>,
 ) -> Response {
+    let Ok(Form(Ticket { ticket })) = form else { return failure(&LinkError::UnknownTicket) };
     match edge.application.links.start(&slug, &ticket.into(), origin(&headers, Some(peer))).await {
         Ok(departure) => {
             let cookie = Cookie::build((cookie_name(&edge), departure.cookie.expose_secret()))
@@ -102,14 +101,15 @@ pub(super) async fn callback(
     Path(slug): Path<String>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
-    query: Result<Query<CallbackQuery>, axum::extract::rejection::QueryRejection>,
+    Query(query): Query<CallbackQuery>,
 ) -> Response {
-    let Ok(Query(query)) = query else { return failure(&LinkError::UnknownState) };
+    let given = |name: &str| query.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str());
+    let (state, code) = (given("state"), given("code"));
     let answer = Answer {
-        state: query.state.clone().map(SecretString::from),
-        code: query.code.clone().map(SecretString::from),
-        error: query.error,
-        issuer: query.iss,
+        state: state.map(SecretString::from),
+        code: code.map(SecretString::from),
+        error: given("error").map(str::to_owned),
+        issuer: given("iss").map(str::to_owned),
         cookie: cookie_value(&headers, cookie_name(&edge)),
     };
     let origin = origin(&headers, Some(peer));
@@ -121,7 +121,7 @@ pub(super) async fn callback(
         Cookie::build((cookie_name(&edge), "")).path("/").http_only(true).same_site(SameSite::Lax).secure(edge.secure_cookies).max_age(Duration::ZERO).build();
     match returned {
         Err(refused) | Ok(Returned { return_url: None, result: Err(refused), .. }) => failure(&refused),
-        Ok(Returned { return_url: Some(return_url), result, .. }) => match frontend_url(&return_url, &result, query.state.as_deref(), query.code.as_deref()) {
+        Ok(Returned { return_url: Some(return_url), result, .. }) => match frontend_url(&return_url, &result, state, code) {
             Some(url) => redirect(url.as_str(), Some(&gone)),
             None => failure(&LinkError::ReturnUrlNotAllowed),
         },

@@ -11,11 +11,16 @@ use dashtam::{
         user::{AssignRole, CreateUser},
     },
     config::{Config, Environment},
-    domain::user::Role,
+    domain::{
+        id::UserId,
+        sync::{Sync, SyncReader as _},
+        user::Role,
+    },
     infrastructure::security::{
         keys::Keys,
         policy::{POLICY, PolarPolicy},
     },
+    presentation::graphql::global_id::id_or_nothing,
 };
 use tokio::net::TcpListener;
 
@@ -23,7 +28,7 @@ use super::{
     bank::ScriptedBank,
     client::Client,
     clock::TestRandomness,
-    stores::{TestStore, every_store},
+    stores::{TestStore, every_store, open},
 };
 
 /// The password of every test user.
@@ -60,25 +65,41 @@ impl TestApp {
         apps
     }
 
+    /// One over every kind of store, reached by browsers through `public_url`.
+    pub(crate) async fn behind(public_url: &str) -> Vec<Self> {
+        let mut apps = Vec::new();
+        for store in every_store().await {
+            apps.push(Self::configured(store, POLICY, |config| config.public_url = Some(public_url.parse().unwrap())).await);
+        }
+        apps
+    }
+
     /// One over `store`, listening.
     pub(crate) async fn over(store: TestStore, policy: &str) -> Self {
+        Self::configured(store, policy, |_| {}).await
+    }
+
+    async fn configured(store: TestStore, policy: &str, change: impl FnOnce(&mut Config)) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let listening = listener.local_addr().unwrap();
         let data = tempfile::tempdir().unwrap();
         let mut config = Config { environment: Environment::Development, data_dir: data.path().to_owned(), ..Config::default() };
         config.passwords.cost = 4;
         config.links.return_urls = vec!["https://app.example".to_owned()];
+        change(&mut config);
         let bank = Arc::new(ScriptedBank::default());
-        let surroundings = Surroundings {
-            clock: store.clock.clone(),
-            randomness: Arc::new(TestRandomness),
-            authorizer: Arc::new(PolarPolicy::read(policy).unwrap()),
-            providers: vec![bank.clone() as Arc<dyn FinancialProvider>],
-        };
-        let app = App::compose(&config, listening, &keys(), store.database.clone(), surroundings).unwrap();
+        let app = App::compose(&config, listening, &keys(), store.database.clone(), surroundings(&store, &bank, policy)).unwrap();
         let service = app.router().into_make_service_with_connect_info::<SocketAddr>();
         tokio::spawn(async move { axum::serve(listener, service).await });
         Self { store, app, url: format!("http://{listening}"), bank, _data: data }
+    }
+
+    /// A second process over the same store and bank, with connections of its own. It works; it does not listen.
+    pub(crate) async fn beside(&self) -> App {
+        let database = Arc::new(open(&self.store.url, &self.store.clock).await.unwrap());
+        let config = Config { environment: Environment::Production, ..Config::default() };
+        let listening = self.url.trim_start_matches("http://").parse().unwrap();
+        App::compose(&config, listening, &keys(), database, surroundings(&self.store, &self.bank, POLICY)).unwrap()
     }
 
     /// The address of the user called `name`.
@@ -123,6 +144,29 @@ impl TestApp {
         ran
     }
 
+    /// Runs one queued sync in a task of its own, as a worker that the test may leave in the middle.
+    pub(crate) fn worker(&self) -> tokio::task::JoinHandle<bool> {
+        let engine = self.app.engine.clone();
+        tokio::spawn(async move { engine.run_next().await.unwrap() })
+    }
+
+    /// Lets time pass, and signs in again since access tokens do not last.
+    pub(crate) async fn later(&self, span: chrono::Duration, name: &str) -> Client<'_> {
+        self.pass(span);
+        self.signed_in(name).await
+    }
+
+    /// The id of the user called `name`.
+    pub(crate) async fn user_id(&self, name: &str) -> UserId {
+        self.app.application.user_queries.find_any_for_operator(&Self::email(name)).await.unwrap().id
+    }
+
+    /// The youngest sync of a link of the user called `name`, as stored.
+    pub(crate) async fn last_sync(&self, name: &str, link: &str) -> Sync {
+        let owner = self.user_id(name).await;
+        self.store.database.readers().latest_of(owner, &[id_or_nothing(link)]).await.unwrap().pop().unwrap()
+    }
+
     /// Lets time pass.
     pub(crate) fn pass(&self, span: chrono::Duration) {
         self.store.clock.pass(span);
@@ -139,11 +183,40 @@ impl TestApp {
         rows.iter().map(|row| (row.try_get("", "act").unwrap(), row.try_get("", "outcome").unwrap(), row.try_get("", "reason").unwrap())).collect()
     }
 
+    /// Every outcome of `act` on the trail, oldest first, with its reason.
+    pub(crate) async fn outcomes(&self, act: &str) -> Vec<(String, Option<String>)> {
+        let ended = self.trail().await.into_iter().filter(|(found, outcome, _)| found == act && outcome != "attempted");
+        ended.map(|(_, outcome, reason)| (outcome, reason)).collect()
+    }
+
+    /// Asserts that every attempt on the trail has exactly one outcome.
+    pub(crate) async fn every_attempt_ended_once(&self) {
+        let uneven = "SELECT COUNT(*) AS n FROM (SELECT attempt_id FROM audit_events GROUP BY attempt_id \
+                      HAVING COUNT(*) <> 2 OR SUM(CASE WHEN outcome = 'attempted' THEN 1 ELSE 0 END) <> 1) AS uneven";
+        assert_eq!(self.store.query(uneven).await[0].try_get::<i64>("", "n").unwrap(), 0, "{}: {:?}", self.store.name, self.trail().await);
+    }
+
+    /// Asserts how many rows each table holds.
+    pub(crate) async fn holds(&self, expected: &[(&str, i64)]) {
+        for (table, rows) in expected {
+            assert_eq!(self.count(table).await, *rows, "rows in {table}, {}", self.store.name);
+        }
+    }
+
     /// The last outcome of `act` on the trail, with its reason.
     pub(crate) async fn last_outcome(&self, act: &str) -> (String, Option<String>) {
         let trail = self.trail().await;
         let found = trail.into_iter().rfind(|(found, outcome, _)| found == act && outcome != "attempted");
         found.map_or_else(|| panic!("{act} has no outcome on the trail"), |(_, outcome, reason)| (outcome, reason))
+    }
+}
+
+fn surroundings(store: &TestStore, bank: &Arc<ScriptedBank>, policy: &str) -> Surroundings {
+    Surroundings {
+        clock: store.clock.clone(),
+        randomness: Arc::new(TestRandomness),
+        authorizer: Arc::new(PolarPolicy::read(policy).unwrap()),
+        providers: vec![bank.clone() as Arc<dyn FinancialProvider>],
     }
 }
 

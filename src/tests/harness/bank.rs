@@ -1,6 +1,6 @@
 //! A bank that does as a test says: the provider `scripted`.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use dashtam::{
@@ -11,9 +11,11 @@ use dashtam::{
         money::{Amount, Currency},
         provider::{AccountReference, LinkMethod, Manifest, ProviderCategory, ReportedAccount, ReportedTransaction},
         time::{LocalDate, Timestamp},
+        transaction::{TransactionFacts, TransactionStatus, TransactionSubtype},
     },
 };
 use secrecy::ExposeSecret as _;
+use tokio::sync::Notify;
 
 const MANIFEST: Manifest = Manifest {
     slug: "scripted",
@@ -50,6 +52,34 @@ pub(crate) struct Script {
     pub(crate) windows: Vec<(LocalDate, LocalDate)>,
     /// Pages served so far.
     pub(crate) pages: usize,
+    /// Keeps whoever asks for the page of that number waiting, once.
+    pub(crate) hold_page: Option<(usize, Arc<Gate>)>,
+    /// Keeps whoever exchanges a code waiting, once.
+    pub(crate) hold_exchange: Option<Arc<Gate>>,
+}
+
+/// Where the product waits until the test lets it go on.
+#[derive(Default)]
+pub(crate) struct Gate {
+    reached: Notify,
+    opened: Notify,
+}
+
+impl Gate {
+    /// Waits until the product stands before it.
+    pub(crate) async fn reached(&self) {
+        self.reached.notified().await;
+    }
+
+    /// Lets the product go on.
+    pub(crate) fn open(&self) {
+        self.opened.notify_one();
+    }
+
+    async fn pass(&self) {
+        self.reached.notify_one();
+        self.opened.notified().await;
+    }
 }
 
 /// The bank.
@@ -61,6 +91,63 @@ impl ScriptedBank {
     pub(crate) fn script<T>(&self, change: impl FnOnce(&mut Script) -> T) -> T {
         change(&mut self.0.lock().unwrap())
     }
+
+    /// Replaces all there is by one account with these transactions.
+    pub(crate) fn reports(&self, transactions: Vec<ReportedTransaction>) {
+        self.script(|script| script.accounts = vec![(reported_account("1234567890", 10_000), transactions)]);
+    }
+
+    /// The windows asked for since the last time.
+    pub(crate) fn windows(&self) -> Vec<(String, String)> {
+        let windows = self.script(|script| std::mem::take(&mut script.windows));
+        windows.into_iter().map(|(from, to)| (from.to_string(), to.to_string())).collect()
+    }
+
+    /// Keeps whoever asks for the page of that number, counted from now, waiting before the gate.
+    pub(crate) fn hold_page(&self, number: usize) -> Arc<Gate> {
+        let gate = Arc::new(Gate::default());
+        self.script(|script| script.hold_page = Some((script.pages + number, gate.clone())));
+        gate
+    }
+
+    /// Keeps whoever exchanges the next code waiting before the gate.
+    pub(crate) fn hold_exchange(&self) -> Arc<Gate> {
+        let gate = Arc::new(Gate::default());
+        self.script(|script| script.hold_exchange = Some(gate.clone()));
+        gate
+    }
+
+    /// Refuses the page of that number, counted from now.
+    pub(crate) fn refuse_page(&self, number: usize, fault: ProviderFault) {
+        self.script(|script| script.page_fault = Some((script.pages + number, fault)));
+    }
+}
+
+/// A posted purchase as the bank reports it, in cents.
+pub(crate) fn posted(reference: &str, day: &str, cents: i64, description: &str) -> ReportedTransaction {
+    let facts = TransactionFacts {
+        amount: Amount::from_units(cents * 100).unwrap(),
+        subtype: TransactionSubtype::Purchase,
+        status: TransactionStatus::Posted,
+        posted_on: LocalDate::parse(day).unwrap(),
+        authorized_on: None,
+        occurred_at: None,
+        description: description.to_owned(),
+        merchant_name: None,
+        category: None,
+        security: None,
+        quantity: None,
+        unit_price: None,
+        fees: None,
+    };
+    ReportedTransaction { reference: Some(reference.to_owned()), replaces: None, facts, line: None }
+}
+
+/// The same while it is pending.
+pub(crate) fn pending(reference: &str, day: &str, cents: i64, description: &str) -> ReportedTransaction {
+    let mut row = posted(reference, day, cents, description);
+    row.facts.status = TransactionStatus::Pending;
+    row
 }
 
 /// An account of the bank, with a balance in cents.
@@ -94,6 +181,10 @@ impl FinancialProvider for ScriptedBank {
     }
 
     async fn exchange(&self, code: &str, _: &Walk, now: Timestamp) -> Result<Credentials, ProviderFault> {
+        let gate = self.script(|script| script.hold_exchange.take());
+        if let Some(gate) = gate {
+            gate.pass().await;
+        }
         self.script(|script| {
             script.exchanges.push(code.to_owned());
             script.exchange.map_or_else(|| Ok(credentials("first", now)), Err)
@@ -119,6 +210,13 @@ impl FinancialProvider for ScriptedBank {
         to: LocalDate,
         page: Option<&str>,
     ) -> Result<TransactionPage, ProviderFault> {
+        let gate = self.script(|script| {
+            let pages = script.pages;
+            script.hold_page.take_if(|(number, _)| *number == pages)
+        });
+        if let Some((_, gate)) = gate {
+            gate.pass().await;
+        }
         self.script(|script| {
             script.windows.push((from, to));
             script.pages += 1;
@@ -128,7 +226,7 @@ impl FinancialProvider for ScriptedBank {
                 return Err(fault);
             }
             let all = script.accounts.iter().find(|(known, _)| known.reference == account.reference).map(|(_, rows)| rows.clone()).unwrap_or_default();
-            let pending = dashtam::domain::transaction::TransactionStatus::Pending;
+            let pending = TransactionStatus::Pending;
             let wanted: Vec<_> = all.into_iter().filter(|row| row.facts.status == pending || (from..=to).contains(&row.facts.posted_on)).collect();
             let start: usize = page.map_or(0, |page| page.parse().unwrap());
             let size = if script.page_size == 0 { usize::MAX } else { script.page_size };

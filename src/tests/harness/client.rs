@@ -36,6 +36,11 @@ impl<'a> Client<'a> {
         Self { app, http, access_token: None, refresh_token: None, session_id: None }
     }
 
+    /// Somebody else's device at the same server, not signed in.
+    pub(crate) fn stranger(&self) -> Self {
+        Self::new(self.app)
+    }
+
     /// A request to a path of the server, with the token if there is one.
     pub(crate) fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.app.url)).header("user-agent", "a test's phone");
@@ -102,6 +107,63 @@ impl<'a> Client<'a> {
         self.ask_with(document, json!({ "input": { "provider": provider, "returnUrl": return_url } })).await
     }
 
+    /// Completes a link with the answer of the bank, as a frontend that caught the redirect itself.
+    pub(crate) async fn complete(&self, state: &str, code: &str) -> Answer {
+        let document = "mutation($input: CompleteLinkInput!) { completeLink(input: $input) { link { id status } userErrors { code message field } } }";
+        self.ask_with(document, json!({ "input": { "state": state, "code": code } })).await
+    }
+
+    /// One of one's own links, with how its last sync went.
+    pub(crate) async fn link(&self, id: &str) -> Value {
+        let document = "query($id: ID!) { node(id: $id) { ... on Link { id status reason nextAction consent { expiresAt } coverage { from to } \
+                        lastSync { status problem accounts added modified removed startedAt finishedAt } } } }";
+        self.ask_with(document, json!({ "id": id })).await.data()["node"].clone()
+    }
+
+    /// One's own accounts, oldest first.
+    pub(crate) async fn accounts(&self) -> Vec<Value> {
+        let document =
+            "{ viewer { accounts(first: 100) { nodes { id name type maskedNumber isActive currency link { id } balances { current { amount } } } } } }";
+        self.ask(document).await.data()["viewer"]["accounts"]["nodes"].as_array().unwrap().clone()
+    }
+
+    /// One's own transactions, latest day first.
+    pub(crate) async fn transactions(&self) -> Vec<Value> {
+        let document = "{ viewer { transactions(first: 100) { nodes { id amount { amount } type subtype status postedOn description } } } }";
+        self.ask(document).await.data()["viewer"]["transactions"]["nodes"].as_array().unwrap().clone()
+    }
+
+    /// The ids of one's own transactions, latest day first.
+    pub(crate) async fn transaction_ids(&self) -> Vec<String> {
+        self.transactions().await.iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Links the scripted bank, without its first sync, and answers the link's id.
+    pub(crate) async fn link_scripted(&self) -> String {
+        let mut walk = self.walk(None).await;
+        walk.leave().await;
+        assert_eq!(walk.come_back(&[("code", "a-code")]).await.status, 200);
+        walk.link
+    }
+
+    /// Sends a statement file to `POST /imports`, as a browser's form does.
+    pub(crate) async fn upload(&self, filename: &str, content: &[u8], account: Option<&str>) -> Answer {
+        let account = account.map(|id| form_part("name=\"accountId\"", id.as_bytes())).unwrap_or_default();
+        let file = form_part(&format!("name=\"file\"; filename=\"{filename}\""), content);
+        self.upload_parts(&[account, file].concat()).await
+    }
+
+    /// Sends a form of these parts to `POST /imports`.
+    pub(crate) async fn upload_parts(&self, parts: &[u8]) -> Answer {
+        self.upload_body([parts, b"--edge--\r\n"].concat()).await
+    }
+
+    /// Sends a body that calls itself a form to `POST /imports`.
+    pub(crate) async fn upload_body(&self, body: impl Into<reqwest::Body>) -> Answer {
+        let request = self.request(reqwest::Method::POST, "/imports").header("content-type", "multipart/form-data; boundary=edge");
+        self.send(request.body(body)).await
+    }
+
     /// Asks for a sync.
     pub(crate) async fn sync(&self, link: &str, force: bool) -> Answer {
         let document = "mutation($input: SyncLinkInput!) { syncLink(input: $input) { sync { id status } userErrors { code field } } }";
@@ -123,7 +185,51 @@ impl<'a> Client<'a> {
     }
 }
 
+/// One part of a form whose boundary is `edge`.
+pub(crate) fn form_part(disposition: &str, content: &[u8]) -> Vec<u8> {
+    [format!("--edge\r\ncontent-disposition: form-data; {disposition}\r\n\r\n").as_bytes(), content, b"\r\n"].concat()
+}
+
 impl Answer {
+    /// A header's text; empty when it is not there.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// A page of ours: HTML under a policy that runs no script, not kept by anyone.
+    #[track_caller]
+    pub(crate) fn is_page(&self, status: u16) {
+        assert_eq!((self.status, self.header("content-type")), (status, "text/html; charset=utf-8"), "{}", self.text);
+        assert!(self.header("content-security-policy").starts_with("default-src 'none'; style-src 'self'; base-uri 'none'; form-action "));
+        assert!(self.header("content-security-policy").ends_with("; frame-ancestors 'none'"));
+        assert_eq!(self.header("cache-control"), "no-store");
+        assert!(!self.text.contains("<script") && !self.text.contains("<b>"), "{}", self.text);
+    }
+
+    /// A redirect; answers the address and its query.
+    #[track_caller]
+    pub(crate) fn redirects(&self) -> (String, std::collections::HashMap<String, String>) {
+        assert_eq!((self.status, self.header("cache-control")), (303, "no-store"), "{}", self.text);
+        let mut url = url::Url::parse(self.header("location")).unwrap();
+        let query = url.query_pairs().into_owned().collect();
+        url.set_query(None);
+        (url.into(), query)
+    }
+
+    /// `application/problem+json` of this status and code.
+    #[track_caller]
+    pub(crate) fn is_problem(&self, status: u16, code: &str) {
+        assert_eq!((self.status, self.header("content-type")), (status, "application/problem+json"), "{}", self.text);
+        assert_eq!((self.body["code"].as_str(), self.body["status"].as_u64()), (Some(code), Some(u64::from(status))), "{}", self.text);
+        assert_eq!(self.header("cache-control"), "no-store");
+    }
+
+    /// A statement file that came in.
+    #[track_caller]
+    pub(crate) fn is_taken_in(&self) {
+        assert!(self.status == 200 && self.body["import"].is_object(), "{} {}", self.status, self.text);
+    }
+
     /// The data of a document without errors.
     pub(crate) fn data(&self) -> Value {
         assert!(self.status == 200 && self.body["errors"].is_null(), "expected data, got {} {}", self.status, self.text);

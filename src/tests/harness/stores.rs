@@ -185,6 +185,63 @@ impl TestStore {
         raw.query_all_raw(Statement::from_string(raw.get_database_backend(), sql)).await.unwrap()
     }
 
+    /// From now on nothing can be committed as a success.
+    pub(crate) async fn refuse_successes(&self) {
+        let refuse: &[&str] = if self.is_postgres() {
+            &[
+                "CREATE FUNCTION refuse_success() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no success'; END $$",
+                "CREATE TRIGGER refuse_success BEFORE INSERT ON audit_events FOR EACH ROW WHEN (NEW.outcome = 'succeeded') EXECUTE FUNCTION refuse_success()",
+            ]
+        } else {
+            &["CREATE TRIGGER refuse_success BEFORE INSERT ON audit_events WHEN NEW.outcome = 'succeeded' BEGIN SELECT RAISE(ABORT, 'no success'); END"]
+        };
+        for statement in refuse {
+            self.execute(statement).await.unwrap();
+        }
+    }
+
+    /// Takes that back.
+    pub(crate) async fn accept_successes(&self) {
+        let accept = if self.is_postgres() { "DROP TRIGGER refuse_success ON audit_events" } else { "DROP TRIGGER refuse_success" };
+        self.execute(accept).await.unwrap();
+    }
+
+    /// Whether any byte of what is stored spells `needle`: the whole file on SQLite, every row of every table on PostgreSQL.
+    pub(crate) async fn spells(&self, needle: &str) -> bool {
+        if let Some(path) = self.url.strip_prefix("sqlite://").and_then(|url| url.split('?').next()) {
+            let files = [path.to_owned(), format!("{path}-wal")].into_iter().filter_map(|file| std::fs::read(file).ok());
+            return files.into_iter().any(|bytes| bytes.windows(needle.len()).any(|window| window == needle.as_bytes()));
+        }
+        let hex: String = needle.bytes().map(|byte| format!("{byte:02x}")).collect();
+        for table in self.tables().await {
+            let rows = self.query(&format!("SELECT 1 FROM {table} AS r WHERE r::text LIKE '%{needle}%' OR r::text LIKE '%{hex}%' LIMIT 1")).await;
+            if !rows.is_empty() {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Every row of a table as text, sorted: equal before and after means that nothing changed.
+    pub(crate) async fn contents(&self, table: &str) -> Vec<String> {
+        let row = if self.is_postgres() {
+            "r::text".to_owned()
+        } else {
+            let columns = self.query(&format!("SELECT name FROM pragma_table_info('{table}')")).await;
+            let quoted: Vec<_> = columns.iter().map(|column| format!("quote({})", column.try_get::<String>("", "name").unwrap())).collect();
+            quoted.join(" || ',' || ")
+        };
+        let rows = self.query(&format!("SELECT {row} AS line FROM {table} AS r")).await;
+        let mut lines: Vec<String> = rows.iter().map(|row| row.try_get("", "line").unwrap()).collect();
+        lines.sort();
+        lines
+    }
+
+    async fn tables(&self) -> Vec<String> {
+        let tables = self.query("SELECT table_name AS name FROM information_schema.tables WHERE table_schema = 'public'").await;
+        tables.iter().map(|table| table.try_get("", "name").unwrap()).collect()
+    }
+
     async fn raw(&self) -> &DatabaseConnection {
         self.raw.get_or_init(|| async { sea_orm::Database::connect(&self.url).await.unwrap() }).await
     }

@@ -69,6 +69,7 @@ async fn imports_of_one_person_take_turns_so_that_one_open_link_is_made() {
             let store = store.clone();
             imports.spawn(async move {
                 let mut work = store.begin().await;
+                work.accounts().take_turn(ann.id).await.unwrap();
                 let made = work.links().find_open(ann.id, "file").await.unwrap().is_none();
                 if made {
                     let mut link = rows::link(ann.id, store.clock.now());

@@ -1,15 +1,12 @@
 //! Redaction: account and card numbers leave every text before anything else sees it.
 
-use crate::domain::account::MaskedNumber;
+use crate::domain::{account::MaskedNumber, card_number};
 
 /// Numbers shorter than this are not told apart from ordinary words and numbers.
 const SHORTEST_NUMBER: usize = 5;
 
 /// A word of a number that is this long is a number by itself: some banks write `branch account`, and the account alone in rows.
 const SHORTEST_PART: usize = 8;
-
-/// Digits a payment card's number has (ISO/IEC 7812-1).
-const CARD_DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
 
 /// Knows one account's number, and hides it wherever it is written.
 pub(super) struct Redaction {
@@ -32,7 +29,7 @@ impl Redaction {
 
     /// Cuts the account's number, and whatever else looks like a card's number, to the last four.
     pub(super) fn text(&self, text: &str) -> String {
-        cut_card_numbers(&self.own_number(text))
+        card_number::cut(&self.own_number(text))
     }
 
     /// Cuts the account's number only, single separators inside it allowed. What stands around it stays, so that references which
@@ -64,68 +61,4 @@ fn replaced(text: &str, number: &[char], mask: &str) -> String {
     }
     redacted.push_str(&text[copied..]);
     redacted
-}
-
-/// Cuts every run of 13 to 19 digits that passes Luhn to its last four. Single spaces and hyphens may group the digits; a run is
-/// looked for between any two group edges, so that a date in front of a card number does not hide it.
-fn cut_card_numbers(text: &str) -> String {
-    let groups = digit_groups(text);
-    let mut hidden = vec![false; groups.len()];
-    for start in 0..groups.len() {
-        let mut end = start;
-        let mut digits = groups[start].len();
-        while digits <= *CARD_DIGITS.end() {
-            if CARD_DIGITS.contains(&digits) && passes_luhn(&text[groups[start].start..groups[end].end]) {
-                hidden[start..=end].fill(true);
-            }
-            if !groups.get(end + 1).is_some_and(|next| joined(text, groups[end].end, next.start)) {
-                break;
-            }
-            end += 1;
-            digits += groups[end].len();
-        }
-    }
-
-    let mut redacted = String::with_capacity(text.len());
-    let mut copied = 0;
-    for at in (0..groups.len()).filter(|at| hidden[*at]) {
-        let continues = hidden.get(at + 1) == Some(&true) && joined(text, groups[at].end, groups[at + 1].start);
-        let begins = at == 0 || !hidden[at - 1] || !joined(text, groups[at - 1].end, groups[at].start);
-        if begins {
-            redacted.push_str(&text[copied..groups[at].start]);
-            copied = groups[at].start;
-        }
-        if !continues {
-            let digits: Vec<char> = text[copied..groups[at].end].chars().filter(char::is_ascii_digit).collect();
-            redacted.push_str("••••");
-            redacted.extend(&digits[digits.len() - 4..]);
-            copied = groups[at].end;
-        }
-    }
-    redacted.push_str(&text[copied..]);
-    redacted
-}
-
-/// Where the unbroken runs of digits are.
-fn digit_groups(text: &str) -> Vec<std::ops::Range<usize>> {
-    let mut groups: Vec<std::ops::Range<usize>> = Vec::new();
-    for (at, _) in text.bytes().enumerate().filter(|(_, byte)| byte.is_ascii_digit()) {
-        match groups.last_mut() {
-            Some(group) if group.end == at => group.end += 1,
-            _ => groups.push(at..at + 1),
-        }
-    }
-    groups
-}
-
-/// Whether two groups stand one space or hyphen apart.
-fn joined(text: &str, end: usize, start: usize) -> bool {
-    matches!(&text.as_bytes()[end..start], [b' ' | b'-'])
-}
-
-/// The check digit of ISO/IEC 7812-1, annex B; separators are passed over.
-fn passes_luhn(number: &str) -> bool {
-    let digits = number.bytes().rev().filter(u8::is_ascii_digit).map(|byte| u32::from(byte - b'0'));
-    let sum: u32 = digits.enumerate().map(|(nth, digit)| if nth % 2 == 0 { digit } else { digit * 2 / 10 + digit * 2 % 10 }).sum();
-    sum.is_multiple_of(10)
 }

@@ -1,0 +1,71 @@
+//! A browser's walk to the scripted bank and back, step by step, so that a test can go wrong at each.
+
+use reqwest::{Method, header};
+
+use super::client::{Answer, Client};
+
+/// One walk.
+pub(crate) struct Walk<'a> {
+    browser: Client<'a>,
+    /// The link it is to complete.
+    pub(crate) link: String,
+    /// What our start page takes.
+    pub(crate) ticket: String,
+    /// What the bank gives back; empty until it is known.
+    pub(crate) state: String,
+    /// The cookie's name and value, once the browser has left.
+    pub(crate) cookie: Option<String>,
+}
+
+impl<'a> Client<'a> {
+    /// Begins to link the scripted bank.
+    pub(crate) async fn walk(&self, return_url: Option<&str>) -> Walk<'a> {
+        let begun = self.begin_link("scripted", return_url).await.succeeds();
+        let parameter = |url: &str, name: &str| {
+            let url = url::Url::parse(&begun[url].as_str()?).ok()?;
+            url.query_pairs().find(|(given, _)| given == name).map(|(_, value)| value.into_owned())
+        };
+        Walk {
+            browser: self.stranger(),
+            link: begun["link"]["id"].as_str().unwrap().to_owned(),
+            ticket: parameter("authorizationUrl", "ticket").unwrap(),
+            state: parameter("providerAuthorizationUrl", "state").unwrap_or_default(),
+            cookie: None,
+        }
+    }
+}
+
+impl Walk<'_> {
+    /// Looks at our start page.
+    pub(crate) async fn look(&self) -> Answer {
+        self.browser.get(&format!("/oauth/scripted/start?ticket={}", self.ticket)).await
+    }
+
+    /// Leaves our start page for the bank.
+    pub(crate) async fn leave(&mut self) -> Answer {
+        let answer = self.leave_by("/oauth/scripted/start").await;
+        self.cookie = answer.header("set-cookie").split(';').next().map(str::to_owned);
+        self.state = answer.redirects().1["state"].clone();
+        answer
+    }
+
+    /// Sends the start page's form to a path.
+    pub(crate) async fn leave_by(&self, path: &str) -> Answer {
+        self.browser.send(self.browser.request(Method::POST, path).form(&[("ticket", &self.ticket)])).await
+    }
+
+    /// The bank sends the browser back with the state and this.
+    pub(crate) async fn come_back(&self, query: &[(&str, &str)]) -> Answer {
+        let query: Vec<_> = [("state", self.state.as_str())].into_iter().chain(query.iter().copied()).collect();
+        self.come_back_to("/oauth/scripted/callback", &query).await
+    }
+
+    /// The bank sends the browser to a path with this and nothing else.
+    pub(crate) async fn come_back_to(&self, path: &str, query: &[(&str, &str)]) -> Answer {
+        let mut request = self.browser.request(Method::GET, path).query(query);
+        if let Some(cookie) = &self.cookie {
+            request = request.header(header::COOKIE, cookie);
+        }
+        self.browser.send(request).await
+    }
+}

@@ -1,0 +1,367 @@
+//! Matching, which is pure: what is known and what is reported in, a plan out.
+
+use std::collections::BTreeMap;
+
+use dashtam::domain::{
+    id::TransactionId,
+    matching::{Match, Period, Plan, plan, references},
+    provider::ReportedTransaction,
+    time::LocalDate,
+    transaction::{KnownTransaction, Source, TransactionStatus},
+};
+use proptest::{prelude::*, sample::subsequence};
+use uuid::Uuid;
+
+use crate::harness::{
+    bank::{pending, posted},
+    rows::november,
+};
+
+/// Everything stored of one account, and how it takes in what is reported.
+#[derive(Default)]
+struct Ledger(Vec<KnownTransaction>);
+
+impl Ledger {
+    /// Takes in as the product does: a file changes only what files alone have told.
+    fn take(&mut self, source: Source, period: Option<Period>, rows: &[ReportedTransaction]) -> Plan {
+        let plan = plan(&self.0, rows, source, period);
+        for (row, (name, found)) in rows.iter().zip(&plan.rows) {
+            let Match::Known(id) = found else {
+                let id = TransactionId(Uuid::from_u128(self.0.len() as u128 + 1));
+                self.0.push(KnownTransaction { id, facts: row.facts.clone(), references: vec![(source, name.clone())], removed: false });
+                continue;
+            };
+            for known in self.0.iter_mut().filter(|known| known.id == *id) {
+                if source == Source::Feed || known.references.iter().all(|(named_by, _)| *named_by == Source::File) {
+                    (known.facts, known.removed) = (row.facts.clone(), false);
+                }
+                if !known.references.contains(&(source, name.clone())) {
+                    known.references.push((source, name.clone()));
+                }
+            }
+        }
+        for known in self.0.iter_mut().filter(|known| plan.withdrawn.contains(&known.id)) {
+            known.removed = true;
+        }
+        plan
+    }
+
+    fn feed(&mut self, rows: &[ReportedTransaction]) -> Plan {
+        self.take(Source::Feed, Some((november(1), november(30))), rows)
+    }
+
+    fn file(&mut self, rows: &[ReportedTransaction]) -> Plan {
+        self.take(Source::File, Some((november(1), november(30))), rows)
+    }
+
+    /// What is stored and not withdrawn, alike rows counted.
+    fn counts(&self) -> Counts {
+        counts(self.0.iter().filter(|known| !known.removed).map(|known| &known.facts))
+    }
+}
+
+type Counts = BTreeMap<(LocalDate, i64, String), usize>;
+
+fn counts<'a>(facts: impl Iterator<Item = &'a dashtam::domain::transaction::TransactionFacts>) -> Counts {
+    let mut counts = Counts::new();
+    for facts in facts {
+        *counts.entry((facts.posted_on, facts.amount.units(), facts.description.clone())).or_default() += 1;
+    }
+    counts
+}
+
+fn unnamed(day: &str, cents: i64, description: &str) -> ReportedTransaction {
+    ReportedTransaction { reference: None, ..posted("", day, cents, description) }
+}
+
+fn is_known(plan: &Plan) -> bool {
+    plan.rows.iter().all(|(_, found)| matches!(found, Match::Known(_)))
+}
+
+fn ids(plan: &Plan) -> Vec<Match> {
+    plan.rows.iter().map(|(_, found)| found.clone()).collect()
+}
+
+fn known(number: u128) -> Match {
+    Match::Known(TransactionId(Uuid::from_u128(number)))
+}
+
+#[test]
+fn rows_without_an_id_are_named_by_what_they_say_and_their_place_among_equal_ones() {
+    let rows = [unnamed("2026-11-03", -500, "Coffee"), unnamed("2026-11-03", -500, "Coffee"), unnamed("2026-11-04", -500, "Coffee")];
+    let names = references(&rows);
+    assert_eq!((&names[0][..8], &names[0][names[0].len() - 2..], &names[1][names[1].len() - 2..]), ("content:", ":1", ":2"));
+    assert_ne!(names[0], names[2]);
+    assert_eq!(names, references(&rows), "a name is the same tomorrow");
+}
+
+#[test]
+fn two_equal_rows_stay_two_however_often_they_are_reported() {
+    for rows in [
+        [posted("a", "2026-11-03", -500, "Coffee"), posted("b", "2026-11-03", -500, "Coffee")],
+        [unnamed("2026-11-03", -500, "Coffee"), unnamed("2026-11-03", -500, "Coffee")],
+        [posted("same", "2026-11-03", -500, "Coffee"), posted("same", "2026-11-03", -500, "Coffee")],
+    ] {
+        for source in [Source::Feed, Source::File] {
+            let mut ledger = Ledger::default();
+            for round in 0..3 {
+                let plan = ledger.take(source, None, &rows);
+                assert!(round == 0 || is_known(&plan), "{source:?} {:?}", plan.rows);
+            }
+            assert_eq!(ledger.0.len(), 2);
+        }
+    }
+}
+
+#[test]
+fn an_id_a_file_reuses_is_not_believed() {
+    let mut ledger = Ledger::default();
+    ledger.file(&[posted("7", "2026-11-03", -500, "Coffee")]);
+    assert_eq!(ids(&ledger.file(&[posted("7", "2026-11-09", -900, "Shoes")])), [Match::New], "another amount is another row");
+    let Match::Doubtful(like) = ids(&ledger.file(&[posted("7", "2026-11-12", -500, "Coffee")]))[0] else {
+        panic!("an equal amount on another day is doubtful")
+    };
+    assert_eq!(like, TransactionId(Uuid::from_u128(1)));
+    assert_eq!(ledger.0.len(), 3, "what is doubtful is kept");
+}
+
+#[test]
+fn an_id_a_feed_keeps_is_believed_whatever_else_changes() {
+    let mut ledger = Ledger::default();
+    ledger.feed(&[posted("7", "2026-11-03", -500, "Coffee")]);
+    assert_eq!(ids(&ledger.feed(&[posted("7", "2026-11-05", -650, "Coffee & tip")])), [known(1)]);
+    assert_eq!(ledger.counts().into_keys().collect::<Vec<_>>(), [(november(5), -65_000, "Coffee & tip".to_owned())]);
+}
+
+#[test]
+fn a_feed_that_reissues_its_ids_changes_no_row() {
+    let mut ledger = Ledger::default();
+    let rows = |prefix: &str| ["a", "b", "c"].map(|id| posted(&format!("{prefix}{id}"), "2026-11-03", -500, if id == "c" { "Tea" } else { "Coffee" }));
+    ledger.feed(&rows("old-"));
+    let plan = ledger.feed(&rows("new-"));
+    assert!(is_known(&plan) && plan.withdrawn.is_empty(), "{plan:?}");
+    assert_eq!(ledger.0.len(), 3);
+}
+
+#[test]
+fn a_posted_row_takes_the_place_of_the_pending_one_its_bank_names() {
+    let mut ledger = Ledger::default();
+    ledger.feed(&[pending("p1", "2026-11-03", -500, "HOTEL"), pending("p2", "2026-11-03", -500, "HOTEL")]);
+    let named = ReportedTransaction { replaces: Some("p1".to_owned()), ..posted("x", "2026-11-06", -725, "Grand Hotel") };
+    // The first row would guess the first pending one, which the second row names.
+    let plan = ledger.feed(&[posted("y", "2026-11-06", -500, "hotel"), named]);
+    assert_eq!(ids(&plan), [known(2), known(1)]);
+    assert!(plan.withdrawn.is_empty());
+}
+
+#[test]
+fn a_pending_row_waits_a_week_for_its_posted_one_and_not_backwards() {
+    for (day, expected) in [("2026-11-10", known(1)), ("2026-11-17", known(1)), ("2026-11-18", Match::New), ("2026-11-09", Match::New)] {
+        let mut ledger = Ledger::default();
+        ledger.feed(&[pending("p", "2026-11-10", -500, "Bakery  42")]);
+        let plan = ledger.feed(&[posted("x", day, -500, "bakery 42")]);
+        assert_eq!(ids(&plan), [expected.clone()], "{day}");
+        assert_eq!(plan.withdrawn.is_empty(), expected != Match::New, "a pending row that is no longer reported is withdrawn");
+    }
+    let mut ledger = Ledger::default();
+    ledger.feed(&[pending("p", "2026-11-10", -500, "Bakery")]);
+    for row in [posted("x", "2026-11-10", -501, "Bakery"), posted("x", "2026-11-10", -500, "Butcher")] {
+        assert_eq!(ids(&plan(&ledger.0, &[row], Source::Feed, None)), [Match::New]);
+    }
+}
+
+#[test]
+fn a_feed_that_vouches_for_no_days_withdraws_nothing() {
+    let mut ledger = Ledger::default();
+    ledger.feed(&[pending("p", "2026-11-10", -500, "Bakery"), posted("x", "2026-11-10", -900, "Shoes")]);
+    assert_eq!(ledger.take(Source::Feed, None, &[]).withdrawn, []);
+    assert_eq!(ledger.take(Source::Feed, Some((november(11), november(30))), &[]).withdrawn, [TransactionId(Uuid::from_u128(1))], "pending rows have no day");
+}
+
+#[test]
+fn a_row_that_comes_back_is_the_one_that_left() {
+    let mut ledger = Ledger::default();
+    ledger.feed(&[posted("x", "2026-11-10", -900, "Shoes")]);
+    assert_eq!(ledger.feed(&[]).withdrawn, [TransactionId(Uuid::from_u128(1))]);
+    assert_eq!(ids(&ledger.feed(&[posted("x", "2026-11-10", -900, "Shoes")])), [known(1)]);
+    assert_eq!(ledger.counts().len(), 1);
+}
+
+#[test]
+fn a_file_withdraws_nothing() {
+    let mut ledger = Ledger::default();
+    ledger.feed(&[posted("x", "2026-11-10", -900, "Shoes"), pending("p", "2026-11-10", -500, "Bakery")]);
+    ledger.file(&[posted("1", "2026-11-11", -100, "Gum")]);
+    assert_eq!(ledger.file(&[]).withdrawn, []);
+    assert_eq!(ledger.counts().len(), 3);
+}
+
+#[test]
+fn a_file_over_the_days_of_a_feed_adds_nothing_whatever_its_words() {
+    let mut ledger = Ledger::default();
+    ledger.feed(&[posted("x", "2026-11-10", -900, "Shoes"), posted("y", "2026-11-10", -900, "Hats"), posted("z", "2026-11-11", -900, "Shoes")]);
+    let file = [posted("1", "2026-11-10", -900, "POS 0042 HATTER"), posted("2", "2026-11-10", -900, "SHOES"), unnamed("2026-11-11", -900, "POS 0043 COBBLER")];
+    let plan = ledger.file(&file);
+    assert_eq!(ids(&plan), [known(2), known(1), known(3)], "equal words go first");
+    assert!(is_known(&ledger.file(&file)) && ledger.0.len() == 3);
+}
+
+#[test]
+fn a_feed_over_the_days_of_a_file_adds_nothing_and_equal_words_keep_their_row() {
+    let mut ledger = Ledger::default();
+    ledger.file(&[posted("1", "2026-11-10", -900, "Hats")]);
+    let plan = ledger.feed(&[posted("x", "2026-11-10", -900, "POS 0042 COBBLER"), posted("y", "2026-11-10", -900, "hats")]);
+    assert_eq!(ids(&plan), [Match::New, known(1)]);
+}
+
+#[test]
+fn a_file_that_does_not_say_what_it_covers_doubts_rather_than_merges() {
+    let mut ledger = Ledger::default();
+    ledger.feed(&[posted("x", "2026-11-10", -900, "Shoes")]);
+    for (day, description, doubtful) in [
+        ("2026-11-10", "POS 0042 COBBLER", true),
+        ("2026-11-12", "shoes", true),
+        ("2026-11-13", "Shoes", true),
+        ("2026-11-14", "Shoes", false),
+        ("2026-11-12", "Hats", false),
+    ] {
+        let found = ids(&plan(&ledger.0, &[unnamed(day, -900, description)], Source::File, None))[0].clone();
+        assert_eq!(matches!(found, Match::Doubtful(_)), doubtful, "{day} {description}: {found:?}");
+        assert!(!matches!(found, Match::Known(_)));
+    }
+    let twice = [unnamed("2026-11-10", -900, "Cobbler"), unnamed("2026-11-10", -900, "Cobbler")];
+    assert!(matches!(ids(&plan(&ledger.0, &twice, Source::File, None))[..], [Match::Doubtful(_), Match::New]), "one row casts one doubt");
+}
+
+/// Days, cents and words are few, so that rows look alike.
+fn facts() -> impl Strategy<Value = (u32, i64, &'static str)> {
+    (1_u32..=4, prop::sample::select(vec![-500_i64, -900]), prop::sample::select(vec!["Coffee", "Tea"]))
+}
+
+/// How an export names its rows.
+#[derive(Debug, Clone, Copy)]
+enum Naming {
+    /// The bank's own ids, the same in each export.
+    Kept,
+    /// Ids that are new in each export.
+    Reissued,
+    /// None.
+    Absent,
+}
+
+fn naming() -> impl Strategy<Value = Naming> {
+    prop::sample::select(vec![Naming::Kept, Naming::Reissued, Naming::Absent])
+}
+
+fn export(truth: &[(u32, i64, &'static str)], days: (u32, u32), naming: Naming, number: usize) -> Vec<ReportedTransaction> {
+    let inside = truth.iter().enumerate().filter(|(_, (day, ..))| (days.0..=days.1).contains(day));
+    inside
+        .map(|(at, (day, cents, description))| {
+            let row = unnamed(&format!("2026-11-{day:02}"), *cents, description);
+            let reference = match naming {
+                Naming::Kept => Some(format!("id{at}")),
+                Naming::Reissued => Some(format!("export{number}-{at}")),
+                Naming::Absent => None,
+            };
+            ReportedTransaction { reference, ..row }
+        })
+        .collect()
+}
+
+fn source() -> impl Strategy<Value = Source> {
+    prop::sample::select(vec![Source::Feed, Source::File])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_same_rows_again_are_all_known(truth in prop::collection::vec(facts(), 0..12), naming in naming(), source in source(), vouched in any::<bool>()) {
+        let mut ledger = Ledger::default();
+        let rows = export(&truth, (1, 4), naming, 1);
+        let period = vouched.then_some((november(1), november(4)));
+        ledger.take(source, period, &rows);
+        let before = ledger.counts();
+        prop_assert_eq!(&before, &counts(rows.iter().map(|row| &row.facts)));
+        let again = ledger.take(source, period, &rows);
+        prop_assert!(is_known(&again) && again.withdrawn.is_empty(), "{:?}", again);
+        prop_assert_eq!(before, ledger.counts());
+    }
+
+    #[test]
+    fn overlapping_exports_add_up_to_what_there_is(
+        truth in prop::collection::vec(facts(), 0..12),
+        exports in prop::collection::vec((1_u32..=4, 1_u32..=4, naming(), source()), 1..5),
+    ) {
+        let mut ledger = Ledger::default();
+        let mut covered = std::collections::BTreeSet::new();
+        for (number, (one, other, naming, source)) in exports.into_iter().enumerate() {
+            let days = (one.min(other), one.max(other));
+            covered.extend(days.0..=days.1);
+            let plan = ledger.take(source, Some((november(days.0), november(days.1))), &export(&truth, days, naming, number));
+            prop_assert!(plan.withdrawn.is_empty(), "{:?}", plan);
+        }
+        let expected: Vec<_> = truth.iter().copied().filter(|(day, ..)| covered.contains(day)).collect();
+        let expected = export(&expected, (1, 4), Naming::Absent, 0);
+        prop_assert_eq!(ledger.counts(), counts(expected.iter().map(|row| &row.facts)));
+    }
+
+    #[test]
+    fn files_that_saw_different_rows_add_up_to_the_most_that_one_saw(
+        (one, other) in prop::collection::vec(facts(), 0..12).prop_flat_map(|truth| {
+            let size = 0..=truth.len();
+            (subsequence(truth.clone(), size.clone()), subsequence(truth, size))
+        }),
+        reissued in any::<bool>(),
+    ) {
+        let mut ledger = Ledger::default();
+        let files = [one, other].map(|rows| export(&rows, (1, 4), if reissued { Naming::Reissued } else { Naming::Absent }, rows.len()));
+        let mut most = Counts::new();
+        for (number, file) in files.into_iter().enumerate() {
+            let file: Vec<_> = file.into_iter().map(|row| ReportedTransaction { reference: row.reference.map(|id| format!("{number}{id}")), ..row }).collect();
+            for (key, seen) in counts(file.iter().map(|row| &row.facts)) {
+                let most = most.entry(key).or_default();
+                *most = seen.max(*most);
+            }
+            ledger.file(&file);
+        }
+        prop_assert_eq!(ledger.counts(), most);
+    }
+
+    #[test]
+    fn each_row_gets_one_answer_and_no_stored_row_answers_twice(
+        stored in prop::collection::vec((facts(), any::<bool>(), source(), 0_u32..6), 0..10),
+        reported in prop::collection::vec((facts(), any::<bool>(), prop::option::of(0_u32..6), prop::option::of(0_u32..6)), 0..10),
+        source in source(),
+        vouched in any::<bool>(),
+    ) {
+        let status = |is_pending| if is_pending { TransactionStatus::Pending } else { TransactionStatus::Posted };
+        let known: Vec<_> = stored.iter().enumerate().map(|(at, ((day, cents, text), is_pending, source, name))| {
+            let mut facts = unnamed(&format!("2026-11-{day:02}"), *cents, text).facts;
+            facts.status = status(*is_pending);
+            KnownTransaction { id: TransactionId(Uuid::from_u128(at as u128)), facts, references: vec![(*source, format!("id{name}"))], removed: at % 4 == 3 }
+        }).collect();
+        let rows: Vec<_> = reported.iter().map(|((day, cents, text), is_pending, name, replaces)| {
+            let mut row = unnamed(&format!("2026-11-{day:02}"), *cents, text);
+            row.facts.status = status(*is_pending);
+            ReportedTransaction { reference: name.map(|name| format!("id{name}")), replaces: replaces.map(|name| format!("id{name}")), ..row }
+        }).collect();
+        let plan = plan(&known, &rows, source, vouched.then_some((november(1), november(4))));
+        prop_assert_eq!(plan.rows.len(), rows.len());
+        let mut answers: Vec<_> = plan.rows.iter().filter_map(|(_, found)| match found {
+            Match::New => None,
+            Match::Known(id) | Match::Doubtful(id) => Some(*id),
+        }).chain(plan.withdrawn.iter().copied()).collect();
+        let all = answers.len();
+        answers.sort();
+        answers.dedup();
+        prop_assert_eq!(answers.len(), all, "{:?}", plan);
+        prop_assert!(source == Source::Feed && vouched || plan.withdrawn.is_empty());
+        for (row, (_, found)) in rows.iter().zip(&plan.rows) {
+            if let Match::Doubtful(id) = found {
+                let like = known.iter().find(|known| known.id == *id).map(|known| known.facts.amount);
+                prop_assert_eq!(like, Some(row.facts.amount), "a doubt is about an equal amount");
+            }
+        }
+    }
+}

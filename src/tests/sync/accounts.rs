@@ -1,0 +1,86 @@
+//! What happens to accounts and their balances.
+
+use serde_json::json;
+
+use crate::harness::{
+    app::TestApp,
+    bank::{posted, reported_account},
+};
+
+use super::{synced, syncs_again};
+
+#[tokio::test]
+async fn an_account_that_is_no_longer_reported_is_closed_and_keeps_its_rows() {
+    for app in TestApp::on_every_store().await {
+        let (ann, link) = synced(&app, vec![posted("x", "2026-11-20", -900, "Shoes")]).await;
+        let account = ann.accounts().await[0].clone();
+        assert_eq!((&account["isActive"], &account["maskedNumber"], &account["link"]["id"]), (&json!(true), &json!("••••7890"), &json!(link)));
+        app.bank.script(|script| script.accounts.clear());
+        ann.sync(&link, true).await.succeeds();
+        app.work().await;
+        let closed = ann.accounts().await;
+        assert_eq!((closed.len(), &closed[0]["id"], &closed[0]["isActive"]), (1, &account["id"], &json!(false)));
+        assert_eq!(ann.transactions().await.len(), 1);
+        syncs_again(&app, &ann, &link, vec![posted("x", "2026-11-20", -900, "Shoes")]).await;
+        let back = ann.accounts().await;
+        assert_eq!((back.len(), &back[0]), (1, &account));
+    }
+}
+
+#[tokio::test]
+async fn every_sync_leaves_the_balance_and_a_snapshot_of_it() {
+    for app in TestApp::on_every_store().await {
+        let (ann, link) = synced(&app, vec![]).await;
+        let before = app.count("balance_snapshots").await;
+        app.bank.script(|script| script.accounts = vec![(reported_account("1234567890", -12_345), vec![]), (reported_account("99", 1), vec![])]);
+        ann.sync(&link, true).await.succeeds();
+        app.work().await;
+        assert_eq!(app.count("balance_snapshots").await, before + 2, "one of each account");
+        let accounts = ann.accounts().await;
+        assert_eq!((&accounts[0]["balances"]["current"]["amount"], &accounts[1]["balances"]["current"]["amount"]), (&json!("-123.45"), &json!("0.01")));
+        assert_eq!(ann.link(&link).await["lastSync"]["accounts"], 2);
+    }
+}
+
+#[tokio::test]
+async fn an_account_listed_twice_is_one_account() {
+    for app in TestApp::on_every_store().await {
+        let (ann, link) = synced(&app, vec![posted("x", "2026-11-20", -900, "Shoes")]).await;
+        app.bank.script(|script| script.accounts = [script.accounts.clone(), script.accounts.clone()].concat());
+        ann.sync(&link, true).await.succeeds();
+        app.work().await;
+        assert_eq!(ann.link(&link).await["lastSync"]["status"], "SUCCEEDED");
+        app.holds(&[("accounts", 1), ("transactions", 1)]).await;
+    }
+}
+
+#[tokio::test]
+async fn an_account_that_changes_its_currency_is_not_counted_in_the_old_one() {
+    for app in TestApp::on_every_store().await {
+        let (ann, link) = synced(&app, vec![]).await;
+        let before = ann.accounts().await;
+        app.bank.reports(vec![posted("x", "2026-11-20", -900, "Shoes")]);
+        app.bank.script(|script| script.accounts[0].0.currency = dashtam::domain::money::Currency::parse("JPY").unwrap());
+        ann.sync(&link, true).await.succeeds();
+        app.work().await;
+        assert_eq!(ann.link(&link).await["lastSync"]["problem"], "MALFORMED_ANSWER");
+        assert_eq!(ann.accounts().await, before);
+        app.holds(&[("transactions", 0)]).await;
+    }
+}
+
+#[tokio::test]
+async fn an_account_number_is_not_stored() {
+    for app in TestApp::on_every_store().await {
+        app.bank.script(|script| {
+            let mut account = reported_account("4111111111111111", 100);
+            account.name = "Card".to_owned();
+            script.accounts = vec![(account, vec![])];
+        });
+        let ann = app.signed_in("ann").await;
+        ann.link_scripted().await;
+        app.work().await;
+        assert_eq!(ann.accounts().await[0]["maskedNumber"], "••••1111");
+        assert!(!app.store.spells("4111111111111111").await, "{}", app.store.name);
+    }
+}

@@ -1,0 +1,143 @@
+//! What happens to transactions from one sync to the next.
+
+use chrono::Duration;
+use dashtam::domain::{provider::ReportedTransaction, transaction::TransactionSubtype};
+use serde_json::json;
+
+use crate::harness::{
+    app::TestApp,
+    bank::{pending, posted},
+};
+
+use super::{asks_later, synced, syncs_again};
+
+#[tokio::test]
+async fn a_pending_transaction_keeps_its_id_when_it_is_posted() {
+    for app in TestApp::on_every_store().await {
+        let by_name = ReportedTransaction { replaces: Some("p1".to_owned()), ..posted("x", "2026-11-22", -8_250, "Grand Hotel & minibar") };
+        let by_words = posted("y", "2026-11-22", -500, "bakery  42");
+        let (ann, link) = synced(&app, vec![pending("p1", "2026-11-21", -8_000, "GRAND HOTEL"), pending("p2", "2026-11-20", -500, "Bakery 42")]).await;
+        let before = ann.transactions().await;
+        assert!(before.iter().all(|row| row["status"] == "PENDING"));
+        syncs_again(&app, &ann, &link, vec![by_name, by_words]).await;
+        let after = ann.transactions().await;
+        let told: Vec<_> = after.iter().map(|row| (&row["status"], &row["amount"]["amount"], &row["postedOn"])).collect();
+        let (posted, day) = (&json!("POSTED"), &json!("2026-11-22"));
+        assert_eq!(told.len(), 2);
+        assert!(told.contains(&(posted, &json!("-82.50"), day)) && told.contains(&(posted, &json!("-5.00"), day)), "{told:?}");
+        let id_of = |rows: &[serde_json::Value], amount: &str| rows.iter().find(|row| row["amount"]["amount"] == amount).unwrap()["id"].clone();
+        assert_eq!(id_of(&after, "-82.50"), id_of(&before, "-80.00"));
+        assert_eq!(id_of(&after, "-5.00"), id_of(&before, "-5.00"));
+        let sync = ann.link(&link).await["lastSync"].clone();
+        assert_eq!((&sync["added"], &sync["modified"], &sync["removed"]), (&json!(0), &json!(2), &json!(0)));
+    }
+}
+
+#[tokio::test]
+async fn a_row_the_bank_takes_back_leaves_every_list_and_comes_back_as_itself() {
+    for app in TestApp::on_every_store().await {
+        let rows = vec![posted("x", "2026-11-20", -900, "Shoes"), pending("p", "2026-11-21", -500, "Bakery")];
+        let (ann, link) = synced(&app, rows.clone()).await;
+        let ids = ann.transaction_ids().await;
+        syncs_again(&app, &ann, &link, vec![]).await;
+        assert_eq!(ann.transactions().await.len(), 0);
+        assert_eq!(ann.link(&link).await["lastSync"]["removed"], 2);
+        assert!(ann.ask(&format!("{{ node(id: \"{}\") {{ id }} }}", ids[0])).await.data()["node"].is_null());
+        app.holds(&[("transactions", 2)]).await;
+        syncs_again(&app, &ann, &link, rows).await;
+        assert_eq!(ann.transaction_ids().await, ids);
+    }
+}
+
+#[tokio::test]
+async fn a_pending_row_is_taken_back_however_old_it_is() {
+    for app in TestApp::on_every_store().await {
+        let (_, link) = synced(&app, vec![pending("p", "2026-11-01", -500, "Hotel")]).await;
+        asks_later(&app, &link, Duration::days(30)).await;
+        app.bank.reports(vec![]);
+        assert_eq!(app.work().await, 1);
+        assert_eq!(app.signed_in("ann").await.transactions().await.len(), 0);
+    }
+}
+
+#[tokio::test]
+async fn two_equal_rows_stay_two_over_many_syncs() {
+    for app in TestApp::on_every_store().await {
+        for rows in [
+            vec![posted("a", "2026-11-20", -500, "Coffee"), posted("b", "2026-11-20", -500, "Coffee")],
+            vec![ReportedTransaction { reference: None, ..posted("", "2026-11-19", -300, "Tea") }; 2],
+        ] {
+            let (ann, link) = synced(&app, rows.clone()).await;
+            let ids = ann.transaction_ids().await;
+            for _ in 0..3 {
+                syncs_again(&app, &ann, &link, rows.clone()).await;
+                assert_eq!(ann.transaction_ids().await, ids);
+            }
+            let sync = ann.link(&link).await["lastSync"].clone();
+            assert_eq!((&sync["added"], &sync["modified"], &sync["removed"]), (&json!(0), &json!(0), &json!(0)));
+        }
+        app.holds(&[("transactions", 4)]).await;
+    }
+}
+
+#[tokio::test]
+async fn ids_the_bank_issues_anew_change_no_transaction() {
+    for app in TestApp::on_every_store().await {
+        let rows =
+            |prefix: &str| (0..4).map(|at| posted(&format!("{prefix}{at}"), "2026-11-20", -500, if at < 2 { "Coffee" } else { "Tea" })).collect::<Vec<_>>();
+        let (ann, link) = synced(&app, rows("old-")).await;
+        let ids = ann.transaction_ids().await;
+        for prefix in ["new-", "newer-", "old-"] {
+            syncs_again(&app, &ann, &link, rows(prefix)).await;
+            assert_eq!(ann.transaction_ids().await, ids, "{prefix}");
+        }
+        assert_eq!(ann.link(&link).await["lastSync"]["modified"], 0);
+    }
+}
+
+#[tokio::test]
+async fn what_the_bank_corrects_changes_in_place() {
+    for app in TestApp::on_every_store().await {
+        let (ann, link) = synced(&app, vec![posted("x", "2026-11-20", -900, "Shoes")]).await;
+        let ids = ann.transaction_ids().await;
+        syncs_again(&app, &ann, &link, vec![posted("x", "2026-11-19", -950, "Cobbler")]).await;
+        let rows = ann.transactions().await;
+        assert_eq!((&rows[0]["amount"]["amount"], &rows[0]["description"], &rows[0]["postedOn"]), (&json!("-9.50"), &json!("Cobbler"), &json!("2026-11-19")));
+        assert_eq!(ann.transaction_ids().await, ids);
+    }
+}
+
+#[tokio::test]
+async fn rows_that_cannot_be_read_are_told_and_take_nothing_away() {
+    for app in TestApp::on_every_store().await {
+        let (ann, link) = synced(&app, vec![posted("x", "2026-11-20", -900, "Shoes"), pending("p", "2026-11-21", -500, "Bakery")]).await;
+        app.bank.script(|script| script.refused = 1);
+        syncs_again(&app, &ann, &link, vec![posted("y", "2026-11-22", -100, "Gum")]).await;
+        let sync = ann.link(&link).await["lastSync"].clone();
+        assert_eq!((&sync["status"], &sync["problem"]), (&json!("SUCCEEDED"), &json!("ROWS_REFUSED")));
+        assert_eq!((&sync["added"], &sync["removed"]), (&json!(1), &json!(0)));
+        assert_eq!(ann.transactions().await.len(), 3);
+        app.bank.script(|script| script.refused = 0);
+        syncs_again(&app, &ann, &link, vec![posted("y", "2026-11-22", -100, "Gum")]).await;
+        assert_eq!(ann.transactions().await.len(), 1, "the next whole answer counts again");
+    }
+}
+
+#[tokio::test]
+async fn every_kind_of_movement_arrives_as_it_was_mapped() {
+    for app in TestApp::on_every_store().await {
+        let rows = TransactionSubtype::ALL.iter().map(|subtype| {
+            let mut row = posted(subtype.as_str(), "2026-11-20", -100, subtype.as_str());
+            row.facts.subtype = *subtype;
+            row
+        });
+        let (ann, _) = synced(&app, rows.collect()).await;
+        let told = ann.transactions().await;
+        assert_eq!(told.len(), TransactionSubtype::ALL.len());
+        for row in told {
+            let subtype = TransactionSubtype::parse(row["description"].as_str().unwrap()).unwrap();
+            assert_eq!(row["subtype"], subtype.as_str().to_uppercase());
+            assert_eq!(row["type"], subtype.family().as_str().to_uppercase());
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Several workers, and workers that die.
+
+use chrono::Duration;
+use dashtam::domain::sync::SyncStatus;
+
+use crate::harness::{app::TestApp, bank::posted};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_of_two_processes_run_a_job_once() {
+    for app in TestApp::on_every_store().await {
+        app.bank.reports(vec![posted("x", "2026-11-20", -900, "Shoes")]);
+        let ann = app.signed_in("ann").await;
+        let links = [ann.link_scripted().await, ann.link_scripted().await, ann.link_scripted().await];
+        let other = app.beside().await;
+        let mut workers = tokio::task::JoinSet::new();
+        for engine in [&app.app.engine, &other.engine, &app.app.engine, &other.engine] {
+            let engine = engine.clone();
+            workers.spawn(async move {
+                let mut ran = 0;
+                for _ in 0..4 {
+                    ran += usize::from(engine.run_next().await.unwrap());
+                }
+                ran
+            });
+        }
+        assert_eq!(workers.join_all().await.into_iter().sum::<usize>(), links.len(), "{}", app.store.name);
+        for link in &links {
+            let sync = app.last_sync("ann", link).await;
+            assert_eq!((sync.status, sync.attempts, sync.counts.added), (SyncStatus::Succeeded, 1, 1));
+        }
+        app.holds(&[("accounts", 3), ("transactions", 3)]).await;
+        app.every_attempt_ended_once().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_workers_job_is_taken_over_and_its_late_commit_is_refused() {
+    for app in TestApp::on_every_store().await {
+        app.bank.reports(vec![posted("x", "2026-11-20", -900, "Shoes")]);
+        let link = app.signed_in("ann").await.link_scripted().await;
+        let gate = app.bank.hold_page(0);
+        let slow = app.worker();
+        gate.reached().await;
+        let other = app.beside().await;
+        app.pass(Duration::minutes(10));
+        assert!(!other.engine.run_next().await.unwrap(), "its lease is not over");
+        app.pass(Duration::microseconds(1));
+        assert!(other.engine.run_next().await.unwrap());
+        gate.open();
+        assert!(slow.await.unwrap());
+        assert_eq!(app.last_outcome("sync_link").await, ("failed".to_owned(), Some("taken_over".to_owned())));
+        let sync = app.last_sync("ann", &link).await;
+        assert_eq!((sync.status, sync.attempts, sync.counts.added), (SyncStatus::Succeeded, 2, 1));
+        app.holds(&[("accounts", 1), ("transactions", 1)]).await;
+        app.every_attempt_ended_once().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_kills_its_workers_is_given_up() {
+    for app in TestApp::on_every_store().await {
+        app.bank.reports(vec![]);
+        let link = app.signed_in("ann").await.link_scripted().await;
+        for _ in 0..5 {
+            let gate = app.bank.hold_page(0);
+            let worker = app.worker();
+            gate.reached().await;
+            worker.abort();
+            assert!(worker.await.is_err());
+            app.pass(Duration::minutes(11));
+        }
+        assert_eq!(app.work().await, 1);
+        let told = app.signed_in("ann").await.link(&link).await["lastSync"].clone();
+        assert_eq!((told["status"].as_str(), told["problem"].as_str()), (Some("FAILED"), Some("INTERRUPTED")));
+        app.pass(Duration::hours(1));
+        assert_eq!(app.app.application.journal.close_orphans().await.unwrap(), 5, "what they began is closed by the sweeper");
+        app.every_attempt_ended_once().await;
+    }
+}
