@@ -90,6 +90,7 @@ pub struct App {
     database: Arc<Database>,
     router: Router,
     wake: Arc<Notify>,
+    is_embedded: bool,
 }
 
 /// Opens the configured database, without touching its schema.
@@ -192,12 +193,22 @@ impl App {
             journal: journal.clone(),
             gate,
         });
-        let engine = Arc::new(SyncEngine { journal, store, queue: database.sync_queue(), links: readers, catalogue, sealer, clock, randomness });
+        let engine = Arc::new(SyncEngine {
+            journal,
+            store,
+            queue: database.sync_queue(),
+            links: readers.clone(),
+            accounts: readers,
+            catalogue,
+            sealer,
+            clock,
+            randomness,
+        });
         let edge = Edge {
             application: application.clone(),
             graph: Arc::new(Graph::new(application.clone())?),
             readiness: Arc::new(Parts { database: database.clone() }),
-            secure_cookies: public_url.starts_with("https://"),
+            public_url,
             playground: config.playground.enabled,
         };
         let routes = router(edge);
@@ -205,7 +216,7 @@ impl App {
             Some(bank) => routes.nest("/sandbox", bank.router()),
             None => routes,
         };
-        Ok(Self { application, engine, database, router: with_common_layers(routes), wake })
+        Ok(Self { application, engine, database, router: with_common_layers(routes), wake, is_embedded: config.is_embedded() })
     }
 
     /// All routes, for a listener or a test.
@@ -220,7 +231,7 @@ impl App {
 
     /// Serves and works until `stop`; then requests in flight and the sync at work finish.
     pub async fn run(self, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
-        let worker = Worker { engine: self.engine.clone(), journal: self.application.journal.clone(), wake: self.wake.clone() };
+        let worker = Worker { engine: self.engine.clone(), journal: self.application.journal.clone(), wake: self.wake.clone(), is_alone: self.is_embedded };
         let mut working = tokio::spawn(worker.run(stop.clone()));
         let service = self.router.into_make_service_with_connect_info::<SocketAddr>();
         let mut serving = tokio::spawn(axum::serve(listener, service).with_graceful_shutdown(stop.clone().cancelled_owned()).into_future());

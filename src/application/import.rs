@@ -194,7 +194,8 @@ impl ImportCommands {
         let reported = &statement.account;
         let fingerprints = self.sealer.fingerprints(import.user, self.reader.manifest().slug, &reported.reference);
         if let Some(account) = accounts.iter_mut().find(|account| fingerprints.contains(&account.fingerprint)) {
-            if reported.balances.as_of > account.balances.as_of {
+            // A file without a ledger balance says nothing of what the account holds.
+            if reported.balances.current.is_some() && reported.balances.as_of > account.balances.as_of {
                 account.balances = reported.balances;
                 work.accounts().save(account).await?;
                 self.snapshot(work, account, import.created_at).await?;

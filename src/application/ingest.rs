@@ -7,7 +7,7 @@ use crate::domain::{
     matching::{self, Match, Period},
     provider::ReportedTransaction,
     time::Timestamp,
-    transaction::{Source, Transaction},
+    transaction::{Source, Transaction, TransactionStatus},
 };
 
 use super::ports::{Randomness, Work};
@@ -60,7 +60,8 @@ pub async fn ingest(work: &mut dyn Work, account: &Account, reported: Reported<'
                 work.transactions().add_reference(account.user, account.id, id, source, &name).await?;
             }
             let by_file_alone = stored.references.iter().all(|(at, _)| *at == Source::File);
-            if (source == Source::Feed || by_file_alone) && (stored.facts != row.facts || stored.removed) {
+            let unbooks = stored.facts.status == TransactionStatus::Posted && row.facts.status == TransactionStatus::Pending;
+            if (source == Source::Feed || by_file_alone && !unbooks) && (stored.facts != row.facts || stored.removed) {
                 work.transactions().update(account.user, id, &row.facts, now).await?;
                 done.modified += 1;
             }

@@ -133,6 +133,8 @@ pub struct Departure {
     pub bank_url: SecretString,
     /// The value of the cookie that binds this browser.
     pub cookie: SecretString,
+    /// What tells this walk from others of the same browser.
+    pub walk: String,
 }
 
 /// What deployment decides about links.
@@ -233,14 +235,15 @@ impl LinkCommands {
         attempt
             .settle(async {
                 let adapter = self.catalogue.linkable(provider).ok_or(LinkError::UnknownTicket)?;
-                let bank_url = adapter.authorization_url(&self.walk(&authorization)?)?;
+                let walk = self.walk(&authorization)?;
+                let bank_url = adapter.authorization_url(&walk)?;
                 let cookie = self.secret();
                 let mut work = self.store.begin(&attempt).await?;
                 if !work.links().start_authorization(authorization.id, &digest(&cookie), self.clock.now()).await? {
                     return Err(LinkError::UnknownTicket);
                 }
                 work.succeed(Event::AuthorizationStarted { link: authorization.link, user: authorization.user }).await?;
-                Ok(Departure { bank_url: bank_url.into(), cookie })
+                Ok(Departure { bank_url: bank_url.into(), cookie, walk: walk_name(&walk.state) })
             })
             .await
     }
@@ -277,6 +280,11 @@ impl LinkCommands {
     fn secret(&self) -> SecretString {
         BASE64_URL_SAFE_NO_PAD.encode(self.randomness.secret()).into()
     }
+}
+
+/// A name for the walk of a state, for the browser's cookie; tells nothing of the state.
+pub fn walk_name(state: &SecretString) -> String {
+    digest(state).iter().take(8).fold(String::new(), |name, byte| format!("{name}{byte:02x}"))
 }
 
 /// What of a random secret is kept.

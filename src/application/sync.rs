@@ -3,7 +3,10 @@
 //! The engine fetches everything first and writes it in one unit of work: rows, balances, snapshots, coverage, the trail. A first sync
 //! brings the last 30 days and commits them, then goes back to what the provider allows; a crash in between costs only the second part.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use chrono::Duration;
 use secrecy::{ExposeSecret, SecretString};
@@ -11,15 +14,16 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 use crate::domain::{
-    account::Account,
+    account::{Account, AccountReader},
     audit::Act,
     balance::BalanceSnapshot,
     event::Event,
     failure::Reason,
     id::{AccountId, LinkId, SyncId},
     link::{Link, LinkReader, LinkReason, LinkStatus},
+    page::{MAX_PAGE, Page, Slice},
     provider::{ReportedAccount, ReportedTransaction},
-    sync::{MAX_SYNC_ATTEMPTS, SYNC_PAUSE_MINUTES, Sync, SyncCounts, SyncProblem, SyncQueue, SyncReader, SyncStatus},
+    sync::{MAX_SYNC_ATTEMPTS, SYNC_LEASE_MINUTES, SYNC_PAUSE_MINUTES, Sync, SyncCounts, SyncProblem, SyncQueue, SyncReader, SyncStatus},
     time::{Clock, LocalDate, Timestamp},
     transaction::Source,
 };
@@ -42,6 +46,12 @@ const OVERLAP_DAYS: i64 = 10;
 
 /// How far back "everything" goes where a provider names no limit.
 const UNLIMITED_HISTORY_DAYS: i64 = 3650;
+
+/// How long one stage may fetch; less than the lease, so that nobody takes it over meanwhile.
+const FETCH_LIMIT: std::time::Duration = std::time::Duration::from_mins(SYNC_LEASE_MINUTES.unsigned_abs() - 1);
+
+/// The longest pause a provider can ask for: a day.
+const LONGEST_PAUSE_SECONDS: i64 = 86_400;
 
 /// Pages after which a provider that never ends is taken for broken.
 const MAX_PAGES: usize = 10_000;
@@ -172,6 +182,8 @@ pub struct SyncEngine {
     pub queue: Arc<dyn SyncQueue>,
     /// Links, before a transaction is opened.
     pub links: Arc<dyn LinkReader>,
+    /// Accounts, before a transaction is opened.
+    pub accounts: Arc<dyn AccountReader>,
     /// The adapters.
     pub catalogue: Arc<Catalogue>,
     /// Opens tokens, recognises accounts.
@@ -222,10 +234,17 @@ impl RunError {
 
 /// Everything one stage fetched, before anything is written.
 struct Fetched {
-    accounts: Vec<(ReportedAccount, Vec<ReportedTransaction>)>,
+    accounts: Vec<FetchedAccount>,
     refused: u32,
     from: LocalDate,
     to: LocalDate,
+}
+
+/// What one stage fetched of one account, from its own first day.
+struct FetchedAccount {
+    account: ReportedAccount,
+    rows: Vec<ReportedTransaction>,
+    from: LocalDate,
 }
 
 impl SyncEngine {
@@ -270,34 +289,68 @@ impl SyncEngine {
         }
         let link = self.links.find_many(sync.user, &[sync.link]).await?.pop().filter(|link| link.status == LinkStatus::Active).ok_or(RunError::NotActive)?;
         let provider = self.catalogue.linkable(&link.provider).ok_or(RunError::NotActive)?.as_ref();
+        self.hold(attempt, sync).await?;
         let credentials = self.working_credentials(attempt, provider, &link).await?;
-        let (from, to) = window(&link, provider, self.clock.today());
-        let fetched = self.fetch(provider, &credentials, from, to).await?;
+        let fetched = match self.fetch(provider, &credentials, &link).await {
+            // Access tokens end early too. Only a bank that refuses the refresh token as well has ended the consent.
+            Err(RunError::Provider(ProviderFault::Refused)) => {
+                let renewed = self.renew(attempt, provider, &link, &credentials).await?;
+                self.fetch(provider, &renewed, &link).await?
+            }
+            fetched => fetched?,
+        };
         self.write(attempt, sync, link, provider, fetched).await
     }
 
-    /// The link's tokens, renewed when they are about to end. A rotated refresh token is committed before it is used for anything.
+    /// Begins the lease anew, unless another worker has taken the run over: two must not spend one refresh token.
+    async fn hold(&self, attempt: &Attempt, sync: &mut Sync) -> Result<(), RunError> {
+        sync.started_at = Some(self.clock.now());
+        let mut work = self.store.begin(attempt).await?;
+        if !work.syncs().save(sync).await? {
+            return Err(RunError::TakenOver);
+        }
+        Ok(work.checkpoint().await?)
+    }
+
+    /// The link's tokens, renewed when they are about to end.
     async fn working_credentials(&self, attempt: &Attempt, provider: &dyn FinancialProvider, link: &Link) -> Result<Credentials, RunError> {
         let place = Place { user: link.user, link: link.id, purpose: "credentials" };
         let sealed = self.links.credentials(link.user, link.id).await?.ok_or(RunError::NotActive)?;
         let credentials = open_credentials(self.sealer.as_ref(), place, &sealed)?;
-        let now = self.clock.now();
-        if now.plus(Duration::minutes(2)) < credentials.access_expires_at {
+        if self.clock.now().plus(Duration::minutes(2)) < credentials.access_expires_at {
             return Ok(credentials);
         }
-        let renewed = provider.refresh(&credentials, now).await?;
+        self.renew(attempt, provider, link, &credentials).await
+    }
+
+    /// Fresh tokens. A rotated refresh token is committed before it is used for anything.
+    async fn renew(&self, attempt: &Attempt, provider: &dyn FinancialProvider, link: &Link, credentials: &Credentials) -> Result<Credentials, RunError> {
+        let place = Place { user: link.user, link: link.id, purpose: "credentials" };
+        let now = self.clock.now();
+        let renewed = provider.refresh(credentials, now).await?;
         let mut work = self.store.begin(attempt).await?;
         work.links().save_credentials(link.user, link.id, &seal_credentials(self.sealer.as_ref(), place, &renewed)?, now).await?;
         work.checkpoint().await?;
         Ok(renewed)
     }
 
-    async fn fetch(&self, provider: &dyn FinancialProvider, credentials: &Credentials, from: LocalDate, to: LocalDate) -> Result<Fetched, RunError> {
+    /// Everything of the next stage, within the lease.
+    async fn fetch(&self, provider: &dyn FinancialProvider, credentials: &Credentials, link: &Link) -> Result<Fetched, RunError> {
+        tokio::time::timeout(FETCH_LIMIT, self.fetch_all(provider, credentials, link)).await.unwrap_or(Err(ProviderFault::Unreachable.into()))
+    }
+
+    async fn fetch_all(&self, provider: &dyn FinancialProvider, credentials: &Credentials, link: &Link) -> Result<Fetched, RunError> {
+        let (from, to) = window(link, provider, self.clock.today());
         let mut fetched = Fetched { accounts: Vec::new(), refused: 0, from, to };
+        let known = self.accounts.pages_by_link(link.user, &[link.id], Page::first(MAX_PAGE)).await?.remove(&link.id).unwrap_or_else(Slice::empty);
         let mut seen = HashSet::new();
         let reported = provider.accounts(credentials, self.clock.now()).await?;
         // An account that is listed twice is one account.
         for account in reported.into_iter().filter(|account| seen.insert(account.reference.clone())) {
+            let fingerprints = self.sealer.fingerprints(link.user, &link.provider, &account.reference);
+            let is_known = known.items.iter().any(|known| fingerprints.contains(&known.fingerprint));
+            // An account that joins later gets the days that the others have already.
+            let from = if is_known { from } else { link.covered_from.map_or(from, |covered| covered.min(from)) };
             let mut rows = Vec::new();
             let mut page: Option<String> = None;
             for read in 0.. {
@@ -312,7 +365,7 @@ impl SyncEngine {
                     break;
                 }
             }
-            fetched.accounts.push((account, rows));
+            fetched.accounts.push(FetchedAccount { account, rows: once_each(rows), from });
         }
         Ok(fetched)
     }
@@ -323,10 +376,10 @@ impl SyncEngine {
         work.accounts().take_turn(link.user).await?;
         let mut accounts = work.accounts().of_link(link.user, link.id).await?;
         let mut counts = SyncCounts { accounts: u32::try_from(fetched.accounts.len()).unwrap_or(u32::MAX), ..sync.counts };
-        for (reported, rows) in &fetched.accounts {
+        for FetchedAccount { account: reported, rows, from } in &fetched.accounts {
             let account = self.account_of(work.as_mut(), &link, &mut accounts, reported, now).await?;
             // A page with rows that could not be read is not a complete one: nothing may be taken for withdrawn because of it.
-            let period = (fetched.refused == 0).then_some((fetched.from, fetched.to));
+            let period = (fetched.refused == 0).then_some((*from, fetched.to));
             let done = ingest(work.as_mut(), &account, Reported { source: Source::Feed, period, rows }, now, self.randomness.as_ref()).await?;
             counts.added += done.added;
             counts.modified += done.modified;
@@ -410,7 +463,7 @@ impl SyncEngine {
         let [high, low, ..] = self.randomness.secret();
         let jitter = ceiling * i64::from(u16::from_be_bytes([high, low])) / i64::from(u16::MAX);
         let asked = match fault {
-            ProviderFault::RateLimited { retry_after: Some(seconds) } => i64::from(seconds),
+            ProviderFault::RateLimited { retry_after: Some(seconds) } => i64::from(seconds).min(LONGEST_PAUSE_SECONDS),
             _ => 0,
         };
         Duration::seconds(jitter.max(asked).max(1))
@@ -422,11 +475,27 @@ fn history_start(provider: &dyn FinancialProvider, today: LocalDate) -> LocalDat
     today.plus_days(-provider.manifest().history_days.map_or(UNLIMITED_HISTORY_DAYS, i64::from))
 }
 
-/// The days the next stage fetches: the recent ones first, then everything before them, then only what may have changed.
+/// Each row once: a bank whose pages shift while they are read repeats rows, and the last word counts.
+fn once_each(rows: Vec<ReportedTransaction>) -> Vec<ReportedTransaction> {
+    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut once: Vec<ReportedTransaction> = Vec::with_capacity(rows.len());
+    for row in rows {
+        if let Some(place) = row.reference.as_ref().and_then(|reference| places.get(reference)) {
+            once[*place] = row;
+        } else {
+            places.extend(row.reference.clone().map(|reference| (reference, once.len())));
+            once.push(row);
+        }
+    }
+    once
+}
+
+/// The days the next stage fetches: the recent ones first, so that history which cannot be had does not hold up what is new; then
+/// everything before them, then only what may have changed.
 fn window(link: &Link, provider: &dyn FinancialProvider, today: LocalDate) -> (LocalDate, LocalDate) {
     let start = history_start(provider, today);
     match (link.covered_from, link.covered_to) {
-        (Some(from), Some(to)) if from <= start => (to.plus_days(-OVERLAP_DAYS).max(start), today),
+        (Some(from), Some(to)) if from <= start || to < today => (to.plus_days(-OVERLAP_DAYS).max(start), today),
         (Some(from), Some(_)) => (start, from.plus_days(-1)),
         _ => (today.plus_days(-RECENT_DAYS).max(start), today),
     }

@@ -21,11 +21,16 @@ pub struct Worker {
     pub journal: Journal,
     /// Rings when this process queued something.
     pub wake: Arc<Notify>,
+    /// Whether no other process works on this store, so that what is still marked as running was left by one that died.
+    pub is_alone: bool,
 }
 
 impl Worker {
     /// Returns once `stop` is called and the sync at work is done.
     pub async fn run(self, stop: CancellationToken) {
+        if self.is_alone {
+            self.take_up().await;
+        }
         self.sweep(true).await;
         let mut sweep = tokio::time::interval_at(tokio::time::Instant::now() + SWEEP, SWEEP);
         while !stop.is_cancelled() {
@@ -43,6 +48,14 @@ impl Worker {
                 () = tokio::time::sleep(POLL) => {}
                 _ = sweep.tick() => self.sweep(false).await,
             }
+        }
+    }
+
+    async fn take_up(&self) {
+        match self.engine.queue.give_back_all_for_worker(self.engine.clock.now()).await {
+            Ok(0) => {}
+            Ok(syncs) => tracing::warn!(syncs, "syncs that a process left in the middle are taken up again"),
+            Err(failure) => tracing::error!(error = ?failure, "syncs left in the middle could not be taken up"),
         }
     }
 

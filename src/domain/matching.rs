@@ -112,7 +112,9 @@ impl<'a> Matcher<'a> {
         for at in 0..self.reported.len() {
             let facts = &self.reported[at].facts;
             let candidates = named.get(self.names[at].as_str()).map_or(&[][..], Vec::as_slice);
-            let exact = |row: &KnownTransaction| row.facts.amount == facts.amount && row.facts.posted_on == facts.posted_on;
+            // A file from before a row was booked still names it, with the day it had while pending.
+            let booked = |row: &KnownTransaction| facts.status == TransactionStatus::Pending && row.facts.status == TransactionStatus::Posted;
+            let exact = |row: &KnownTransaction| row.facts.amount == facts.amount && (row.facts.posted_on == facts.posted_on || booked(row));
             let free = |row: &&&KnownTransaction| !self.claimed.contains(&row.id);
             let found = candidates.iter().filter(free).find(|row| exact(row)).or_else(|| match self.source {
                 Source::Feed => candidates.iter().find(free),
@@ -134,19 +136,19 @@ impl<'a> Matcher<'a> {
                 self.claim(at, id);
             }
         }
+        let pending: Vec<_> = self.free().filter(|known| known.facts.status == TransactionStatus::Pending && !known.removed).collect();
         for at in self.open() {
             let facts = &self.reported[at].facts;
-            if facts.status != TransactionStatus::Posted || self.source != Source::Feed {
+            if facts.status != TransactionStatus::Posted {
                 continue;
             }
-            let waiting = |known: &&KnownTransaction| {
-                known.facts.status == TransactionStatus::Pending
-                    && !known.removed
+            let waiting = |known: &&&KnownTransaction| {
+                !self.claimed.contains(&known.id)
                     && known.facts.amount == facts.amount
                     && (0..=PENDING_DAYS).contains(&facts.posted_on.days_since(known.facts.posted_on))
                     && same_words(&known.facts.description, &facts.description)
             };
-            let found = self.free().find(waiting).map(|known| known.id);
+            let found = pending.iter().find(waiting).map(|known| known.id);
             if let Some(id) = found {
                 self.claim(at, id);
             }
@@ -184,12 +186,14 @@ impl<'a> Matcher<'a> {
     }
 
     fn look_for_doubt(&mut self) {
-        for at in 0..self.reported.len() {
-            if self.rows[at].is_some() {
-                continue;
-            }
+        let mut alike: HashMap<Amount, Vec<&'a KnownTransaction>> = HashMap::new();
+        for known in self.free().filter(|known| !known.removed) {
+            alike.entry(known.facts.amount).or_default().push(known);
+        }
+        for at in self.open() {
             let (row, name) = (&self.reported[at], &self.names[at]);
-            let doubtful = self.free().filter(|known| !known.removed && known.facts.amount == row.facts.amount).find(|known| {
+            let Some(candidates) = alike.get_mut(&row.facts.amount) else { continue };
+            let doubtful = candidates.iter().position(|known| {
                 let reused = row.reference.is_some() && known.references.iter().any(|(source, known_name)| *source == self.source && known_name == name);
                 let apart = row.facts.posted_on.days_since(known.facts.posted_on).abs();
                 let foreign = !known.references.iter().any(|(source, _)| *source == self.source);
@@ -197,8 +201,9 @@ impl<'a> Matcher<'a> {
                 let shifted = foreign && (1..=DOUBT_DAYS).contains(&apart) && same_words(&known.facts.description, &row.facts.description);
                 reused || uncounted || shifted
             });
-            if let Some(id) = doubtful.map(|known| known.id) {
+            if let Some(place) = doubtful {
                 // One stored row casts doubt on one reported row only.
+                let id = candidates.swap_remove(place).id;
                 self.claimed.insert(id);
                 self.rows[at] = Some(Match::Doubtful(id));
             }

@@ -151,6 +151,9 @@ pub trait Syncs: Send {
 /// The queue a worker takes from. Each call is a statement of its own; no unit of work is open.
 #[async_trait]
 pub trait SyncQueue: Send + std::marker::Sync {
+    /// Puts every running job back, whoever owns it: for a process that is the only worker, and has just started. A worker that is still at
+    /// one after all finds it taken over. Answers how many.
+    async fn give_back_all_for_worker(&self, now: Timestamp) -> anyhow::Result<u64>;
     /// Takes the job that has waited longest, whoever owns it, and marks it as running; a job held longer than its lease counts as waiting.
     async fn take_any_for_worker(&self, now: Timestamp) -> anyhow::Result<Option<Sync>>;
 }

@@ -26,8 +26,11 @@ use crate::{
     presentation::{graphql::Graph, http::problem::Problem},
 };
 
-/// How long a request may take. Uploads are read within it too.
+/// How long a request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long an upload may take, its body included: 50 MiB over a line of a megabit a second.
+const UPLOAD_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// What handlers share.
 #[derive(Clone)]
@@ -38,10 +41,17 @@ pub struct Edge {
     pub graph: Arc<Graph>,
     /// Asks the database whether it is there.
     pub readiness: Arc<dyn Readiness>,
-    /// Whether cookies carry Secure and the `__Host-` prefix: whether browsers reach us by https.
-    pub secure_cookies: bool,
+    /// How browsers reach this server: scheme, host and port.
+    pub public_url: String,
     /// Whether the playground is served.
     pub playground: bool,
+}
+
+impl Edge {
+    /// Whether cookies carry Secure and the `__Host-` prefix: whether browsers reach us by https.
+    fn secure_cookies(&self) -> bool {
+        self.public_url.starts_with("https://")
+    }
 }
 
 /// What `/ready` asks.
@@ -59,7 +69,7 @@ pub fn router(edge: Edge) -> Router {
         .route("/imports", post(imports::upload).layer(DefaultBodyLimit::max(imports::MAX_FORM_BYTES)))
         .route("/oauth/pages.css", get(oauth::stylesheet))
         .route("/oauth/{provider}/start", get(oauth::start_page).post(oauth::start))
-        .route("/oauth/{provider}/callback", get(oauth::callback))
+        .route("/oauth/{provider}/callback", get(oauth::callback).head(wrong_method))
         .route("/health", get(health::health))
         .route("/ready", get(health::ready));
     let routes = if edge.playground { routes.route("/playground", get(playground::page)).route("/playground/{file}", get(playground::asset)) } else { routes };
@@ -80,11 +90,12 @@ pub fn with_common_layers(router: Router) -> Router {
 
 /// Answers a request that takes too long; what it began in a task of its own goes on.
 async fn in_time(request: Request, next: Next) -> Response {
+    let limit = if request.uri().path() == "/imports" { UPLOAD_TIMEOUT } else { REQUEST_TIMEOUT };
     let late = |_| {
-        let detail = format!("The answer took longer than {} seconds. What was asked for may still happen.", REQUEST_TIMEOUT.as_secs());
+        let detail = format!("The answer took longer than {} seconds. What was asked for may still happen.", limit.as_secs());
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "TIMEOUT", "It took too long", &detail).into_response()
     };
-    tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await.unwrap_or_else(late)
+    tokio::time::timeout(limit, next.run(request)).await.unwrap_or_else(late)
 }
 
 async fn unknown_route(uri: Uri) -> Problem {

@@ -20,6 +20,9 @@ use super::error::broken_driver;
 /// How long anyone waits for a connection, a new one included, or for SQLite's lock.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long a writer waits for its turn on SQLite, which has one: longer than a large import takes.
+const TURN: Duration = Duration::from_secs(25);
+
 /// Connections to PostgreSQL.
 const POSTGRES_CONNECTIONS: u32 = 16;
 
@@ -50,7 +53,7 @@ async fn sqlite(url: &str) -> anyhow::Result<(DatabaseConnection, DatabaseConnec
     let file = SqliteConnectOptions::from_str(url).map_err(|_| anyhow::anyhow!("the SQLite URL cannot be read"))?;
     create_private(file.get_filename()).await.context("creating the database file")?;
     let options = file.create_if_missing(false).foreign_keys(true).synchronous(SqliteSynchronous::Normal).busy_timeout(PATIENCE).disable_statement_logging();
-    let pool = || SqlitePoolOptions::new().acquire_timeout(PATIENCE).test_before_acquire(false).idle_timeout(None).max_lifetime(None);
+    let pool = || SqlitePoolOptions::new().acquire_timeout(TURN).test_before_acquire(false).idle_timeout(None).max_lifetime(None);
 
     let writing = options.clone().journal_mode(SqliteJournalMode::Wal);
     let mut tries = 1;

@@ -122,6 +122,7 @@ impl Syncs for DatabaseWork {
         let changes = syncs::ActiveModel {
             status: Set(row.status),
             run_after: Set(row.run_after),
+            started_at: Set(row.started_at),
             finished_at: Set(row.finished_at),
             problem: Set(row.problem),
             accounts_seen: Set(row.accounts_seen),
@@ -145,6 +146,16 @@ impl Syncs for DatabaseWork {
 
 #[async_trait]
 impl SyncQueue for DatabaseStore {
+    async fn give_back_all_for_worker(&self, now: Timestamp) -> anyhow::Result<u64> {
+        let given_back = syncs::Entity::update_many()
+            .col_expr(syncs::Column::Status, Expr::val(SyncStatus::Queued.as_str()))
+            .col_expr(syncs::Column::RunAfter, Expr::val(now.utc()))
+            .filter(syncs::Column::Status.eq(SyncStatus::Running.as_str()))
+            .exec(&self.connection)
+            .await;
+        Ok(given_back.map_err(broken("giving back syncs"))?.rows_affected)
+    }
+
     async fn take_any_for_worker(&self, now: Timestamp) -> anyhow::Result<Option<Sync>> {
         use syncs::Column::{Attempts, CreatedAt, Id, RunAfter, StartedAt, Status};
         let lease_over = now.minus(Duration::minutes(SYNC_LEASE_MINUTES));

@@ -121,7 +121,7 @@ pub struct SyncLinkInput {
     link_id: ID,
     /// Sync even if the last success is less than five minutes old.
     #[graphql(default)]
-    force: bool,
+    force: Option<bool>,
 }
 
 /// The sync that was asked for, or why there is none.
@@ -144,7 +144,7 @@ impl SyncMutation {
     #[graphql(guard = Allow::attempt(Act::RequestSync))]
     async fn sync_link(&self, ctx: &Context<'_>, #[graphql(desc = "Which link.")] input: SyncLinkInput) -> Result<SyncLinkPayload, Fault> {
         let request = ctx.of_request()?;
-        let command = RequestSync { requester: request.requester.clone(), link: id_or_nothing(&input.link_id), force: input.force };
+        let command = RequestSync { requester: request.requester.clone(), link: id_or_nothing(&input.link_id), force: input.force.unwrap_or(false) };
         let (sync, user_errors) = outcome(request.application.syncs.request(command).await)?;
         Ok(SyncLinkPayload { sync: sync.map(|sync| SyncObject(Arc::new(sync))), user_errors })
     }

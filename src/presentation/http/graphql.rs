@@ -195,7 +195,7 @@ fn sends_json(headers: &HeaderMap) -> bool {
 /// The format the client prefers of the two there are (RFC 9110, section 12.5.1). Without an Accept header, or with `*/*`, it is plain JSON,
 /// which every client reads.
 fn negotiate(headers: &HeaderMap) -> Option<&'static str> {
-    let accept: Vec<&str> = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+    let accept: Vec<&str> = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).filter(|value| !value.trim().is_empty()).collect();
     if accept.is_empty() {
         return Some(JSON);
     }

@@ -18,7 +18,7 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::{
-    application::link::{Answer, LinkError, Returned, WALK_MINUTES},
+    application::link::{Answer, LinkError, Returned, WALK_MINUTES, walk_name},
     domain::link::{Link, LinkReason},
     presentation::graphql::global_id::GlobalId,
 };
@@ -80,18 +80,20 @@ pub(super) async fn start(
     form: Result<Form<Ticket>, FormRejection>,
 ) -> Response {
     let Ok(Form(Ticket { ticket })) = form else { return failure(&LinkError::UnknownTicket) };
-    match edge.application.links.start(&slug, &ticket.into(), origin(&headers, Some(peer))).await {
-        Ok(departure) => {
-            let cookie = Cookie::build((cookie_name(&edge), departure.cookie.expose_secret()))
-                .path("/")
-                .http_only(true)
-                .same_site(SameSite::Lax)
-                .secure(edge.secure_cookies)
-                .max_age(Duration::minutes(WALK_MINUTES))
-                .build();
+    if is_cross_site(&headers, &edge) {
+        return failure(&LinkError::UnknownTicket);
+    }
+    let origin = origin(&headers, Some(peer));
+    // A browser that hangs up cancels nothing: the ticket works once only.
+    let application = edge.application.clone();
+    let work = super::trace::carry(async move { application.links.start(&slug, &ticket.into(), origin).await });
+    match tokio::spawn(work).await {
+        Ok(Ok(departure)) => {
+            let cookie = cookie(&edge, &departure.walk, departure.cookie.expose_secret(), Duration::minutes(WALK_MINUTES));
             redirect(departure.bank_url.expose_secret(), Some(&cookie))
         }
-        Err(refused) => failure(&refused),
+        Ok(Err(refused)) => failure(&refused),
+        Err(_) => failure(&LinkError::Unexpected(anyhow::anyhow!("leaving for a bank panicked"))),
     }
 }
 
@@ -103,22 +105,23 @@ pub(super) async fn callback(
     headers: HeaderMap,
     Query(query): Query<CallbackQuery>,
 ) -> Response {
-    let given = |name: &str| query.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str());
+    // What is empty was left out (RFC 6749, section 3.1).
+    let given = |name: &str| query.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty());
     let (state, code) = (given("state"), given("code"));
+    let walk = state.map(|state| walk_name(&state.into())).unwrap_or_default();
     let answer = Answer {
         state: state.map(SecretString::from),
         code: code.map(SecretString::from),
         error: given("error").map(str::to_owned),
         issuer: given("iss").map(str::to_owned),
-        cookie: cookie_value(&headers, cookie_name(&edge)),
+        cookie: cookie_value(&headers, &cookie_name(&edge, &walk)),
     };
     let origin = origin(&headers, Some(peer));
     // A browser that hangs up cancels nothing: the code can be exchanged once only.
     let links = edge.application.clone();
     let work = super::trace::carry(async move { links.links.callback(&slug, answer, origin).await });
     let Ok(returned) = tokio::spawn(work).await else { return failure(&LinkError::Unexpected(anyhow::anyhow!("the callback panicked"))) };
-    let gone =
-        Cookie::build((cookie_name(&edge), "")).path("/").http_only(true).same_site(SameSite::Lax).secure(edge.secure_cookies).max_age(Duration::ZERO).build();
+    let gone = cookie(&edge, &walk, "", Duration::ZERO);
     match returned {
         Err(refused) | Ok(Returned { return_url: None, result: Err(refused), .. }) => failure(&refused),
         Ok(Returned { return_url: Some(return_url), result, .. }) => match frontend_url(&return_url, &result, state, code) {
@@ -143,6 +146,10 @@ fn frontend_url(return_url: &str, result: &Result<Link, LinkError>, state: Optio
     let mut url = Url::parse(return_url).ok()?;
     let mut query = url.query_pairs_mut();
     match result {
+        Err(LinkError::Unexpected(cause)) => {
+            super::graphql::fault(cause);
+            query.append_pair("status", "failed").append_pair("reason", "internal");
+        }
         Ok(link) => {
             query.append_pair("status", "active").append_pair("link", &GlobalId::from(link.id).to_string());
         }
@@ -200,9 +207,23 @@ fn explain(reason: LinkReason) -> &'static str {
     }
 }
 
-/// `__Host-` binds a cookie to this host and to https; browsers refuse the prefix without Secure.
-fn cookie_name(edge: &Edge) -> &'static str {
-    if edge.secure_cookies { "__Host-dashtam-link" } else { "dashtam-link" }
+/// Whether another site's page sent this form: it would take a person past the page that names the account. Browsers say where a POST
+/// comes from; what is no browser says nothing, and has no person to mislead.
+fn is_cross_site(headers: &HeaderMap, edge: &Edge) -> bool {
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("unreadable"));
+    let foreign_origin = text("origin").is_some_and(|origin| origin != edge.public_url);
+    let foreign_site = text("sec-fetch-site").is_some_and(|site| !matches!(site, "same-origin" | "none"));
+    foreign_origin || foreign_site
+}
+
+/// One cookie a walk, so that two banks can be linked side by side. `__Host-` binds a cookie to this host and to https; browsers refuse
+/// the prefix without Secure.
+fn cookie_name(edge: &Edge, walk: &str) -> String {
+    format!("{}dashtam-link-{walk}", if edge.secure_cookies() { "__Host-" } else { "" })
+}
+
+fn cookie<'a>(edge: &Edge, walk: &str, value: &'a str, max_age: Duration) -> Cookie<'a> {
+    Cookie::build((cookie_name(edge, walk), value)).path("/").http_only(true).same_site(SameSite::Lax).secure(edge.secure_cookies()).max_age(max_age).build()
 }
 
 fn cookie_value(headers: &HeaderMap, name: &str) -> Option<SecretString> {

@@ -11,6 +11,7 @@ use super::{
 use crate::domain::{
     account::{AccountType, MaskedNumber},
     balance::Balances,
+    card_number,
     money::{Amount, Currency},
     provider::{AccountReference, ReportedAccount, ReportedTransaction},
     time::{LocalDate, Timestamp},
@@ -51,8 +52,11 @@ pub(super) fn holder(leaves: &Leaves, card: bool, curdef: Option<&str>, institut
     let masked_number = MaskedNumber::cut(number);
     let redaction = Redaction::of(number);
     let part = |name: &str| escaped(&tidy(leaves.get(name).unwrap_or_default()));
-    let reference =
-        if card { format!("card:{}", part("ACCTID")) } else { format!("bank:{}:{}:{}:{}", part("BANKID"), part("BRANCHID"), part("ACCTID"), escaped(&word)) };
+    let reference = if card {
+        format!("card:{}", number.chars().filter(char::is_ascii_alphanumeric).collect::<String>())
+    } else {
+        format!("bank:{}:{}:{}:{}", part("BANKID"), part("BRANCHID"), part("ACCTID"), escaped(&word))
+    };
     let name = masked_number.as_ref().map_or_else(|| label.to_owned(), |mask| format!("{label} {}", mask.as_str()));
     let account = ReportedAccount {
         reference: AccountReference::new(reference),
@@ -152,12 +156,13 @@ pub(super) fn row(leaves: &Leaves, pending: bool, line: u64, holder: &Holder) ->
     Ok(ReportedTransaction { reference: reference(leaves, &holder.redaction), replaces: None, facts, line: Some(line) })
 }
 
-/// FITID, unless it says nothing. Only the account's own number is cut out of it: banks build it from the number, and what is left
+/// FITID, unless it says nothing or holds the number of a card. Only the account's own number is cut out of it: banks build it from the number, and what is left
 /// still differs from row to row.
 fn reference(leaves: &Leaves, redaction: &Redaction) -> Option<String> {
     let written = tidy(leaves.get("FITID")?);
     let blank = written.bytes().all(|byte| byte == b'0');
-    (!blank).then(|| bytes(&redaction.own_number(&written), MAX_REFERENCE).to_owned())
+    let kept = redaction.own_number(&written);
+    (!blank && card_number::cut(&kept) == kept).then(|| bytes(&kept, MAX_REFERENCE).to_owned())
 }
 
 /// NAME (else the payee's), EXTDNAME and MEMO, each as far as it adds something, and the number of a cheque.
