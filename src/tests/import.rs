@@ -19,10 +19,10 @@ const TABLES: [&str; 5] = ["links", "accounts", "transactions", "transaction_ref
 
 /// A statement of one account for November 2026. Rows: day, amount, the bank's id, name.
 fn statement(number: &str, currency: &str, rows: &[(u32, &str, &str, &str)]) -> String {
-    let rows: String = rows
-        .iter()
-        .map(|(day, amount, id, name)| format!("<STMTTRN><TRNTYPE>DEBIT<DTPOSTED>202611{day:02}<TRNAMT>{amount}<FITID>{id}<NAME>{name}</STMTTRN>\n"))
-        .collect();
+    let row = |(day, amount, id, name): &(u32, &str, &str, &str)| {
+        format!("<STMTTRN><TRNTYPE>DEBIT<DTPOSTED>202611{day:02}<TRNAMT>{amount}<FITID>{id}<NAME>{name}</STMTTRN>\n")
+    };
+    let rows = rows.iter().map(row).collect::<Vec<_>>().concat();
     let account = format!("<CURDEF>{currency}<BANKACCTFROM><BANKID>1<ACCTID>{number}<ACCTTYPE>CHECKING</BANKACCTFROM>");
     format!(
         "<OFX><BANKMSGSRSV1><STMTTRNRS><STMTRS>{account}<BANKTRANLIST><DTSTART>20261101<DTEND>20261130\n{rows}</BANKTRANLIST></STMTRS></STMTTRNRS></BANKMSGSRSV1></OFX>"

@@ -1,7 +1,5 @@
 //! Links, through the whole product: every way a walk to a bank can end.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
-
 mod begin;
 mod callback;
 mod complete;

@@ -1,7 +1,5 @@
 //! Syncs, through the whole product: what is fetched, what it changes, and every way it can go wrong.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
-
 mod accounts;
 mod faults;
 mod request;

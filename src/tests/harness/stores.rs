@@ -212,7 +212,7 @@ impl TestStore {
             let files = [path.to_owned(), format!("{path}-wal")].into_iter().filter_map(|file| std::fs::read(file).ok());
             return files.into_iter().any(|bytes| bytes.windows(needle.len()).any(|window| window == needle.as_bytes()));
         }
-        let hex: String = needle.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let hex = needle.bytes().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
         for table in self.tables().await {
             let rows = self.query(&format!("SELECT 1 FROM {table} AS r WHERE r::text LIKE '%{needle}%' OR r::text LIKE '%{hex}%' LIMIT 1")).await;
             if !rows.is_empty() {

@@ -22,7 +22,7 @@ impl<'a> Client<'a> {
     pub(crate) async fn walk(&self, return_url: Option<&str>) -> Walk<'a> {
         let begun = self.begin_link("scripted", return_url).await.succeeds();
         let parameter = |url: &str, name: &str| {
-            let url = url::Url::parse(&begun[url].as_str()?).ok()?;
+            let url = url::Url::parse(begun[url].as_str()?).ok()?;
             url.query_pairs().find(|(given, _)| given == name).map(|(_, value)| value.into_owned())
         };
         Walk {
@@ -45,7 +45,7 @@ impl Walk<'_> {
     pub(crate) async fn leave(&mut self) -> Answer {
         let answer = self.leave_by("/oauth/scripted/start").await;
         self.cookie = answer.header("set-cookie").split(';').next().map(str::to_owned);
-        self.state = answer.redirects().1["state"].clone();
+        self.state.clone_from(&answer.redirects().1["state"]);
         answer
     }
 

@@ -22,7 +22,7 @@ async fn a_file_becomes_an_account_with_its_balance_and_rows() {
         let import = ann.import("checking.ofx", CHECKING, None).await.succeeds()["import"].clone();
         assert_eq!((counts(&import), &import["filename"], &import["problems"]), ((1, 4, 0), &json!("checking.ofx"), &json!([])));
         let account = &ann.accounts().await[0];
-        assert_eq!((&account["name"], &account["maskedNumber"], &account["type"]), (&json!("Checking"), &json!("••••0482"), &json!("CHECKING")));
+        assert_eq!((&account["name"], &account["maskedNumber"], &account["type"]), (&json!("Checking ••••0482"), &json!("••••0482"), &json!("CHECKING")));
         assert_eq!(account["balances"]["current"]["amount"], "1445.04");
         let rows = ann.transactions().await;
         let told: Vec<_> = rows.iter().map(|row| (row["postedOn"].as_str().unwrap(), row["amount"]["amount"].as_str().unwrap())).collect();
