@@ -6,5 +6,6 @@ pub(crate) mod app;
 pub(crate) mod bank;
 pub(crate) mod client;
 pub(crate) mod clock;
+pub(crate) mod log;
 pub(crate) mod rows;
 pub(crate) mod stores;

@@ -1,29 +1,33 @@
 //! The whole product over a fresh store: composed as the binary composes it, listening on a free port, with a clock the test moves and a
 //! worker that runs when the test says so.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use dashtam::{
     app::{App, Surroundings},
     application::{
         access::Requester,
-        ports::FinancialProvider,
+        ports::{Authorizer, FinancialProvider},
         user::{CreateUser, PromoteUser},
     },
     config::{Config, Environment},
-    domain::user::Role,
-    infrastructure::security::{
-        keys::Keys,
-        policy::{POLICY, PolarPolicy},
+    domain::user::{Role, User},
+    infrastructure::{
+        database::Database,
+        security::{
+            keys::Keys,
+            policy::{POLICY, PolarPolicy},
+        },
     },
 };
 use tokio::net::TcpListener;
+use url::Url;
 
 use super::{
     bank::ScriptedBank,
     client::Client,
     clock::TestRandomness,
-    stores::{TestStore, every_store},
+    stores::{TestStore, every_store, open},
 };
 
 /// The password of every test user.
@@ -42,7 +46,7 @@ pub(crate) struct TestApp {
     pub(crate) url: String,
     /// A bank that answers as a test wants; the provider `scripted`.
     pub(crate) bank: Arc<ScriptedBank>,
-    _data: tempfile::TempDir,
+    data: tempfile::TempDir,
 }
 
 impl TestApp {
@@ -60,25 +64,32 @@ impl TestApp {
         apps
     }
 
+    /// The same under an authorizer of the test's own.
+    pub(crate) async fn with_authorizer(authorizer: Arc<dyn Authorizer>) -> Vec<Self> {
+        let mut apps = Vec::new();
+        for store in every_store().await {
+            apps.push(Self::listening(store, authorizer.clone()).await);
+        }
+        apps
+    }
+
     /// One over `store`, listening.
     pub(crate) async fn over(store: TestStore, policy: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let listening = listener.local_addr().unwrap();
+        Self::listening(store, Arc::new(PolarPolicy::read(policy).unwrap())).await
+    }
+
+    async fn listening(store: TestStore, authorizer: Arc<dyn Authorizer>) -> Self {
         let data = tempfile::tempdir().unwrap();
-        let mut config = Config { environment: Environment::Development, data_dir: data.path().to_owned(), ..Config::default() };
-        config.passwords.cost = 4;
-        config.links.return_urls = vec!["https://app.example".to_owned()];
         let bank = Arc::new(ScriptedBank::default());
-        let surroundings = Surroundings {
-            clock: store.clock.clone(),
-            randomness: Arc::new(TestRandomness),
-            authorizer: Arc::new(PolarPolicy::read(policy).unwrap()),
-            providers: vec![bank.clone() as Arc<dyn FinancialProvider>],
-        };
-        let app = App::compose(&config, listening, &keys(), store.database.clone(), surroundings).unwrap();
-        let service = app.router().into_make_service_with_connect_info::<SocketAddr>();
-        tokio::spawn(async move { axum::serve(listener, service).await });
-        Self { store, app, url: format!("http://{listening}"), bank, _data: data }
+        let (app, url) = serve(&store, store.database.clone(), &config(data.path()), authorizer, bank.clone()).await;
+        Self { store, app, url, bank, data }
+    }
+
+    /// A second process over the same database: another pool, another gate, the same address to clients. Answers where it listens.
+    pub(crate) async fn second_process(&self) -> String {
+        let database = Arc::new(open(&self.store.url, &self.store.clock).await.unwrap());
+        let config = Config { public_url: Some(Url::parse(&self.url).unwrap()), ..config(self.data.path()) };
+        serve(&self.store, database, &config, Arc::new(PolarPolicy::read(POLICY).unwrap()), self.bank.clone()).await.1
     }
 
     /// The address of the user called `name`.
@@ -101,6 +112,11 @@ impl TestApp {
         let mut client = self.nobody();
         client.sign_in(&Self::email(name), PASSWORD).await.succeeds();
         client
+    }
+
+    /// The stored user called `name`.
+    pub(crate) async fn stored_user(&self, name: &str) -> User {
+        self.app.application.user_queries.find_any_for_operator(&Self::email(name)).await.unwrap()
     }
 
     /// Gives a user another role.
@@ -139,6 +155,15 @@ impl TestApp {
         rows.iter().map(|row| (row.try_get("", "act").unwrap(), row.try_get("", "outcome").unwrap(), row.try_get("", "reason").unwrap())).collect()
     }
 
+    /// Every attempt on the trail has its ATTEMPTED and exactly one outcome.
+    pub(crate) async fn every_attempt_is_settled(&self) {
+        let counted = |what: &str| format!("SUM(CASE WHEN outcome {what} 'attempted' THEN 1 ELSE 0 END)");
+        let (begun, ended) = (counted("="), counted("<>"));
+        let odd = self.store.query(&format!("SELECT act FROM audit_events GROUP BY act, attempt_id HAVING {begun} <> 1 OR {ended} <> 1")).await;
+        let odd: Vec<String> = odd.iter().map(|row| row.try_get("", "act").unwrap()).collect();
+        assert!(odd.is_empty(), "{}: without exactly one outcome: {odd:?}", self.store.name);
+    }
+
     /// The last outcome of `act` on the trail, with its reason.
     pub(crate) async fn last_outcome(&self, act: &str) -> (String, Option<String>) {
         let trail = self.trail().await;
@@ -147,8 +172,30 @@ impl TestApp {
     }
 }
 
+/// Signs every test's access tokens.
+pub(crate) const TOKEN_SECRET: &str = "a token secret of thirty-two bytes or more";
+
 /// Keys that are the same in every test.
 pub(crate) fn keys() -> Keys {
     let ring = format!("t1:{}", "A".repeat(43) + "=");
-    Keys::read(&ring.into(), &"a token secret of thirty-two bytes or more".into(), None).unwrap()
+    Keys::read(&ring.into(), &TOKEN_SECRET.into(), None).unwrap()
+}
+
+fn config(data_dir: &Path) -> Config {
+    let mut config = Config { environment: Environment::Development, data_dir: data_dir.to_owned(), ..Config::default() };
+    config.passwords.cost = 4;
+    config.links.return_urls = vec!["https://app.example".to_owned()];
+    config
+}
+
+/// Composes the product over `database` and lets it listen on a free port.
+async fn serve(store: &TestStore, database: Arc<Database>, config: &Config, authorizer: Arc<dyn Authorizer>, bank: Arc<ScriptedBank>) -> (App, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listening = listener.local_addr().unwrap();
+    let providers = vec![bank as Arc<dyn FinancialProvider>];
+    let surroundings = Surroundings { clock: store.clock.clone(), randomness: Arc::new(TestRandomness), authorizer, providers };
+    let app = App::compose(config, listening, &keys(), database, surroundings).unwrap();
+    let service = app.router().into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(async move { axum::serve(listener, service).await });
+    (app, format!("http://{listening}"))
 }

@@ -7,6 +7,8 @@ use super::app::TestApp;
 /// One device, signed in or not.
 pub(crate) struct Client<'a> {
     app: &'a TestApp,
+    /// The process it talks to.
+    url: String,
     http: reqwest::Client,
     /// The access token, once signed in.
     pub(crate) access_token: Option<String>,
@@ -33,12 +35,24 @@ impl<'a> Client<'a> {
     /// Not signed in.
     pub(crate) fn new(app: &'a TestApp) -> Self {
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        Self { app, http, access_token: None, refresh_token: None, session_id: None }
+        Self { app, url: app.url.clone(), http, access_token: None, refresh_token: None, session_id: None }
+    }
+
+    /// The same, talking to another process from now on.
+    pub(crate) fn at(mut self, url: &str) -> Self {
+        url.clone_into(&mut self.url);
+        self
+    }
+
+    /// The same, with another access token.
+    pub(crate) fn bearing(mut self, access_token: &str) -> Self {
+        self.access_token = Some(access_token.to_owned());
+        self
     }
 
     /// A request to a path of the server, with the token if there is one.
     pub(crate) fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
-        let request = self.http.request(method, format!("{}{path}", self.app.url)).header("user-agent", "a test's phone");
+        let request = self.http.request(method, format!("{}{path}", self.url)).header("user-agent", "a test's phone");
         match &self.access_token {
             Some(token) => request.bearer_auth(token),
             None => request,
@@ -124,6 +138,33 @@ impl<'a> Client<'a> {
 }
 
 impl Answer {
+    /// A header's text; empty without one.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// Status and body, without the trace id: what an attacker could compare.
+    pub(crate) fn comparable(&self) -> String {
+        format!("{} {}", self.status, self.text.replace(self.header("x-trace-id"), "TRACE"))
+    }
+
+    /// The answer is a problem (RFC 9457) of this status and code.
+    #[track_caller]
+    pub(crate) fn is_problem(&self, status: u16, code: &str) {
+        assert_eq!((self.status, self.header("content-type")), (status, "application/problem+json"), "{}", self.text);
+        assert_eq!((&self.body["status"], &self.body["code"]), (&json!(status), &json!(code)), "{}", self.text);
+        assert_eq!(self.body["traceId"], self.header("x-trace-id"), "{}", self.text);
+        assert!(["type", "title", "detail"].iter().all(|key| self.body[key].as_str().is_some_and(|text| !text.is_empty())), "{}", self.text);
+    }
+
+    /// The document was refused before it ran: 400, no `data` key, this code.
+    #[track_caller]
+    pub(crate) fn never_ran(&self, code: &str) {
+        assert_eq!((self.status, &self.body["errors"][0]["extensions"]["code"]), (400, &json!(code)), "{}", self.text);
+        assert!(self.body.get("data").is_none(), "{}", self.text);
+        assert_eq!(self.body["errors"][0]["extensions"]["traceId"], self.header("x-trace-id"), "{}", self.text);
+    }
+
     /// The data of a document without errors.
     pub(crate) fn data(&self) -> Value {
         assert!(self.status == 200 && self.body["errors"].is_null(), "expected data, got {} {}", self.status, self.text);
@@ -152,8 +193,9 @@ impl Answer {
         assert!(self.body["errors"][0]["extensions"]["traceId"].as_str().is_some_and(|trace| trace.len() == 32), "{}", self.text);
     }
 
+    /// The payload of the one mutation in a document, refused or not.
     #[track_caller]
-    fn payload(&self) -> Value {
+    pub(crate) fn payload(&self) -> Value {
         let data = self.data();
         let payload = data.as_object().and_then(|data| data.values().next()).cloned().unwrap_or_default();
         assert!(payload.is_object(), "{}", self.text);

@@ -36,12 +36,12 @@ pub(crate) struct TestStore {
     pub(crate) clock: Arc<TestClock>,
     /// A connection of the test's own, for what the product never does.
     raw: OnceCell<DatabaseConnection>,
-    _place: Place,
+    place: Place,
 }
 
 /// What holds the data, and goes with the store.
 enum Place {
-    Folder { _folder: tempfile::TempDir },
+    Folder { folder: tempfile::TempDir },
     Server { _copy: ServerDatabase, _template: Arc<ServerDatabase> },
 }
 
@@ -83,7 +83,7 @@ async fn sqlite() -> TestStore {
     std::fs::write(&path, template).unwrap();
     let url = format!("sqlite://{}?mode=rwc", path.display());
     let database = open(&url, &clock).await.unwrap();
-    TestStore { name: "SQLite", database: Arc::new(database), url, clock, raw: OnceCell::new(), _place: Place::Folder { _folder: folder } }
+    TestStore { name: "SQLite", database: Arc::new(database), url, clock, raw: OnceCell::new(), place: Place::Folder { folder } }
 }
 
 async fn postgres(server: &str) -> TestStore {
@@ -105,7 +105,7 @@ async fn postgres(server: &str) -> TestStore {
     let copy = ServerDatabase::create(server, Some(&template.name)).await;
     let url = copy.url();
     let database = open(&url, &clock).await.unwrap();
-    TestStore { name: "PostgreSQL", database: Arc::new(database), url, clock, raw: OnceCell::new(), _place: Place::Server { _copy: copy, _template: template } }
+    TestStore { name: "PostgreSQL", database: Arc::new(database), url, clock, raw: OnceCell::new(), place: Place::Server { _copy: copy, _template: template } }
 }
 
 /// A database on a server, dropped with this value.
@@ -180,6 +180,24 @@ impl TestStore {
     pub(crate) async fn query(&self, sql: &str) -> Vec<QueryResult> {
         let raw = self.raw().await;
         raw.query_all_raw(Statement::from_string(raw.get_database_backend(), sql)).await.unwrap()
+    }
+
+    /// Whether `text` stands anywhere in the database: in any column of any table, as text or inside bytes.
+    pub(crate) async fn holds(&self, text: &str) -> bool {
+        if let Place::Folder { folder } = &self.place {
+            let files = std::fs::read_dir(folder.path()).unwrap().map(|file| std::fs::read(file.unwrap().path()).unwrap());
+            return files.into_iter().any(|bytes| bytes.windows(text.len()).any(|window| window == text.as_bytes()));
+        }
+        let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let tables = self.query("SELECT quote_ident(tablename) AS name FROM pg_tables WHERE schemaname = 'public'").await;
+        for table in tables {
+            let table: String = table.try_get("", "name").unwrap();
+            let found = self.query(&format!("SELECT 1 FROM {table} t WHERE strpos(t::text, '{text}') > 0 OR strpos(t::text, '{hex}') > 0 LIMIT 1")).await;
+            if !found.is_empty() {
+                return true;
+            }
+        }
+        false
     }
 
     async fn raw(&self) -> &DatabaseConnection {
