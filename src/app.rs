@@ -48,7 +48,7 @@ use crate::{
     },
     presentation::{
         graphql::Graph,
-        http::{Edge, Readiness, router, with_common_layers},
+        http::{Edge, REQUEST_TIMEOUT, Readiness, router, with_common_layers},
     },
 };
 
@@ -205,7 +205,7 @@ impl App {
             Some(bank) => routes.nest("/sandbox", bank.router()),
             None => routes,
         };
-        Ok(Self { application, engine, database, router: with_common_layers(routes), wake })
+        Ok(Self { application, engine, database, router: with_common_layers(routes, REQUEST_TIMEOUT), wake })
     }
 
     /// All routes, for a listener or a test.

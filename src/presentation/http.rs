@@ -13,13 +13,13 @@ use std::{any::Any, sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
+    extract::{DefaultBodyLimit, Request},
     http::{HeaderValue, Method, StatusCode, Uri, header},
-    middleware,
+    middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer, timeout::TimeoutLayer};
+use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
 
 use crate::{
     application::Application,
@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// How long a request may take. Uploads are read within it too.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What handlers share.
 #[derive(Clone)]
@@ -63,19 +63,38 @@ pub fn router(edge: Edge) -> Router {
         .route("/health", get(health::health))
         .route("/ready", get(health::ready));
     let routes = if edge.playground { routes.route("/playground", get(playground::page)).route("/playground/{file}", get(playground::asset)) } else { routes };
-    routes.method_not_allowed_fallback(wrong_method).fallback(unknown_route).with_state(edge)
+    routes.method_not_allowed_fallback(wrong_method).fallback(unknown_route).layer(middleware::from_fn(in_our_words)).with_state(edge)
 }
 
-/// What every answer of the listener has in common, whoever made it.
-pub fn with_common_layers(router: Router) -> Router {
+/// What every answer of the listener has in common, whoever made it; none takes longer than `patience`.
+pub fn with_common_layers(router: Router, patience: Duration) -> Router {
     let fixed = |name: header::HeaderName, value: &'static str| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
     router
-        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_TIMEOUT))
+        .layer(middleware::from_fn(move |request, next| in_time(patience, request, next)))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(fixed(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(fixed(header::REFERRER_POLICY, "no-referrer"))
         .layer(fixed(header::X_FRAME_OPTIONS, "DENY"))
         .layer(middleware::from_fn(trace::trace))
+}
+
+/// The framework refuses what its extractors cannot read (a path that is no UTF-8, a form of another type) in plain text that quotes its
+/// own insides; the status is right and the words are ours.
+async fn in_our_words(request: Request, next: Next) -> Response {
+    let path = request.uri().path().to_owned();
+    let response = next.run(request).await;
+    let is_plain = response.headers().get(header::CONTENT_TYPE).is_some_and(|format| format.as_bytes().starts_with(b"text/plain"));
+    if response.status().is_success() || !is_plain {
+        return response;
+    }
+    Problem::new(response.status(), "BAD_USER_INPUT", "The request cannot be read", "Its address, its query or its form is malformed.")
+        .at(&path)
+        .into_response()
+}
+
+async fn in_time(patience: Duration, request: Request, next: Next) -> Response {
+    let timed_out = |_| Problem::new(StatusCode::REQUEST_TIMEOUT, "TIMEOUT", "This took too long", "The request was given up.").into_response();
+    tokio::time::timeout(patience, next.run(request)).await.unwrap_or_else(timed_out)
 }
 
 async fn unknown_route(uri: Uri) -> Problem {

@@ -2,10 +2,17 @@
 
 mod architecture;
 mod audit_log;
+mod authorization;
+mod command_line;
 mod completion;
+mod config;
 mod database;
 mod global_id;
+mod graph;
 mod harness;
+mod http;
+mod isolation;
+mod journeys;
 mod listing;
 mod money;
 mod sandbox;

@@ -128,6 +128,15 @@ impl<'a> Client<'a> {
         self.ask_with(document, json!({ "input": { "filename": filename, "content": content, "accountId": account } })).await
     }
 
+    /// Uploads a statement file as a form.
+    pub(crate) async fn upload(&self, content: &str, account: Option<&str>) -> Answer {
+        let part = |head: &str, text: &str| format!("--edge\r\nContent-Disposition: form-data; {head}\r\n\r\n{text}\r\n");
+        let account = account.map(|id| part("name=\"accountId\"", id)).unwrap_or_default();
+        let body = part("name=\"file\"; filename=\"statement.ofx\"", content) + &account + "--edge--\r\n";
+        let request = self.request(reqwest::Method::POST, "/imports").header("content-type", "multipart/form-data; boundary=edge").body(body);
+        self.send(request).await
+    }
+
     /// Links the sandbox bank through all of its pages and runs the first sync.
     pub(crate) async fn link_sandbox(&self) {
         let begun = self.begin_link("sandbox", None).await.succeeds();
