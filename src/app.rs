@@ -48,7 +48,7 @@ use crate::{
     },
     presentation::{
         graphql::Graph,
-        http::{Edge, Readiness, router, with_common_layers},
+        http::{Edge, REQUEST_TIMEOUT, Readiness, router, with_common_layers},
     },
 };
 
@@ -204,19 +204,11 @@ impl App {
             clock,
             randomness,
         });
-        let edge = Edge {
-            application: application.clone(),
-            graph: Arc::new(Graph::new(application.clone())?),
-            readiness: Arc::new(Parts { database: database.clone() }),
-            public_url,
-            playground: config.playground.enabled,
-        };
-        let routes = router(edge);
-        let routes = match sandbox {
-            Some(bank) => routes.nest("/sandbox", bank.router()),
-            None => routes,
-        };
-        Ok(Self { application, engine, database, router: with_common_layers(routes), wake, is_embedded: config.is_embedded() })
+        let mut routes = router(edge(config, public_url, &application, &database)?);
+        if let Some(bank) = sandbox {
+            routes = routes.nest("/sandbox", bank.router());
+        }
+        Ok(Self { application, engine, database, router: with_common_layers(routes, REQUEST_TIMEOUT), wake, is_embedded: config.is_embedded() })
     }
 
     /// All routes, for a listener or a test.
@@ -249,6 +241,16 @@ impl App {
         self.database.close().await?;
         ended.unwrap_or_else(|_| bail!("requests were still in flight {} seconds after the stop; they were cut off", GRACE.as_secs()))
     }
+}
+
+fn edge(config: &Config, public_url: String, application: &Arc<Application>, database: &Arc<Database>) -> anyhow::Result<Edge> {
+    Ok(Edge {
+        application: application.clone(),
+        graph: Arc::new(Graph::new(application.clone())?),
+        readiness: Arc::new(Parts { database: database.clone() }),
+        public_url,
+        playground: config.playground.enabled,
+    })
 }
 
 struct Parts {

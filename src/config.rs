@@ -24,6 +24,9 @@ const SECRETS: [&str; 4] = ["database_url", "jwt.secret", "jwt.previous", "encry
 /// Settings that other parts of a deployment may set already, and that this version does not use.
 const WITHOUT_EFFECT: [&str; 6] = ["redis_url", "rate_limits", "trusted_proxies", "cors", "smtp", "providers"];
 
+/// Settings that are text even where it looks like a number, such as a folder called `2026`.
+const TEXTS: [&str; 2] = ["data_dir", "public_url"];
+
 /// Where the binary runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -233,7 +236,7 @@ fn from_environment(environment: impl Iterator<Item = (String, String)>) -> anyh
             name = secret;
             let text = std::fs::read_to_string(&value).with_context(|| format!("the file {variable} names cannot be read"))?;
             Value::from(text.trim_end_matches(['\r', '\n']).to_owned())
-        } else if SECRETS.contains(&name.as_str()) || value.is_empty() {
+        } else if SECRETS.contains(&name.as_str()) || TEXTS.contains(&name.as_str()) || value.is_empty() {
             Value::from(value)
         } else {
             value.parse().unwrap_or_else(|never| match never {})

@@ -9,6 +9,7 @@ pub mod error;
 pub mod global_id;
 pub mod guard;
 pub mod import;
+pub mod limits;
 pub mod link;
 pub mod loader;
 pub mod node;
@@ -23,23 +24,20 @@ pub mod user;
 use std::sync::{Arc, LazyLock};
 
 use async_graphql::{
-    EmptySubscription, MergedObject, Positioned, Request, Response, Schema, ServerError, Variables,
+    EmptySubscription, MergedObject, Request, Response, Schema, ServerError, Value, Variables,
     parser::{
         parse_query,
-        types::{DocumentOperations, ExecutableDocument, OperationDefinition, OperationType},
+        types::{ExecutableDocument, OperationType, VariableDefinition},
     },
 };
 
 use crate::application::{Application, access::Requester};
 
 use self::{
-    completion::{TypeIndex, complete, prepare, supply_defaults},
+    completion::{TypeIndex, complete, operation_of, prepare, supply_defaults},
     error::{Code, Fault},
     loader::Loaders,
 };
-
-/// How deep selections may nest.
-const MAX_DEPTH: usize = 15;
 
 /// How many directives one field may carry.
 const MAX_DIRECTIVES: usize = 50;
@@ -61,7 +59,7 @@ pub struct Mutation(session::SessionMutation, link::LinkMutation, sync::SyncMuta
 type DashtamSchema = Schema<Query, Mutation, EmptySubscription>;
 
 fn schema() -> DashtamSchema {
-    Schema::build(Query::default(), Mutation::default(), EmptySubscription).limit_depth(MAX_DEPTH).limit_directives(MAX_DIRECTIVES).finish()
+    Schema::build(Query::default(), Mutation::default(), EmptySubscription).limit_directives(MAX_DIRECTIVES).finish()
 }
 
 /// The schema in the schema definition language, as `schema.graphql` holds it.
@@ -125,14 +123,17 @@ impl Graph {
             Ok(document) => document,
             Err(broken) => return Answer::Refused(vec![error::coded(broken.into(), Code::GraphqlParseFailed)]),
         };
-        let operation = operation_type(&document, question.operation_name.as_deref());
+        if let Err(too_complex) = limits::check(&document) {
+            return Answer::Refused(vec![error::refusal(Code::QueryTooComplex, &too_complex.to_string())]);
+        }
+        let operation = operation_of(&document, question.operation_name.as_deref()).map(|operation| operation.ty);
         if question.read_only && operation.is_some_and(|operation| operation != OperationType::Query) {
             return Answer::NotReadOnly;
         }
         let mut variables = question.variables;
         supply_defaults(&document, question.operation_name.as_deref(), &mut variables);
-        if let Some(missing) = missing_variable(&document, question.operation_name.as_deref(), &variables) {
-            return Answer::Refused(vec![error::refusal(Code::BadUserInput, &missing)]);
+        if let Some(name) = missing_variable(&document, question.operation_name.as_deref(), &variables) {
+            return Answer::Refused(vec![error::refusal(Code::BadUserInput, &format!("the variable ${name} must have a value"))]);
         }
         let must_complete = prepare(&mut document, &self.types);
         let context = RequestContext { loaders: Loaders::new(&self.application, &requester), application: self.application.clone(), requester };
@@ -169,30 +170,15 @@ impl Graph {
     }
 }
 
-/// The first variable that has to be there and is not, as a sentence. The executor would only notice when a field reads it, with earlier
-/// mutations done (specification, section 6.1.2).
-fn missing_variable(document: &ExecutableDocument, name: Option<&str>, variables: &Variables) -> Option<String> {
-    let definitions = &operation(document, name)?.node.variable_definitions;
-    let missing = definitions.iter().map(|definition| &definition.node).find(|definition| {
-        let given = variables.get(&definition.name.node);
-        let absent = given.is_none() && definition.default_value.is_none();
-        !definition.var_type.node.nullable && (absent || given.is_some_and(|value| *value == async_graphql::Value::Null))
-    })?;
-    Some(format!("the variable ${} of type {} must be given", missing.name.node, missing.var_type.node))
-}
-
-/// The kind of the operation that would run; `None` when there is none, or more than one and no name.
-fn operation_type(document: &ExecutableDocument, name: Option<&str>) -> Option<OperationType> {
-    operation(document, name).map(|operation| operation.node.ty)
-}
-
-fn operation<'a>(document: &'a ExecutableDocument, name: Option<&str>) -> Option<&'a Positioned<OperationDefinition>> {
-    match (&document.operations, name) {
-        (DocumentOperations::Single(operation), None) => Some(operation),
-        (DocumentOperations::Multiple(operations), Some(name)) => operations.get(name),
-        (DocumentOperations::Multiple(operations), None) if operations.len() == 1 => operations.values().next(),
-        _ => None,
-    }
+/// The first variable of the operation that would run that must have a value and has none (GraphQL specification, `CoerceVariableValues`).
+fn missing_variable<'a>(document: &'a ExecutableDocument, name: Option<&str>, variables: &Variables) -> Option<&'a str> {
+    let definitions = &operation_of(document, name)?.variable_definitions;
+    let is_missing = |definition: &VariableDefinition| match variables.get(&definition.name.node) {
+        Some(Value::Null) => !definition.var_type.node.nullable,
+        Some(_) => false,
+        None => !definition.var_type.node.nullable && definition.default_value.is_none(),
+    };
+    definitions.iter().find(|definition| is_missing(&definition.node)).map(|definition| definition.node.name.node.as_str())
 }
 
 /// The context of the request a resolver works for.

@@ -26,8 +26,8 @@ use crate::{
     presentation::{graphql::Graph, http::problem::Problem},
 };
 
-/// How long a request may take.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a request may take, unless it is an upload.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long an upload may take, its body included: 50 MiB over a line of a megabit a second.
 const UPLOAD_TIMEOUT: Duration = Duration::from_mins(10);
@@ -73,14 +73,14 @@ pub fn router(edge: Edge) -> Router {
         .route("/health", get(health::health))
         .route("/ready", get(health::ready));
     let routes = if edge.playground { routes.route("/playground", get(playground::page)).route("/playground/{file}", get(playground::asset)) } else { routes };
-    routes.method_not_allowed_fallback(wrong_method).fallback(unknown_route).with_state(edge)
+    routes.method_not_allowed_fallback(wrong_method).fallback(unknown_route).layer(middleware::from_fn(in_our_words)).with_state(edge)
 }
 
-/// What every answer of the listener has in common, whoever made it.
-pub fn with_common_layers(router: Router) -> Router {
+/// What every answer of the listener has in common, whoever made it; none takes longer than `patience`.
+pub fn with_common_layers(router: Router, patience: Duration) -> Router {
     let fixed = |name: header::HeaderName, value: &'static str| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
     router
-        .layer(middleware::from_fn(in_time))
+        .layer(middleware::from_fn(move |request, next| in_time(patience, request, next)))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(fixed(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(fixed(header::REFERRER_POLICY, "no-referrer"))
@@ -88,12 +88,26 @@ pub fn with_common_layers(router: Router) -> Router {
         .layer(middleware::from_fn(trace::trace))
 }
 
+/// The framework refuses what its extractors cannot read (a path that is no UTF-8, a form of another type) in plain text that quotes its
+/// own insides; the status is right and the words are ours.
+async fn in_our_words(request: Request, next: Next) -> Response {
+    let path = request.uri().path().to_owned();
+    let response = next.run(request).await;
+    let is_plain = response.headers().get(header::CONTENT_TYPE).is_some_and(|format| format.as_bytes().starts_with(b"text/plain"));
+    if response.status().is_success() || !is_plain {
+        return response;
+    }
+    Problem::new(response.status(), "BAD_USER_INPUT", "The request cannot be read", "Its address, its query or its form is malformed.")
+        .at(&path)
+        .into_response()
+}
+
 /// Answers a request that takes too long; what it began in a task of its own goes on.
-async fn in_time(request: Request, next: Next) -> Response {
-    let limit = if request.uri().path() == "/imports" { UPLOAD_TIMEOUT } else { REQUEST_TIMEOUT };
+async fn in_time(patience: Duration, request: Request, next: Next) -> Response {
+    let limit = if request.uri().path() == "/imports" { UPLOAD_TIMEOUT } else { patience };
     let late = |_| {
         let detail = format!("The answer took longer than {} seconds. What was asked for may still happen.", limit.as_secs());
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "TIMEOUT", "It took too long", &detail).into_response()
+        Problem::new(StatusCode::REQUEST_TIMEOUT, "TIMEOUT", "It took too long", &detail).into_response()
     };
     tokio::time::timeout(limit, next.run(request)).await.unwrap_or_else(late)
 }

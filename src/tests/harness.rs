@@ -4,8 +4,11 @@
 
 pub(crate) mod app;
 pub(crate) mod bank;
+pub(crate) mod binary;
 pub(crate) mod client;
 pub(crate) mod clock;
+pub(crate) mod documents;
+pub(crate) mod log;
 pub(crate) mod rows;
 pub(crate) mod stores;
 pub(crate) mod walk;

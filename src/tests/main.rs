@@ -2,11 +2,18 @@
 
 mod architecture;
 mod audit_log;
+mod authorization;
+mod command_line;
 mod completion;
+mod config;
 mod database;
 mod global_id;
+mod graph;
 mod harness;
+mod http;
 mod import;
+mod isolation;
+mod journeys;
 mod link;
 mod listing;
 mod matching;

@@ -40,7 +40,7 @@ pub fn complete(document: &ExecutableDocument, operation_name: Option<&str>, var
 }
 
 /// The operation a request means; `None` when the name fits none or is missing though there are several.
-fn operation_of<'a>(document: &'a ExecutableDocument, name: Option<&str>) -> Option<&'a OperationDefinition> {
+pub(super) fn operation_of<'a>(document: &'a ExecutableDocument, name: Option<&str>) -> Option<&'a OperationDefinition> {
     match (&document.operations, name) {
         (DocumentOperations::Single(operation), None) => Some(&operation.node),
         (DocumentOperations::Multiple(operations), Some(name)) => operations.get(name).map(|operation| &operation.node),

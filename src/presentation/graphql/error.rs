@@ -268,7 +268,8 @@ pub fn finish(mut error: ServerError) -> ServerError {
         error.extensions.get_or_insert_default().set("traceId", trace::current());
         return error;
     }
-    if error.message.starts_with("Failed to parse ") || error.message.starts_with("Invalid value for argument ") {
+    let of_input = ["Failed to parse ", "Expected input type ", "Invalid value for argument "];
+    if of_input.iter().any(|beginning| error.message.starts_with(beginning)) {
         return coded(error, Code::BadUserInput);
     }
     tracing::error!(message = %error.message, "an error without a code reached the edge");

@@ -27,6 +27,8 @@ const MAX_BODY_BYTES: usize = 1024 * 1024;
 const GRAPHQL_RESPONSE: &str = "application/graphql-response+json";
 const JSON: &str = "application/json";
 
+const NO_REQUEST: &str = "the body must be a JSON object with query, operationName, variables and extensions of the right types";
+
 /// The parameters of a request, in a body or in a query. `extensions` are accepted and mean nothing here.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -55,9 +57,12 @@ pub(super) async fn post(State(edge): State<Edge>, caller: Caller, headers: Head
         Ok(body) => body,
         Err(problem) => return problem.at("/graphql").into_response(),
     };
+    // A list would be read as the fields of one request in their order; and requests do not come in batches.
+    let is_object = body.trim_ascii_start().first() == Some(&b'{');
     let question = match serde_json::from_slice::<Parameters>(&body) {
+        Ok(_) if !is_object => Err(NO_REQUEST),
         Ok(parameters) => question(parameters, false),
-        Err(broken) if broken.is_data() => Err("the body must be a JSON object with query, operationName, variables and extensions of the right types"),
+        Err(broken) if broken.is_data() => Err(NO_REQUEST),
         Err(_) => Err("the body is not JSON"),
     };
     answer(&edge, caller, question, accepted).await
@@ -195,11 +200,11 @@ fn sends_json(headers: &HeaderMap) -> bool {
 /// The format the client prefers of the two there are (RFC 9110, section 12.5.1). Without an Accept header, or with `*/*`, it is plain JSON,
 /// which every client reads.
 fn negotiate(headers: &HeaderMap) -> Option<&'static str> {
-    let accept: Vec<&str> = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).filter(|value| !value.trim().is_empty()).collect();
-    if accept.is_empty() {
+    let accept: Vec<&str> = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+    let accept = accept.join(",");
+    if accept.trim().is_empty() {
         return Some(JSON);
     }
-    let accept = accept.join(",");
     let weight = |offered: &str| {
         let ranges = accept.split(',').filter_map(|range| {
             let mut parts = range.split(';').map(str::trim);
@@ -210,7 +215,9 @@ fn negotiate(headers: &HeaderMap) -> Option<&'static str> {
                 named if named == offered => 3,
                 _ => return None,
             };
-            let quality = parts.find_map(|parameter| parameter.strip_prefix("q=")).map_or(Some(1.0), |quality| quality.parse::<f32>().ok())?;
+            let quality = parts
+                .find_map(|parameter| parameter.strip_prefix("q=").or_else(|| parameter.strip_prefix("Q=")))
+                .map_or(Some(1.0), |quality| quality.parse::<f32>().ok())?;
             Some((specific, quality))
         });
         ranges.max_by_key(|(specific, _)| *specific).map_or(0.0, |(_, quality)| quality)

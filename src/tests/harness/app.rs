@@ -1,28 +1,32 @@
 //! The whole product over a fresh store: composed as the binary composes it, listening on a free port, with a clock the test moves and a
 //! worker that runs when the test says so.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use dashtam::{
     app::{App, Surroundings},
     application::{
         access::Requester,
-        ports::FinancialProvider,
+        ports::{Authorizer, FinancialProvider},
         user::{AssignRole, CreateUser},
     },
     config::{Config, Environment},
     domain::{
         id::UserId,
         sync::{Sync, SyncReader as _},
-        user::Role,
+        user::{Role, User},
     },
-    infrastructure::security::{
-        keys::Keys,
-        policy::{POLICY, PolarPolicy},
+    infrastructure::{
+        database::Database,
+        security::{
+            keys::Keys,
+            policy::{POLICY, PolarPolicy},
+        },
     },
     presentation::graphql::global_id::id_or_nothing,
 };
 use tokio::net::TcpListener;
+use url::Url;
 
 use super::{
     bank::ScriptedBank,
@@ -47,7 +51,7 @@ pub(crate) struct TestApp {
     pub(crate) url: String,
     /// A bank that answers as a test wants; the provider `scripted`.
     pub(crate) bank: Arc<ScriptedBank>,
-    _data: tempfile::TempDir,
+    data: tempfile::TempDir,
 }
 
 impl TestApp {
@@ -69,29 +73,40 @@ impl TestApp {
     pub(crate) async fn behind(public_url: &str) -> Vec<Self> {
         let mut apps = Vec::new();
         for store in every_store().await {
-            apps.push(Self::configured(store, POLICY, |config| config.public_url = Some(public_url.parse().unwrap())).await);
+            let authorizer = Arc::new(PolarPolicy::read(POLICY).unwrap());
+            apps.push(Self::listening(store, authorizer, |config| config.public_url = Some(public_url.parse().unwrap())).await);
+        }
+        apps
+    }
+
+    /// The same under an authorizer of the test's own.
+    pub(crate) async fn with_authorizer(authorizer: Arc<dyn Authorizer>) -> Vec<Self> {
+        let mut apps = Vec::new();
+        for store in every_store().await {
+            apps.push(Self::listening(store, authorizer.clone(), |_| {}).await);
         }
         apps
     }
 
     /// One over `store`, listening.
     pub(crate) async fn over(store: TestStore, policy: &str) -> Self {
-        Self::configured(store, policy, |_| {}).await
+        Self::listening(store, Arc::new(PolarPolicy::read(policy).unwrap()), |_| {}).await
     }
 
-    async fn configured(store: TestStore, policy: &str, change: impl FnOnce(&mut Config)) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let listening = listener.local_addr().unwrap();
+    async fn listening(store: TestStore, authorizer: Arc<dyn Authorizer>, change: impl FnOnce(&mut Config)) -> Self {
         let data = tempfile::tempdir().unwrap();
-        let mut config = Config { environment: Environment::Development, data_dir: data.path().to_owned(), ..Config::default() };
-        config.passwords.cost = 4;
-        config.links.return_urls = vec!["https://app.example".to_owned()];
-        change(&mut config);
         let bank = Arc::new(ScriptedBank::default());
-        let app = App::compose(&config, listening, &keys(), store.database.clone(), surroundings(&store, &bank, policy)).unwrap();
-        let service = app.router().into_make_service_with_connect_info::<SocketAddr>();
-        tokio::spawn(async move { axum::serve(listener, service).await });
-        Self { store, app, url: format!("http://{listening}"), bank, _data: data }
+        let mut config = config(data.path());
+        change(&mut config);
+        let (app, url) = serve(&store, store.database.clone(), &config, authorizer, bank.clone()).await;
+        Self { store, app, url, bank, data }
+    }
+
+    /// A second process over the same database: another pool, another gate, the same address to clients. Answers where it listens.
+    pub(crate) async fn second_process(&self) -> String {
+        let database = Arc::new(open(&self.store.url, &self.store.clock).await.unwrap());
+        let config = Config { public_url: Some(Url::parse(&self.url).unwrap()), ..config(self.data.path()) };
+        serve(&self.store, database, &config, Arc::new(PolarPolicy::read(POLICY).unwrap()), self.bank.clone()).await.1
     }
 
     /// A second process over the same store and bank, with connections of its own. It works; it does not listen.
@@ -99,7 +114,7 @@ impl TestApp {
         let database = Arc::new(open(&self.store.url, &self.store.clock).await.unwrap());
         let config = Config { environment: Environment::Production, ..Config::default() };
         let listening = self.url.trim_start_matches("http://").parse().unwrap();
-        App::compose(&config, listening, &keys(), database, surroundings(&self.store, &self.bank, POLICY)).unwrap()
+        compose(&self.store, database, &config, listening, Arc::new(PolarPolicy::read(POLICY).unwrap()), self.bank.clone())
     }
 
     /// The address of the user called `name`.
@@ -122,6 +137,11 @@ impl TestApp {
         let mut client = self.nobody();
         client.sign_in(&Self::email(name), PASSWORD).await.succeeds();
         client
+    }
+
+    /// The stored user called `name`.
+    pub(crate) async fn stored_user(&self, name: &str) -> User {
+        self.app.application.user_queries.find_any_for_operator(&Self::email(name)).await.unwrap()
     }
 
     /// Gives a user another role.
@@ -211,17 +231,41 @@ impl TestApp {
     }
 }
 
-fn surroundings(store: &TestStore, bank: &Arc<ScriptedBank>, policy: &str) -> Surroundings {
-    Surroundings {
-        clock: store.clock.clone(),
-        randomness: Arc::new(TestRandomness),
-        authorizer: Arc::new(PolarPolicy::read(policy).unwrap()),
-        providers: vec![bank.clone() as Arc<dyn FinancialProvider>],
-    }
-}
+/// Signs every test's access tokens.
+pub(crate) const TOKEN_SECRET: &str = "a token secret of thirty-two bytes or more";
 
 /// Keys that are the same in every test.
 pub(crate) fn keys() -> Keys {
     let ring = format!("t1:{}", "A".repeat(43) + "=");
-    Keys::read(&ring.into(), &"a token secret of thirty-two bytes or more".into(), None).unwrap()
+    Keys::read(&ring.into(), &TOKEN_SECRET.into(), None).unwrap()
+}
+
+fn config(data_dir: &Path) -> Config {
+    let mut config = Config { environment: Environment::Development, data_dir: data_dir.to_owned(), ..Config::default() };
+    config.passwords.cost = 4;
+    config.links.return_urls = vec!["https://app.example".to_owned()];
+    config
+}
+
+/// Composes the product over `database` and lets it listen on a free port.
+async fn serve(store: &TestStore, database: Arc<Database>, config: &Config, authorizer: Arc<dyn Authorizer>, bank: Arc<ScriptedBank>) -> (App, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listening = listener.local_addr().unwrap();
+    let app = compose(store, database, config, listening, authorizer, bank);
+    let service = app.router().into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(async move { axum::serve(listener, service).await });
+    (app, format!("http://{listening}"))
+}
+
+fn compose(
+    store: &TestStore,
+    database: Arc<Database>,
+    config: &Config,
+    listening: SocketAddr,
+    authorizer: Arc<dyn Authorizer>,
+    bank: Arc<ScriptedBank>,
+) -> App {
+    let providers = vec![bank as Arc<dyn FinancialProvider>];
+    let surroundings = Surroundings { clock: store.clock.clone(), randomness: Arc::new(TestRandomness), authorizer, providers };
+    App::compose(config, listening, &keys(), database, surroundings).unwrap()
 }

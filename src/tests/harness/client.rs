@@ -7,6 +7,8 @@ use super::app::TestApp;
 /// One device, signed in or not.
 pub(crate) struct Client<'a> {
     app: &'a TestApp,
+    /// The process it talks to.
+    url: String,
     http: reqwest::Client,
     /// The access token, once signed in.
     pub(crate) access_token: Option<String>,
@@ -33,7 +35,19 @@ impl<'a> Client<'a> {
     /// Not signed in.
     pub(crate) fn new(app: &'a TestApp) -> Self {
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        Self { app, http, access_token: None, refresh_token: None, session_id: None }
+        Self { app, url: app.url.clone(), http, access_token: None, refresh_token: None, session_id: None }
+    }
+
+    /// The same, talking to another process from now on.
+    pub(crate) fn at(mut self, url: &str) -> Self {
+        url.clone_into(&mut self.url);
+        self
+    }
+
+    /// The same, with another access token.
+    pub(crate) fn bearing(mut self, access_token: &str) -> Self {
+        self.access_token = Some(access_token.to_owned());
+        self
     }
 
     /// Somebody else's device at the same server, not signed in.
@@ -43,7 +57,7 @@ impl<'a> Client<'a> {
 
     /// A request to a path of the server, with the token if there is one.
     pub(crate) fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
-        let request = self.http.request(method, format!("{}{path}", self.app.url)).header("user-agent", "a test's phone");
+        let request = self.http.request(method, format!("{}{path}", self.url)).header("user-agent", "a test's phone");
         match &self.access_token {
             Some(token) => request.bearer_auth(token),
             None => request,
@@ -191,9 +205,32 @@ pub(crate) fn form_part(disposition: &str, content: &[u8]) -> Vec<u8> {
 }
 
 impl Answer {
-    /// A header's text; empty when it is not there.
+    /// A header's text; empty without one.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// Status and body, without the trace id: what an attacker could compare.
+    pub(crate) fn comparable(&self) -> String {
+        format!("{} {}", self.status, self.text.replace(self.header("x-trace-id"), "TRACE"))
+    }
+
+    /// The answer is a problem (RFC 9457) of this status and code.
+    #[track_caller]
+    pub(crate) fn is_problem(&self, status: u16, code: &str) {
+        assert_eq!((self.status, self.header("content-type")), (status, "application/problem+json"), "{}", self.text);
+        assert_eq!((&self.body["status"], &self.body["code"]), (&json!(status), &json!(code)), "{}", self.text);
+        assert_eq!(self.body["traceId"], self.header("x-trace-id"), "{}", self.text);
+        assert_eq!(self.header("cache-control"), "no-store");
+        assert!(["type", "title", "detail"].iter().all(|key| self.body[key].as_str().is_some_and(|text| !text.is_empty())), "{}", self.text);
+    }
+
+    /// The document was refused before it ran: 400, no `data` key, this code.
+    #[track_caller]
+    pub(crate) fn never_ran(&self, code: &str) {
+        assert_eq!((self.status, &self.body["errors"][0]["extensions"]["code"]), (400, &json!(code)), "{}", self.text);
+        assert!(self.body.get("data").is_none(), "{}", self.text);
+        assert_eq!(self.body["errors"][0]["extensions"]["traceId"], self.header("x-trace-id"), "{}", self.text);
     }
 
     /// A page of ours: HTML under a policy that runs no script, not kept by anyone.
@@ -214,14 +251,6 @@ impl Answer {
         let query = url.query_pairs().into_owned().collect();
         url.set_query(None);
         (url.into(), query)
-    }
-
-    /// `application/problem+json` of this status and code.
-    #[track_caller]
-    pub(crate) fn is_problem(&self, status: u16, code: &str) {
-        assert_eq!((self.status, self.header("content-type")), (status, "application/problem+json"), "{}", self.text);
-        assert_eq!((self.body["code"].as_str(), self.body["status"].as_u64()), (Some(code), Some(u64::from(status))), "{}", self.text);
-        assert_eq!(self.header("cache-control"), "no-store");
     }
 
     /// A statement file that came in.
@@ -258,8 +287,9 @@ impl Answer {
         assert!(self.body["errors"][0]["extensions"]["traceId"].as_str().is_some_and(|trace| trace.len() == 32), "{}", self.text);
     }
 
+    /// The payload of the one mutation in a document, refused or not.
     #[track_caller]
-    fn payload(&self) -> Value {
+    pub(crate) fn payload(&self) -> Value {
         let data = self.data();
         let payload = data.as_object().and_then(|data| data.values().next()).cloned().unwrap_or_default();
         assert!(payload.is_object(), "{}", self.text);

@@ -73,7 +73,7 @@ async fn a_job_that_kills_its_workers_is_given_up() {
         let told = app.signed_in("ann").await.link(&link).await["lastSync"].clone();
         assert_eq!((told["status"].as_str(), told["problem"].as_str()), (Some("FAILED"), Some("INTERRUPTED")));
         app.pass(Duration::hours(1));
-        assert_eq!(app.app.application.journal.close_orphans().await.unwrap(), 5, "what they began is closed by the sweeper");
+        assert_eq!(app.app.application.journal.close_orphans(false).await.unwrap(), 5, "what they began is closed by the sweeper");
         app.every_attempt_ended_once().await;
     }
 }

@@ -1,0 +1,190 @@
+//! The binary as people run it: what each command says, how it ends, and what it leaves.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
+use std::{collections::BTreeSet, time::Duration};
+
+use serde_json::{Value, json};
+
+use crate::harness::binary::{Binary, Demo};
+
+const CONTRACT: &str = "{ viewer { id email accounts(first: 10) { nodes { id name type currency balances { current { amount } } transactions(first: 20) { nodes { id postedOn amount { amount currency } description category } } } } } }";
+const SIGN_IN: &str = r#"mutation { createSession(input: {email: "demo@example.com", password: "wrong wrong wrong"}) { userErrors { code } } }"#;
+const STATEMENT: &str = include_str!("fixtures/ofx/checking-sgml.ofx");
+
+/// Two variables without which a server for production does not start.
+const KEYS: [&str; 2] = ["DASHTAM_JWT__SECRET", "DASHTAM_ENCRYPTION__KEYS"];
+
+async fn ask(demo: &Demo, document: &str) -> Value {
+    let text = |key: &str| demo.ready[key].as_str().unwrap_or_default().to_owned();
+    let request = reqwest::Client::new().post(format!("{}/graphql", text("url"))).bearer_auth(text("accessToken")).json(&json!({ "query": document }));
+    serde_json::from_str(&request.send().await.unwrap().text().await.unwrap()).unwrap()
+}
+
+fn account_ids(answer: &Value) -> BTreeSet<String> {
+    let nodes = answer["data"]["viewer"]["accounts"]["nodes"].as_array().unwrap_or_else(|| panic!("{answer}"));
+    nodes.iter().map(|node| node["id"].as_str().unwrap_or_default().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_demo_says_one_line_answers_and_finds_everything_again_at_its_next_start() {
+    let binary = Binary::in_development();
+    let demo = binary.demo();
+    let ready = demo.ready.clone();
+    let keys: BTreeSet<_> = ready.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(keys, BTreeSet::from(["accessToken", "email", "password", "playground", "url"]));
+    let first = ask(&demo, CONTRACT).await;
+    let accounts = account_ids(&first);
+    assert_eq!((accounts.len(), &first["data"]["viewer"]["email"]), (7, &ready["email"]));
+    let page = reqwest::get(ready["playground"].as_str().unwrap()).await.unwrap();
+    assert!(page.status().is_success());
+
+    let taken = ready["url"].as_str().unwrap().trim_start_matches("http://").to_owned();
+    binary.run(&["demo", "--bind", &taken, "--data-dir", "other"]).fails_saying(&["cannot listen on", &taken, "--bind"]);
+
+    demo.signal("TERM");
+    assert_eq!(demo.end(), (Some(0), String::new()), "nothing but the one line");
+
+    let demo = binary.demo();
+    assert_eq!((&demo.ready["email"], &demo.ready["password"]), (&ready["email"], &ready["password"]));
+    assert_eq!(account_ids(&ask(&demo, CONTRACT).await), accounts);
+    demo.signal("INT");
+    assert_eq!(demo.end(), (Some(0), String::new()));
+}
+
+#[tokio::test]
+async fn a_request_in_flight_is_answered_before_the_server_ends() {
+    let binary = Binary::with(&[("DASHTAM_PASSWORDS__COST", "13")]);
+    let demo = binary.demo();
+    let (answer, ()) = tokio::join!(ask(&demo, SIGN_IN), async {
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        demo.signal("TERM");
+    });
+    assert_eq!(answer["data"]["createSession"]["userErrors"][0]["code"], "INVALID_CREDENTIALS", "{answer}");
+    assert_eq!(demo.end().0, Some(0));
+}
+
+#[test]
+fn a_demo_is_for_this_machine_and_for_no_other_programs_database() {
+    let binary = Binary::with(&[("DATABASE_URL", "postgres://127.0.0.1:1/other")]);
+    binary.run(&["demo", "--bind", "0.0.0.0:0"]).fails_saying(&["this machine only", "--bind 127.0.0.1:8080"]);
+    let demo = binary.demo();
+    demo.signal("TERM");
+    assert_eq!(demo.end().0, Some(0));
+}
+
+#[test]
+fn a_server_for_production_starts_with_keys_of_its_own_or_not_at_all() {
+    Binary::with(&[]).run(&["serve", "--bind", "127.0.0.1:0"]).fails_saying(&KEYS);
+    let postgres = ("DASHTAM_DATABASE_URL", "postgres://127.0.0.1:1/nothing");
+    Binary::with(&[postgres]).run(&["serve", "--bind", "127.0.0.1:0"]).fails_saying(&KEYS);
+    Binary::with(&[postgres, ("DASHTAM_ENVIRONMENT", "development")]).run(&["serve", "--bind", "127.0.0.1:0"]).fails_saying(&KEYS);
+    Binary::with(&[postgres]).run(&["user", "create", "ann@example.com"]).fails_saying(&KEYS);
+    Binary::with(&[postgres]).run(&["demo"]).fails_saying(&KEYS);
+    let one = Binary::with(&[("DASHTAM_JWT__SECRET", "a token secret of thirty-two bytes or more")]).run(&["serve", "--bind", "127.0.0.1:0"]);
+    assert!(one.err.contains("DASHTAM_ENCRYPTION__KEYS is not set"), "{one:?}");
+    let ring = ("DASHTAM_ENCRYPTION__KEYS", "k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+    Binary::with(&[ring, ("DASHTAM_JWT__SECRET", "short-canary")]).run(&["serve"]).fails_saying(&["DASHTAM_JWT__SECRET is shorter than 32 bytes"]);
+    let keys = [("DASHTAM_ENCRYPTION__KEYS", "k1:canary"), ("DASHTAM_JWT__SECRET", "a token secret of thirty-two bytes or more")];
+    let damaged = Binary::with(&keys).run(&["serve", "--bind", "127.0.0.1:0"]);
+    assert!(damaged.err.contains("\"k1\"") && !damaged.err.contains("canary"), "{damaged:?}");
+}
+
+#[test]
+fn a_setting_nobody_knows_stops_every_command() {
+    for command in [&["serve"][..], &["migrate", "status"], &["user", "create", "ann@example.com"]] {
+        Binary::with(&[("DASHTAM_NONSENSE", "1")]).run(command).fails_saying(&["nonsense"]);
+        Binary::with(&[]).run(&[command, &["--config", "missing.toml"]].concat()).fails_saying(&["missing.toml"]);
+    }
+    Binary::with(&[("DASHTAM_LOG", "=")]).run(&["migrate", "status"]).fails_saying(&["DASHTAM_LOG"]);
+}
+
+#[test]
+fn the_schema_of_the_database_goes_up_and_down_and_says_where_it_stands() {
+    let binary = Binary::with(&[]);
+    let standing = || {
+        let out = binary.run(&["migrate", "status"]).succeeds();
+        let count = |word: &str| out.lines().filter(|line| line.starts_with(word)).count();
+        (count("applied"), count("pending"))
+    };
+    let (none, all) = standing();
+    assert!(none == 0 && all > 0);
+    assert!(binary.run(&["migrate", "up"]).succeeds().starts_with(&format!("{all} applied")));
+    assert!(binary.run(&["migrate", "up"]).succeeds().starts_with("0 applied"));
+    assert_eq!(standing(), (all, 0));
+    binary.run(&["migrate", "down"]).succeeds();
+    assert_eq!(standing(), (all - 1, 1));
+    binary.run(&["migrate", "down", "--steps", "100"]).succeeds();
+    assert_eq!(standing(), (0, all));
+    binary.run(&["migrate", "up"]).succeeds();
+    assert_eq!(standing(), (all, 0));
+}
+
+#[test]
+fn the_schema_of_the_graph_is_printed_as_it_is_checked_in_and_needs_no_settings() {
+    let kept = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/schema.graphql")).unwrap();
+    assert_eq!(Binary::with(&[("DASHTAM_NONSENSE", "1")]).run(&["schema"]).succeeds().trim_end(), kept.trim_end());
+}
+
+#[test]
+fn users_are_made_once_with_a_password_worth_having_and_promoted_by_address() {
+    let binary = Binary::in_development();
+    let made = binary.run(&["user", "create", "ann@example.com"]).succeeds();
+    let lines: Vec<_> = made.lines().collect();
+    assert_eq!(lines[0], "made ann@example.com (user)");
+    assert!(lines.len() == 2 && lines[1].strip_prefix("password: ").is_some_and(|password| password.len() == 24), "{made}");
+    binary.run(&["user", "create", "ANN@example.com"]).fails_saying(&["exists already"]);
+    let given = |email: &str, password: &str| binary.run_with_input(&["user", "create", email, "--password-stdin", "--role", "readonly"], password);
+    assert_eq!(
+        given("bob@example.com", "correct horse battery\nsecond line\n").succeeds(),
+        "made bob@example.com (readonly)\n",
+        "a password that was given is not shown"
+    );
+    given("cleo@example.com", "short\n").fails_saying(&["at least 12 characters"]);
+    given("cleo@example.com", "").fails_saying(&["at least 12 characters"]);
+    given("cleo@example.com", &"x".repeat(129)).fails_saying(&["at most 128 characters"]);
+    given("cleopatra@example.com", "my name is cleopatra").fails_saying(&["e-mail address"]);
+    given("nonsense", "correct horse battery").fails_saying(&["e-mail address looks like"]);
+    assert_eq!(binary.run(&["user", "promote", "Bob@Example.com"]).succeeds(), "bob@example.com is admin now\n");
+    assert_eq!(binary.run(&["user", "promote", "bob@example.com", "--role", "user"]).succeeds(), "bob@example.com is user now\n");
+    binary.run(&["user", "promote", "nobody@example.com"]).fails_saying(&["no user has this e-mail address"]);
+}
+
+#[test]
+fn a_statement_file_is_taken_in_once_and_what_cannot_be_read_is_named_by_its_line() {
+    let binary = Binary::in_development();
+    binary.run(&["user", "create", "ann@example.com"]).succeeds();
+    let statement = binary.file("january.ofx", STATEMENT);
+    let import = |file: &str, user: &str| binary.run(&["import", file, "--user", user]);
+    let first = import(&statement, "ann@example.com").succeeds();
+    assert!(first.starts_with("january.ofx: 1 new accounts, ") && first.contains(", 0 known before"), "{first}");
+    let again = import(&statement, "ann@example.com").succeeds();
+    assert!(again.starts_with("january.ofx: 0 new accounts, 0 new transactions, "), "{again}");
+    import(&binary.file("letter.txt", "Dear bank,\n\nplease find enclosed\n"), "ann@example.com").fails_saying(&["line 1", ": "]);
+    import(&binary.file("empty.ofx", ""), "ann@example.com").fails_saying(&["line 1"]);
+    import("missing.ofx", "ann@example.com").fails_saying(&["missing.ofx cannot be opened"]);
+    import(&statement, "bob@example.com").fails_saying(&["no user has this e-mail address"]);
+    binary.run(&["import", &statement, "--user", "ann@example.com", "--account", "nonsense"]).fails_saying(&["acct_"]);
+    binary.run(&["import", &statement, "--user", "ann@example.com", "--account", "acct_00000000000000000000000000"]).fails_saying(&["no such account"]);
+}
+
+#[test]
+fn every_command_explains_itself_and_wrong_usage_is_exit_code_two() {
+    let binary = Binary::with(&[]);
+    let help = binary.run(&["--help"]).succeeds();
+    for word in ["demo", "serve", "migrate", "schema", "user", "import", "--data-dir", "--config", "Start with `dashtam demo`", "Exit codes"] {
+        assert!(help.contains(word), "{word}: {help}");
+    }
+    for command in
+        [&["demo"][..], &["serve"], &["migrate"], &["migrate", "down"], &["schema"], &["user"], &["user", "create"], &["user", "promote"], &["import"]]
+    {
+        let help = binary.run(&[command, &["--help"]].concat()).succeeds();
+        assert!(help.contains("Usage: dashtam") && help.contains("--data-dir"), "{command:?}: {help}");
+    }
+    assert!(binary.run(&["--version"]).succeeds().starts_with("dashtam "));
+    for wrong in
+        [&[][..], &["nonsense"], &["serve", "--bind", "nowhere"], &["import", "x.ofx"], &["user", "create"], &["user", "create", "a@b.c", "--role", "root"]]
+    {
+        assert_eq!(binary.run(wrong).code, Some(2), "{wrong:?}");
+    }
+}

@@ -1,0 +1,126 @@
+//! The built binary, run with nothing of this machine's environment but what a test gives it.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    process::{Child, ChildStdout, Command, Stdio},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A place of its own to run the binary in.
+pub(crate) struct Binary {
+    folder: TempDir,
+    environment: Vec<(String, String)>,
+}
+
+/// What a finished command left.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    /// Its exit code.
+    pub(crate) code: Option<i32>,
+    /// Its standard output.
+    pub(crate) out: String,
+    /// Its standard error.
+    pub(crate) err: String,
+}
+
+impl Binary {
+    /// With these variables and no others.
+    pub(crate) fn with(environment: &[(&str, &str)]) -> Self {
+        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Self { folder: tempfile::tempdir().unwrap(), environment }
+    }
+
+    /// In development, with passwords that are quick to hash.
+    pub(crate) fn in_development() -> Self {
+        Self::with(&[("DASHTAM_ENVIRONMENT", "development"), ("DASHTAM_PASSWORDS__COST", "4")])
+    }
+
+    /// A file in its folder; answers the path.
+    pub(crate) fn file(&self, name: &str, content: &str) -> String {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dashtam"));
+        command.args(arguments).env_clear().envs(self.environment.iter().cloned()).current_dir(self.folder.path());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs a command to its end.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Finished {
+        self.run_with_input(arguments, "")
+    }
+
+    /// The same, with text on standard input.
+    pub(crate) fn run_with_input(&self, arguments: &[&str], input: &str) -> Finished {
+        let mut child = self.command(arguments).spawn().unwrap();
+        // A command that reads nothing may be gone already.
+        let _unread = child.stdin.take().unwrap().write_all(input.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Finished { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+
+    /// Starts a demo on a free port and waits until it is ready.
+    pub(crate) fn demo(&self) -> Demo {
+        let mut child = self.command(&["demo", "--json", "--bind", "127.0.0.1:0", "--data-dir", "demo"]).stderr(Stdio::null()).spawn().unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        out.read_line(&mut line).unwrap();
+        Demo { child, out, ready: serde_json::from_str(&line).unwrap() }
+    }
+}
+
+impl Finished {
+    /// It went well; answers what it said.
+    #[track_caller]
+    pub(crate) fn succeeds(self) -> String {
+        assert_eq!(self.code, Some(0), "{self:?}");
+        self.out
+    }
+
+    /// It failed with exit code 1, nothing on standard output, and these words on standard error.
+    #[track_caller]
+    pub(crate) fn fails_saying(self, words: &[&str]) {
+        assert_eq!((self.code, self.out.as_str()), (Some(1), ""), "{self:?}");
+        assert!(words.iter().all(|word| self.err.contains(word)), "{words:?}: {}", self.err);
+        assert!(!self.err.contains("panicked") && !self.err.contains("Stack backtrace"), "{}", self.err);
+    }
+}
+
+/// A demo that is running.
+pub(crate) struct Demo {
+    child: Child,
+    out: BufReader<ChildStdout>,
+    /// Its one line.
+    pub(crate) ready: Value,
+}
+
+impl Demo {
+    /// Sends a signal, such as `TERM`.
+    pub(crate) fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args(["-s", signal, &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits for its end; answers the exit code, and what it said after its one line.
+    pub(crate) fn end(mut self) -> (Option<i32>, String) {
+        let mut rest = String::new();
+        self.out.read_to_string(&mut rest).unwrap();
+        (self.child.wait().unwrap().code(), rest)
+    }
+}
+
+impl Drop for Demo {
+    /// For a test that failed on the way: the process is not left behind.
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _gone = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}

@@ -1,0 +1,6 @@
+//! The HTTP edge: formats, limits, pages, and what every answer has in common.
+
+mod answers;
+mod limits;
+mod negotiation;
+mod pages;
