@@ -146,6 +146,8 @@ fn users_are_made_once_with_a_password_worth_having_and_promoted_by_address() {
     given("cleopatra@example.com", "my name is cleopatra").fails_saying(&["e-mail address"]);
     given("nonsense", "correct horse battery").fails_saying(&["e-mail address looks like"]);
     assert_eq!(binary.run(&["user", "promote", "Bob@Example.com"]).succeeds(), "bob@example.com is admin now\n");
+    binary.run(&["user", "promote", "bob@example.com", "--role", "user"]).fails_saying(&["last administrator"]);
+    binary.run(&["user", "create", "root@example.com", "--role", "admin"]).succeeds();
     assert_eq!(binary.run(&["user", "promote", "bob@example.com", "--role", "user"]).succeeds(), "bob@example.com is user now\n");
     binary.run(&["user", "promote", "nobody@example.com"]).fails_saying(&["no user has this e-mail address"]);
 }

@@ -82,6 +82,8 @@ async fn what_belongs_to_another_is_absent_byte_for_byte_whatever_the_role() {
         ids.sort();
         let few = |kind: &str| ids.iter().filter(|id| id.starts_with(kind)).take(2).cloned().collect::<Vec<_>>();
         let foreign: Vec<_> = ["user", "session", "link", "sync", "acct", "txn", "import"].iter().flat_map(|kind| few(kind)).collect();
+        app.user("keeper").await;
+        app.promote("keeper", Role::Admin).await;
         for role in [Role::User, Role::Admin, Role::Readonly] {
             app.promote("bob", role).await;
             app.pass(chrono::Duration::seconds(1));

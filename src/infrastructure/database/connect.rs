@@ -21,7 +21,7 @@ use super::error::broken_driver;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long a writer waits for its turn on SQLite, which has one: longer than a large import takes.
-const TURN: Duration = Duration::from_secs(25);
+const TURN: Duration = Duration::from_secs(15);
 
 /// Connections to PostgreSQL.
 const POSTGRES_CONNECTIONS: u32 = 16;

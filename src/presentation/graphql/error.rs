@@ -256,7 +256,7 @@ pub fn coded(mut error: ServerError, code: Code) -> ServerError {
 
 /// Gives an error of a document that did not pass validation its code. The library words its limits and has no code for them.
 pub fn never_ran(error: ServerError) -> ServerError {
-    let over_a_limit = ["Query is nested too deep", "Query is too complex", "The number of directives", "The recursion depth of the query"];
+    let over_a_limit = ["Query is nested too deep", "Query is too complex", "The number of directives"];
     let code = if over_a_limit.iter().any(|limit| error.message.starts_with(limit)) { Code::QueryTooComplex } else { Code::GraphqlValidationFailed };
     coded(error, code)
 }

@@ -13,7 +13,7 @@ const REFUSALS: [(&[(&str, &str)], &str); 8] = [
     (&[("error", "access_denied"), ("code", "a-code")], "access_denied"),
     (&[("error", "server_error")], "provider_error"),
     (&[("error", "<script>alert(1)</script>"), ("error_description", "<script>")], "provider_error"),
-    (&[("error", "")], "provider_error"),
+    (&[("error", "")], "missing_code"),
     (&[], "missing_code"),
     (&[("code", "a-code"), ("iss", "https://evil.example")], "wrong_issuer"),
     (&[("code", "a-code"), ("error", "access_denied"), ("error", "again")], "access_denied"),

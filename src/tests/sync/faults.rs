@@ -106,17 +106,31 @@ async fn a_bank_that_asks_for_patience_gets_it() {
 }
 
 #[tokio::test]
+async fn an_access_token_that_ended_early_is_renewed_once_and_costs_nothing() {
+    for app in TestApp::on_every_store().await {
+        let (ann, link) = synced(&app, vec![posted("x", "2026-11-20", -900, "Shoes")]).await;
+        app.bank.refuse_page(0, ProviderFault::Refused);
+        let before = app.bank.script(|script| script.refreshes);
+        syncs_again(&app, &ann, &link, vec![posted("x", "2026-11-20", -900, "Shoes")]).await;
+        let told = ann.link(&link).await;
+        assert_eq!((&told["status"], &told["lastSync"]["status"]), (&json!("ACTIVE"), &json!("SUCCEEDED")));
+        assert_eq!(app.bank.script(|script| script.refreshes), before + 1);
+    }
+}
+
+#[tokio::test]
 async fn a_bank_that_no_longer_knows_the_link_ends_it_and_keeps_its_accounts() {
     for app in TestApp::on_every_store().await {
         for during_page in [false, true] {
             let (ann, link) = synced(&app, vec![posted("x", "2026-11-20", -900, "Shoes")]).await;
             if during_page {
                 app.bank.refuse_page(0, ProviderFault::Refused);
+                app.bank.script(|script| script.refresh = Some(ProviderFault::Refused));
             } else {
                 app.bank.script(|script| script.accounts_fault = Some(ProviderFault::Refused));
             }
             syncs_again(&app, &ann, &link, vec![]).await;
-            app.bank.script(|script| (script.accounts_fault, script.page_fault) = (None, None));
+            app.bank.script(|script| (script.accounts_fault, script.page_fault, script.refresh) = (None, None, None));
             let told = ann.link(&link).await;
             assert_eq!((&told["status"], &told["reason"], &told["nextAction"]), (&json!("EXPIRED"), &json!("CREDENTIALS_REJECTED"), &json!("RELINK")));
             assert_eq!((&told["lastSync"]["status"], &told["lastSync"]["problem"]), (&json!("FAILED"), &json!("CREDENTIALS_REJECTED")));

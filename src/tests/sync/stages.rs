@@ -85,7 +85,7 @@ async fn a_history_left_over_from_an_earlier_sync_does_not_hide_newer_days() {
         assert_eq!(ann.link(&link).await["lastSync"]["status"], "FAILED");
         ann.sync(&link, false).await.succeeds();
         assert_eq!(app.work().await, 1);
-        assert_eq!(app.bank.windows(), [window("2025-01-02", "2026-10-23"), window("2026-11-13", "2027-01-02")]);
+        assert_eq!(app.bank.windows(), [window("2026-11-13", "2027-01-02"), window("2025-01-02", "2026-10-23")]);
         let told = ann.link(&link).await;
         assert_eq!((&told["lastSync"]["status"], &told["coverage"]["to"]), (&json!("SUCCEEDED"), &json!("2027-01-02")));
         assert_eq!(ann.transactions().await.len(), 3);

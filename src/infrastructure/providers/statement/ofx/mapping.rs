@@ -156,13 +156,14 @@ pub(super) fn row(leaves: &Leaves, pending: bool, line: u64, holder: &Holder) ->
     Ok(ReportedTransaction { reference: reference(leaves, &holder.redaction), replaces: None, facts, line: Some(line) })
 }
 
-/// FITID, unless it says nothing or holds the number of a card. Only the account's own number is cut out of it: banks build it from the number, and what is left
+/// FITID, unless it says nothing or is the number of a card. Only the account's own number is cut out of it: banks build it from the number, and what is left
 /// still differs from row to row.
 fn reference(leaves: &Leaves, redaction: &Redaction) -> Option<String> {
     let written = tidy(leaves.get("FITID")?);
     let blank = written.bytes().all(|byte| byte == b'0');
     let kept = redaction.own_number(&written);
-    (!blank && card_number::cut(&kept) == kept).then(|| bytes(&kept, MAX_REFERENCE).to_owned())
+    let is_card = kept.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b' ' | b'-')) && card_number::cut(&kept) != kept;
+    (!blank && !is_card).then(|| bytes(&kept, MAX_REFERENCE).to_owned())
 }
 
 /// NAME (else the payee's), EXTDNAME and MEMO, each as far as it adds something, and the number of a cheque.
