@@ -3,6 +3,8 @@
 //! The engine fetches everything first and writes it in one unit of work: rows, balances, snapshots, coverage, the trail. A first sync
 //! brings the last 30 days and commits them, then goes back to what the provider allows; a crash in between costs only the second part.
 
+mod request;
+
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
@@ -11,7 +13,6 @@ use std::{
 use chrono::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use tokio::sync::Notify;
 
 use crate::domain::{
     account::{Account, AccountReader},
@@ -19,24 +20,25 @@ use crate::domain::{
     balance::BalanceSnapshot,
     event::Event,
     failure::Reason,
-    id::{AccountId, LinkId, SyncId},
+    id::AccountId,
     link::{Link, LinkReader, LinkReason, LinkStatus},
     page::{MAX_PAGE, Page, Slice},
     provider::{ReportedAccount, ReportedTransaction},
-    sync::{MAX_SYNC_ATTEMPTS, SYNC_LEASE_MINUTES, SYNC_PAUSE_MINUTES, Sync, SyncCounts, SyncProblem, SyncQueue, SyncReader, SyncStatus},
+    sync::{MAX_SYNC_ATTEMPTS, SYNC_LEASE_MINUTES, Sync, SyncCounts, SyncProblem, SyncQueue},
     time::{Clock, LocalDate, Timestamp},
     transaction::Source,
 };
 
 use super::{
-    QueryError,
-    access::{Access, Denied, Requester, Resource},
+    access::Requester,
     audit::{Attempt, Journal},
     import::new_account,
     ingest::{Reported, ingest},
     ports::{Credentials, FinancialProvider, Place, ProviderFault, Randomness, Sealer, Store, Work},
     provider::Catalogue,
 };
+
+pub use request::{RequestSync, SyncCommands, SyncError, SyncQueries};
 
 /// How many days the first stage of a first sync brings.
 const RECENT_DAYS: i64 = 30;
@@ -55,122 +57,6 @@ const LONGEST_PAUSE_SECONDS: i64 = 86_400;
 
 /// Pages after which a provider that never ends is taken for broken.
 const MAX_PAGES: usize = 10_000;
-
-/// Why a sync is not asked for.
-#[derive(Debug, thiserror::Error)]
-pub enum SyncError {
-    /// Absent or someone else's.
-    #[error("no such link")]
-    NotFound,
-    /// The link is not working; link again.
-    #[error("the link is not active")]
-    NotActive,
-    /// Nothing to ask: files are imported.
-    #[error("this link has no provider to ask")]
-    NotSyncable,
-    /// One is under way.
-    #[error("a sync of this link is under way")]
-    UnderWay,
-    /// The last one is less than five minutes old.
-    #[error("the link was synced less than five minutes ago; pass force to sync all the same")]
-    TooSoon,
-    /// The requester may not.
-    #[error(transparent)]
-    Denied(#[from] Denied),
-    /// Broken.
-    #[error(transparent)]
-    Unexpected(#[from] anyhow::Error),
-}
-
-impl Reason for SyncError {
-    fn reason(&self) -> &'static str {
-        match self {
-            Self::NotFound => "not_found",
-            Self::NotActive => "not_active",
-            Self::NotSyncable => "not_syncable",
-            Self::UnderWay => "under_way",
-            Self::TooSoon => "too_soon",
-            Self::Denied(denied) => denied.reason(),
-            Self::Unexpected(_) => "internal",
-        }
-    }
-}
-
-/// Asking for a sync.
-pub struct RequestSync {
-    /// Who asks.
-    pub requester: Requester,
-    /// Of which link.
-    pub link: LinkId,
-    /// Even if the last one is recent.
-    pub force: bool,
-}
-
-/// Asks for syncs.
-pub struct SyncCommands {
-    /// Where attempts are written.
-    pub journal: Journal,
-    /// Where everything is kept.
-    pub store: Arc<dyn Store>,
-    /// What roles may do.
-    pub access: Access,
-    /// What can be synced.
-    pub catalogue: Arc<Catalogue>,
-    /// The time.
-    pub clock: Arc<dyn Clock>,
-    /// Ids.
-    pub randomness: Arc<dyn Randomness>,
-    /// Wakes the worker of this process.
-    pub wake: Arc<Notify>,
-}
-
-impl SyncCommands {
-    /// Queues a sync; a worker takes it.
-    pub async fn request(&self, command: RequestSync) -> Result<Sync, SyncError> {
-        let attempt = self.journal.attempt(&command.requester, Act::RequestSync).await?;
-        attempt
-            .settle(async {
-                let owner = self.access.attempt(&command.requester, Act::RequestSync)?;
-                let mut work = self.store.begin(&attempt).await?;
-                let link = work.links().find(owner, command.link).await?.ok_or(SyncError::NotFound)?;
-                self.catalogue.linkable(&link.provider).ok_or(SyncError::NotSyncable)?;
-                if link.status != LinkStatus::Active {
-                    return Err(SyncError::NotActive);
-                }
-                let now = self.clock.now();
-                let recent = |last: &Sync| {
-                    last.status == SyncStatus::Succeeded && last.finished_at.is_some_and(|at| now.since(at) < Duration::minutes(SYNC_PAUSE_MINUTES))
-                };
-                if !command.force && work.syncs().latest(owner, link.id).await?.is_some_and(|last| recent(&last)) {
-                    return Err(SyncError::TooSoon);
-                }
-                let sync = Sync::request(SyncId(self.randomness.id()), link.id, owner, now);
-                if !work.syncs().insert(&sync).await? {
-                    return Err(SyncError::UnderWay);
-                }
-                work.succeed(Event::SyncRequested { sync: sync.id, user: owner }).await?;
-                self.wake.notify_one();
-                Ok(sync)
-            })
-            .await
-    }
-}
-
-/// Looks at syncs.
-pub struct SyncQueries {
-    /// What roles may do.
-    pub access: Access,
-    /// Where syncs are kept.
-    pub syncs: Arc<dyn SyncReader>,
-}
-
-impl SyncQueries {
-    /// The youngest sync of each of one's own links.
-    pub async fn latest_of(&self, requester: &Requester, links: &[LinkId]) -> Result<Vec<Sync>, QueryError> {
-        let owner = self.access.reader(requester, Resource::Links)?;
-        Ok(self.syncs.latest_of(owner, links).await?)
-    }
-}
 
 /// Runs what is queued.
 pub struct SyncEngine {
