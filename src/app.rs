@@ -229,6 +229,8 @@ impl App {
         let mut serving = tokio::spawn(axum::serve(listener, service).with_graceful_shutdown(stop.clone().cancelled_owned()).into_future());
         // Neither ends by itself. If one does, half a server is worse than none: whoever supervises it starts a new one.
         tokio::select! {
+            // First: once a stop is asked for, both end because of it.
+            biased;
             () = stop.cancelled() => {}
             ended = &mut working => bail!("the worker ended by itself: {ended:?}"),
             ended = &mut serving => bail!("the server ended by itself: {ended:?}"),
