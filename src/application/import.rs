@@ -1,7 +1,10 @@
 //! Imports: a statement file becomes accounts and transactions.
 //!
 //! The file is read once, away from the runtime's threads and before a transaction is opened; what it holds is then matched like any
-//! feed, so the same file twice changes nothing. A row that cannot be taken is named by its line and the others are.
+//! feed, some days at a time, so the same file twice changes nothing and a long file needs no more memory than a short one. A row that
+//! cannot be taken is named by its line and the others are.
+
+mod windows;
 
 use std::{
     io::{BufRead, BufReader, Read},
@@ -27,9 +30,11 @@ use crate::domain::{
 use super::{
     access::{Access, Denied, Requester},
     audit::Journal,
-    ingest::{Ingested, Reported, ingest},
+    ingest::{Ingested, Reported, Taken, ingest},
     ports::{Randomness, Sealer, StatementReader, Store, Work},
 };
+
+use windows::Windows;
 
 /// The most problems an import keeps and answers with, besides the one that counts the others.
 pub const MAX_PROBLEMS: usize = 1000;
@@ -124,18 +129,19 @@ impl ImportCommands {
                     transactions_known: 0,
                     problems: file.problems,
                 };
+                let mut rows = Windows::over(file.rows);
                 let mut work = self.store.begin(&attempt).await?;
                 work.accounts().take_turn(owner).await?;
                 if let Some(target) = command.account {
                     let [statement] = file.statements.as_slice() else { return Err(ImportError::SeveralAccounts) };
                     let account = work.accounts().find(owner, target).await?.ok_or(ImportError::NotFound)?;
-                    self.rows_into(work.as_mut(), &account, statement, &mut import).await?;
+                    self.rows_into(work.as_mut(), &account, statement, &mut rows, &mut import).await?;
                 } else {
                     let link = self.statement_link(work.as_mut(), owner, now).await?;
                     let mut accounts = work.accounts().of_link(owner, link).await?;
                     for statement in &file.statements {
                         let account = self.account_of(work.as_mut(), link, &mut accounts, statement, &mut import).await?;
-                        self.rows_into(work.as_mut(), &account, statement, &mut import).await?;
+                        self.rows_into(work.as_mut(), &account, statement, &mut rows, &mut import).await?;
                     }
                 }
                 shorten(&mut import.problems);
@@ -215,19 +221,33 @@ impl ImportCommands {
         work.snapshots().insert(&BalanceSnapshot { account: account.id, user: account.user, taken_at: now, balances: account.balances }).await
     }
 
-    async fn rows_into(&self, work: &mut dyn Work, account: &Account, statement: &Statement, import: &mut Import) -> Result<(), ImportError> {
+    async fn rows_into(
+        &self,
+        work: &mut dyn Work,
+        account: &Account,
+        statement: &Statement,
+        rows: &mut Windows,
+        import: &mut Import,
+    ) -> Result<(), ImportError> {
         if account.currency != statement.account.currency {
             return Err(ImportError::OtherCurrency);
         }
-        let reported = Reported { source: Source::File, period: statement.period, rows: &statement.transactions };
-        let Ingested { added, known, doubtful, .. } = ingest(work, account, reported, import.created_at, self.randomness.as_ref()).await?;
-        import.transactions_created += added;
-        import.transactions_known += known;
-        import.problems.extend(doubtful.into_iter().map(|line| LineProblem {
-            line,
-            message: "this row looks like one that is stored already, but not enough to be sure; it was kept as a transaction of its own".to_owned(),
-        }));
-        Ok(())
+        let mut taken = Taken::default();
+        loop {
+            let window = rows.next_of(statement.number).await?;
+            if window.is_empty() {
+                return Ok(());
+            }
+            let reported = Reported { source: Source::File, period: statement.period, rows: &window };
+            let Ingested { added, known, doubtful, .. } = ingest(work, account, reported, &mut taken, import.created_at, self.randomness.as_ref()).await?;
+            import.transactions_created += added;
+            import.transactions_known += known;
+            import.problems.extend(doubtful.into_iter().map(|line| LineProblem {
+                line,
+                message: "this row looks like one that is stored already, but not enough to be sure; it was kept as a transaction of its own".to_owned(),
+            }));
+            shorten(&mut import.problems);
+        }
     }
 }
 

@@ -1,12 +1,14 @@
 //! Ingesting: what a feed or a file reported of one account becomes stored transactions, inside a unit of work that somebody else
 //! opened and will settle.
 
+use std::collections::HashMap;
+
 use crate::domain::{
     account::Account,
     id::TransactionId,
     matching::{self, Match, Period},
     provider::ReportedTransaction,
-    time::Timestamp,
+    time::{LocalDate, Timestamp},
     transaction::{Source, Transaction, TransactionStatus},
 };
 
@@ -25,6 +27,17 @@ pub struct Reported<'a> {
     pub rows: &'a [ReportedTransaction],
 }
 
+/// What earlier parts of the same report were found to be, and their days: stored rows that are spoken for.
+#[derive(Debug, Default)]
+pub struct Taken(HashMap<TransactionId, LocalDate>);
+
+impl Taken {
+    /// Forgets what no row of `first` or later comes near.
+    fn forget_before(&mut self, first: LocalDate) {
+        self.0.retain(|_, day| *day >= first.plus_days(-MARGIN_DAYS));
+    }
+}
+
 /// What became of it.
 #[derive(Debug, Default)]
 pub struct Ingested {
@@ -40,22 +53,36 @@ pub struct Ingested {
     pub doubtful: Vec<u64>,
 }
 
-/// Matches and writes. A file adds rows and never changes what a feed said.
-pub async fn ingest(work: &mut dyn Work, account: &Account, reported: Reported<'_>, now: Timestamp, randomness: &dyn Randomness) -> anyhow::Result<Ingested> {
+/// Matches and writes. A file adds rows and never changes what a feed said. What is reported in several parts, ordered by day, comes with
+/// what the parts before were `taken` for.
+pub async fn ingest(
+    work: &mut dyn Work,
+    account: &Account,
+    reported: Reported<'_>,
+    taken: &mut Taken,
+    now: Timestamp,
+    randomness: &dyn Randomness,
+) -> anyhow::Result<Ingested> {
     let Reported { source, period, rows } = reported;
-    let days = || rows.iter().map(|row| row.facts.posted_on).chain(period.iter().flat_map(|(from, to)| [*from, *to]));
+    // A feed says by silence, too, so everything of its days is looked at; a file only says what it says.
+    let vouched = period.filter(|_| source == Source::Feed);
+    let days = || rows.iter().map(|row| row.facts.posted_on).chain(vouched.iter().flat_map(|(from, to)| [*from, *to]));
     let (Some(first), Some(last)) = (days().min(), days().max()) else { return Ok(Ingested::default()) };
+    taken.forget_before(first);
     let mut names = matching::references(rows);
     names.extend(rows.iter().filter_map(|row| row.replaces.clone()));
-    let known = work.transactions().known(account.user, account.id, first.plus_days(-MARGIN_DAYS), last.plus_days(MARGIN_DAYS), source, &names).await?;
+    let (from, to) = (first.plus_days(-MARGIN_DAYS), last.plus_days(MARGIN_DAYS));
+    let mut known = work.transactions().known(account.user, account.id, from, to, source, &names).await?;
+    known.retain(|row| !taken.0.contains_key(&row.id));
     let plan = matching::plan(&known, rows, source, period);
-    let by_id: std::collections::HashMap<TransactionId, _> = known.iter().map(|row| (row.id, row)).collect();
+    let by_id: HashMap<TransactionId, _> = known.iter().map(|row| (row.id, row)).collect();
     let mut done = Ingested::default();
     let mut new = Vec::new();
     for (row, (name, found)) in rows.iter().zip(plan.rows) {
         if let Match::Known(id) = found {
             let Some(stored) = by_id.get(&id) else { continue };
             done.known += 1;
+            taken.0.insert(id, stored.facts.posted_on.max(row.facts.posted_on));
             if !stored.references.iter().any(|(at, stored_name)| *at == source && *stored_name == name) {
                 work.transactions().add_reference(account.user, account.id, id, source, &name).await?;
             }
@@ -78,6 +105,7 @@ pub async fn ingest(work: &mut dyn Work, account: &Account, reported: Reported<'
             facts: row.facts.clone(),
             created_at: now,
         };
+        taken.0.insert(transaction.id, row.facts.posted_on);
         new.push((transaction, source, name));
     }
     done.added = count(new.len());

@@ -261,6 +261,6 @@ pub trait FinancialProvider: Send + Sync {
 pub trait StatementReader: Send + Sync {
     /// What providers of files are called in the catalogue.
     fn manifest(&self) -> &Manifest;
-    /// Reads a file once, front to back, holding its rows and never its text. Blocking: call it off the runtime's threads.
+    /// Reads a file once, front to back, holding neither its rows nor its text in memory. Blocking: call it off the runtime's threads.
     fn read(&self, input: &mut dyn BufRead) -> Result<StatementFile, UnreadableFile>;
 }

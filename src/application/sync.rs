@@ -33,7 +33,7 @@ use super::{
     access::Requester,
     audit::{Attempt, Journal},
     import::new_account,
-    ingest::{Reported, ingest},
+    ingest::{Reported, Taken, ingest},
     ports::{Credentials, FinancialProvider, Place, ProviderFault, Randomness, Sealer, Store, Work},
     provider::Catalogue,
 };
@@ -266,7 +266,8 @@ impl SyncEngine {
             let account = self.account_of(work.as_mut(), &link, &mut accounts, reported, now).await?;
             // A page with rows that could not be read is not a complete one: nothing may be taken for withdrawn because of it.
             let period = (fetched.refused == 0).then_some((*from, fetched.to));
-            let done = ingest(work.as_mut(), &account, Reported { source: Source::Feed, period, rows }, now, self.randomness.as_ref()).await?;
+            let reported = Reported { source: Source::Feed, period, rows };
+            let done = ingest(work.as_mut(), &account, reported, &mut Taken::default(), now, self.randomness.as_ref()).await?;
             counts.added += done.added;
             counts.modified += done.modified;
             counts.removed += done.removed;

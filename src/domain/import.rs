@@ -20,22 +20,27 @@ pub struct LineProblem {
     pub message: String,
 }
 
-/// One account's part of a statement file.
+/// One account's part of a statement file, without its rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement {
+    /// What its rows are found by; unique in the file, and rising.
+    pub number: u32,
     /// The account, its number cut, with the balances the file gives.
     pub account: ReportedAccount,
     /// First and last day the file says it covers.
     pub period: Option<(LocalDate, LocalDate)>,
-    /// Its rows, in the file's order.
-    pub transactions: Vec<ReportedTransaction>,
 }
 
+/// Rows with the number of the statement each belongs to, by statement, day, amount and line. They are not held in memory, so reading
+/// them may fail, and blocks. Those of a statement that could not be taken have a number nobody has.
+pub type StatementRows = Box<dyn Iterator<Item = anyhow::Result<(u32, ReportedTransaction)>> + Send>;
+
 /// Everything read from one statement file.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StatementFile {
     /// One for each account.
     pub statements: Vec<Statement>,
+    /// The rows of all of them.
+    pub rows: StatementRows,
     /// Rows and values that could not be taken; the rest was.
     pub problems: Vec<LineProblem>,
 }

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod files;
+mod long;
 mod races;
 mod upload;
 

@@ -10,8 +10,9 @@ use std::{
 use dashtam::{
     application::ports::StatementReader,
     domain::{
-        import::{Statement, StatementFile, UnreadableFile},
-        provider::{LinkMethod, ProviderCategory},
+        import::{LineProblem, StatementFile, UnreadableFile},
+        provider::{LinkMethod, ProviderCategory, ReportedAccount, ReportedTransaction},
+        time::LocalDate,
         transaction::TransactionStatus,
     },
     infrastructure::providers::statement::StatementFiles,
@@ -29,11 +30,40 @@ const INVESTMENT: &[u8] = include_bytes!("fixtures/ofx/investment.ofx");
 const PENDING: &[u8] = include_bytes!("fixtures/ofx/pending.ofx");
 const ALL: [&[u8]; 9] = [CHECKING, ONE_LINE, SAVINGS, CARD, SEVERAL, BROKEN, LATIN, INVESTMENT, PENDING];
 
-fn read(mut bytes: &[u8]) -> Result<StatementFile, UnreadableFile> {
-    StatementFiles.read(&mut bytes)
+/// What a file said, its rows where they belong and in the file's order.
+#[derive(Debug, PartialEq)]
+struct File {
+    statements: Vec<Statement>,
+    problems: Vec<LineProblem>,
 }
 
-fn read_ok(bytes: &[u8]) -> StatementFile {
+#[derive(Debug, PartialEq)]
+struct Statement {
+    account: ReportedAccount,
+    period: Option<(LocalDate, LocalDate)>,
+    transactions: Vec<ReportedTransaction>,
+}
+
+fn collected(file: StatementFile) -> File {
+    let rows: Vec<_> = file.rows.map(|row| row.expect("the disk works")).collect();
+    assert!(rows.is_sorted_by_key(|(statement, row)| (*statement, row.facts.posted_on, row.facts.amount, row.line)));
+    let statement = |of: dashtam::domain::import::Statement| {
+        let mut transactions: Vec<_> = rows.iter().filter(|(number, _)| *number == of.number).map(|(_, row)| row.clone()).collect();
+        transactions.sort_by_key(|row| row.line);
+        Statement { account: of.account, period: of.period, transactions }
+    };
+    File { statements: file.statements.into_iter().map(statement).collect(), problems: file.problems }
+}
+
+fn read(mut bytes: &[u8]) -> Result<File, UnreadableFile> {
+    read_from(&mut bytes)
+}
+
+fn read_from(source: &mut dyn BufRead) -> Result<File, UnreadableFile> {
+    StatementFiles.read(source).map(collected)
+}
+
+fn read_ok(bytes: &[u8]) -> File {
     read(bytes).expect("readable")
 }
 
@@ -64,7 +94,7 @@ fn amount(written: &str) -> String {
 }
 
 /// Everything a file said, a line each, for the goldens.
-fn told(file: &StatementFile) -> String {
+fn told(file: &File) -> String {
     let mut text = String::new();
     for statement in &file.statements {
         tell_statement(&mut text, statement).expect("a string takes it");
@@ -141,7 +171,7 @@ fn line_ends_and_byte_order_marks_change_nothing() {
 #[test]
 fn chunks_of_any_size_change_nothing() {
     for bytes in ALL {
-        let byte_by_byte = StatementFiles.read(&mut BufReader::with_capacity(1, bytes));
+        let byte_by_byte = read_from(&mut BufReader::with_capacity(1, bytes));
         assert_eq!(byte_by_byte, read(bytes));
     }
 }
@@ -372,17 +402,19 @@ fn a_long_file_streams() {
     let (head, tail) = frame.split_once('@').expect("the mark");
     let row = "<STMTTRN>\n<TRNTYPE>DEBIT\n<DTPOSTED>20240105\n<TRNAMT>-12.50\n<FITID>2024010500017\n<NAME>Corner shop\n<MEMO>Bread, milk and a very long remark\n</STMTTRN>\n";
     let times = 5 * 1024 * 1024 / row.len() as u64;
-    let file = StatementFiles.read(&mut Endless::reader(head, row, times, tail)).expect("readable");
+    let file = read_from(&mut Endless::reader(head, row, times, tail)).expect("readable");
     assert_eq!(file.problems, []);
     assert_eq!(file.statements[0].transactions.len() as u64, times);
     assert_eq!(file.statements[0].transactions.last().and_then(|row| row.line), Some((times - 1) * 8 + 1));
+    let first = &file.statements[0].transactions[0];
+    assert!(file.statements[0].transactions.iter().all(|row| (&row.facts, &row.reference) == (&first.facts, &first.reference)), "rows put aside come back whole");
 }
 
 #[test]
 fn what_never_ends_is_stopped() {
     let frame = String::from_utf8(with_rows("@")).expect("text");
     let (head, _) = frame.split_once('@').expect("the mark");
-    let read = |head: &str, piece: &str, times: u64| StatementFiles.read(&mut Endless::reader(head, piece, times, ""));
+    let read = |head: &str, piece: &str, times: u64| read_from(&mut Endless::reader(head, piece, times, ""));
     let refused = read("", &"x".repeat(4096), u64::MAX).expect_err("no markup");
     assert!(refused.to_string().starts_with("line 1: this is not an OFX"));
     for (head, piece, said) in [
@@ -406,7 +438,7 @@ fn a_source_that_fails_gives_nothing() {
         }
     }
     let half = &SEVERAL[..SEVERAL.len() / 2];
-    let refused = StatementFiles.read(&mut BufReader::new(half.chain(Failing))).expect_err("half a file");
+    let refused = read_from(&mut BufReader::new(half.chain(Failing))).expect_err("half a file");
     assert!(refused.problem.message.contains("could not be read to its end"));
 }
 

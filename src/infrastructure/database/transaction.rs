@@ -182,6 +182,8 @@ impl DatabaseWork {
                 .filter(transaction_references::Column::AccountId.eq(account.0))
                 .filter(transaction_references::Column::Source.eq(source.as_str()))
                 .filter(transaction_references::Column::Reference.is_in(references))
+                // Names that many rows share name nothing; without an end, a file of one name would read everything for every part of it.
+                .limit(4 * references.len() as u64 + 1_000)
                 .into_tuple()
                 .all(&self.transaction)
                 .await

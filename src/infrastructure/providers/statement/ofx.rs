@@ -6,9 +6,9 @@
 
 use std::io::BufRead;
 
+use super::spool::Spool;
 use crate::domain::{
     import::{LineProblem, Statement, StatementFile, UnreadableFile},
-    provider::ReportedTransaction,
     time::LocalDate,
 };
 
@@ -62,7 +62,10 @@ struct Reader {
     institution: Option<String>,
     announced: Option<Announced>,
     draft: Option<Draft>,
+    /// Statements that were begun, and rows that were taken.
+    begun: u32,
     rows: usize,
+    spool: Spool,
     statements: Vec<Statement>,
     problems: Problems,
 }
@@ -76,11 +79,11 @@ struct Announced {
 
 /// A statement of a known account.
 struct Draft {
+    number: u32,
     holder: Holder,
     period: Option<(LocalDate, LocalDate)>,
     ledger: Option<Balance>,
     available: Option<Balance>,
-    transactions: Vec<ReportedTransaction>,
 }
 
 impl Reader {
@@ -148,7 +151,10 @@ impl Reader {
     fn begin(&mut self, curdef: Option<&str>) {
         let Some(Announced { line, card, account }) = self.announced.take() else { return };
         match mapping::holder(&account, card, curdef, self.institution.as_deref()) {
-            Ok(holder) => self.draft = Some(Draft { holder, period: None, ledger: None, available: None, transactions: Vec::new() }),
+            Ok(holder) => {
+                self.begun += 1;
+                self.draft = Some(Draft { number: self.begun, holder, period: None, ledger: None, available: None });
+            }
             Err(reason) => self.report(line, reason),
         }
     }
@@ -159,7 +165,7 @@ impl Reader {
             Ok(_) if self.rows == MAX_ROWS => self.report(line, format!("more than {MAX_ROWS} transactions; download a shorter period at a time")),
             Ok(row) => {
                 self.rows += 1;
-                draft.transactions.push(row);
+                self.spool.push(draft.number, row);
             }
             Err(reason) => self.report(line, reason),
         }
@@ -179,13 +185,13 @@ impl Reader {
     }
 
     fn take_statement(&mut self, line: u64) {
-        let Some(Draft { holder, period, ledger, available, transactions }) = self.draft.take() else { return };
+        let Some(Draft { number, holder, period, ledger, available }) = self.draft.take() else { return };
         if self.statements.len() == MAX_STATEMENTS {
             return self.report(line, format!("more than {MAX_STATEMENTS} statements; this one is left out"));
         }
         let mut account = holder.account;
         account.balances = mapping::balances(account.kind, ledger, available);
-        self.statements.push(Statement { account, period, transactions });
+        self.statements.push(Statement { number, account, period });
     }
 
     fn report(&mut self, line: u64, message: impl Into<String>) {
@@ -198,7 +204,7 @@ impl Reader {
             let nothing = || LineProblem { line, message: "the file holds no statement of a bank account or credit card".to_owned() };
             return Err(UnreadableFile { problem: if problems.is_empty() { nothing() } else { problems.swap_remove(0) } });
         }
-        Ok(StatementFile { statements: self.statements, problems })
+        Ok(StatementFile { statements: self.statements, rows: self.spool.finish(), problems })
     }
 }
 
