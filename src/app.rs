@@ -19,8 +19,10 @@ use crate::{
         audit::Journal,
         import::ImportCommands,
         link::{LinkCommands, LinkQueries, LinkSettings},
-        ports::{Authorizer, FinancialProvider, Randomness},
+        mail::{Courier, Writer},
+        ports::{Authorizer, FinancialProvider, Mailbox, Mailer, Randomness},
         provider::{Catalogue, ProviderQueries},
+        registration::RegistrationCommands,
         session::{SessionCommands, SessionGate, SessionQueries, TokenLifetimes},
         sync::{SyncCommands, SyncEngine, SyncQueries},
         transaction::TransactionQueries,
@@ -32,6 +34,7 @@ use crate::{
     infrastructure::{
         database::Database,
         machine::Machine,
+        mail::{folder::MailFolder, smtp::SmtpMailer},
         providers::{
             http,
             sandbox::{SandboxBank, SandboxProvider, authorization::CLIENT_ID},
@@ -40,6 +43,7 @@ use crate::{
         security::{
             jwt::JwtIssuer,
             keys::Keys,
+            mail_token::HmacMailTokens,
             passwords::BcryptHasher,
             policy::{POLICY, PolarPolicy},
             refresh::HmacMint,
@@ -57,6 +61,9 @@ pub use crate::infrastructure::providers::sandbox::visitor::Visitor;
 /// How long requests in flight may take to finish after a stop was asked for.
 const GRACE: Duration = Duration::from_secs(30);
 
+/// How long answers take at least that must not tell a known address from an unknown one: longer than hashing a password.
+const UNHURRIED: Duration = Duration::from_millis(500);
+
 /// What differs between the product and a test of it.
 pub struct Surroundings {
     /// The time.
@@ -67,12 +74,20 @@ pub struct Surroundings {
     pub authorizer: Arc<dyn Authorizer>,
     /// Providers besides those that are configured.
     pub providers: Vec<Arc<dyn FinancialProvider>>,
+    /// How long answers take at least that must not tell a known address from an unknown one.
+    pub unhurried: Duration,
 }
 
 impl Surroundings {
     /// The machine's clock and random numbers, the policy that ships, no other providers.
     pub fn real() -> anyhow::Result<Self> {
-        Ok(Self { clock: Arc::new(Machine), randomness: Arc::new(Machine), authorizer: Arc::new(PolarPolicy::read(POLICY)?), providers: Vec::new() })
+        Ok(Self {
+            clock: Arc::new(Machine),
+            randomness: Arc::new(Machine),
+            authorizer: Arc::new(PolarPolicy::read(POLICY)?),
+            providers: Vec::new(),
+            unhurried: UNHURRIED,
+        })
     }
 }
 
@@ -87,6 +102,8 @@ pub struct App {
     pub application: Arc<Application>,
     /// Runs what is queued.
     pub engine: Arc<SyncEngine>,
+    /// Delivers mail.
+    pub courier: Arc<Courier>,
     database: Arc<Database>,
     router: Router,
     wake: Arc<Notify>,
@@ -113,7 +130,7 @@ impl App {
 
     /// Composes everything over an open database.
     pub fn compose(config: &Config, listening: SocketAddr, keys: &Keys, database: Arc<Database>, surroundings: Surroundings) -> anyhow::Result<Self> {
-        let Surroundings { clock, randomness, authorizer, mut providers } = surroundings;
+        let Surroundings { clock, randomness, authorizer, mut providers, unhurried } = surroundings;
         let public_url = config.public_url(listening);
         let sandbox = if config.has_sandbox(listening) { Some(open_sandbox(config, &public_url, &clock, &randomness, &mut providers)?) } else { None };
         let readers = database.readers();
@@ -128,6 +145,18 @@ impl App {
         let files = Arc::new(StatementFiles);
         let catalogue = Arc::new(Catalogue::new(providers, files.as_ref()));
         let wake = Arc::new(Notify::new());
+        let mint = Arc::new(HmacMailTokens::new(keys)?);
+        let writer = Writer { mint: mint.clone(), randomness: randomness.clone(), bell: Arc::new(Notify::new()) };
+        let (mailer, mailbox) = mailer(config, listening)?;
+        let courier = Arc::new(Courier {
+            queue: database.mail_queue(),
+            users: readers.clone(),
+            mint,
+            mailer,
+            clock: clock.clone(),
+            public_url: public_url.clone(),
+            bell: writer.bell.clone(),
+        });
         let application = Arc::new(Application {
             user_queries: UserQueries { access: access.clone(), users: readers.clone() },
             users: UserCommands {
@@ -137,6 +166,16 @@ impl App {
                 hasher: hasher.clone(),
                 clock: clock.clone(),
                 randomness: randomness.clone(),
+            },
+            registration: RegistrationCommands {
+                journal: journal.clone(),
+                store: store.clone(),
+                hasher: hasher.clone(),
+                writer,
+                clock: clock.clone(),
+                randomness: randomness.clone(),
+                is_open: config.registration.enabled,
+                unhurried,
             },
             session_queries: SessionQueries { access: access.clone(), sessions: readers.clone() },
             sessions: SessionCommands {
@@ -153,7 +192,7 @@ impl App {
                 randomness: randomness.clone(),
                 lifetimes: TokenLifetimes { access: chrono::Duration::minutes(15), refresh_idle: chrono::Duration::days(7) },
             },
-            providers: ProviderQueries { access: access.clone(), catalogue: catalogue.clone() },
+            providers: ProviderQueries { access: access.clone(), catalogue: catalogue.clone(), clock: clock.clone() },
             link_queries: LinkQueries { access: access.clone(), links: readers.clone() },
             links: LinkCommands {
                 journal: journal.clone(),
@@ -204,11 +243,11 @@ impl App {
             clock,
             randomness,
         });
-        let mut routes = router(edge(config, public_url, &application, &database)?);
+        let mut routes = router(edge(config, public_url, &application, &database, mailbox)?);
         if let Some(bank) = sandbox {
             routes = routes.nest("/sandbox", bank.router());
         }
-        Ok(Self { application, engine, database, router: with_common_layers(routes, REQUEST_TIMEOUT), wake, is_embedded: config.is_embedded() })
+        Ok(Self { application, engine, courier, database, router: with_common_layers(routes, REQUEST_TIMEOUT), wake, is_embedded: config.is_embedded() })
     }
 
     /// All routes, for a listener or a test.
@@ -224,7 +263,8 @@ impl App {
     /// Serves and works until `stop`; then requests in flight and the sync at work finish.
     pub async fn run(self, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
         let worker = Worker { engine: self.engine.clone(), journal: self.application.journal.clone(), wake: self.wake.clone(), is_alone: self.is_embedded };
-        let mut working = tokio::spawn(worker.run(stop.clone()));
+        let (courier, stopped) = (self.courier.clone(), stop.clone());
+        let mut working = tokio::spawn(async move { tokio::join!(worker.run(stopped.clone()), courier.run(stopped)) });
         let service = self.router.into_make_service_with_connect_info::<SocketAddr>();
         let mut serving = tokio::spawn(axum::serve(listener, service).with_graceful_shutdown(stop.clone().cancelled_owned()).into_future());
         // Neither ends by itself. If one does, half a server is worse than none: whoever supervises it starts a new one.
@@ -237,7 +277,7 @@ impl App {
         }
         let ended = tokio::time::timeout(GRACE, async {
             serving.await.context("the server's task stopped")?.context("the server stopped")?;
-            working.await.context("the worker's task stopped")
+            working.await.context("the worker's task stopped").map(|_| ())
         })
         .await;
         self.database.close().await?;
@@ -245,12 +285,30 @@ impl App {
     }
 }
 
-fn edge(config: &Config, public_url: String, application: &Arc<Application>, database: &Arc<Database>) -> anyhow::Result<Edge> {
+/// Mail goes to the configured server; without one, in development, into a folder that `/dev/mail` shows to this machine.
+fn mailer(config: &Config, listening: SocketAddr) -> anyhow::Result<(Arc<dyn Mailer>, Option<Arc<dyn Mailbox>>)> {
+    if let Some(url) = &config.smtp.url {
+        return Ok((Arc::new(SmtpMailer::new(url, &config.smtp.from)?), None));
+    }
+    let folder = Arc::new(MailFolder::new(config.data_dir.join("mail"), &config.smtp.from)?);
+    let is_shown = config.environment == Environment::Development && listening.ip().is_loopback();
+    let mailbox = is_shown.then(|| folder.clone() as Arc<dyn Mailbox>);
+    Ok((folder, mailbox))
+}
+
+fn edge(
+    config: &Config,
+    public_url: String,
+    application: &Arc<Application>,
+    database: &Arc<Database>,
+    mailbox: Option<Arc<dyn Mailbox>>,
+) -> anyhow::Result<Edge> {
     Ok(Edge {
         application: application.clone(),
         graph: Arc::new(Graph::new(application.clone())?),
         readiness: Arc::new(Parts { database: database.clone() }),
         public_url,
+        mailbox,
         playground: config.playground.enabled,
     })
 }

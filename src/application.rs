@@ -9,8 +9,10 @@ pub mod audit;
 pub mod import;
 pub mod ingest;
 pub mod link;
+pub mod mail;
 pub mod ports;
 pub mod provider;
+pub mod registration;
 pub mod session;
 pub mod sync;
 pub mod transaction;
@@ -33,6 +35,8 @@ pub struct Application {
     pub user_queries: user::UserQueries,
     /// Changes users.
     pub users: user::UserCommands,
+    /// Registers people.
+    pub registration: registration::RegistrationCommands,
     /// Looks at sessions.
     pub session_queries: session::SessionQueries,
     /// Changes sessions.

@@ -19,10 +19,10 @@ use serde::{Deserialize, Deserializer};
 use url::Url;
 
 /// Settings whose values are taken as text, whatever they look like, and may come from a file.
-const SECRETS: [&str; 4] = ["database_url", "jwt.secret", "jwt.previous", "encryption.keys"];
+const SECRETS: [&str; 5] = ["database_url", "jwt.secret", "jwt.previous", "encryption.keys", "smtp.url"];
 
 /// Settings that other parts of a deployment may set already, and that this version does not use.
-const WITHOUT_EFFECT: [&str; 6] = ["redis_url", "rate_limits", "trusted_proxies", "cors", "smtp", "providers"];
+const WITHOUT_EFFECT: [&str; 5] = ["redis_url", "rate_limits", "trusted_proxies", "cors", "providers"];
 
 /// Settings that are text even where it looks like a number, such as a folder called `2026`.
 const TEXTS: [&str; 2] = ["data_dir", "public_url"];
@@ -57,6 +57,10 @@ pub struct Config {
     pub encryption: Encryption,
     /// Password hashing.
     pub passwords: Passwords,
+    /// Mail.
+    pub smtp: Smtp,
+    /// Registration.
+    pub registration: Registration,
     /// Linking.
     pub links: Links,
     /// The sandbox bank.
@@ -89,6 +93,24 @@ pub struct Encryption {
 pub struct Passwords {
     /// bcrypt's cost, 10 to 16; in development from 4.
     pub cost: u32,
+}
+
+/// `[smtp]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Smtp {
+    /// `smtp://user:password@host:587` or `smtps://…`.
+    pub url: Option<SecretString>,
+    /// Who mails come from.
+    pub from: String,
+}
+
+/// `[registration]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Registration {
+    /// Whether anyone may register; else the operator makes users.
+    pub enabled: bool,
 }
 
 /// `[links]`
@@ -127,6 +149,8 @@ impl Default for Config {
             jwt: Jwt::default(),
             encryption: Encryption::default(),
             passwords: Passwords::default(),
+            smtp: Smtp::default(),
+            registration: Registration::default(),
             links: Links::default(),
             sandbox: Sandbox::default(),
             playground: Playground::default(),
@@ -137,6 +161,18 @@ impl Default for Config {
 impl Default for Passwords {
     fn default() -> Self {
         Self { cost: 12 }
+    }
+}
+
+impl Default for Smtp {
+    fn default() -> Self {
+        Self { url: None, from: "Dashtam <dashtam@localhost>".to_owned() }
+    }
+}
+
+impl Default for Registration {
+    fn default() -> Self {
+        Self { enabled: true }
     }
 }
 

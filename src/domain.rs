@@ -12,6 +12,7 @@ pub mod failure;
 pub mod id;
 pub mod import;
 pub mod link;
+pub mod mail;
 pub mod matching;
 pub mod money;
 pub mod page;

@@ -17,6 +17,8 @@ mod m20261123_000006_syncs;
 mod m20261123_000007_imports;
 mod m20261123_000008_audit;
 mod m20261123_000009_outbox;
+mod m20261124_000010_link_synced_at;
+mod m20261124_000011_mail_tokens;
 
 /// Every migration, in the order they are applied.
 pub struct Migrator;
@@ -33,6 +35,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000007_imports::Migration),
             Box::new(m20261123_000008_audit::Migration),
             Box::new(m20261123_000009_outbox::Migration),
+            Box::new(m20261124_000010_link_synced_at::Migration),
+            Box::new(m20261124_000011_mail_tokens::Migration),
         ]
     }
 }

@@ -143,7 +143,7 @@ impl Requester {
 /// What an act needs; `None` for what anyone may try, such as signing in.
 pub fn needs(act: Act) -> Option<(Action, Resource)> {
     match act {
-        Act::CreateSession | Act::RefreshSession => None,
+        Act::CreateSession | Act::RefreshSession | Act::RegisterUser | Act::VerifyEmail | Act::ResendVerification => None,
         Act::CreateUser | Act::AssignRole => Some((Action::Write, Resource::Users)),
         Act::RevokeSession => Some((Action::Write, Resource::Sessions)),
         Act::BeginLink | Act::StartAuthorization | Act::CompleteLink | Act::RequestSync | Act::SyncLink => Some((Action::Write, Resource::Links)),

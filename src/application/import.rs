@@ -137,11 +137,15 @@ impl ImportCommands {
                     let account = work.accounts().find(owner, target).await?.ok_or(ImportError::NotFound)?;
                     self.rows_into(work.as_mut(), &account, statement, &mut rows, &mut import).await?;
                 } else {
-                    let link = self.statement_link(work.as_mut(), owner, now).await?;
-                    let mut accounts = work.accounts().of_link(owner, link).await?;
+                    let mut link = self.statement_link(work.as_mut(), owner, now).await?;
+                    let mut accounts = work.accounts().of_link(owner, link.id).await?;
                     for statement in &file.statements {
-                        let account = self.account_of(work.as_mut(), link, &mut accounts, statement, &mut import).await?;
+                        let account = self.account_of(work.as_mut(), link.id, &mut accounts, statement, &mut import).await?;
                         self.rows_into(work.as_mut(), &account, statement, &mut rows, &mut import).await?;
+                    }
+                    if import.accounts_created + import.transactions_created > 0 {
+                        link.synced_at = Some(now);
+                        work.links().save(&link).await?;
                     }
                 }
                 shorten(&mut import.problems);
@@ -178,14 +182,14 @@ impl ImportCommands {
     }
 
     /// The one link all of a user's files come in through.
-    async fn statement_link(&self, work: &mut dyn Work, owner: UserId, now: Timestamp) -> anyhow::Result<LinkId> {
+    async fn statement_link(&self, work: &mut dyn Work, owner: UserId, now: Timestamp) -> anyhow::Result<Link> {
         let slug = self.reader.manifest().slug;
         if let Some(link) = work.links().find_open(owner, slug).await? {
-            return Ok(link.id);
+            return Ok(link);
         }
         let link = Link::open(LinkId(self.randomness.id()), owner, slug, now);
         work.links().insert(&link).await?;
-        Ok(link.id)
+        Ok(link)
     }
 
     /// The account a statement is of, recognised by the keyed hash of its number, or a new one.

@@ -11,9 +11,10 @@ use crate::domain::{
     balance::BalanceSnapshots,
     event::Event,
     failure::Reason,
-    id::{LinkId, SessionId, UserId},
+    id::{LinkId, MailTokenId, SessionId, UserId},
     import::{Imports, StatementFile, UnreadableFile},
     link::Links,
+    mail::Mails,
     provider::{AccountReference, Manifest, ReportedAccount, ReportedTransaction},
     session::Sessions,
     sync::Syncs,
@@ -25,6 +26,7 @@ use crate::domain::{
 use super::{
     access::{Action, Resource, Scope},
     audit::{Attempt, AuditEntry},
+    mail::Letter,
 };
 
 /// Where ids and secrets come from. One adapter asks the machine; tests may replay.
@@ -68,6 +70,8 @@ pub trait Work: Send {
     fn snapshots(&mut self) -> &mut dyn BalanceSnapshots;
     /// Syncs.
     fn syncs(&mut self) -> &mut dyn Syncs;
+    /// The outbox, and tokens that travel by mail.
+    fn mails(&mut self) -> &mut dyn Mails;
     /// Imports.
     fn imports(&mut self) -> &mut dyn Imports;
     /// Commits what must stand before a bank is asked (a spent state, a rotated token). The attempt goes on, in another unit of work.
@@ -144,6 +148,72 @@ pub trait RefreshTokenMint: Send + Sync {
     async fn hash(&self, verifier: &SecretString) -> anyhow::Result<String>;
     /// Whether a presented verifier is the hashed one.
     async fn matches(&self, verifier: &SecretString, hash: &str) -> anyhow::Result<bool>;
+}
+
+/// Derives tokens that travel by mail. What is stored does not hold them, so a copy of the database opens nothing.
+pub trait MailTokenMint: Send + Sync {
+    /// The id of the key that tokens made now are derived under.
+    fn key_id(&self) -> String;
+    /// The token of that id: 43 characters, base64url of HMAC-SHA-256. `None` when the key is gone.
+    fn token(&self, key_id: &str, id: MailTokenId) -> Option<SecretString>;
+}
+
+/// Why a mail did not go out. A server's own words never travel; they may quote the mail.
+#[derive(Debug, thiserror::Error)]
+pub enum MailerFault {
+    /// No connection, no answer in time, or a passing refusal (4xx).
+    #[error("the mail server could not be reached, or asked for patience")]
+    Unreachable,
+    /// The server will never take this mail (5xx).
+    #[error("the mail server refused the mail")]
+    Refused,
+    /// Broken.
+    #[error(transparent)]
+    Unexpected(#[from] anyhow::Error),
+}
+
+impl MailerFault {
+    /// A word for the operator.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::Refused => "refused",
+            Self::Unexpected(_) => "internal",
+        }
+    }
+
+    /// Whether another try is of no use.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Refused)
+    }
+}
+
+/// Sends mails.
+#[async_trait]
+pub trait Mailer: Send + Sync {
+    /// Hands a mail over. The same one may come again.
+    async fn send(&self, letter: &Letter) -> Result<(), MailerFault>;
+}
+
+/// A mail that was kept instead of sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptMail {
+    /// Its reader's address.
+    pub to: String,
+    /// Its subject.
+    pub subject: String,
+    /// When it was written (RFC 3339).
+    pub sent_at: String,
+    /// Its plain text.
+    pub text: String,
+    /// Its HTML.
+    pub html: String,
+}
+
+/// Mails that were kept instead of sent, for development.
+pub trait Mailbox: Send + Sync {
+    /// The latest first. Blocking: call it off the runtime's threads.
+    fn latest(&self) -> anyhow::Result<Vec<KeptMail>>;
 }
 
 /// Where a sealed value belongs. It opens nowhere else.

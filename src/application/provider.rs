@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::domain::{
-    link::Link,
+    link::{Freshness, Link},
     provider::{CatalogueEntry, ProviderCategory},
+    time::Clock,
 };
 
 use super::{
@@ -44,6 +45,8 @@ pub struct ProviderQueries {
     pub access: Access,
     /// What there is.
     pub catalogue: Arc<Catalogue>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
 }
 
 impl ProviderQueries {
@@ -63,5 +66,11 @@ impl ProviderQueries {
     /// The provider of a link.
     pub fn of_link(&self, link: &Link) -> Option<CatalogueEntry> {
         self.catalogue.entry(&link.provider).cloned()
+    }
+
+    /// How recent a link's data is, as far as its provider lets expect; nothing new comes from one this server no longer knows.
+    pub fn freshness(&self, link: &Link) -> Freshness {
+        let days = self.catalogue.entry(&link.provider).map_or(0, |entry| entry.manifest.fresh_days);
+        link.freshness(days, self.clock.now())
     }
 }

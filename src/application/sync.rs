@@ -278,10 +278,13 @@ impl SyncEngine {
             work.accounts().save(&account).await?;
         }
         link.covered(fetched.from, fetched.to);
-        work.links().save(&link).await?;
         // A history that was left over from an earlier run, or that midnight fell into, leaves days behind it to fetch.
         let today = self.clock.today();
         let done = link.covered_from.is_some_and(|from| from <= history_start(provider, today)) && link.covered_to.is_some_and(|to| to >= today);
+        if done {
+            link.synced_at = Some(now);
+        }
+        work.links().save(&link).await?;
         let mut written = Sync { counts, ..sync.clone() };
         if done {
             written.succeed((fetched.refused > 0).then_some(SyncProblem::RowsRefused), now);

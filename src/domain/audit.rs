@@ -9,6 +9,12 @@ words! {
         CreateUser = "create_user",
         /// A user given another role on the command line.
         AssignRole = "assign_role",
+        /// Signing up.
+        RegisterUser = "register_user",
+        /// Confirming an address.
+        VerifyEmail = "verify_email",
+        /// Asking for the mail that confirms an address once more.
+        ResendVerification = "resend_verification",
         /// Signing in.
         CreateSession = "create_session",
         /// Exchanging a refresh token.

@@ -17,6 +17,12 @@ pub enum Event {
     UserCreated { user: UserId, role: Role },
     /// A user's role changed.
     RoleAssigned { user: UserId, role: Role },
+    /// Somebody registered, or registered once more before they confirmed their address.
+    UserRegistered { user: UserId },
+    /// A user confirmed their address.
+    EmailVerified { user: UserId },
+    /// A user wants the mail that confirms their address once more.
+    VerificationRequested { user: UserId },
     /// A user signed in.
     SessionCreated { session: SessionId, user: UserId },
     /// A session's tokens were renewed.
@@ -41,7 +47,11 @@ impl Event {
     /// What it was upon. A user is named by [`Event::subject`] alone, so that the trail itself holds no one's id.
     pub fn resource(&self) -> (ResourceKind, Option<Uuid>) {
         match self {
-            Self::UserCreated { .. } | Self::RoleAssigned { .. } => (ResourceKind::User, None),
+            Self::UserCreated { .. }
+            | Self::RoleAssigned { .. }
+            | Self::UserRegistered { .. }
+            | Self::EmailVerified { .. }
+            | Self::VerificationRequested { .. } => (ResourceKind::User, None),
             Self::SessionCreated { session, .. } | Self::SessionRefreshed { session, .. } | Self::SessionRevoked { session, .. } => {
                 (ResourceKind::Session, Some(session.0))
             }
@@ -56,6 +66,9 @@ impl Event {
         match self {
             Self::UserCreated { user, .. }
             | Self::RoleAssigned { user, .. }
+            | Self::UserRegistered { user }
+            | Self::EmailVerified { user }
+            | Self::VerificationRequested { user }
             | Self::SessionCreated { user, .. }
             | Self::SessionRefreshed { user, .. }
             | Self::SessionRevoked { user, .. }
@@ -80,7 +93,10 @@ impl Event {
                 ("removed", counts.removed.to_string()),
             ],
             Self::StatementImported { created, known, .. } => vec![("created", created.to_string()), ("known", known.to_string())],
-            Self::SessionCreated { .. }
+            Self::UserRegistered { .. }
+            | Self::EmailVerified { .. }
+            | Self::VerificationRequested { .. }
+            | Self::SessionCreated { .. }
             | Self::SessionRefreshed { .. }
             | Self::LinkBegun { .. }
             | Self::AuthorizationStarted { .. }

@@ -44,6 +44,10 @@ identifiers! {
     SyncId;
     /// One statement file that was taken in.
     ImportId;
+    /// One mail, however often it is tried.
+    MailId;
+    /// One secret that travels by mail.
+    MailTokenId;
     /// One attempted command; its audit rows carry it.
     AttemptId;
     /// One row of the audit trail.

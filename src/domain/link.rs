@@ -1,6 +1,7 @@
 //! Links: one user's relation to one provider, from the first click to the last sync.
 
 use async_trait::async_trait;
+use chrono::Duration;
 
 use super::{
     event::Event,
@@ -77,6 +78,8 @@ pub struct Link {
     pub covered_from: Option<LocalDate>,
     /// The last day of which everything was fetched.
     pub covered_to: Option<LocalDate>,
+    /// When something new was last asked for and everything came; for files, when one last brought something.
+    pub synced_at: Option<Timestamp>,
     /// When it was begun.
     pub created_at: Timestamp,
 }
@@ -88,6 +91,17 @@ pub enum NextAction {
     Authorize,
     /// Link the provider once more.
     Relink,
+}
+
+/// How recent a link's data is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freshness {
+    /// Nothing was brought in yet.
+    Never,
+    /// It is as recent as its provider lets expect.
+    Fresh,
+    /// Nothing came for longer than that, or the link does not work any more.
+    Stale,
 }
 
 /// Why a link does not change as asked.
@@ -112,6 +126,7 @@ impl Link {
             consent_expires_at: None,
             covered_from: None,
             covered_to: None,
+            synced_at: None,
             created_at: now,
         }
     }
@@ -152,6 +167,15 @@ impl Link {
     pub fn covered(&mut self, from: LocalDate, to: LocalDate) {
         self.covered_from = Some(self.covered_from.map_or(from, |covered| covered.min(from)));
         self.covered_to = Some(self.covered_to.map_or(to, |covered| covered.max(to)));
+    }
+
+    /// How recent its data is, where something new is to be expected every `days`.
+    pub fn freshness(&self, days: u32, now: Timestamp) -> Freshness {
+        match self.synced_at {
+            None => Freshness::Never,
+            Some(at) if self.status == LinkStatus::Active && now.since(at) <= Duration::days(days.into()) => Freshness::Fresh,
+            Some(_) => Freshness::Stale,
+        }
     }
 
     /// What the user has to do, if anything.
@@ -204,7 +228,7 @@ pub trait Links: Send {
     async fn find_open(&mut self, owner: UserId, provider: &str) -> anyhow::Result<Option<Link>>;
     /// A new link.
     async fn insert(&mut self, link: &Link) -> anyhow::Result<()>;
-    /// Stores status, reason, consent, coverage and alias of a known link.
+    /// Stores status, reason, consent, coverage, freshness and alias of a known link.
     async fn save(&mut self, link: &Link) -> anyhow::Result<()>;
     /// A begun walk to the bank.
     async fn insert_authorization(&mut self, authorization: &Authorization) -> anyhow::Result<()>;

@@ -53,6 +53,8 @@ pub struct Manifest {
     pub history_days: Option<u32>,
     /// How many days the bank's consent lasts; `None` when it does not end by itself.
     pub consent_days: Option<u32>,
+    /// After how many days without anything new its data counts as stale.
+    pub fresh_days: u32,
 }
 
 /// One entry of the catalogue: a provider, and whether it can be linked here.

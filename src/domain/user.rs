@@ -237,6 +237,10 @@ pub trait Users: Send {
     async fn find_any_by_email(&mut self, key: &EmailKey) -> anyhow::Result<Option<User>>;
     /// A new user; `false` when the address is taken.
     async fn insert(&mut self, user: &User) -> anyhow::Result<bool>;
+    /// Gives an address that nobody has confirmed to whoever registers it now; `false` when it was confirmed meanwhile.
+    async fn replace_unverified(&mut self, id: UserId, email: &EmailAddress, password: &PasswordRecord) -> anyhow::Result<bool>;
+    /// Notes when a user confirmed their address, the first time.
+    async fn verify_email(&mut self, id: UserId, now: Timestamp) -> anyhow::Result<()>;
     /// Gives a user another role; `false` when no active administrator would be left.
     async fn assign_role(&mut self, id: UserId, role: Role) -> anyhow::Result<bool>;
 }

@@ -14,7 +14,7 @@ use sea_orm::{ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbB
 
 use crate::{
     application::ports::{AuditLog, Randomness, Store},
-    domain::{failure::Unavailable, sync::SyncQueue, time::Clock},
+    domain::{failure::Unavailable, mail::MailQueue, sync::SyncQueue, time::Clock},
 };
 
 use error::broken;
@@ -26,6 +26,7 @@ mod connect;
 mod error;
 mod import;
 mod link;
+mod mail;
 mod page;
 mod quantity;
 mod session;
@@ -100,6 +101,11 @@ impl Database {
 
     /// The queue workers take syncs from.
     pub fn sync_queue(&self) -> Arc<dyn SyncQueue> {
+        self.store.clone()
+    }
+
+    /// The outbox couriers take mails from.
+    pub fn mail_queue(&self) -> Arc<dyn MailQueue> {
         self.store.clone()
     }
 

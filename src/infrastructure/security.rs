@@ -2,6 +2,7 @@
 
 pub mod jwt;
 pub mod keys;
+pub mod mail_token;
 pub mod passwords;
 pub mod policy;
 pub mod refresh;

@@ -15,6 +15,7 @@ pub mod loader;
 pub mod node;
 pub mod page;
 pub mod provider;
+pub mod registration;
 pub mod scalar;
 pub mod session;
 pub mod sync;
@@ -54,7 +55,7 @@ pub struct Query(user::UserQuery, node::NodeQuery, provider::ProviderQuery, acco
 
 /// The root of mutations.
 #[derive(MergedObject, Default)]
-pub struct Mutation(session::SessionMutation, link::LinkMutation, sync::SyncMutation, import::ImportMutation);
+pub struct Mutation(registration::RegistrationMutation, session::SessionMutation, link::LinkMutation, sync::SyncMutation, import::ImportMutation);
 
 type DashtamSchema = Schema<Query, Mutation, EmptySubscription>;
 

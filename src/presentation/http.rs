@@ -3,6 +3,7 @@
 mod graphql;
 mod health;
 mod imports;
+mod mail;
 mod oauth;
 mod playground;
 pub mod problem;
@@ -22,7 +23,7 @@ use axum::{
 use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
 
 use crate::{
-    application::Application,
+    application::{Application, ports::Mailbox},
     presentation::{graphql::Graph, http::problem::Problem},
 };
 
@@ -43,6 +44,8 @@ pub struct Edge {
     pub readiness: Arc<dyn Readiness>,
     /// How browsers reach this server: scheme, host and port.
     pub public_url: String,
+    /// The mails that are kept instead of sent; only in development.
+    pub mailbox: Option<Arc<dyn Mailbox>>,
     /// Whether the playground is served.
     pub playground: bool,
 }
@@ -70,6 +73,8 @@ pub fn router(edge: Edge) -> Router {
         .route("/oauth/pages.css", get(oauth::stylesheet))
         .route("/oauth/{provider}/start", get(oauth::start_page).post(oauth::start))
         .route("/oauth/{provider}/callback", get(oauth::callback).head(wrong_method))
+        .route("/verify-email", get(mail::confirm_page).post(mail::confirm))
+        .route("/dev/mail", get(mail::kept_mails))
         .route("/health", get(health::health))
         .route("/ready", get(health::ready));
     let routes = if edge.playground { routes.route("/playground", get(playground::page)).route("/playground/{file}", get(playground::asset)) } else { routes };

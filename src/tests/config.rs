@@ -58,7 +58,6 @@ fn names_that_are_fixed_are_accepted_even_where_they_have_no_effect_yet() {
         ("DASHTAM_RATE_LIMITS__ENABLED", "true"),
         ("DASHTAM_TRUSTED_PROXIES", "10.0.0.0/8"),
         ("DASHTAM_CORS__ORIGINS", "https://app.example"),
-        ("DASHTAM_SMTP__URL", "smtp://127.0.0.1"),
         ("DASHTAM_PROVIDERS__SCHWAB__CLIENT_SECRET", "secret"),
     ];
     read(&fixed);

@@ -10,5 +10,6 @@ pub(crate) mod clock;
 pub(crate) mod documents;
 pub(crate) mod log;
 pub(crate) mod rows;
+pub(crate) mod smtp;
 pub(crate) mod stores;
 pub(crate) mod walk;

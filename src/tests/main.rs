@@ -18,6 +18,7 @@ mod link;
 mod listing;
 mod matching;
 mod money;
+mod registration;
 mod sandbox;
 mod scalar;
 mod schema;

@@ -407,7 +407,10 @@ fn a_long_file_streams() {
     assert_eq!(file.statements[0].transactions.len() as u64, times);
     assert_eq!(file.statements[0].transactions.last().and_then(|row| row.line), Some((times - 1) * 8 + 1));
     let first = &file.statements[0].transactions[0];
-    assert!(file.statements[0].transactions.iter().all(|row| (&row.facts, &row.reference) == (&first.facts, &first.reference)), "rows put aside come back whole");
+    assert!(
+        file.statements[0].transactions.iter().all(|row| (&row.facts, &row.reference) == (&first.facts, &first.reference)),
+        "rows put aside come back whole"
+    );
 }
 
 #[test]

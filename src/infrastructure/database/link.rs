@@ -28,6 +28,7 @@ pub(super) mod links {
         pub consent_expires_at: Option<DateTimeUtc>,
         pub covered_from: Option<Date>,
         pub covered_to: Option<Date>,
+        pub synced_at: Option<DateTimeUtc>,
         pub created_at: DateTimeUtc,
     }
 
@@ -96,6 +97,7 @@ impl From<&Link> for links::Model {
             consent_expires_at: link.consent_expires_at.map(Timestamp::utc),
             covered_from: link.covered_from.map(LocalDate::naive),
             covered_to: link.covered_to.map(LocalDate::naive),
+            synced_at: link.synced_at.map(Timestamp::utc),
             created_at: link.created_at.utc(),
         }
     }
@@ -115,6 +117,7 @@ impl TryFrom<links::Model> for Link {
             consent_expires_at: value::optional_instant(row.consent_expires_at),
             covered_from: row.covered_from.map(|day| value::day("links.covered_from", day)).transpose()?,
             covered_to: row.covered_to.map(|day| value::day("links.covered_to", day)).transpose()?,
+            synced_at: value::optional_instant(row.synced_at),
             created_at: Timestamp::new(row.created_at),
         })
     }
@@ -194,6 +197,7 @@ impl Links for DatabaseWork {
             consent_expires_at: Set(row.consent_expires_at),
             covered_from: Set(row.covered_from),
             covered_to: Set(row.covered_to),
+            synced_at: Set(row.synced_at),
             ..Default::default()
         };
         let saved = links::Entity::update_many()

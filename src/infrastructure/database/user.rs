@@ -94,6 +94,24 @@ impl Users for DatabaseWork {
         Ok(inserted == 1)
     }
 
+    async fn replace_unverified(&mut self, id: UserId, email: &EmailAddress, password: &PasswordRecord) -> anyhow::Result<bool> {
+        let changes = users::ActiveModel { email: Set(email.written().to_owned()), password: Set(password.0.clone()), ..Default::default() };
+        let unverified = users::Entity::update_many()
+            .set(changes)
+            .filter(users::Column::Id.eq(id.0))
+            .filter(users::Column::EmailKey.eq(email.key().as_str()))
+            .filter(users::Column::EmailVerifiedAt.is_null())
+            .exec(&self.transaction)
+            .await;
+        Ok(unverified.map_err(broken("registering a user once more"))?.rows_affected == 1)
+    }
+
+    async fn verify_email(&mut self, id: UserId, now: Timestamp) -> anyhow::Result<()> {
+        let changes = users::ActiveModel { email_verified_at: Set(Some(now.utc())), ..Default::default() };
+        let unverified = users::Entity::update_many().set(changes).filter(users::Column::Id.eq(id.0)).filter(users::Column::EmailVerifiedAt.is_null());
+        unverified.exec(&self.transaction).await.map(|_| ()).map_err(broken("confirming a user's address"))
+    }
+
     /// Administrators are locked first, so that two of them cannot each count on the other and step down together.
     async fn assign_role(&mut self, id: UserId, role: Role) -> anyhow::Result<bool> {
         let administrators = users::Entity::find()

@@ -11,8 +11,8 @@ use crate::{
         ports::{Randomness, Store, Work},
     },
     domain::{
-        account::Accounts, audit::Outcome, balance::BalanceSnapshots, event::Event, failure::Reason, import::Imports, link::Links, session::Sessions,
-        sync::Syncs, transaction::Transactions, user::Users,
+        account::Accounts, audit::Outcome, balance::BalanceSnapshots, event::Event, failure::Reason, import::Imports, link::Links, mail::Mails,
+        session::Sessions, sync::Syncs, transaction::Transactions, user::Users,
     },
 };
 
@@ -68,6 +68,10 @@ impl Work for DatabaseWork {
     }
 
     fn syncs(&mut self) -> &mut dyn Syncs {
+        self
+    }
+
+    fn mails(&mut self) -> &mut dyn Mails {
         self
     }
 

@@ -26,6 +26,8 @@ static MANIFEST: Manifest = Manifest {
     method: LinkMethod::File,
     history_days: None,
     consent_days: None,
+    // A month's statement, and a few days to fetch it.
+    fresh_days: 35,
 };
 
 /// Reads OFX and QFX files of bank accounts and credit cards.

@@ -1,7 +1,7 @@
 //! Keys: two secrets are configured, everything else is derived from them.
 //!
 //! The ring (`DASHTAM_ENCRYPTION__KEYS`) seals credentials, peppers passwords and fingerprints account numbers; the token secrets
-//! (`DASHTAM_JWT__SECRET`, `DASHTAM_JWT__PREVIOUS`) sign access tokens and derive refresh tokens. Each use has a key of its own by
+//! (`DASHTAM_JWT__SECRET`, `DASHTAM_JWT__PREVIOUS`) sign access tokens and derive refresh tokens and those that travel by mail. Each use has a key of its own by
 //! HKDF-SHA-256 (RFC 5869), and whatever is stored names the id of its key, so that keys can be rotated.
 
 use anyhow::{Context, bail};
@@ -48,6 +48,8 @@ pub enum Purpose {
     Fingerprint,
     /// Deriving refresh tokens.
     Refresh,
+    /// Deriving tokens that travel by mail.
+    MailToken,
 }
 
 impl Purpose {
@@ -57,6 +59,7 @@ impl Purpose {
             Self::Pepper => b"dashtam/pepper/1",
             Self::Fingerprint => b"dashtam/fingerprint/1",
             Self::Refresh => b"dashtam/refresh/1",
+            Self::MailToken => b"dashtam/mail-token/1",
         }
     }
 }

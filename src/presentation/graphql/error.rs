@@ -6,7 +6,7 @@
 use async_graphql::{Enum, ErrorExtensions, ServerError, SimpleObject};
 
 use crate::{
-    application::{QueryError, access::Denied, import::ImportError, link::LinkError, session::SessionError, sync::SyncError},
+    application::{QueryError, access::Denied, import::ImportError, link::LinkError, registration::RegistrationError, session::SessionError, sync::SyncError},
     domain::failure::Unavailable,
     presentation::http::trace,
 };
@@ -104,6 +104,14 @@ impl From<QueryError> for Fault {
 /// Why a mutation did not do what was asked. New codes may be added.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UserErrorCode {
+    /// The text is not an e-mail address.
+    EmailInvalid,
+    /// The password is too short or too long, or holds what it must not; the message says which.
+    PasswordUnacceptable,
+    /// Nobody can register on this server.
+    RegistrationClosed,
+    /// The token is unknown, was used or replaced, or is too old; ask for a new mail.
+    TokenInvalid,
     /// E-mail or password is wrong, or sign-in is paused; which of them is not told.
     InvalidCredentials,
     /// The e-mail address is not verified yet.
@@ -176,6 +184,21 @@ pub fn outcome<T, E: Into<Refused>>(result: Result<T, E>) -> Result<(Option<T>, 
         Ok(done) => Ok((Some(done), Vec::new())),
         Err(Refused::User(error)) => Ok((None, vec![error])),
         Err(Refused::Fault(fault)) => Err(fault),
+    }
+}
+
+impl From<RegistrationError> for Refused {
+    fn from(error: RegistrationError) -> Self {
+        let (code, field) = match &error {
+            RegistrationError::InvalidEmail(_) => (UserErrorCode::EmailInvalid, Some("email")),
+            RegistrationError::WeakPassword(_) => (UserErrorCode::PasswordUnacceptable, Some("password")),
+            RegistrationError::Closed => (UserErrorCode::RegistrationClosed, None),
+            RegistrationError::InvalidToken => (UserErrorCode::TokenInvalid, Some("token")),
+            // The use case keeps this to itself: an answer must not tell it.
+            RegistrationError::NothingToSend(reason) => return Self::Fault(Fault::internal(&anyhow::anyhow!("{reason} left registration"))),
+            RegistrationError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),
+        };
+        Self::user(code, &error, field)
     }
 }
 

@@ -94,6 +94,28 @@ pub struct Consent {
     expires_at: Option<DateTime>,
 }
 
+/// How recent a link's data is.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "link::Freshness")]
+pub enum FreshnessState {
+    /// Nothing was brought in yet.
+    Never,
+    /// As recent as the provider lets expect: within a day for banks, within 35 days for statement files.
+    Fresh,
+    /// Older than that, or the link does not work any more.
+    Stale,
+}
+
+/// How recent a link's data is, and since when.
+#[derive(SimpleObject)]
+#[graphql(serial, guard = Allow::read(Resource::Links))]
+pub struct Freshness {
+    /// Whether there is data, and whether it is recent.
+    state: FreshnessState,
+    /// When everything the provider had was last brought in, or a statement file last brought something; null before the first time.
+    synced_at: Option<DateTime>,
+}
+
 /// The days of which everything was fetched.
 #[derive(SimpleObject)]
 #[graphql(serial, guard = Allow::read(Resource::Links))]
@@ -141,6 +163,13 @@ impl LinkNode {
     /// The bank's permission to read.
     async fn consent(&self) -> Consent {
         Consent { expires_at: self.0.consent_expires_at.map(DateTime) }
+    }
+
+    /// How recent its data is.
+    #[expect(clippy::unused_async, reason = "the library takes async resolvers only")]
+    async fn freshness(&self, ctx: &Context<'_>) -> Result<Freshness, Fault> {
+        let state = ctx.of_request()?.application.providers.freshness(&self.0).into();
+        Ok(Freshness { state, synced_at: self.0.synced_at.map(DateTime) })
     }
 
     /// The days of which everything was fetched.

@@ -36,11 +36,11 @@ struct StartTemplate<'a> {
 
 #[derive(Template)]
 #[template(path = "oauth/result.html")]
-struct ResultTemplate<'a> {
-    succeeded: bool,
-    title: &'a str,
-    message: &'a str,
-    next: &'a str,
+pub(super) struct ResultTemplate<'a> {
+    pub(super) succeeded: bool,
+    pub(super) title: &'a str,
+    pub(super) message: &'a str,
+    pub(super) next: &'a str,
 }
 
 /// The ticket, in the query of the page and in the body of its form.
@@ -64,9 +64,11 @@ pub(super) async fn start_page(State(edge): State<Edge>, Path(slug): Path<String
     let Ok(Query(Ticket { ticket })) = query else { return failure(&LinkError::UnknownTicket) };
     let ticket = SecretString::from(ticket);
     match edge.application.links.start_page(&slug, &ticket).await {
-        Ok(start) => {
-            html(StatusCode::OK, &StartTemplate { provider: &start.provider, account: &start.account, slug: &slug, ticket: ticket.expose_secret() }, true)
-        }
+        Ok(start) => html(
+            StatusCode::OK,
+            &StartTemplate { provider: &start.provider, account: &start.account, slug: &slug, ticket: ticket.expose_secret() },
+            Forms::Bank,
+        ),
         Err(refused) => failure(&refused),
     }
 }
@@ -136,7 +138,7 @@ pub(super) async fn callback(
                 message: "Your accounts and transactions are on their way.",
                 next: "You can close this window and go back to your app.",
             };
-            with_cookie(html(StatusCode::OK, &page, false), &gone)
+            with_cookie(html(StatusCode::OK, &page, Forms::None), &gone)
         }
     }
 }
@@ -187,7 +189,7 @@ fn failure(refused: &LinkError) -> Response {
         }
     };
     let page = ResultTemplate { succeeded: false, title, message, next: "Go back to your app and start linking again." };
-    html(status, &page, false)
+    html(status, &page, Forms::None)
 }
 
 /// What a reason means for the person in front of the page.
@@ -247,18 +249,34 @@ fn with_cookie(mut response: Response, cookie: &Cookie<'_>) -> Response {
     response
 }
 
-/// A page of ours. Chromium holds redirects after a form to `form-action`, so a page with a form that ends at a bank cannot name it:
-/// banks are many and their hosts are theirs; every other source stays shut.
-fn html(status: StatusCode, page: &impl Template, leaves_for_bank: bool) -> Response {
-    let policy = if leaves_for_bank {
-        "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'self' http: https:; frame-ancestors 'none'"
-    } else {
-        "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+/// Where the forms of a page lead.
+#[derive(Clone, Copy)]
+pub(super) enum Forms {
+    /// It has none.
+    None,
+    /// To us.
+    Here,
+    /// To us and on to a bank. Chromium holds redirects after a form to `form-action`, and banks are many and their hosts are theirs.
+    Bank,
+}
+
+/// A page of ours; every source but its own style stays shut.
+pub(super) fn html(status: StatusCode, page: &impl Template, forms: Forms) -> Response {
+    let policy = match forms {
+        Forms::None => "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        Forms::Here => "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+        Forms::Bank => "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'self' http: https:; frame-ancestors 'none'",
     };
     match page.render() {
         Ok(body) => {
-            (status, [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CONTENT_SECURITY_POLICY, policy), (header::CACHE_CONTROL, "no-store")], body)
-                .into_response()
+            let headers = [
+                (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+                (header::CONTENT_SECURITY_POLICY, policy),
+                (header::CACHE_CONTROL, "no-store"),
+                // With no-referrer a browser says `Origin: null` even to us, and our own form could not be told from a foreign one.
+                (header::REFERRER_POLICY, "strict-origin"),
+            ];
+            (status, headers, body).into_response()
         }
         Err(broken) => {
             tracing::error!(error = %broken, "a page could not be rendered");

@@ -51,7 +51,8 @@ pub(crate) struct TestApp {
     pub(crate) url: String,
     /// A bank that answers as a test wants; the provider `scripted`.
     pub(crate) bank: Arc<ScriptedBank>,
-    data: tempfile::TempDir,
+    /// Its data folder.
+    pub(crate) data: tempfile::TempDir,
 }
 
 impl TestApp {
@@ -71,10 +72,14 @@ impl TestApp {
 
     /// One over every kind of store, reached by browsers through `public_url`.
     pub(crate) async fn behind(public_url: &str) -> Vec<Self> {
+        Self::configured(|config| config.public_url = Some(public_url.parse().unwrap())).await
+    }
+
+    /// One over every kind of store, configured otherwise.
+    pub(crate) async fn configured(change: impl Fn(&mut Config)) -> Vec<Self> {
         let mut apps = Vec::new();
         for store in every_store().await {
-            let authorizer = Arc::new(PolarPolicy::read(POLICY).unwrap());
-            apps.push(Self::listening(store, authorizer, |config| config.public_url = Some(public_url.parse().unwrap())).await);
+            apps.push(Self::listening(store, Arc::new(PolarPolicy::read(POLICY).unwrap()), &change).await);
         }
         apps
     }
@@ -162,6 +167,23 @@ impl TestApp {
             ran += 1;
         }
         ran
+    }
+
+    /// Delivers queued mails until none waits; answers how many.
+    pub(crate) async fn deliver(&self) -> usize {
+        let mut delivered = 0;
+        while self.app.courier.deliver_next().await.unwrap() {
+            delivered += 1;
+        }
+        delivered
+    }
+
+    /// The mails that were delivered, latest first, as `/dev/mail` tells them.
+    pub(crate) async fn mails(&self) -> Vec<serde_json::Value> {
+        self.deliver().await;
+        let nobody = self.nobody();
+        let answer = nobody.send(nobody.request(reqwest::Method::GET, "/dev/mail").header("accept", "application/json")).await;
+        answer.body.as_array().unwrap().clone()
     }
 
     /// Runs one queued sync in a task of its own, as a worker that the test may leave in the middle.
@@ -266,6 +288,7 @@ fn compose(
     bank: Arc<ScriptedBank>,
 ) -> App {
     let providers = vec![bank as Arc<dyn FinancialProvider>];
-    let surroundings = Surroundings { clock: store.clock.clone(), randomness: Arc::new(TestRandomness), authorizer, providers };
+    let surroundings =
+        Surroundings { clock: store.clock.clone(), randomness: Arc::new(TestRandomness), authorizer, providers, unhurried: std::time::Duration::ZERO };
     App::compose(config, listening, &keys(), database, surroundings).unwrap()
 }

@@ -25,6 +25,7 @@ const MANIFEST: Manifest = Manifest {
     method: LinkMethod::Oauth,
     history_days: Some(730),
     consent_days: Some(90),
+    fresh_days: 1,
 };
 
 /// What the bank does next; tests change it as they go.

@@ -97,6 +97,24 @@ impl<'a> Client<'a> {
         answer
     }
 
+    /// Registers an address.
+    pub(crate) async fn register(&self, email: &str, password: &str) -> Answer {
+        let document = "mutation($input: RegisterUserInput!) { registerUser(input: $input) { accepted userErrors { code message field } } }";
+        self.ask_with(document, json!({ "input": { "email": email, "password": password } })).await
+    }
+
+    /// Asks for the mail that confirms an address once more.
+    pub(crate) async fn resend_verification(&self, email: &str) -> Answer {
+        let document = "mutation($input: ResendVerificationInput!) { resendVerification(input: $input) { accepted userErrors { code message field } } }";
+        self.ask_with(document, json!({ "input": { "email": email } })).await
+    }
+
+    /// Confirms an address.
+    pub(crate) async fn verify_email(&self, token: &str) -> Answer {
+        let document = "mutation($input: VerifyEmailInput!) { verifyEmail(input: $input) { verified userErrors { code message field } } }";
+        self.ask_with(document, json!({ "input": { "token": token } })).await
+    }
+
     /// Exchanges the refresh token it holds, without keeping the answer.
     pub(crate) async fn refresh(&self) -> Answer {
         self.refresh_with(self.refresh_token.as_deref().unwrap()).await
@@ -129,7 +147,7 @@ impl<'a> Client<'a> {
 
     /// One of one's own links, with how its last sync went.
     pub(crate) async fn link(&self, id: &str) -> Value {
-        let document = "query($id: ID!) { node(id: $id) { ... on Link { id status reason nextAction consent { expiresAt } coverage { from to } \
+        let document = "query($id: ID!) { node(id: $id) { ... on Link { id status reason nextAction consent { expiresAt } coverage { from to } freshness { state syncedAt } \
                         lastSync { status problem accounts added modified removed startedAt finishedAt } } } }";
         self.ask_with(document, json!({ "id": id })).await.data()["node"].clone()
     }

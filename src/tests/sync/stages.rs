@@ -1,7 +1,7 @@
 //! Which days are fetched: the recent ones first, then the history, then what may have changed.
 
 use chrono::Duration;
-use dashtam::application::ports::ProviderFault;
+use dashtam::{application::ports::ProviderFault, domain::time::Clock};
 use serde_json::json;
 
 use crate::harness::{app::TestApp, bank::posted};
@@ -31,6 +31,27 @@ async fn a_first_sync_brings_thirty_days_and_then_everything_before_them() {
         assert_eq!((&sync["status"], &sync["problem"], &sync["accounts"], &sync["added"]), (&json!("SUCCEEDED"), &json!(null), &json!(1), &json!(3)));
         assert_eq!(app.outcomes("sync_link").await, vec![("succeeded".to_owned(), None); 2], "each stage is an act of its own");
         app.every_attempt_ended_once().await;
+    }
+}
+
+#[tokio::test]
+async fn data_is_fresh_for_a_day_after_everything_came() {
+    for app in TestApp::on_every_store().await {
+        app.bank.reports(vec![posted("new", "2026-11-20", -100, "New")]);
+        let ann = app.signed_in("ann").await;
+        let link = ann.link_scripted().await;
+        assert_eq!(ann.link(&link).await["freshness"], json!({ "state": "NEVER", "syncedAt": null }));
+        let synced_at = app.store.clock.now().to_string();
+        app.work().await;
+        assert_eq!(ann.link(&link).await["freshness"], json!({ "state": "FRESH", "syncedAt": synced_at }));
+        let ann = app.later(Duration::days(1), "ann").await;
+        assert_eq!(ann.link(&link).await["freshness"]["state"], "FRESH");
+        let ann = app.later(Duration::seconds(1), "ann").await;
+        assert_eq!(ann.link(&link).await["freshness"], json!({ "state": "STALE", "syncedAt": synced_at }));
+        app.bank.script(|script| script.accounts_fault = Some(ProviderFault::ServerError));
+        ann.sync(&link, false).await.succeeds();
+        app.work().await;
+        assert_eq!(ann.link(&link).await["freshness"]["syncedAt"], synced_at, "a sync that fails refreshes nothing");
     }
 }
 

@@ -35,6 +35,7 @@ static MANIFEST: Manifest = Manifest {
     method: LinkMethod::Oauth,
     history_days: Some(3_650),
     consent_days: Some(CONSENT_DAYS),
+    fresh_days: 1,
 };
 
 /// What the bank's token answers hold beyond RFC 6749.

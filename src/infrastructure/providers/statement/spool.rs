@@ -118,7 +118,8 @@ impl Merge {
     fn await_next_of(&mut self, run: usize) -> anyhow::Result<()> {
         let mut text = String::new();
         if self.runs[run].read_line(&mut text).context("the rows of a statement file cannot be read back")? > 0 {
-            let read = serde_json::from_str::<StoredRow>(&text).ok().and_then(StoredRow::row).context("a row of a statement file was damaged while put aside")?;
+            let read =
+                serde_json::from_str::<StoredRow>(&text).ok().and_then(StoredRow::row).context("a row of a statement file was damaged while put aside")?;
             self.waiting.push(Reverse(Waiting { key: key(&read), run, row: read.1 }));
         }
         Ok(())

@@ -1,0 +1,179 @@
+//! The courier: takes mails out of the outbox, writes them and hands them to the mailer.
+//!
+//! A mail goes out at least once. What cannot be sent is tried again for about half a day and then parked, where an operator finds it.
+
+use std::{sync::Arc, time::Duration};
+
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::{
+    id::{MailId, UserId},
+    mail::{DELIVERED_MAIL_DAYS, Mail, MailKind, MailQueue, MailToken, MailTokenPurpose},
+    time::{Clock, Timestamp},
+    user::{EmailAddress, UserReader},
+};
+
+use super::ports::{MailTokenMint, Mailer, MailerFault, Randomness, Work};
+
+/// How long the outbox is left alone when nobody rings: other processes queue too.
+const POLL: Duration = Duration::from_secs(1);
+
+/// How often delivered mails are forgotten.
+const SWEEP: Duration = Duration::from_hours(1);
+
+/// A mail with everything it says.
+pub struct Letter {
+    /// The same for every try.
+    pub id: MailId,
+    /// Its reader.
+    pub to: EmailAddress,
+    /// When it was written.
+    pub written_at: Timestamp,
+    /// What it is about.
+    pub content: LetterContent,
+}
+
+/// What a mail is about.
+pub enum LetterContent {
+    /// Confirm your address: the page that does it, and the token for frontends of one's own.
+    Verification { page: SecretString, token: SecretString, hours: i64 },
+    /// Somebody tried to register your address.
+    AlreadyRegistered,
+}
+
+/// SHA-256 of a token, as it is kept.
+pub(super) fn token_hash(token: &SecretString) -> Vec<u8> {
+    Sha256::digest(token.expose_secret().as_bytes()).to_vec()
+}
+
+/// Puts mails into the outbox of a unit of work.
+#[derive(Clone)]
+pub struct Writer {
+    /// Derives tokens.
+    pub mint: Arc<dyn MailTokenMint>,
+    /// Ids.
+    pub randomness: Arc<dyn Randomness>,
+    /// Rings for the courier of this process.
+    pub bell: Arc<Notify>,
+}
+
+impl Writer {
+    /// Queues a mail without a token.
+    pub(super) async fn queue(&self, work: &mut dyn Work, user: UserId, kind: MailKind, now: Timestamp) -> anyhow::Result<()> {
+        work.mails().queue(&Mail::new(MailId(self.randomness.id()), user, kind, None, now)).await
+    }
+
+    /// Queues a mail with a new token, which takes the place of older ones.
+    pub(super) async fn queue_token(
+        &self,
+        work: &mut dyn Work,
+        user: UserId,
+        kind: MailKind,
+        purpose: MailTokenPurpose,
+        lifetime: chrono::Duration,
+        now: Timestamp,
+    ) -> anyhow::Result<()> {
+        let (id, key_id) = (self.randomness.id().into(), self.mint.key_id());
+        let token = self.mint.token(&key_id, id).ok_or_else(|| anyhow::anyhow!("there is no key for tokens that travel by mail"))?;
+        let token = MailToken { id, user, purpose, key_id, hash: token_hash(&token), created_at: now, expires_at: now.plus(lifetime), spent_at: None };
+        work.mails().replace_token(&token).await?;
+        work.mails().queue(&Mail::new(MailId(self.randomness.id()), user, kind, Some(id), now)).await
+    }
+
+    /// Rings for the courier, once what was queued is committed.
+    pub(super) fn ring(&self) {
+        self.bell.notify_one();
+    }
+}
+
+/// Delivers the outbox until it is told to stop.
+pub struct Courier {
+    /// What waits.
+    pub queue: Arc<dyn MailQueue>,
+    /// Looks addresses up.
+    pub users: Arc<dyn UserReader>,
+    /// Derives tokens.
+    pub mint: Arc<dyn MailTokenMint>,
+    /// Sends.
+    pub mailer: Arc<dyn Mailer>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// How browsers reach this server, without a slash at the end.
+    pub public_url: String,
+    /// Rings when this process queued something.
+    pub bell: Arc<Notify>,
+}
+
+impl Courier {
+    /// Returns once `stop` is called and the mail at hand is dealt with.
+    pub async fn run(&self, stop: CancellationToken) {
+        let mut sweep = tokio::time::interval(SWEEP);
+        while !stop.is_cancelled() {
+            match self.deliver_next().await {
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(failure) => tracing::error!(error = ?failure, "the outbox could not be worked"),
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.bell.notified() => {}
+                () = tokio::time::sleep(POLL) => {}
+                _ = sweep.tick() => self.sweep().await,
+            }
+        }
+    }
+
+    async fn sweep(&self) {
+        let before = self.clock.now().minus(chrono::Duration::days(DELIVERED_MAIL_DAYS));
+        if let Err(failure) = self.queue.forget_delivered(before).await {
+            tracing::error!(error = ?failure, "delivered mails could not be forgotten");
+        }
+    }
+
+    /// Takes one mail and sends it; `false` when none was waiting.
+    pub async fn deliver_next(&self) -> anyhow::Result<bool> {
+        let Some(mail) = self.queue.take_any_for_courier(self.clock.now()).await? else { return Ok(false) };
+        let sent = match self.write(&mail).await? {
+            Some(letter) => self.mailer.send(&letter).await,
+            // Its reader or its token is gone, and so is its reason.
+            None => Ok(()),
+        };
+        let now = self.clock.now();
+        match sent {
+            Ok(()) => self.queue.delivered(mail.id, now).await?,
+            Err(fault) => {
+                let again = mail.pause().filter(|_| !fault.is_final()).map(|pause| now.plus(pause));
+                if let MailerFault::Unexpected(cause) = &fault {
+                    tracing::error!(mail = %mail.id.0, error = ?cause, "a mail could not be written");
+                } else {
+                    tracing::warn!(mail = %mail.id.0, fault = fault.as_str(), tries = mail.attempts, parked = again.is_none(), "a mail was not taken");
+                }
+                self.queue.failed(mail.id, again, fault.as_str(), now).await?;
+            }
+        }
+        Ok(true)
+    }
+
+    async fn write(&self, mail: &Mail) -> anyhow::Result<Option<Letter>> {
+        let Some(user) = self.users.find(mail.user).await? else { return Ok(None) };
+        let content = match mail.kind {
+            MailKind::AlreadyRegistered => LetterContent::AlreadyRegistered,
+            MailKind::Verification => {
+                let Some((token, expires_at)) = self.token_of(mail).await? else { return Ok(None) };
+                let page = format!("{}/verify-email?token={}", self.public_url, token.expose_secret()).into();
+                LetterContent::Verification { page, token, hours: expires_at.since(mail.created_at).num_hours() }
+            }
+        };
+        Ok(Some(Letter { id: mail.id, to: user.email, written_at: mail.created_at, content }))
+    }
+
+    /// The token of a mail, while it works.
+    async fn token_of(&self, mail: &Mail) -> anyhow::Result<Option<(SecretString, Timestamp)>> {
+        let Some(id) = mail.token else { return Ok(None) };
+        let live = self.queue.find_any_token_for_courier(id).await?.filter(|token| token.is_live(self.clock.now()));
+        Ok(live.and_then(|token| Some((self.mint.token(&token.key_id, id)?, token.expires_at))))
+    }
+}

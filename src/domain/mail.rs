@@ -1,0 +1,128 @@
+//! Mail: what Dashtam has to say to a person, from the commit that gave reason for it to its delivery.
+//!
+//! A mail in the outbox names its reader and the token it carries by id. The address is looked up and the token derived when it is
+//! sent, so nothing that waits here, and no copy of the database, opens anything.
+
+use async_trait::async_trait;
+use chrono::Duration;
+
+use super::{
+    id::{MailId, MailTokenId, UserId},
+    time::Timestamp,
+    transaction::words,
+};
+
+/// How many mails of one kind a user gets in an hour.
+pub const MAILS_AN_HOUR: u64 = 3;
+
+/// How often a mail is tried before it is parked: with the pauses between, for about half a day.
+pub const MAX_MAIL_ATTEMPTS: u32 = 12;
+
+/// How long a courier may hold a mail before another takes it for dead.
+pub const MAIL_LEASE_MINUTES: i64 = 5;
+
+/// How long delivered mails are kept in the outbox.
+pub const DELIVERED_MAIL_DAYS: i64 = 7;
+
+words! {
+    /// What a mail is about.
+    MailKind {
+        /// Asks the reader to confirm their address; carries a token.
+        Verification = "verification",
+        /// Tells the owner of an address that somebody tried to register it again.
+        AlreadyRegistered = "already_registered",
+    }
+}
+
+words! {
+    /// What a token out of a mail proves.
+    MailTokenPurpose {
+        /// That its reader receives mail at the address they registered.
+        Verification = "verification",
+    }
+}
+
+/// A secret that travels by mail and works once. Only its hash is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MailToken {
+    /// What it is derived from, under the key of `key_id`.
+    pub id: MailTokenId,
+    /// Whose it is.
+    pub user: UserId,
+    /// What it proves.
+    pub purpose: MailTokenPurpose,
+    /// The key it is derived under.
+    pub key_id: String,
+    /// SHA-256 of its text.
+    pub hash: Vec<u8>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it stops working.
+    pub expires_at: Timestamp,
+    /// When it was used, or a newer one took its place.
+    pub spent_at: Option<Timestamp>,
+}
+
+impl MailToken {
+    /// Whether it still works.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.spent_at.is_none() && now < self.expires_at
+    }
+}
+
+/// A mail that waits in the outbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mail {
+    /// The same for every try; receivers tell a repeated mail by it.
+    pub id: MailId,
+    /// Its reader.
+    pub user: UserId,
+    /// What it is about.
+    pub kind: MailKind,
+    /// The token it carries.
+    pub token: Option<MailTokenId>,
+    /// When the reason for it arose.
+    pub created_at: Timestamp,
+    /// How often it was tried.
+    pub attempts: u32,
+}
+
+impl Mail {
+    /// A mail to be sent as soon as may be.
+    pub fn new(id: MailId, user: UserId, kind: MailKind, token: Option<MailTokenId>, now: Timestamp) -> Self {
+        Self { id, user, kind, token, created_at: now, attempts: 0 }
+    }
+
+    /// How long to wait before the next try; `None` when it was tried often enough. Doubles from fifteen seconds to four hours.
+    pub fn pause(&self) -> Option<Duration> {
+        (self.attempts < MAX_MAIL_ATTEMPTS).then(|| Duration::seconds((15 << self.attempts.min(10)).min(4 * 3600)))
+    }
+}
+
+/// The outbox and its tokens, inside a unit of work.
+#[async_trait]
+pub trait Mails: Send {
+    /// A mail to be sent once the unit of work is committed.
+    async fn queue(&mut self, mail: &Mail) -> anyhow::Result<()>;
+    /// How many mails of a kind were queued for a user since an instant.
+    async fn queued_since(&mut self, user: UserId, kind: MailKind, since: Timestamp) -> anyhow::Result<u64>;
+    /// A new token; older ones of the same user and purpose stop working.
+    async fn replace_token(&mut self, token: &MailToken) -> anyhow::Result<()>;
+    /// Uses a token up and answers whose it was; `None` when it is unknown, used, replaced or past its time.
+    async fn spend_token(&mut self, hash: &[u8], purpose: MailTokenPurpose, now: Timestamp) -> anyhow::Result<Option<UserId>>;
+}
+
+/// The outbox as couriers see it. Each call is a statement of its own; no unit of work is open.
+#[async_trait]
+pub trait MailQueue: Send + Sync {
+    /// Takes the mail that has waited longest, whoever it is for, and counts the try; no other courier gets it within the lease.
+    async fn take_any_for_courier(&self, now: Timestamp) -> anyhow::Result<Option<Mail>>;
+    /// The token a mail carries.
+    async fn find_any_token_for_courier(&self, id: MailTokenId) -> anyhow::Result<Option<MailToken>>;
+    /// It is out, or its reason is gone.
+    async fn delivered(&self, mail: MailId, now: Timestamp) -> anyhow::Result<()>;
+    /// It is tried again at `at`, or parked when there is no such instant. `problem` is a word for the operator.
+    async fn failed(&self, mail: MailId, at: Option<Timestamp>, problem: &str, now: Timestamp) -> anyhow::Result<()>;
+    /// Forgets what was delivered before an instant; answers how many.
+    async fn forget_delivered(&self, before: Timestamp) -> anyhow::Result<u64>;
+}

@@ -1,0 +1,90 @@
+//! Mail: letters become messages (RFC 5322), and go out over SMTP or into a folder.
+//!
+//! The text part is ASCII and travels as it is written, so that a token in it can be copied out of the raw message too.
+
+use askama::Template;
+use lettre::{
+    Message,
+    message::{
+        Body, Mailbox, MultiPart, SinglePart,
+        header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue},
+    },
+};
+use secrecy::ExposeSecret;
+
+use crate::application::mail::{Letter, LetterContent};
+
+pub mod folder;
+pub mod smtp;
+
+#[derive(Template)]
+#[template(path = "mail/verification.txt")]
+struct VerificationText<'a> {
+    page: &'a str,
+    token: &'a str,
+    hours: i64,
+}
+
+#[derive(Template)]
+#[template(path = "mail/verification.html")]
+struct VerificationHtml<'a> {
+    page: &'a str,
+    hours: i64,
+}
+
+#[derive(Template)]
+#[template(path = "mail/already_registered.txt")]
+struct AlreadyRegisteredText;
+
+#[derive(Template)]
+#[template(path = "mail/already_registered.html")]
+struct AlreadyRegisteredHtml;
+
+/// Subject, text and HTML.
+struct Words {
+    subject: &'static str,
+    text: String,
+    html: String,
+}
+
+impl Words {
+    fn of(content: &LetterContent) -> anyhow::Result<Self> {
+        Ok(match content {
+            LetterContent::Verification { page, token, hours } => {
+                let (page, token, hours) = (page.expose_secret(), token.expose_secret(), *hours);
+                Self {
+                    subject: "Confirm your e-mail address",
+                    text: VerificationText { page, token, hours }.render()?,
+                    html: VerificationHtml { page, hours }.render()?,
+                }
+            }
+            LetterContent::AlreadyRegistered => {
+                Self { subject: "You have a Dashtam account already", text: AlreadyRegisteredText.render()?, html: AlreadyRegisteredHtml.render()? }
+            }
+        })
+    }
+}
+
+/// The message of a letter. The same letter makes the same Message-ID each time, so that a repeated one can be told.
+fn message(letter: &Letter, from: &Mailbox) -> anyhow::Result<Message> {
+    let Words { subject, text, html } = Words::of(&letter.content)?;
+    let text = as_written(&text)?;
+    let message = Message::builder()
+        .from(from.clone())
+        .to(Mailbox::new(None, letter.to.written().parse()?))
+        .date(letter.written_at.utc().into())
+        .message_id(Some(format!("<{}@{}>", letter.id.0, from.email.domain())))
+        .subject(subject)
+        .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned()))
+        .multipart(MultiPart::alternative().singlepart(SinglePart::builder().header(ContentType::TEXT_PLAIN).body(text)).singlepart(SinglePart::html(html)))?;
+    Ok(message)
+}
+
+/// A text that is sent as it is (7bit, RFC 2045, section 6.2). Left to itself the library cuts lines over 76 characters, which a page's
+/// address with a token is.
+fn as_written(text: &str) -> anyhow::Result<Body> {
+    let fits = text.lines().all(|line| line.len() <= 998 && line.bytes().all(|byte| byte == b'\t' || (b' '..=b'~').contains(&byte)));
+    anyhow::ensure!(fits, "the text of a mail is not ASCII, or a line of it is too long");
+    let lines: String = text.lines().flat_map(|line| [line, "\r\n"]).collect();
+    Ok(Body::dangerous_pre_encoded(lines.into_bytes(), ContentTransferEncoding::SevenBit))
+}
