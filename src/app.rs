@@ -223,10 +223,32 @@ impl App {
 
     /// Serves and works until `stop`; then requests in flight and the sync at work finish.
     pub async fn run(self, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
+        self.until(stop, Some(listener), true).await
+    }
+
+    /// Serves alone, and leaves what is queued to others.
+    pub async fn serve(self, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
+        self.until(stop, Some(listener), false).await
+    }
+
+    /// Works alone, and listens nowhere.
+    pub async fn work(self, stop: CancellationToken) -> anyhow::Result<()> {
+        self.until(stop, None, true).await
+    }
+
+    /// What it does not do waits for `stop` as well, so that one story is told of all three.
+    async fn until(self, stop: CancellationToken, listener: Option<TcpListener>, works: bool) -> anyhow::Result<()> {
         let worker = Worker { engine: self.engine.clone(), journal: self.application.journal.clone(), wake: self.wake.clone(), is_alone: self.is_embedded };
-        let mut working = tokio::spawn(worker.run(stop.clone()));
+        let stopped = stop.clone();
+        let mut working = tokio::spawn(async move { if works { worker.run(stopped).await } else { stopped.cancelled().await } });
         let service = self.router.into_make_service_with_connect_info::<SocketAddr>();
-        let mut serving = tokio::spawn(axum::serve(listener, service).with_graceful_shutdown(stop.clone().cancelled_owned()).into_future());
+        let stopped = stop.clone();
+        let mut serving = tokio::spawn(async move {
+            match listener {
+                Some(listener) => axum::serve(listener, service).with_graceful_shutdown(stopped.cancelled_owned()).await,
+                None => Ok(stopped.cancelled().await),
+            }
+        });
         // Neither ends by itself. If one does, half a server is worse than none: whoever supervises it starts a new one.
         tokio::select! {
             // First: once a stop is asked for, both end because of it.
@@ -295,6 +317,11 @@ pub enum MadeUpKeys {
     Use,
     /// No.
     Refuse,
+}
+
+/// Whether the configured keys can be read, and none has to be made up.
+pub fn check_keys(config: &Config) -> anyhow::Result<()> {
+    keys(config, MadeUpKeys::Refuse, &Machine).map(drop)
 }
 
 #[derive(Serialize, Deserialize)]

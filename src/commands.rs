@@ -3,30 +3,39 @@
 mod demo;
 mod import;
 mod migrate;
+mod reference;
 mod serve;
+mod terminal;
 mod user;
+mod worker;
 
 use std::{io::Write as _, path::PathBuf, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-use crate::config::{Config, Environment, without_effect};
+use crate::config::{Config, Environment};
+
+/// Where the help of a command has what every command takes.
+const EVERYWHERE: &str = "Options of every command";
 
 /// Self-hosted financial data aggregation API: accounts, transactions and balances in one GraphQL graph.
 #[derive(Parser)]
 #[command(
     version,
     propagate_version = true,
-    after_help = "Start with `dashtam demo`.\n\nExit codes: 0 done, 1 failed, 2 wrong usage.\nLogs go to standard error; DASHTAM_LOG sets their level (default info)."
+    after_help = "Start with `dashtam demo`. For real: `dashtam doctor`, then `dashtam serve`.\n\n\
+        Exit codes: 0 done, 1 failed, 2 wrong usage.\n\
+        Logs go to standard error; DASHTAM_LOG sets their level (default info). NO_COLOR is respected."
 )]
 pub struct CommandLine {
     /// Where the embedded database and made-up keys are kept [default: dashtam-data]
-    #[arg(long, global = true, value_name = "FOLDER")]
+    #[arg(long, global = true, value_name = "FOLDER", help_heading = EVERYWHERE)]
     data_dir: Option<PathBuf>,
     /// A configuration file [default: dashtam.toml, if it is there]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", help_heading = EVERYWHERE)]
     config: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
@@ -38,17 +47,37 @@ enum Command {
     Demo(demo::Demo),
     /// Run the server
     Serve(serve::Serve),
+    /// Run the worker alone, beside servers that have none
+    Worker(worker::Worker),
     /// Bring the database's schema up or down, or look where it stands
     #[command(subcommand)]
     Migrate(migrate::Migrate),
     /// Print the GraphQL schema
+    #[command(after_help = "Examples:\n  dashtam schema > schema.graphql")]
     Schema,
     /// Make users, and give them roles
     #[command(subcommand)]
     User(user::User),
     /// Take in a statement file (OFX, QFX) for a user
     Import(import::Import),
+    /// Print a page of the manual
+    #[command(after_help = "Examples:\n  dashtam reference example > dashtam.toml\n  dashtam reference configuration | less")]
+    Reference {
+        /// Which
+        page: reference::Reference,
+    },
+    /// Print what a shell needs to complete commands and options
+    #[command(after_help = COMPLETIONS)]
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
 }
+
+const COMPLETIONS: &str = "Examples:\n  \
+    dashtam completions bash > ~/.local/share/bash-completion/completions/dashtam\n  \
+    dashtam completions zsh > \"${fpath[1]}/_dashtam\"\n  \
+    dashtam completions fish > ~/.config/fish/completions/dashtam.fish";
 
 impl CommandLine {
     /// Runs the command and says how it went.
@@ -64,33 +93,49 @@ impl CommandLine {
     }
 
     async fn execute(self) -> anyhow::Result<()> {
-        if matches!(self.command, Command::Schema) {
-            return say(crate::presentation::graphql::sdl().trim_end());
+        match self.command {
+            Command::Schema => return say(crate::presentation::graphql::sdl().trim_end()),
+            Command::Reference { page } => return page.run(),
+            Command::Completions { shell } => {
+                clap_complete::generate(shell, &mut Self::command(), "dashtam", &mut std::io::stdout());
+                return Ok(());
+            }
+            _ => {}
         }
-        let environment = || std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        let log_level = std::env::var("DASHTAM_LOG").ok();
-        // DASHTAM_LOG is for the log alone, and DATABASE_URL may be another program's: a demo never writes there.
-        let is_demo = matches!(self.command, Command::Demo(_));
-        let settings = environment().filter(|(name, _)| name != "DASHTAM_LOG" && !(is_demo && name == "DATABASE_URL"));
-        let mut config = Config::read(self.config.as_deref(), settings)?;
-        if let Some(folder) = self.data_dir {
-            config.data_dir = folder;
-        }
-        if is_demo {
-            config.environment = Environment::Development;
-        }
-        log(log_level.as_deref(), &config, is_demo)?;
-        for name in without_effect(environment()) {
+        let config = self.settings()?;
+        log(config.log.as_deref().unwrap_or(self.default_log()), &config)?;
+        for name in &config.without_effect {
             tracing::warn!(name, "this setting has no effect in this version");
         }
         match self.command {
             Command::Demo(demo) => demo.run(config).await,
             Command::Serve(serve) => serve.run(config).await,
+            Command::Worker(worker) => worker.run(config).await,
             Command::Migrate(migrate) => migrate.run(&config).await,
-            Command::Schema => Ok(()),
             Command::User(user) => user.run(&config).await,
             Command::Import(import) => import.run(&config).await,
+            Command::Schema | Command::Reference { .. } | Command::Completions { .. } => Ok(()),
         }
+    }
+
+    /// The configuration, with what the command line says on top.
+    fn settings(&self) -> anyhow::Result<Config> {
+        let is_demo = matches!(self.command, Command::Demo(_));
+        let environment = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        // DATABASE_URL may be another program's: a demo never writes there.
+        let mut config = Config::read(self.config.as_deref(), environment.filter(|(name, _)| !(is_demo && name == "DATABASE_URL")))?;
+        if let Some(folder) = &self.data_dir {
+            config.data_dir.clone_from(folder);
+        }
+        if is_demo {
+            config.environment = Environment::Development;
+        }
+        Ok(config)
+    }
+
+    /// What is logged when nobody says: a demo talks to a person, so it is quiet.
+    fn default_log(&self) -> &'static str {
+        if matches!(self.command, Command::Demo(_)) { "warn" } else { "info,sqlx=warn,sea_orm_migration=warn" }
     }
 }
 
@@ -101,15 +146,13 @@ fn say(line: &str) -> anyhow::Result<()> {
     Ok(out.flush()?)
 }
 
-/// Logs go to standard error: for people in development, as JSON in production. A demo is quiet unless asked.
-fn log(level: Option<&str>, config: &Config, is_demo: bool) -> anyhow::Result<()> {
-    let default = if is_demo { "warn" } else { "info,sqlx=warn,sea_orm_migration=warn" };
-    let filter =
-        EnvFilter::try_new(level.unwrap_or(default)).map_err(|_| anyhow::anyhow!("DASHTAM_LOG is a level such as info, or a filter such as dashtam=debug"))?;
+/// Logs go to standard error: for people in development, as JSON in production.
+fn log(filter: &str, config: &Config) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(filter).map_err(|_| anyhow::anyhow!("DASHTAM_LOG is a level such as info, or a filter such as dashtam=debug"))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let set = match config.environment {
         Environment::Production => builder.json().flatten_event(true).try_init(),
-        Environment::Development => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
+        Environment::Development => builder.with_ansi(terminal::is_coloured(&std::io::stderr())).try_init(),
     };
     set.map_err(|failure| anyhow::anyhow!("the log cannot be set up: {failure}"))
 }

@@ -18,6 +18,7 @@ mod link;
 mod listing;
 mod matching;
 mod money;
+mod reference;
 mod sandbox;
 mod scalar;
 mod schema;
