@@ -1,4 +1,6 @@
-//! The composition root: the only file that names ports and adapters.
+//! The composition root: the only file that names ports and adapters, with [`doctor`] beside it.
+
+pub mod doctor;
 
 use std::{io::Write as _, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 

@@ -1,6 +1,7 @@
 //! The command line: what the binary does.
 
 mod demo;
+mod doctor;
 mod import;
 mod migrate;
 mod reference;
@@ -49,6 +50,8 @@ enum Command {
     Serve(serve::Serve),
     /// Run the worker alone, beside servers that have none
     Worker(worker::Worker),
+    /// Look whether a server would start and work here, and say what to do where it would not
+    Doctor(doctor::Doctor),
     /// Bring the database's schema up or down, or look where it stands
     #[command(subcommand)]
     Migrate(migrate::Migrate),
@@ -93,28 +96,23 @@ impl CommandLine {
     }
 
     async fn execute(self) -> anyhow::Result<()> {
+        let settings = self.settings();
         match self.command {
-            Command::Schema => return say(crate::presentation::graphql::sdl().trim_end()),
-            Command::Reference { page } => return page.run(),
+            Command::Demo(demo) => demo.run(logging(settings, "warn")?).await,
+            Command::Serve(serve) => serve.run(logging(settings, LOG)?).await,
+            Command::Worker(worker) => worker.run(logging(settings, LOG)?).await,
+            Command::Doctor(doctor) => doctor.run(settings).await,
+            Command::Migrate(migrate) => migrate.run(&logging(settings, LOG)?).await,
+            Command::User(user) => user.run(&logging(settings, LOG)?).await,
+            Command::Import(import) => import.run(&logging(settings, LOG)?).await,
+            // These need no settings, so wrong ones are none of their business.
+            Command::Schema => say(crate::presentation::graphql::sdl().trim_end()),
+            Command::Reference { page } => page.run(),
             Command::Completions { shell } => {
-                clap_complete::generate(shell, &mut Self::command(), "dashtam", &mut std::io::stdout());
-                return Ok(());
+                let mut script = Vec::new();
+                clap_complete::generate(shell, &mut Self::command(), "dashtam", &mut script);
+                say(String::from_utf8(script)?.trim_end())
             }
-            _ => {}
-        }
-        let config = self.settings()?;
-        log(config.log.as_deref().unwrap_or(self.default_log()), &config)?;
-        for name in &config.without_effect {
-            tracing::warn!(name, "this setting has no effect in this version");
-        }
-        match self.command {
-            Command::Demo(demo) => demo.run(config).await,
-            Command::Serve(serve) => serve.run(config).await,
-            Command::Worker(worker) => worker.run(config).await,
-            Command::Migrate(migrate) => migrate.run(&config).await,
-            Command::User(user) => user.run(&config).await,
-            Command::Import(import) => import.run(&config).await,
-            Command::Schema | Command::Reference { .. } | Command::Completions { .. } => Ok(()),
         }
     }
 
@@ -132,11 +130,6 @@ impl CommandLine {
         }
         Ok(config)
     }
-
-    /// What is logged when nobody says: a demo talks to a person, so it is quiet.
-    fn default_log(&self) -> &'static str {
-        if matches!(self.command, Command::Demo(_)) { "warn" } else { "info,sqlx=warn,sea_orm_migration=warn" }
-    }
 }
 
 /// Prints a line to standard output.
@@ -146,15 +139,24 @@ fn say(line: &str) -> anyhow::Result<()> {
     Ok(out.flush()?)
 }
 
-/// Logs go to standard error: for people in development, as JSON in production.
-fn log(filter: &str, config: &Config) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(filter).map_err(|_| anyhow::anyhow!("DASHTAM_LOG is a level such as info, or a filter such as dashtam=debug"))?;
+/// What is logged when nobody says; a demo talks to a person, so it logs less.
+const LOG: &str = "info,sqlx=warn,sea_orm_migration=warn";
+
+/// Begins to log, to standard error: for people in development, as JSON in production.
+fn logging(settings: anyhow::Result<Config>, default: &str) -> anyhow::Result<Config> {
+    let config = settings?;
+    let filter = EnvFilter::try_new(config.log.as_deref().unwrap_or(default));
+    let filter = filter.map_err(|_| anyhow::anyhow!("DASHTAM_LOG is a level such as info, or a filter such as dashtam=debug"))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let set = match config.environment {
         Environment::Production => builder.json().flatten_event(true).try_init(),
         Environment::Development => builder.with_ansi(terminal::is_coloured(&std::io::stderr())).try_init(),
     };
-    set.map_err(|failure| anyhow::anyhow!("the log cannot be set up: {failure}"))
+    set.map_err(|failure| anyhow::anyhow!("the log cannot be set up: {failure}"))?;
+    for name in &config.without_effect {
+        tracing::warn!(name, "this setting has no effect in this version");
+    }
+    Ok(config)
 }
 
 /// Cancelled by Ctrl-C or SIGTERM. A second one ends the process at once.

@@ -19,8 +19,6 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 use url::Url;
 
-use crate::domain::user::EmailAddress;
-
 use settings::{SETTINGS, Setting};
 use source::Source;
 
@@ -222,7 +220,7 @@ impl Config {
                 bail!("DASHTAM_SMTP__FROM is not set, and in production mails come from an address of yours, such as Dashtam <money@example.com>");
             }
         }
-        if !is_mailbox(&self.smtp.from) {
+        if self.smtp.from.parse::<lettre::message::Mailbox>().is_err() {
             bail!("DASHTAM_SMTP__FROM is an address, or a name and an address, such as Dashtam <money@example.com>");
         }
         for allowed in &self.links.return_urls {
@@ -267,12 +265,6 @@ impl Config {
     pub fn has_sandbox(&self, listening: SocketAddr) -> bool {
         self.environment == Environment::Development && listening.ip().is_loopback()
     }
-}
-
-/// Whether a text is an address, alone or after a name: `Dashtam <dashtam@example.com>`.
-fn is_mailbox(text: &str) -> bool {
-    let (name, address) = text.strip_suffix('>').and_then(|text| text.rsplit_once('<')).unwrap_or(("", text));
-    !name.contains(|letter: char| letter.is_control() || "<>".contains(letter)) && EmailAddress::parse(address).is_ok()
 }
 
 fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {

@@ -2,5 +2,6 @@
 
 pub mod database;
 pub mod machine;
+pub mod mail_greeting;
 pub mod providers;
 pub mod security;

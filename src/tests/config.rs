@@ -174,7 +174,7 @@ fn production_has_a_mail_server_and_an_address_of_its_own_to_send_from() {
     let refusal = self::refusal(&[url]);
     assert!(refusal.contains("DASHTAM_SMTP__FROM is not set") && !refusal.contains("canary"), "{refusal}");
     read(&[url, ("DASHTAM_ENVIRONMENT", "development")]);
-    for from in ["money@example.com", "Dashtam <money@example.com>", "Our Household, Ltd. <money@example.com>"] {
+    for from in ["money@example.com", "Dashtam <money@example.com>", "\"Our Household, Ltd.\" <money@example.com>"] {
         read(&[("DASHTAM_SMTP__FROM", from)]);
     }
 }
