@@ -1,5 +1,5 @@
 # What a person does here. `make` alone shows the server with made-up data.
-.PHONY: run test lint fmt schema
+.PHONY: run test lint fmt schema reference
 
 run:
 	cargo run --locked -- demo
@@ -18,3 +18,9 @@ fmt:
 
 schema:
 	UPDATE_SCHEMA=1 cargo test --locked --test tests -- schema::the_checked_in_schema_is_the_one_served
+
+reference:
+	for page in configuration command-line; do \
+		cargo run --locked --quiet -- reference $$page > docs/reference/$$page.md.new && mv docs/reference/$$page.md.new docs/reference/$$page.md || exit 1; \
+	done
+	cargo run --locked --quiet -- reference example > dashtam.example.toml.new && mv dashtam.example.toml.new dashtam.example.toml

@@ -1,4 +1,6 @@
-//! The composition root: the only file that names ports and adapters.
+//! The composition root: the only file that names ports and adapters, with [`doctor`] beside it.
+
+pub mod doctor;
 
 use std::{io::Write as _, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
@@ -262,11 +264,38 @@ impl App {
 
     /// Serves and works until `stop`; then requests in flight and the sync at work finish.
     pub async fn run(self, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
+        self.until(stop, Some(listener), true).await
+    }
+
+    /// Serves alone, and leaves what is queued to others.
+    pub async fn serve(self, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
+        self.until(stop, Some(listener), false).await
+    }
+
+    /// Works alone, and listens nowhere.
+    pub async fn work(self, stop: CancellationToken) -> anyhow::Result<()> {
+        self.until(stop, None, true).await
+    }
+
+    /// What it does not do waits for `stop` as well, so that one story is told of all three.
+    async fn until(self, stop: CancellationToken, listener: Option<TcpListener>, works: bool) -> anyhow::Result<()> {
         let worker = Worker { engine: self.engine.clone(), journal: self.application.journal.clone(), wake: self.wake.clone(), is_alone: self.is_embedded };
         let (courier, stopped) = (self.courier.clone(), stop.clone());
-        let mut working = tokio::spawn(async move { tokio::join!(worker.run(stopped.clone()), courier.run(stopped)) });
+        let mut working = tokio::spawn(async move {
+            if works {
+                tokio::join!(worker.run(stopped.clone()), courier.run(stopped));
+            } else {
+                stopped.cancelled().await;
+            }
+        });
         let service = self.router.into_make_service_with_connect_info::<SocketAddr>();
-        let mut serving = tokio::spawn(axum::serve(listener, service).with_graceful_shutdown(stop.clone().cancelled_owned()).into_future());
+        let stopped = stop.clone();
+        let mut serving = tokio::spawn(async move {
+            match listener {
+                Some(listener) => axum::serve(listener, service).with_graceful_shutdown(stopped.cancelled_owned()).await,
+                None => Ok(stopped.cancelled().await),
+            }
+        });
         // Neither ends by itself. If one does, half a server is worse than none: whoever supervises it starts a new one.
         tokio::select! {
             // First: once a stop is asked for, both end because of it.
@@ -277,7 +306,7 @@ impl App {
         }
         let ended = tokio::time::timeout(GRACE, async {
             serving.await.context("the server's task stopped")?.context("the server stopped")?;
-            working.await.context("the worker's task stopped").map(|_| ())
+            working.await.context("the worker's task stopped")
         })
         .await;
         self.database.close().await?;
@@ -353,6 +382,11 @@ pub enum MadeUpKeys {
     Use,
     /// No.
     Refuse,
+}
+
+/// Whether the configured keys can be read, and none has to be made up.
+pub fn check_keys(config: &Config) -> anyhow::Result<()> {
+    keys(config, MadeUpKeys::Refuse, &Machine).map(drop)
 }
 
 #[derive(Serialize, Deserialize)]

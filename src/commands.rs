@@ -1,32 +1,42 @@
 //! The command line: what the binary does.
 
 mod demo;
+mod doctor;
 mod import;
 mod migrate;
+mod reference;
 mod serve;
+mod terminal;
 mod user;
+mod worker;
 
 use std::{io::Write as _, path::PathBuf, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-use crate::config::{Config, Environment, without_effect};
+use crate::config::{Config, Environment};
+
+/// Where the help of a command has what every command takes.
+const EVERYWHERE: &str = "Options of every command";
 
 /// Self-hosted financial data aggregation API: accounts, transactions and balances in one GraphQL graph.
 #[derive(Parser)]
 #[command(
     version,
     propagate_version = true,
-    after_help = "Start with `dashtam demo`.\n\nExit codes: 0 done, 1 failed, 2 wrong usage.\nLogs go to standard error; DASHTAM_LOG sets their level (default info)."
+    after_help = "Start with `dashtam demo`. For real: `dashtam doctor`, then `dashtam serve`.\n\n\
+        Exit codes: 0 done, 1 failed, 2 wrong usage.\n\
+        Logs go to standard error; DASHTAM_LOG sets their level (default info). NO_COLOR is respected."
 )]
 pub struct CommandLine {
     /// Where the embedded database and made-up keys are kept [default: dashtam-data]
-    #[arg(long, global = true, value_name = "FOLDER")]
+    #[arg(long, global = true, value_name = "FOLDER", help_heading = EVERYWHERE)]
     data_dir: Option<PathBuf>,
     /// A configuration file [default: dashtam.toml, if it is there]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", help_heading = EVERYWHERE)]
     config: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
@@ -38,17 +48,39 @@ enum Command {
     Demo(demo::Demo),
     /// Run the server
     Serve(serve::Serve),
+    /// Run the worker alone, beside servers that have none
+    Worker(worker::Worker),
+    /// Look whether a server would start and work here, and say what to do where it would not
+    Doctor(doctor::Doctor),
     /// Bring the database's schema up or down, or look where it stands
     #[command(subcommand)]
     Migrate(migrate::Migrate),
     /// Print the GraphQL schema
+    #[command(after_help = "Examples:\n  dashtam schema > schema.graphql")]
     Schema,
     /// Make users, and give them roles
     #[command(subcommand)]
     User(user::User),
     /// Take in a statement file (OFX, QFX) for a user
     Import(import::Import),
+    /// Print a page of the manual
+    #[command(after_help = "Examples:\n  dashtam reference example > dashtam.toml\n  dashtam reference configuration | less")]
+    Reference {
+        /// Which
+        page: reference::Reference,
+    },
+    /// Print what a shell needs to complete commands and options
+    #[command(after_help = COMPLETIONS)]
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
 }
+
+const COMPLETIONS: &str = "Examples:\n  \
+    dashtam completions bash > ~/.local/share/bash-completion/completions/dashtam\n  \
+    dashtam completions zsh > \"${fpath[1]}/_dashtam\"\n  \
+    dashtam completions fish > ~/.config/fish/completions/dashtam.fish";
 
 impl CommandLine {
     /// Runs the command and says how it went.
@@ -64,33 +96,39 @@ impl CommandLine {
     }
 
     async fn execute(self) -> anyhow::Result<()> {
-        if matches!(self.command, Command::Schema) {
-            return say(crate::presentation::graphql::sdl().trim_end());
+        let settings = self.settings();
+        match self.command {
+            Command::Demo(demo) => demo.run(logging(settings, "warn")?).await,
+            Command::Serve(serve) => serve.run(logging(settings, LOG)?).await,
+            Command::Worker(worker) => worker.run(logging(settings, LOG)?).await,
+            Command::Doctor(doctor) => doctor.run(settings).await,
+            Command::Migrate(migrate) => migrate.run(&logging(settings, LOG)?).await,
+            Command::User(user) => user.run(&logging(settings, LOG)?).await,
+            Command::Import(import) => import.run(&logging(settings, LOG)?).await,
+            // These need no settings, so wrong ones are none of their business.
+            Command::Schema => say(crate::presentation::graphql::sdl().trim_end()),
+            Command::Reference { page } => page.run(),
+            Command::Completions { shell } => {
+                let mut script = Vec::new();
+                clap_complete::generate(shell, &mut Self::command(), "dashtam", &mut script);
+                say(String::from_utf8(script)?.trim_end())
+            }
         }
-        let environment = || std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        let log_level = std::env::var("DASHTAM_LOG").ok();
-        // DASHTAM_LOG is for the log alone, and DATABASE_URL may be another program's: a demo never writes there.
+    }
+
+    /// The configuration, with what the command line says on top.
+    fn settings(&self) -> anyhow::Result<Config> {
         let is_demo = matches!(self.command, Command::Demo(_));
-        let settings = environment().filter(|(name, _)| name != "DASHTAM_LOG" && !(is_demo && name == "DATABASE_URL"));
-        let mut config = Config::read(self.config.as_deref(), settings)?;
-        if let Some(folder) = self.data_dir {
-            config.data_dir = folder;
+        let environment = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        // DATABASE_URL may be another program's: a demo never writes there.
+        let mut config = Config::read(self.config.as_deref(), environment.filter(|(name, _)| !(is_demo && name == "DATABASE_URL")))?;
+        if let Some(folder) = &self.data_dir {
+            config.data_dir.clone_from(folder);
         }
         if is_demo {
             config.environment = Environment::Development;
         }
-        log(log_level.as_deref(), &config, is_demo)?;
-        for name in without_effect(environment()) {
-            tracing::warn!(name, "this setting has no effect in this version");
-        }
-        match self.command {
-            Command::Demo(demo) => demo.run(config).await,
-            Command::Serve(serve) => serve.run(config).await,
-            Command::Migrate(migrate) => migrate.run(&config).await,
-            Command::Schema => Ok(()),
-            Command::User(user) => user.run(&config).await,
-            Command::Import(import) => import.run(&config).await,
-        }
+        Ok(config)
     }
 }
 
@@ -101,17 +139,24 @@ fn say(line: &str) -> anyhow::Result<()> {
     Ok(out.flush()?)
 }
 
-/// Logs go to standard error: for people in development, as JSON in production. A demo is quiet unless asked.
-fn log(level: Option<&str>, config: &Config, is_demo: bool) -> anyhow::Result<()> {
-    let default = if is_demo { "warn" } else { "info,sqlx=warn,sea_orm_migration=warn" };
-    let filter =
-        EnvFilter::try_new(level.unwrap_or(default)).map_err(|_| anyhow::anyhow!("DASHTAM_LOG is a level such as info, or a filter such as dashtam=debug"))?;
+/// What is logged when nobody says; a demo talks to a person, so it logs less.
+const LOG: &str = "info,sqlx=warn,sea_orm_migration=warn";
+
+/// Begins to log, to standard error: for people in development, as JSON in production.
+fn logging(settings: anyhow::Result<Config>, default: &str) -> anyhow::Result<Config> {
+    let config = settings?;
+    let filter = EnvFilter::try_new(config.log.as_deref().unwrap_or(default));
+    let filter = filter.map_err(|_| anyhow::anyhow!("DASHTAM_LOG is a level such as info, or a filter such as dashtam=debug"))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let set = match config.environment {
         Environment::Production => builder.json().flatten_event(true).try_init(),
-        Environment::Development => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
+        Environment::Development => builder.with_ansi(terminal::is_coloured(&std::io::stderr())).try_init(),
     };
-    set.map_err(|failure| anyhow::anyhow!("the log cannot be set up: {failure}"))
+    set.map_err(|failure| anyhow::anyhow!("the log cannot be set up: {failure}"))?;
+    for name in &config.without_effect {
+        tracing::warn!(name, "this setting has no effect in this version");
+    }
+    Ok(config)
 }
 
 /// Cancelled by Ctrl-C or SIGTERM. A second one ends the process at once.

@@ -2,6 +2,11 @@
 //!
 //! A variable is `DASHTAM_` and the setting's name in capitals; two underscores step into a section: `DASHTAM_JWT__SECRET` is `secret`
 //! in `[jwt]`. Each secret can also be read from a file named by the variable with `_FILE` at its end. Names nobody knows are refused.
+//! What each setting is for stands in [`settings`], and the manual made from it in [`reference`].
+
+pub mod reference;
+pub mod settings;
+mod source;
 
 use std::{
     net::SocketAddr,
@@ -9,23 +14,16 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use figment::{
-    Figment,
-    providers::{Format, Serialized, Toml},
-    value::{Dict, Value},
-};
+use figment::{Figment, providers::Serialized};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 use url::Url;
 
-/// Settings whose values are taken as text, whatever they look like, and may come from a file.
-const SECRETS: [&str; 5] = ["database_url", "jwt.secret", "jwt.previous", "encryption.keys", "smtp.url"];
+use settings::{SETTINGS, Setting};
+use source::Source;
 
-/// Settings that other parts of a deployment may set already, and that this version does not use.
-const WITHOUT_EFFECT: [&str; 5] = ["redis_url", "rate_limits", "trusted_proxies", "cors", "providers"];
-
-/// Settings that are text even where it looks like a number, such as a folder called `2026`.
-const TEXTS: [&str; 2] = ["data_dir", "public_url"];
+/// The file that is read when no other is named.
+const FILE: &str = "dashtam.toml";
 
 /// Where the binary runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -51,14 +49,16 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// `postgres://…`; the embedded database in `data_dir` when it is not set.
     pub database_url: Option<SecretString>,
+    /// A level or a filter for the log.
+    pub log: Option<String>,
     /// Access and refresh tokens.
     pub jwt: Jwt,
     /// Encryption at rest.
     pub encryption: Encryption,
-    /// Password hashing.
-    pub passwords: Passwords,
     /// Mail.
     pub smtp: Smtp,
+    /// Password hashing.
+    pub passwords: Passwords,
     /// Registration.
     pub registration: Registration,
     /// Linking.
@@ -67,6 +67,9 @@ pub struct Config {
     pub sandbox: Sandbox,
     /// The playground.
     pub playground: Playground,
+    /// What was set and is not used in this version, as its source calls it.
+    #[serde(skip)]
+    pub without_effect: Vec<String>,
 }
 
 /// `[jwt]`
@@ -87,22 +90,22 @@ pub struct Encryption {
     pub keys: Option<SecretString>,
 }
 
-/// `[passwords]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Passwords {
-    /// bcrypt's cost, 10 to 16; in development from 4.
-    pub cost: u32,
-}
-
 /// `[smtp]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Smtp {
     /// `smtp://user:password@host:587` or `smtps://…`.
     pub url: Option<SecretString>,
-    /// Who mails come from.
+    /// Whom mails come from: `Name <name@example.com>`, or the address alone.
     pub from: String,
+}
+
+/// `[passwords]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Passwords {
+    /// bcrypt's cost, 10 to 16; in development from 4.
+    pub cost: u32,
 }
 
 /// `[registration]`
@@ -146,14 +149,16 @@ impl Default for Config {
             environment: Environment::Production,
             data_dir: PathBuf::from("dashtam-data"),
             database_url: None,
+            log: None,
             jwt: Jwt::default(),
             encryption: Encryption::default(),
-            passwords: Passwords::default(),
             smtp: Smtp::default(),
+            passwords: Passwords::default(),
             registration: Registration::default(),
             links: Links::default(),
             sandbox: Sandbox::default(),
             playground: Playground::default(),
+            without_effect: Vec::new(),
         }
     }
 }
@@ -191,13 +196,26 @@ impl Default for Playground {
 impl Config {
     /// Reads `file` if it is named, else `dashtam.toml` if it is there, and then `environment` (pairs of name and value).
     pub fn read(file: Option<&Path>, environment: impl Iterator<Item = (String, String)>) -> anyhow::Result<Self> {
-        let toml = match file {
+        let file = match file {
             Some(file) if !file.is_file() => bail!("there is no configuration file {}", file.display()),
-            Some(file) => Figment::from(Toml::file_exact(file)),
-            None if Path::new("dashtam.toml").is_file() => Figment::from(Toml::file_exact("dashtam.toml")),
-            None => Figment::new(),
+            Some(file) => Source::file(file)?,
+            None if Path::new(FILE).is_file() => Source::file(Path::new(FILE))?,
+            None => Source::default(),
         };
-        let config: Self = toml.merge(Serialized::defaults(from_environment(environment)?)).extract().context("the configuration cannot be read")?;
+        let variables = Source::environment(environment)?;
+        let unknown: Vec<_> = file.unknown.into_iter().chain(variables.unknown).collect();
+        if !unknown.is_empty() {
+            bail!("{}", unknown.join("\n"));
+        }
+        let written =
+            |setting: &'static Setting| variables.written.get(setting.name).or_else(|| file.written.get(setting.name)).map_or(setting.name, String::as_str);
+        let values = Figment::from(Serialized::defaults(&file.values)).merge(Serialized::defaults(&variables.values));
+        // The library's own words quote the value, which may be a secret.
+        let mut config: Self = values.extract().map_err(|error| match SETTINGS.iter().find(|setting| error.path.join(".").starts_with(setting.name)) {
+            Some(setting) => anyhow::anyhow!("{} is {}, such as {}", written(setting), setting.kind.described(), setting.sample()),
+            None => anyhow::anyhow!("the configuration cannot be read: {}", error.path.join(".")),
+        })?;
+        config.without_effect = file.without_effect.into_iter().chain(variables.without_effect).collect();
         config.check()?;
         Ok(config)
     }
@@ -211,6 +229,16 @@ impl Config {
             && (!matches!(url.scheme(), "http" | "https") || url.path() != "/" || url.query().is_some() || url.host().is_none())
         {
             bail!("DASHTAM_PUBLIC_URL is a scheme, a host and perhaps a port, such as https://money.example.com");
+        }
+        if let Some(url) = &self.smtp.url {
+            let url = Url::parse(url.expose_secret()).ok().filter(|url| matches!(url.scheme(), "smtp" | "smtps") && url.has_host());
+            url.context("DASHTAM_SMTP__URL is smtp://user:password@host:587?tls=required, or smtps://user:password@host")?;
+            if self.environment == Environment::Production && self.smtp.from == Smtp::default().from {
+                bail!("DASHTAM_SMTP__FROM is not set, and in production mails come from an address of yours, such as Dashtam <money@example.com>");
+            }
+        }
+        if self.smtp.from.parse::<lettre::message::Mailbox>().is_err() {
+            bail!("DASHTAM_SMTP__FROM is an address, or a name and an address, such as Dashtam <money@example.com>");
         }
         for allowed in &self.links.return_urls {
             let url = Url::parse(allowed).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.query().is_none() && url.fragment().is_none());
@@ -229,6 +257,18 @@ impl Config {
         self.database_url.clone().unwrap_or_else(|| SecretString::from(format!("sqlite://{}?mode=rwc", self.data_dir.join("dashtam.db").display())))
     }
 
+    /// The server mails leave through; `None` in development, where they are kept in the data folder. Production does not start without.
+    pub fn mail(&self) -> anyhow::Result<Option<&SecretString>> {
+        if self.smtp.url.is_none() && self.environment == Environment::Production {
+            bail!(
+                "DASHTAM_SMTP__URL is not set, and in production nobody can register or reset a password without mail. Name the server mails leave through:\n  \
+                 export DASHTAM_SMTP__URL=\"smtp://user:password@mail.example.com:587?tls=required\"\n  \
+                 export DASHTAM_SMTP__FROM=\"Dashtam <money@example.com>\""
+            );
+        }
+        Ok(self.smtp.url.as_ref())
+    }
+
     /// How browsers reach a server that listens at `listening`.
     pub fn public_url(&self, listening: SocketAddr) -> String {
         let url = self.public_url.as_ref().map_or_else(
@@ -241,61 +281,6 @@ impl Config {
     /// Whether the sandbox bank is there: in development, and only for this machine.
     pub fn has_sandbox(&self, listening: SocketAddr) -> bool {
         self.environment == Environment::Development && listening.ip().is_loopback()
-    }
-}
-
-/// Names of variables that are set and have no effect in this version.
-pub fn without_effect(environment: impl Iterator<Item = (String, String)>) -> Vec<String> {
-    environment.map(|(name, _)| name).filter(|name| setting(name).is_some_and(|setting| is_without_effect(&setting))).collect()
-}
-
-fn is_without_effect(setting: &str) -> bool {
-    WITHOUT_EFFECT.iter().any(|known| setting == *known || setting.strip_prefix(known).is_some_and(|rest| rest.starts_with('.') || rest == "_file"))
-}
-
-/// `jwt.secret` for `DASHTAM_JWT__SECRET`.
-fn setting(variable: &str) -> Option<String> {
-    variable.strip_prefix("DASHTAM_").map(|name| name.to_ascii_lowercase().replace("__", "."))
-}
-
-fn from_environment(environment: impl Iterator<Item = (String, String)>) -> anyhow::Result<Dict> {
-    let mut settings = Dict::new();
-    let mut own_database = false;
-    for (variable, value) in environment {
-        if variable == "DATABASE_URL" && !own_database {
-            put(&mut settings, "database_url", Value::from(value));
-            continue;
-        }
-        let Some(mut name) = setting(&variable).filter(|name| !is_without_effect(name)) else { continue };
-        let from_file = name.strip_suffix("_file").map(str::to_owned).filter(|secret| SECRETS.contains(&secret.as_str()));
-        let value = if let Some(secret) = from_file {
-            name = secret;
-            let text = std::fs::read_to_string(&value).with_context(|| format!("the file {variable} names cannot be read"))?;
-            Value::from(text.trim_end_matches(['\r', '\n']).to_owned())
-        } else if SECRETS.contains(&name.as_str()) || TEXTS.contains(&name.as_str()) || value.is_empty() {
-            Value::from(value)
-        } else {
-            value.parse().unwrap_or_else(|never| match never {})
-        };
-        own_database |= name == "database_url";
-        put(&mut settings, &name, value);
-    }
-    Ok(settings)
-}
-
-fn put(settings: &mut Dict, name: &str, value: Value) {
-    match name.split_once('.') {
-        None => {
-            settings.insert(name.to_owned(), value);
-        }
-        Some((section, rest)) => {
-            let mut inner = match settings.remove(section) {
-                Some(Value::Dict(_, inner)) => inner,
-                _ => Dict::new(),
-            };
-            put(&mut inner, rest, value);
-            settings.insert(section.to_owned(), Value::from(inner));
-        }
     }
 }
 

@@ -3,7 +3,11 @@
 //! The user signs in over GraphQL, the bank is linked by walking a browser's way through its pages, and the first sync is waited for.
 //! Nothing is put into the database behind the server's back but the user.
 
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
@@ -21,7 +25,7 @@ use crate::{
     domain::user::Role,
 };
 
-use super::{say, serve::listen, stop_on_signal, user::made_up_password};
+use super::{say, serve::listen, stop_on_signal, terminal::Progress, user::made_up_password};
 
 const EMAIL: &str = "demo@example.com";
 
@@ -29,13 +33,18 @@ const EMAIL: &str = "demo@example.com";
 const FIRST_SYNC: Duration = Duration::from_mins(2);
 
 const SIGN_IN: &str = "mutation($input: CreateSessionInput!) { createSession(input: $input) { accessToken userErrors { message } } }";
-const LINKS: &str = "{ viewer { links(first: 100) { nodes { id status provider { slug } lastSync { status problem } } } } }";
+const LINKS: &str = "{ viewer { links(first: 100) { nodes { id status provider { slug } lastSync { status problem accounts added } } } } }";
 const SYNC: &str = "mutation($input: SyncLinkInput!) { syncLink(input: $input) { userErrors { message } } }";
 const BEGIN: &str = "mutation { beginLink(input: {provider: \"sandbox\"}) { authorizationUrl userErrors { message } } }";
 const TRY: &str = "{ viewer { accounts(first: 10) { nodes { name type balances { current { amount currency } } transactions(first: 3) { nodes { postedOn description amount { amount } } } } } } }";
 
 /// Shows everything.
 #[derive(Args)]
+#[command(after_help = "Examples:\n  \
+    dashtam demo\n  \
+    dashtam demo --bind 127.0.0.1:0 --json    any free port, and one line for a program to read\n  \
+    dashtam demo --data-dir elsewhere         another bank, another user\n\n\
+    Ctrl-C ends it. The next start finds its data again; delete the data folder to begin anew.")]
 pub(super) struct Demo {
     /// The address to listen on [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS")]
@@ -145,6 +154,7 @@ impl Demo {
     }
 
     async fn wait_for_sync(&self, visitor: &Visitor, token: &str) -> anyhow::Result<()> {
+        let (progress, begun) = (Progress::new(), Instant::now());
         let waiting = async {
             loop {
                 let links = visitor.ask(Some(token), LINKS, &json!({})).await?;
@@ -152,8 +162,15 @@ impl Demo {
                 match sync["status"].as_str() {
                     Some("SUCCEEDED") => return anyhow::Ok(()),
                     Some("FAILED") => bail!("the sync failed: {}", sync["problem"]),
-                    _ => tokio::time::sleep(Duration::from_millis(100)).await,
+                    _ if self.json => {}
+                    _ => progress.passing(&format!(
+                        "… {} transactions of {} accounts so far, {} s",
+                        sync["added"].as_u64().unwrap_or_default(),
+                        sync["accounts"].as_u64().unwrap_or_default(),
+                        begun.elapsed().as_secs()
+                    )),
                 }
+                tokio::time::sleep(Duration::from_millis(100)).await;
             }
         };
         tokio::time::timeout(FIRST_SYNC, waiting).await.context("the first sync took longer than two minutes")?

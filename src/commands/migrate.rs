@@ -8,6 +8,11 @@ use super::say;
 
 /// Moves the schema.
 #[derive(Subcommand)]
+#[command(after_help = "Examples:\n  \
+    dashtam migrate status\n  \
+    dashtam migrate up\n  \
+    dashtam migrate down --steps 2\n\n\
+    `serve` and `worker` bring the schema up by themselves; any number may start at once.")]
 pub(super) enum Migrate {
     /// Apply everything that is pending
     Up,

@@ -2,12 +2,12 @@
 
 use std::net::SocketAddr;
 
-use anyhow::Context;
+use anyhow::{Context, bail, ensure};
 use clap::Args;
 use tokio::net::TcpListener;
 
 use crate::{
-    app::{App, MadeUpKeys},
+    app::{App, MadeUpKeys, check_keys},
     config::{Config, Environment},
 };
 
@@ -15,26 +15,50 @@ use super::stop_on_signal;
 
 /// Runs the server.
 #[derive(Args)]
+#[command(after_help = "Examples:\n  \
+    dashtam serve                     for production, on this machine, behind a proxy that does TLS\n  \
+    dashtam serve --bind 0.0.0.0:8080\n  \
+    dashtam serve --no-worker         beside `dashtam worker`, both on PostgreSQL\n  \
+    DASHTAM_ENVIRONMENT=development dashtam serve\n\n\
+    Production does not start without keys and a mail server, and names what is missing; `dashtam doctor` looks at everything.\n\
+    Ctrl-C or SIGTERM lets requests in flight finish, for up to 30 seconds; a second one ends it at once.")]
 pub(super) struct Serve {
     /// The address to listen on [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS")]
     bind: Option<SocketAddr>,
+    /// Leave syncs and mails to processes of `dashtam worker`; needs PostgreSQL
+    #[arg(long)]
+    no_worker: bool,
 }
 
 impl Serve {
     pub(super) async fn run(self, mut config: Config) -> anyhow::Result<()> {
         config.bind = self.bind.unwrap_or(config.bind);
-        let made_up = match config.environment {
-            Environment::Production => MadeUpKeys::Refuse,
-            Environment::Development => MadeUpKeys::Make,
-        };
+        ensure!(
+            !(self.no_worker && config.is_embedded()),
+            "the embedded database is one file for one process, so nobody else can do the work; --no-worker needs PostgreSQL: set DASHTAM_DATABASE_URL"
+        );
+        let made_up = ready_to_start(&config)?;
         let stop = stop_on_signal()?;
         let listener = listen(config.bind).await?;
         let listening = listener.local_addr()?;
         let app = App::open(&config, listening, made_up).await?;
-        tracing::info!(%listening, public_url = config.public_url(listening), environment = ?config.environment, "ready");
-        app.run(listener, stop).await
+        tracing::info!(%listening, public_url = config.public_url(listening), environment = ?config.environment, works = !self.no_worker, "ready");
+        if self.no_worker { app.serve(listener, stop).await } else { app.run(listener, stop).await }
     }
+}
+
+/// Refuses a start for which settings are missing, naming all of them at once: nobody wants to learn of them one start at a time.
+/// Answers whether keys may be made up.
+pub(super) fn ready_to_start(config: &Config) -> anyhow::Result<MadeUpKeys> {
+    if config.environment == Environment::Development {
+        return Ok(MadeUpKeys::Make);
+    }
+    let missing: Vec<_> = [check_keys(config).err(), config.mail().err()].into_iter().flatten().map(|refusal| format!("{refusal:#}")).collect();
+    if !missing.is_empty() {
+        bail!("{}", missing.join("\n"));
+    }
+    Ok(MadeUpKeys::Refuse)
 }
 
 /// Takes the address, or says what to do when somebody has it.

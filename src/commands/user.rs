@@ -20,8 +20,15 @@ use super::say;
 
 /// Makes and changes users.
 #[derive(Subcommand)]
+#[command(after_help = "Examples:\n  \
+    dashtam user create ann@example.com --role admin\n  \
+    dashtam user create bob@example.com --password-stdin < password.txt\n  \
+    dashtam user promote bob@example.com")]
 pub(super) enum User {
     /// Make a user who can sign in at once; a password is made and shown unless one is given
+    #[command(after_help = "Examples:\n  \
+        dashtam user create ann@example.com --role admin\n  \
+        dashtam user create bob@example.com --password-stdin < password.txt")]
     Create {
         /// The address to sign in with
         email: String,
@@ -33,6 +40,9 @@ pub(super) enum User {
         password_stdin: bool,
     },
     /// Give a user another role
+    #[command(after_help = "Examples:\n  \
+        dashtam user promote bob@example.com\n  \
+        dashtam user promote bob@example.com --role readonly")]
     Promote {
         /// Whom
         email: String,

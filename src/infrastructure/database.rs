@@ -25,6 +25,7 @@ mod balance;
 mod connect;
 mod error;
 mod import;
+pub mod inspection;
 mod link;
 mod mail;
 mod page;

@@ -15,6 +15,9 @@ const STATEMENT: &str = include_str!("fixtures/ofx/checking-sgml.ofx");
 /// Two variables without which a server for production does not start.
 const KEYS: [&str; 2] = ["DASHTAM_JWT__SECRET", "DASHTAM_ENCRYPTION__KEYS"];
 
+/// The third.
+const MAIL: &str = "DASHTAM_SMTP__URL is not set";
+
 async fn ask(demo: &Demo, document: &str) -> Value {
     let text = |key: &str| demo.ready[key].as_str().unwrap_or_default().to_owned();
     let request = reqwest::Client::new().post(format!("{}/graphql", text("url"))).bearer_auth(text("accessToken")).json(&json!({ "query": document }));
@@ -75,7 +78,7 @@ fn a_demo_is_for_this_machine_and_for_no_other_programs_database() {
 
 #[test]
 fn a_server_for_production_starts_with_keys_of_its_own_or_not_at_all() {
-    Binary::with(&[]).run(&["serve", "--bind", "127.0.0.1:0"]).fails_saying(&KEYS);
+    Binary::with(&[]).run(&["serve", "--bind", "127.0.0.1:0"]).fails_saying(&[&KEYS[..], &[MAIL]].concat());
     let postgres = ("DASHTAM_DATABASE_URL", "postgres://127.0.0.1:1/nothing");
     Binary::with(&[postgres]).run(&["serve", "--bind", "127.0.0.1:0"]).fails_saying(&KEYS);
     Binary::with(&[postgres, ("DASHTAM_ENVIRONMENT", "development")]).run(&["serve", "--bind", "127.0.0.1:0"]).fails_saying(&KEYS);
@@ -91,9 +94,33 @@ fn a_server_for_production_starts_with_keys_of_its_own_or_not_at_all() {
 }
 
 #[test]
+fn a_server_and_a_worker_for_production_have_a_mail_server() {
+    let keys = [
+        ("DASHTAM_ENCRYPTION__KEYS", "k1:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA="),
+        ("DASHTAM_JWT__SECRET", "a token secret of thirty-two bytes or more"),
+    ];
+    Binary::with(&keys).run(&["serve", "--bind", "127.0.0.1:0"]).fails_saying(&[MAIL]);
+    let postgres = ("DASHTAM_DATABASE_URL", "postgres://127.0.0.1:1/nothing");
+    Binary::with(&[&keys[..], &[postgres]].concat()).run(&["worker"]).fails_saying(&[MAIL]);
+    let mail = [("DASHTAM_SMTP__URL", "smtp://127.0.0.1:1"), ("DASHTAM_SMTP__FROM", "money@example.com")];
+    let ready = Binary::with(&[&keys[..], &[postgres], &mail].concat());
+    for command in [&["serve", "--bind", "127.0.0.1:0"][..], &["worker"]] {
+        let missing_database = ready.run(command);
+        assert!(missing_database.err.contains("the database cannot be opened") && !missing_database.err.contains(MAIL), "{missing_database:?}");
+    }
+}
+
+#[test]
+fn the_embedded_database_has_one_process_that_serves_and_works() {
+    let binary = Binary::in_development();
+    binary.run(&["worker"]).fails_saying(&["one file for one process", "DASHTAM_DATABASE_URL"]);
+    binary.run(&["serve", "--no-worker", "--bind", "127.0.0.1:0"]).fails_saying(&["--no-worker needs PostgreSQL", "DASHTAM_DATABASE_URL"]);
+}
+
+#[test]
 fn a_setting_nobody_knows_stops_every_command() {
     for command in [&["serve"][..], &["migrate", "status"], &["user", "create", "ann@example.com"]] {
-        Binary::with(&[("DASHTAM_NONSENSE", "1")]).run(command).fails_saying(&["nonsense"]);
+        Binary::with(&[("DASHTAM_NONSENSE", "1")]).run(command).fails_saying(&["DASHTAM_NONSENSE is not a setting"]);
         Binary::with(&[]).run(&[command, &["--config", "missing.toml"]].concat()).fails_saying(&["missing.toml"]);
     }
     Binary::with(&[("DASHTAM_LOG", "=")]).run(&["migrate", "status"]).fails_saying(&["DASHTAM_LOG"]);

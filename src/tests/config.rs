@@ -4,7 +4,10 @@
 
 use std::{net::SocketAddr, path::Path};
 
-use dashtam::config::{Config, Environment, without_effect};
+use dashtam::config::{
+    Config, Environment,
+    settings::{Preset, SETTINGS, WITHOUT_EFFECT},
+};
 use secrecy::ExposeSecret as _;
 
 fn pairs<'a>(environment: &'a [(&'a str, &'a str)]) -> impl Iterator<Item = (String, String)> + 'a {
@@ -33,21 +36,64 @@ fn without_anything_set_a_server_is_for_production_and_for_this_machine() {
 }
 
 #[test]
-fn a_name_nobody_knows_is_refused_by_that_name() {
-    for (name, named) in [
-        ("DASHTAM_NONSENSE", "nonsense"),
-        ("DASHTAM_JWT__SECRETS", "secrets"),
-        ("DASHTAM_BIND_FILE", "bind_file"),
-        ("DASHTAM_JWT_SECRET", "jwt_secret"),
-        ("DASHTAM_PASSWORDS__PEPPER", "pepper"),
-        ("DASHTAM_REDIS_URLS", "redis_urls"),
+fn a_name_nobody_knows_is_refused_by_that_name_with_the_one_that_was_meant() {
+    for (name, remedy) in [
+        ("DASHTAM_NONSENSE", "dashtam reference configuration"),
+        ("DASHTAM_JWT__SECRETS", "did you mean DASHTAM_JWT__SECRET?"),
+        ("DASHTAM_JWT_SECRET", "did you mean DASHTAM_JWT__SECRET?"),
+        ("DASHTAM_RETURN_URLS", "did you mean DASHTAM_LINKS__RETURN_URLS?"),
+        ("DASHTAM_SMPT__URL_FILE", "did you mean DASHTAM_SMTP__URL?"),
+        ("DASHTAM_BIND_FILE", "only secrets are read from files"),
+        ("DASHTAM_PASSWORDS__PEPPER", "is not a setting"),
+        ("DASHTAM_REDIS_URLS", "did you mean DASHTAM_REDIS_URL?"),
     ] {
         let refusal = refusal(&[(name, "a-value-canary")]);
-        assert!(refusal.contains(named) && !refusal.contains("canary"), "{name}: {refusal}");
+        assert!(refusal.starts_with(name) && refusal.contains(remedy) && !refusal.contains("canary"), "{name}: {refusal}");
     }
-    let toml = file("[sandbox]\nsed = 7\n");
-    assert!(format!("{:#}", Config::read(Some(toml.path()), pairs(&[])).unwrap_err()).contains("sed"));
+    let both = refusal(&[("DASHTAM_NONSENSE", "1"), ("DASHTAM_BINDD", "1")]);
+    assert!(both.contains("DASHTAM_NONSENSE") && both.contains("did you mean DASHTAM_BIND?"), "all of them at once: {both}");
+    for (text, named) in [
+        ("[sandbox]\nsed = 7\n", "did you mean sandbox.seed?"),
+        ("[jwt]\nsecret_file = \"/run/secrets/jwt\"\n", "jwt.secret_file in "),
+        ("jwt = \"canary\"\n", "jwt in "),
+        ("[[sandbox]]\nseed = 7\n", "sandbox in "),
+    ] {
+        let toml = file(text);
+        let refusal = format!("{:#}", Config::read(Some(toml.path()), pairs(&[])).unwrap_err());
+        assert!(refusal.contains(named) && refusal.contains("is not a setting") && !refusal.contains("canary"), "{refusal}");
+    }
     read(&[("PATH", "/bin"), ("DASHTAMX", "1"), ("dashtam_bind", "nonsense")]);
+}
+
+#[test]
+fn a_wrong_value_is_told_by_its_name_and_what_it_should_be_and_never_repeated() {
+    for (name, wrong, expected) in [
+        ("DASHTAM_BIND", "canary", "an IP address with its port, such as \"127.0.0.1:8080\""),
+        ("DASHTAM_ENVIRONMENT", "canary", "production or development"),
+        ("DASHTAM_PUBLIC_URL", "canary", "a URL"),
+        ("DASHTAM_PASSWORDS__COST", "canary", "a whole number, such as 12"),
+        ("DASHTAM_PLAYGROUND__ENABLED", "canary", "true or false"),
+        ("DASHTAM_LINKS__RETURN_URLS", "{canary = 1}", "a list of texts"),
+        ("DASHTAM_SMTP__URL", "https://canary@mail.example.com", "smtps://"),
+        ("DASHTAM_SMTP__URL", "mail-canary", "smtps://"),
+        ("DASHTAM_SMTP__FROM", "canary", "a name and an address"),
+        ("DASHTAM_SMTP__FROM", "canary@example.com\r\nBcc: all@example.com", "a name and an address"),
+        ("DASHTAM_SMTP__FROM", "A\r\nBcc: x <canary@example.com>", "a name and an address"),
+    ] {
+        let refusal = refusal(&[(name, wrong)]);
+        assert!(refusal.starts_with(name) && refusal.contains(expected) && !refusal.contains("canary"), "{name}={wrong}: {refusal}");
+    }
+    for (text, named) in [
+        ("[jwt]\nsecret = 12345678901234567890123456789012345678901234567890\n", ", line 2: "),
+        ("[jwt]\nsecret = 4242424242424242\n", "jwt.secret in "),
+        ("[jwt]\nsecret = \"canary\nseed = 1\n", ", line 2: "),
+        ("bind = 4242424242424242\n", "bind in "),
+        ("[bind]\n", "bind"),
+    ] {
+        let toml = file(text);
+        let refusal = format!("{:#}", Config::read(Some(toml.path()), pairs(&[])).unwrap_err());
+        assert!(refusal.contains(named) && !refusal.contains("canary") && !refusal.contains("42424242"), "{text}: {refusal}");
+    }
 }
 
 #[test]
@@ -60,9 +106,77 @@ fn names_that_are_fixed_are_accepted_even_where_they_have_no_effect_yet() {
         ("DASHTAM_CORS__ORIGINS", "https://app.example"),
         ("DASHTAM_PROVIDERS__SCHWAB__CLIENT_SECRET", "secret"),
     ];
-    read(&fixed);
-    assert_eq!(without_effect(pairs(&fixed)).len(), fixed.len(), "whoever sets them is told");
-    assert!(without_effect(pairs(&[("DASHTAM_BIND", "127.0.0.1:1"), ("REDIS_URL", "x")])).is_empty());
+    let toml = file("redis_url = \"redis://127.0.0.1\"\n[rate_limits]\nenabled = true\n[providers.schwab]\nclient_id = \"x\"\n");
+    let config = Config::read(Some(toml.path()), pairs(&fixed)).unwrap();
+    let told: Vec<_> = config.without_effect.iter().map(String::as_str).collect();
+    assert!(fixed.iter().all(|(name, _)| told.contains(name)), "whoever sets them is told: {told:?}");
+    assert_eq!(told.len(), fixed.len() + 3, "{told:?}");
+    assert!(told[0].starts_with("providers in ") || told[0].starts_with("redis_url in "), "{told:?}");
+    assert!(read(&[("DASHTAM_BIND", "127.0.0.1:1"), ("REDIS_URL", "x")]).without_effect.is_empty());
+}
+
+#[test]
+fn one_setting_has_one_place_in_the_environment() {
+    let secret = file("from a file, long enough to sign with");
+    let path = secret.path().to_str().unwrap();
+    for order in [[("DASHTAM_JWT__SECRET", "x"), ("DASHTAM_JWT__SECRET_FILE", path)], [("DASHTAM_JWT__SECRET_FILE", path), ("DASHTAM_JWT__SECRET", "x")]] {
+        let refusal = refusal(&order);
+        assert!(refusal.contains("DASHTAM_JWT__SECRET and") || refusal.contains("DASHTAM_JWT__SECRET are both set"), "{refusal}");
+        assert!(refusal.contains("DASHTAM_JWT__SECRET_FILE"), "{refusal}");
+    }
+}
+
+#[test]
+fn the_table_of_settings_and_the_configuration_have_the_same_names_and_defaults() {
+    // What serde expects of each section, out of its refusal of a name that is in none.
+    let expected = |section: &str| {
+        let probe = if section.is_empty() { "zzz = 1".to_owned() } else { format!("[{section}]\nzzz = 1") };
+        let refusal = toml::from_str::<Config>(&probe).unwrap_err().message().to_owned();
+        let (_, names) = refusal.split_once("expected ").unwrap();
+        names.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let mut fields = Vec::new();
+    for field in expected("") {
+        let is_section = toml::from_str::<Config>(&format!("[{field}]")).is_ok();
+        let below = if is_section { expected(&field).into_iter().map(|name| format!("{field}.{name}")).collect() } else { vec![field] };
+        fields.extend(below);
+    }
+    let mut known: Vec<_> = SETTINGS.iter().map(|setting| setting.name.to_owned()).collect();
+    fields.sort();
+    known.sort();
+    assert_eq!(known, fields);
+
+    for setting in SETTINGS {
+        let only = |toml: &str| match setting.name.split_once('.') {
+            Some((section, name)) => format!("[{section}]\n{name} = {toml}\n"),
+            None => format!("{} = {toml}\n", setting.name),
+        };
+        let config: Config = toml::from_str(&only(setting.sample())).unwrap();
+        let as_default = format!("{config:?}") == format!("{:?}", Config::default());
+        assert_eq!(as_default, matches!(setting.preset, Preset::Default(_)), "{}: {}", setting.name, setting.sample());
+        assert!(setting.about.ends_with('.') && !setting.about.contains('|'), "{} is explained in sentences", setting.name);
+        assert_eq!(setting.is_secret(), format!("{config:?}").contains("REDACTED"), "{}", setting.name);
+    }
+    assert!(WITHOUT_EFFECT.iter().all(|name| SETTINGS.iter().all(|setting| setting.name.split('.').next() != Some(name))));
+}
+
+#[test]
+fn production_has_a_mail_server_and_an_address_of_its_own_to_send_from() {
+    let production = read(&[]);
+    let refusal = production.mail().unwrap_err().to_string();
+    assert!(refusal.contains("DASHTAM_SMTP__URL is not set"), "{refusal}");
+    assert!(read(&[("DASHTAM_ENVIRONMENT", "development")]).mail().unwrap().is_none());
+
+    let url = ("DASHTAM_SMTP__URL", "smtp://user:canary@mail.example.com:587?tls=required");
+    let config = read(&[url, ("DASHTAM_SMTP__FROM", "Dashtam <money@example.com>")]);
+    assert_eq!((config.mail().unwrap().unwrap().expose_secret(), config.smtp.from.as_str()), (url.1, "Dashtam <money@example.com>"));
+    assert!(!format!("{config:?}").contains("canary"));
+    let refusal = self::refusal(&[url]);
+    assert!(refusal.contains("DASHTAM_SMTP__FROM is not set") && !refusal.contains("canary"), "{refusal}");
+    read(&[url, ("DASHTAM_ENVIRONMENT", "development")]);
+    for from in ["money@example.com", "Dashtam <money@example.com>", "\"Our Household, Ltd.\" <money@example.com>"] {
+        read(&[("DASHTAM_SMTP__FROM", from)]);
+    }
 }
 
 #[test]

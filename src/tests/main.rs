@@ -18,6 +18,7 @@ mod link;
 mod listing;
 mod matching;
 mod money;
+mod reference;
 mod registration;
 mod sandbox;
 mod scalar;

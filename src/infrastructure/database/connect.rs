@@ -18,7 +18,7 @@ use sea_orm::{
 use super::error::broken_driver;
 
 /// How long anyone waits for a connection, a new one included, or for SQLite's lock.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long a writer waits for its turn on SQLite, which has one: longer than a large import takes.
 const TURN: Duration = Duration::from_secs(15);

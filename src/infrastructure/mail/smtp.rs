@@ -1,6 +1,6 @@
 //! SMTP (RFC 5321) with TLS, by lettre.
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use async_trait::async_trait;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor, message::Mailbox};
 use secrecy::{ExposeSecret, SecretString};
@@ -41,4 +41,18 @@ impl Mailer for SmtpMailer {
             Err(_) => Err(MailerFault::Unreachable),
         }
     }
+}
+
+/// How long a server may take for each step of a greeting.
+const GREETING_TIME_OUT: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Greets the server at `url` (connection, TLS and sign-in: RFC 5321, 3207, 4954) and says goodbye. No error repeats the URL, which may
+/// hold a password.
+pub async fn greet(url: &SecretString) -> anyhow::Result<()> {
+    let server = AsyncSmtpTransport::<Tokio1Executor>::from_url(url.expose_secret()).map_err(|_| anyhow::anyhow!("DASHTAM_SMTP__URL cannot be read"))?;
+    let greeting: AsyncSmtpTransport<Tokio1Executor> = server.timeout(Some(GREETING_TIME_OUT)).build();
+    // The name is looked up without a limit of its own.
+    let greeted = tokio::time::timeout(GREETING_TIME_OUT * 4, greeting.test_connection()).await.context("it does not answer in time")?;
+    ensure!(greeted.map_err(|failure| anyhow::anyhow!("{failure}"))?, "it hung up");
+    Ok(())
 }

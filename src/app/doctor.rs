@@ -1,0 +1,397 @@
+//! The doctor: looks at everything a server needs, and changes nothing.
+//!
+//! Each check answers in findings of its own, so that one that cannot be made leaves the others be. No finding repeats a secret.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use chrono::Datelike as _;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::net::TcpListener;
+
+use crate::{
+    application::ports::{Place, Sealer as _},
+    config::{Config, Environment, settings::Setting},
+    domain::{
+        failure::Unavailable,
+        time::{Clock, Timestamp},
+    },
+    infrastructure::{
+        database::inspection::{Inspection, sqlite_file},
+        machine::Machine,
+        mail::smtp::greet,
+        providers::http,
+        security::sealer::AesSealer,
+    },
+};
+
+use super::{MadeUpKeys, keys};
+
+/// The oldest PostgreSQL that will do, as the server writes it.
+const OLDEST_POSTGRES: i32 = 150_000;
+
+/// Below this nothing can be written soon, and below that one should know.
+const NO_SPACE: u64 = 64 * 1024 * 1024;
+const LITTLE_SPACE: u64 = 1024 * 1024 * 1024;
+
+/// How far this machine's clock may be from the database's, in milliseconds: tokens and leases are a matter of minutes.
+const NOTABLE_SKEW: i64 = 2_000;
+const GRAVE_SKEW: i64 = 60_000;
+
+/// Years a clock can show that somebody set.
+const PLAUSIBLE_YEARS: std::ops::Range<i32> = 2026..2100;
+
+/// A random secret of 32 bytes has more different characters than this in any spelling; even in hex it is rarely less than fifteen.
+const GUESSABLE: usize = 12;
+
+/// How many sealed credentials are tried.
+const TRIED_CREDENTIALS: u64 = 100;
+
+/// How a finding is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// All is well.
+    Ok,
+    /// It works, and somebody should know.
+    Warn,
+    /// It does not work.
+    Fail,
+}
+
+/// What a check found.
+#[derive(Debug)]
+pub struct Finding {
+    /// What was looked at.
+    pub check: &'static str,
+    /// How it is meant.
+    pub state: State,
+    /// What was found, on one line.
+    pub finding: String,
+    /// What to do about it; empty when there is nothing to do.
+    pub remedy: String,
+}
+
+impl Finding {
+    fn ok(check: &'static str, finding: impl Into<String>) -> Self {
+        Self { check, state: State::Ok, finding: finding.into(), remedy: String::new() }
+    }
+
+    fn warn(check: &'static str, finding: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { check, state: State::Warn, finding: finding.into(), remedy: remedy.into() }
+    }
+
+    /// It does not work.
+    pub fn fail(check: &'static str, finding: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { check, state: State::Fail, finding: finding.into(), remedy: remedy.into() }
+    }
+
+    /// A start would be refused with these words: the first line says what is wrong, the others what to do.
+    fn refused(check: &'static str, refusal: &anyhow::Error) -> Self {
+        let words = told(refusal);
+        let (finding, remedy) = words.split_once('\n').unwrap_or((&words, ""));
+        let remedy: Vec<_> = remedy.lines().map(str::trim).collect();
+        Self::fail(check, finding.trim_end_matches(':'), remedy.join("; "))
+    }
+}
+
+/// An error with its causes. That a database is unavailable is said by the check that asked for it.
+fn told(failure: &anyhow::Error) -> String {
+    let causes: Vec<_> = failure.chain().filter(|cause| !cause.is::<Unavailable>()).map(ToString::to_string).collect();
+    causes.join(": ")
+}
+
+/// Looks at everything, by the time of `clock`.
+pub async fn examine(config: &Config, clock: &dyn Clock) -> Vec<Finding> {
+    let mut findings = settings(config);
+    findings.extend(data_folder(config));
+    let inspection = match Inspection::open(config.database().expose_secret()).await {
+        Ok(inspection) => inspection,
+        Err(failure) => {
+            findings.push(Finding::fail("database", told(&failure), database_remedy(config)));
+            findings.push(Finding::warn("migrations", "not looked at: there is no database to ask", ""));
+            findings.extend(key_strength(config));
+            findings.push(opened_keys(config, None).await);
+            findings.extend(the_rest(config, clock, None).await);
+            return findings;
+        }
+    };
+    findings.push(database(config, inspection.as_ref()).await);
+    findings.push(migrations(inspection.as_ref()).await);
+    findings.extend(key_strength(config));
+    findings.push(opened_keys(config, inspection.as_ref()).await);
+    findings.extend(the_rest(config, clock, inspection.as_ref()).await);
+    if let Some(inspection) = inspection
+        && let Err(failure) = inspection.close().await
+    {
+        findings.push(Finding::warn("database", told(&failure), ""));
+    }
+    findings
+}
+
+async fn the_rest(config: &Config, clock: &dyn Clock, inspection: Option<&Inspection>) -> Vec<Finding> {
+    vec![mail(config).await, providers(config), self::clock(clock, inspection).await, address(config).await]
+}
+
+fn settings(config: &Config) -> Vec<Finding> {
+    let mut findings: Vec<_> = config
+        .without_effect
+        .iter()
+        .filter(|name| !is_of_a_provider(name))
+        .map(|name| Finding::warn("configuration", format!("{name} is set, and this version does not use it"), "take it away, or leave it for a later version"))
+        .collect();
+    let is_plain = config.public_url.as_ref().is_none_or(|url| url.scheme() == "http");
+    if config.environment == Environment::Production && is_plain {
+        findings.push(Finding::warn(
+            "configuration",
+            format!("browsers and banks are told {}", config.public_url(config.bind)),
+            "set DASHTAM_PUBLIC_URL to the https address of the proxy in front",
+        ));
+    }
+    if findings.is_empty() {
+        let environment = match config.environment {
+            Environment::Production => "production",
+            Environment::Development => "development",
+        };
+        findings.push(Finding::ok("configuration", format!("{environment}, reached at {}", config.public_url(config.bind))));
+    }
+    findings
+}
+
+fn is_of_a_provider(name: &str) -> bool {
+    name.starts_with("DASHTAM_PROVIDERS") || name.starts_with("providers")
+}
+
+/// The folder, who may read it, and how much room it has.
+fn data_folder(config: &Config) -> Vec<Finding> {
+    let folder = &config.data_dir;
+    let shown = folder.display();
+    if config.environment == Environment::Production && !config.is_embedded() {
+        return vec![Finding::ok("data folder", "not needed: database, keys and mail are elsewhere")];
+    }
+    let Some(existing) = folder.ancestors().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder }).find(|folder| folder.exists())
+    else {
+        return vec![Finding::fail("data folder", format!("{shown} is nowhere"), "set DASHTAM_DATA_DIR to a folder")];
+    };
+    let mut findings = vec![disk(existing)];
+    // A file without a name: nothing is left behind, not even for a moment.
+    if let Err(error) = tempfile::tempfile_in(existing) {
+        let found = format!("nothing can be written in {}: {error}", existing.display());
+        findings.push(Finding::fail("data folder", found, "set DASHTAM_DATA_DIR to a folder of yours"));
+        return findings;
+    }
+    for (path, mode) in [(folder.clone(), "700"), (folder.join("dashtam.db"), "600"), (folder.join("keys.toml"), "600")] {
+        let shown = path.display();
+        if path.metadata().is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0) {
+            findings.push(Finding::warn("data folder", format!("others on this machine may look into {shown}"), format!("chmod {mode} {shown}")));
+        }
+    }
+    if findings.len() == 1 {
+        let found = if folder.exists() { format!("{shown} can be written, by its owner alone") } else { format!("{shown} will be made at the first start") };
+        findings.push(Finding::ok("data folder", found));
+    }
+    findings
+}
+
+fn disk(folder: &Path) -> Finding {
+    let remedy = "make room, or move the data folder";
+    let free = match rustix::fs::statvfs(folder) {
+        Ok(disk) => disk.f_bavail.saturating_mul(disk.f_frsize),
+        Err(error) => return Finding::warn("disk", format!("its free space is not known: {error}"), ""),
+    };
+    let found = format!("{} MiB free", free / (1024 * 1024));
+    match free {
+        0..NO_SPACE => Finding::fail("disk", found, remedy),
+        NO_SPACE..LITTLE_SPACE => Finding::warn("disk", found, remedy),
+        _ => Finding::ok("disk", found),
+    }
+}
+
+fn database_remedy(config: &Config) -> &'static str {
+    if config.is_embedded() {
+        "restore the file from a backup, or set DASHTAM_DATA_DIR to where it is"
+    } else {
+        "start PostgreSQL, or correct DASHTAM_DATABASE_URL"
+    }
+}
+
+async fn database(config: &Config, inspection: Option<&Inspection>) -> Finding {
+    let Some(inspection) = inspection else { return Finding::ok("database", "embedded; its file is made at the first start") };
+    match inspection.version().await {
+        Ok(None) => {
+            let file = sqlite_file(config.database().expose_secret()).unwrap_or_default();
+            Finding::ok("database", format!("embedded, {}", file.display()))
+        }
+        Ok(Some(version)) if version >= OLDEST_POSTGRES => Finding::ok("database", format!("PostgreSQL {}", written(version))),
+        Ok(Some(version)) => Finding::fail("database", format!("PostgreSQL {} is too old", written(version)), "use PostgreSQL 15 or later"),
+        Err(failure) => Finding::fail("database", told(&failure), database_remedy(config)),
+    }
+}
+
+/// `17.2` for 170002.
+fn written(version: i32) -> String {
+    format!("{}.{}", version / 10_000, version % 10_000)
+}
+
+async fn migrations(inspection: Option<&Inspection>) -> Finding {
+    let starts = "`dashtam serve` applies them when it starts; `dashtam migrate up` does so now";
+    let Some(inspection) = inspection else { return Finding::ok("migrations", "none applied; the first start applies them") };
+    match inspection.pending().await {
+        Ok((0, all)) => Finding::ok("migrations", format!("all {all} are applied")),
+        Ok((pending, all)) => Finding::warn("migrations", format!("{pending} of {all} are pending"), starts),
+        Err(failure) => Finding::fail("migrations", told(&failure), "run the version of Dashtam that this database was last used with, or a later one"),
+    }
+}
+
+/// Whether the secrets that are configured look like ones somebody made with a generator.
+fn key_strength(config: &Config) -> Vec<Finding> {
+    let configured = [("jwt.secret", &config.jwt.secret), ("jwt.previous", &config.jwt.previous), ("encryption.keys", &config.encryption.keys)];
+    let weak = |name: &str, secret: &SecretString| {
+        let setting = Setting::find(name)?;
+        let secret = secret.expose_secret();
+        let is_example = setting.sample().trim_matches('"') == secret;
+        let is_guessable = secret.split(',').any(|part| {
+            let mut letters: Vec<_> = part.split_once(':').map_or(part, |(_, key)| key).chars().collect();
+            letters.sort_unstable();
+            letters.dedup();
+            letters.len() < GUESSABLE
+        });
+        let why = match (is_example, is_guessable) {
+            (true, _) => "is the one of the manual, which everybody knows",
+            (_, true) => "can be guessed: it repeats a few characters",
+            _ => return None,
+        };
+        Some(Finding::fail("keys", format!("{} {why}", setting.variable()), "make one with openssl rand -base64 32, and keep it safe"))
+    };
+    configured.into_iter().filter_map(|(name, secret)| weak(name, secret.as_ref()?)).collect()
+}
+
+/// Whether the keys are there, and open what was sealed with them.
+async fn opened_keys(config: &Config, inspection: Option<&Inspection>) -> Finding {
+    let is_development = config.environment == Environment::Development;
+    let is_first_start = config.jwt.secret.is_none() && config.encryption.keys.is_none() && !config.data_dir.join("keys.toml").exists();
+    if is_development && config.is_embedded() && is_first_start {
+        return Finding::ok("keys", "made up at the first start, in the data folder");
+    }
+    let made_up = if is_development { MadeUpKeys::Use } else { MadeUpKeys::Refuse };
+    let sealer = keys(config, made_up, &Machine).and_then(|keys| AesSealer::new(&keys, Arc::new(Machine)));
+    let sealer = match sealer {
+        Ok(sealer) => sealer,
+        Err(refusal) => return Finding::refused("keys", &refusal),
+    };
+    // A database without its tables has sealed nothing; what is wrong with it is said by another check.
+    let sealed = match inspection {
+        Some(inspection) if inspection.pending().await.is_ok_and(|(pending, _)| pending == 0) => inspection.credentials(TRIED_CREDENTIALS).await,
+        _ => Ok(Vec::new()),
+    };
+    let sealed = match sealed {
+        Ok(sealed) => sealed,
+        Err(failure) => return Finding::fail("keys", format!("what they sealed cannot be read: {failure:#}"), ""),
+    };
+    let lost = sealed.iter().filter(|sealed| {
+        let place = Place { user: sealed.user, link: sealed.link, purpose: "credentials" };
+        sealer.open(place, &sealed.envelope).is_err()
+    });
+    match lost.count() {
+        0 if sealed.is_empty() => Finding::ok("keys", "there, and nothing is sealed with them yet"),
+        0 => Finding::ok("keys", format!("there, and they open what banks handed out ({} tried)", sealed.len())),
+        lost => Finding::fail(
+            "keys",
+            format!("{lost} of {} sealed credentials do not open with them", sealed.len()),
+            "put the key that sealed them back into DASHTAM_ENCRYPTION__KEYS, behind the first; without it these links have to be linked again",
+        ),
+    }
+}
+
+async fn mail(config: &Config) -> Finding {
+    let url = match config.mail() {
+        Ok(Some(url)) => url,
+        Ok(None) => {
+            return Finding::ok("mail", format!("no server, and none needed in development: mails are kept in {}", config.data_dir.join("mail").display()));
+        }
+        Err(refusal) => return Finding::refused("mail", &refusal),
+    };
+    match greet(url).await {
+        Ok(()) => Finding::ok("mail", "the server takes our greeting"),
+        Err(failure) => Finding::fail(
+            "mail",
+            format!("the server does not take our greeting: {failure:#}"),
+            "correct DASHTAM_SMTP__URL, or let this machine reach that server",
+        ),
+    }
+}
+
+fn providers(config: &Config) -> Finding {
+    let unused: Vec<_> = config.without_effect.iter().filter(|name| is_of_a_provider(name)).map(String::as_str).collect();
+    if !unused.is_empty() {
+        return Finding::warn(
+            "providers",
+            format!("{} set, and this version has no such provider", unused.join(", ")),
+            "take it away, or wait for a version that has it",
+        );
+    }
+    let available = if config.has_sandbox(config.bind) { "statement files, and the sandbox bank" } else { "statement files" };
+    Finding::ok("providers", format!("{available}; no setting is missing"))
+}
+
+async fn clock(clock: &dyn Clock, inspection: Option<&Inspection>) -> Finding {
+    let set_it = "set this machine's clock, and keep it right with NTP";
+    let before = clock.now();
+    if !PLAUSIBLE_YEARS.contains(&before.utc().year()) {
+        return Finding::fail("clock", format!("this machine believes it is the year {}", before.utc().year()), set_it);
+    }
+    let theirs = match inspection {
+        Some(inspection) => inspection.now().await,
+        None => Ok(None),
+    };
+    let theirs = match theirs {
+        Ok(Some(theirs)) => theirs,
+        Ok(None) => return Finding::ok("clock", format!("{} UTC", before.utc().format("%F %T"))),
+        Err(failure) => return Finding::warn("clock", format!("the database's clock cannot be asked: {failure:#}"), ""),
+    };
+    let skew = skew(before, theirs, clock.now());
+    let found = format!("{} ms from the database's clock", skew.abs());
+    match skew.abs() {
+        0..NOTABLE_SKEW => Finding::ok("clock", format!("{} UTC, {found}", before.utc().format("%F %T"))),
+        NOTABLE_SKEW..GRAVE_SKEW => Finding::warn("clock", found, set_it),
+        _ => Finding::fail("clock", found, set_it),
+    }
+}
+
+/// How far an answer's clock is ahead of ours in milliseconds; it was read somewhere between question and answer.
+fn skew(asked: Timestamp, theirs: Timestamp, answered: Timestamp) -> i64 {
+    let early = theirs.since(answered).num_milliseconds();
+    let late = theirs.since(asked).num_milliseconds();
+    if early <= 0 && late >= 0 {
+        0
+    } else if early.abs() < late.abs() {
+        early
+    } else {
+        late
+    }
+}
+
+async fn address(config: &Config) -> Finding {
+    let bind = config.bind;
+    match TcpListener::bind(bind).await {
+        Ok(_) if config.environment == Environment::Development && !bind.ip().is_loopback() => {
+            Finding::warn("address", format!("{bind} is reached from other machines, so there is no sandbox bank"), "bind to 127.0.0.1 in development")
+        }
+        Ok(_) => Finding::ok("address", format!("{bind} is free")),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse && is_ours(bind).await => {
+            Finding::ok("address", format!("a server of ours listens on {bind}"))
+        }
+        Err(error) => Finding::fail("address", format!("nobody can listen on {bind}: {error}"), "set DASHTAM_BIND to an address of this machine that is free"),
+    }
+}
+
+/// Whether who listens there answers as we do.
+async fn is_ours(address: SocketAddr) -> bool {
+    let host = if address.ip().is_unspecified() { SocketAddr::from((Ipv4Addr::LOCALHOST, address.port())) } else { address };
+    let asked = async { http::client(Duration::from_secs(2))?.get(format!("http://{host}/health")).send().await?.text().await.map_err(anyhow::Error::from) };
+    asked.await.is_ok_and(|answer| answer == r#"{"status":"healthy"}"#)
+}

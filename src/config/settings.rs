@@ -1,0 +1,231 @@
+//! Every setting once: its name, what it looks like, its default, and why one would change it.
+//!
+//! From this table come the reference page, the example file and the hint at a name that was meant. A test holds it against
+//! [`Config`](super::Config) in both directions, so that no setting is in one of them alone.
+
+/// Something that can be set.
+pub struct Setting {
+    /// Sections and name with dots: `jwt.secret` is `secret` in `[jwt]`.
+    pub name: &'static str,
+    /// What it looks like.
+    pub kind: Kind,
+    /// What it is when nobody sets it.
+    pub preset: Preset,
+    /// What it is for.
+    pub about: &'static str,
+}
+
+/// What a setting looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// An IP address with its port.
+    SocketAddress,
+    /// A URL.
+    Url,
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// A folder.
+    Folder,
+    /// A whole number.
+    Number,
+    /// `true` or `false`.
+    Switch,
+    /// Texts; in a variable separated by commas.
+    List,
+    /// Text.
+    Text,
+    /// Text nobody else may see. It can come from a file, and no message repeats it.
+    Secret,
+}
+
+/// What a setting is when nobody sets it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Preset {
+    /// This, as TOML.
+    Default(&'static str),
+    /// Nothing; one looks like this, as TOML.
+    Unset(&'static str),
+}
+
+/// Everything that can be set, in the order people read it: sections after what stands outside of them.
+pub const SETTINGS: &[Setting] = &[
+    Setting {
+        name: "environment",
+        kind: Kind::Word(&["production", "development"]),
+        preset: Preset::Default("\"production\""),
+        about: "Where it runs. Production never makes up keys and does not start without a mail server; development has the sandbox bank, makes up keys for \
+                the embedded database, and keeps mails in the data folder.",
+    },
+    Setting {
+        name: "bind",
+        kind: Kind::SocketAddress,
+        preset: Preset::Default("\"127.0.0.1:8080\""),
+        about: "The address to listen on. The default is reached from this machine only; `0.0.0.0:8080` is reached from everywhere, so put TLS in front of it.",
+    },
+    Setting {
+        name: "public_url",
+        kind: Kind::Url,
+        preset: Preset::Unset("\"https://money.example.com\""),
+        about: "How browsers reach this server: scheme, host and perhaps a port. Banks send people back to it, mails lead to it, and access \
+                tokens name it as their issuer. Made from `bind` when it is not set, which serves on this machine only.",
+    },
+    Setting {
+        name: "data_dir",
+        kind: Kind::Folder,
+        preset: Preset::Default("\"dashtam-data\""),
+        about: "Where the embedded database, made-up keys and the sandbox bank's state are kept. With PostgreSQL and keys of your own it stays empty.",
+    },
+    Setting {
+        name: "database_url",
+        kind: Kind::Secret,
+        preset: Preset::Unset("\"postgres://dashtam:password@db.example/dashtam\""),
+        about: "PostgreSQL 15 or later. When it is not set, the embedded database (SQLite) in the data folder: one file and one process. The variable \
+                `DATABASE_URL` is read too, and `DASHTAM_DATABASE_URL` wins over it.",
+    },
+    Setting {
+        name: "log",
+        kind: Kind::Text,
+        preset: Preset::Unset("\"info\""),
+        about: "What is logged to standard error: a level (`error`, `warn`, `info`, `debug`, `trace`) or a filter such as `warn,dashtam=debug`. When it is not \
+                set, `info`, and for a demo `warn`. Production logs JSON, a line each.",
+    },
+    Setting {
+        name: "jwt.secret",
+        kind: Kind::Secret,
+        preset: Preset::Unset("\"made once with: openssl rand -base64 48\""),
+        about: "Signs access tokens and derives refresh tokens: 32 bytes of text or more. Who has it can sign in as anyone; who changes it signs everyone out, \
+                unless the old one becomes `previous`.",
+    },
+    Setting {
+        name: "jwt.previous",
+        kind: Kind::Secret,
+        preset: Preset::Unset("\"the secret that was in use until now\""),
+        about: "The secret before it, still accepted. Set it while you change `secret`, and take it away after seven days, when the last refresh token it \
+                made is over.",
+    },
+    Setting {
+        name: "encryption.keys",
+        kind: Kind::Secret,
+        preset: Preset::Unset("\"k1:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=\""),
+        about: "The ring that seals what banks hand out: `id:base64 of 32 bytes`, separated by commas. The first seals, all open, so a new key goes in front \
+                and the old one stays. What a lost key sealed is lost. Make one with `openssl rand -base64 32`; the one shown here is no secret.",
+    },
+    Setting {
+        name: "smtp.url",
+        kind: Kind::Secret,
+        preset: Preset::Unset("\"smtp://user:password@mail.example.com:587?tls=required\""),
+        about: "The server mails leave through: `smtps://` for TLS from the first byte (port 465), `smtp://` with `?tls=required` for STARTTLS (port 587), \
+                plain `smtp://` for a relay on this machine. Needed in production. In development mails are kept in the data folder when it is not set.",
+    },
+    Setting {
+        name: "smtp.from",
+        kind: Kind::Text,
+        preset: Preset::Default("\"Dashtam <dashtam@localhost>\""),
+        about: "Whom mails come from: an address, with a name if you like. Production wants one of yours as soon as `url` is set, since no mail server takes \
+                the default.",
+    },
+    Setting {
+        name: "passwords.cost",
+        kind: Kind::Number,
+        preset: Preset::Default("12"),
+        about: "bcrypt's cost, 10 to 16, in development from 4. Each step doubles the time of a sign-in and of a guess; 12 takes about a fifth of a second. \
+                Passwords that are stored keep the cost they were made with.",
+    },
+    Setting {
+        name: "registration.enabled",
+        kind: Kind::Switch,
+        preset: Preset::Default("true"),
+        about: "Whether anyone may register. When it is off, `dashtam user create` makes users.",
+    },
+    Setting {
+        name: "links.return_urls",
+        kind: Kind::List,
+        preset: Preset::Default("[]"),
+        about: "Where frontends may have browsers sent back to after a bank: what a `returnUrl` must begin with, an origin or an origin with a path. Without \
+                any, the walk ends on a page of ours.",
+    },
+    Setting {
+        name: "playground.enabled",
+        kind: Kind::Switch,
+        preset: Preset::Default("true"),
+        about: "Whether `/playground` is served. It holds nothing but the page: everything behind it asks for a token all the same.",
+    },
+    Setting {
+        name: "sandbox.seed",
+        kind: Kind::Number,
+        preset: Preset::Default("7"),
+        about: "What the sandbox bank is made up from: the same seed makes the same accounts and transactions. Development only.",
+    },
+];
+
+/// Settings that other parts of a deployment may set already, and that this version does not use; sections among them.
+pub const WITHOUT_EFFECT: [&str; 5] = ["redis_url", "rate_limits", "trusted_proxies", "cors", "providers"];
+
+/// How alike two names are, from 0 to 1, for one to be taken for the other.
+const ALIKE: f64 = 0.7;
+
+impl Setting {
+    /// The setting of that name.
+    pub fn find(name: &str) -> Option<&'static Self> {
+        SETTINGS.iter().find(|setting| setting.name == name)
+    }
+
+    /// Its variable: `DASHTAM_JWT__SECRET`.
+    pub fn variable(&self) -> String {
+        variable(self.name)
+    }
+
+    /// Its value as TOML, or what one looks like.
+    pub fn sample(&self) -> &'static str {
+        match self.preset {
+            Preset::Default(toml) | Preset::Unset(toml) => toml,
+        }
+    }
+
+    /// Whether nobody else may see it.
+    pub fn is_secret(&self) -> bool {
+        self.kind == Kind::Secret
+    }
+
+    /// Whether it is taken as text whatever it looks like, such as a folder called `2026`.
+    pub(super) fn is_text(&self) -> bool {
+        !matches!(self.kind, Kind::Number | Kind::Switch | Kind::List)
+    }
+}
+
+impl Kind {
+    /// In a reader's words.
+    pub fn described(self) -> String {
+        match self {
+            Self::SocketAddress => "an IP address with its port".to_owned(),
+            Self::Url => "a URL".to_owned(),
+            Self::Word(words) => words.join(" or "),
+            Self::Folder => "a folder".to_owned(),
+            Self::Number => "a whole number".to_owned(),
+            Self::Switch => "true or false".to_owned(),
+            Self::List => "a list of texts".to_owned(),
+            Self::Text | Self::Secret => "text".to_owned(),
+        }
+    }
+}
+
+/// The variable of a setting.
+pub(super) fn variable(name: &str) -> String {
+    format!("DASHTAM_{}", name.replace('.', "__").to_ascii_uppercase())
+}
+
+/// Whether a name is one this version accepts and does not use.
+pub(super) fn is_without_effect(name: &str) -> bool {
+    WITHOUT_EFFECT.iter().any(|known| name.strip_prefix(known).is_some_and(|rest| rest.is_empty() || rest.starts_with('.') || rest == "_file"))
+}
+
+/// The name that was probably meant: the one most like it, or the same in another section.
+pub(super) fn meant(name: &str) -> Option<&'static str> {
+    let alike = |known: &str| {
+        let elsewhere = known.split_once('.').is_some_and(|(_, rest)| rest == name);
+        if elsewhere { ALIKE } else { strsim::normalized_damerau_levenshtein(known, &name.replace('-', "_")) }
+    };
+    let names = SETTINGS.iter().map(|setting| setting.name).chain(WITHOUT_EFFECT);
+    let best = names.map(|known| (known, alike(known))).max_by(|(_, left), (_, right)| left.total_cmp(right));
+    best.filter(|(_, alike)| *alike >= ALIKE).map(|(known, _)| known)
+}

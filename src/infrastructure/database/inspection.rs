@@ -1,0 +1,112 @@
+//! Looking at a database without changing it: no file is made, nothing is migrated, no log is folded.
+
+use std::{path::PathBuf, str::FromStr as _};
+
+use ::migration::{MigrationStatus, Migrator, MigratorTrait as _};
+use anyhow::Context as _;
+use sea_orm::{
+    ConnectionTrait as _, DatabaseConnection, DbBackend, EntityTrait as _, QueryOrder as _, QuerySelect as _, SqlxPostgresConnector, SqlxSqliteConnector,
+    Statement,
+    sqlx::{
+        ConnectOptions as _, Connection as _,
+        postgres::{PgConnectOptions, PgPoolOptions},
+        sqlite::{SqliteConnectOptions, SqlitePoolOptions},
+    },
+};
+
+use crate::domain::{
+    id::{LinkId, UserId},
+    time::Timestamp,
+};
+
+use super::{
+    connect::PATIENCE,
+    error::{broken, broken_driver},
+    link::credentials,
+};
+
+/// A database that is looked at.
+pub struct Inspection {
+    connection: DatabaseConnection,
+}
+
+/// What links have sealed, and whose it is.
+pub struct SealedCredentials {
+    /// Whose.
+    pub user: UserId,
+    /// Of which link.
+    pub link: LinkId,
+    /// The envelope.
+    pub envelope: Vec<u8>,
+}
+
+/// The file of a SQLite URL; `None` for any other.
+pub fn sqlite_file(url: &str) -> Option<PathBuf> {
+    let options = url.starts_with("sqlite:").then(|| SqliteConnectOptions::from_str(url).ok())??;
+    Some(options.get_filename().to_owned())
+}
+
+impl Inspection {
+    /// Opens the database of that URL; `None` when it is a file that is not there yet.
+    pub async fn open(url: &str) -> anyhow::Result<Option<Self>> {
+        if let Some(file) = sqlite_file(url) {
+            if !file.try_exists().context("looking for the database file")? {
+                return Ok(None);
+            }
+            // With nobody at work there is no log beside the file, and reading must not make one.
+            let mut log = file.clone().into_os_string();
+            log.push("-wal");
+            let at_rest = !PathBuf::from(log).exists();
+            let options = SqliteConnectOptions::new().filename(file).read_only(true).immutable(at_rest).busy_timeout(PATIENCE).disable_statement_logging();
+            let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(PATIENCE).connect_with(options).await;
+            let pool = pool.map_err(broken_driver("opening the database"))?;
+            return Ok(Some(Self { connection: SqlxSqliteConnector::from_sqlx_sqlite_pool(pool) }));
+        }
+        let options = PgConnectOptions::from_str(url).map_err(|_| anyhow::anyhow!("the PostgreSQL URL cannot be read"))?;
+        let options = options.application_name("dashtam doctor").disable_statement_logging();
+        // A pool tries until its time is up and then says only that; one connection says what is in the way.
+        let connected = tokio::time::timeout(PATIENCE, options.connect()).await.context("connecting to the database takes too long")?;
+        connected.map_err(broken_driver("connecting to the database"))?.close().await.map_err(broken_driver("closing a connection"))?;
+        let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(PATIENCE).connect_with(options).await;
+        let pool = pool.map_err(broken_driver("connecting to the database"))?;
+        Ok(Some(Self { connection: SqlxPostgresConnector::from_sqlx_postgres_pool(pool) }))
+    }
+
+    /// PostgreSQL's version, such as 170002 for 17.2; `None` for the embedded database, which is compiled in.
+    pub async fn version(&self) -> anyhow::Result<Option<i32>> {
+        self.ask("SELECT current_setting('server_version_num')::integer AS answer").await
+    }
+
+    /// What PostgreSQL's clock says; `None` for the embedded database, which has none.
+    pub async fn now(&self) -> anyhow::Result<Option<Timestamp>> {
+        Ok(self.ask("SELECT clock_timestamp() AS answer").await?.map(Timestamp::new))
+    }
+
+    async fn ask<T: sea_orm::TryGetable>(&self, question: &str) -> anyhow::Result<Option<T>> {
+        let backend = self.connection.get_database_backend();
+        if backend != DbBackend::Postgres {
+            return Ok(None);
+        }
+        let row = self.connection.query_one_raw(Statement::from_string(backend, question)).await.map_err(broken("asking the database"))?;
+        row.context("the database answered nothing")?.try_get("", "answer").map(Some).map_err(broken("reading the database's answer"))
+    }
+
+    /// How many migrations are pending, of how many. A database that is ahead of this program is an error that names the migration.
+    pub async fn pending(&self) -> anyhow::Result<(usize, usize)> {
+        let migrations = Migrator::get_migration_with_status_read_only(&self.connection).await.map_err(broken("reading the state of migrations"))?;
+        let pending = migrations.iter().filter(|migration| migration.status() == MigrationStatus::Pending).count();
+        Ok((pending, migrations.len()))
+    }
+
+    /// What the links that changed last have sealed, `limit` at most.
+    pub async fn credentials(&self, limit: u64) -> anyhow::Result<Vec<SealedCredentials>> {
+        let rows = credentials::Entity::find().order_by_desc(credentials::Column::UpdatedAt).limit(limit).all(&self.connection).await;
+        let rows = rows.map_err(broken("reading sealed credentials"))?;
+        Ok(rows.into_iter().map(|row| SealedCredentials { user: UserId(row.user_id), link: LinkId(row.link_id), envelope: row.sealed }).collect())
+    }
+
+    /// Closes the connection.
+    pub async fn close(self) -> anyhow::Result<()> {
+        self.connection.close().await.map_err(broken("closing the database"))
+    }
+}
