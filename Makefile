@@ -1,5 +1,5 @@
 # What a person does here. `make` alone shows the server with made-up data.
-.PHONY: run test lint fmt schema
+.PHONY: run test lint fmt schema docs secrets
 
 run:
 	cargo run --locked -- demo
@@ -18,3 +18,11 @@ fmt:
 
 schema:
 	cargo run --locked --quiet -- schema > schema.graphql.new && mv schema.graphql.new schema.graphql
+
+# The book, into docs/book. Building mdBook the first time takes some minutes.
+docs:
+	scripts/mdbook build docs
+
+# What docker-compose.yml needs, into ./secrets.
+secrets:
+	scripts/secrets

@@ -1,6 +1,7 @@
 //! The command line: what the binary does.
 
 mod demo;
+mod health;
 mod import;
 mod migrate;
 mod serve;
@@ -38,6 +39,8 @@ enum Command {
     Demo(demo::Demo),
     /// Run the server
     Serve(serve::Serve),
+    /// Ask a running server whether it is ready; exit code 0 when it is
+    Health(health::Health),
     /// Bring the database's schema up or down, or look where it stands
     #[command(subcommand)]
     Migrate(migrate::Migrate),
@@ -86,6 +89,7 @@ impl CommandLine {
         match self.command {
             Command::Demo(demo) => demo.run(config).await,
             Command::Serve(serve) => serve.run(config).await,
+            Command::Health(health) => health.run(&config).await,
             Command::Migrate(migrate) => migrate.run(&config).await,
             Command::Schema => Ok(()),
             Command::User(user) => user.run(&config).await,
