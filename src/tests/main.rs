@@ -11,6 +11,7 @@ mod docs;
 mod global_id;
 mod graph;
 mod harness;
+mod health;
 mod http;
 mod import;
 mod isolation;

@@ -42,7 +42,9 @@ fn steps(page: &Page) -> Vec<Step> {
                     step.shown.push(line.to_owned());
                 }
             }
-            goes_on = (goes_on || line.starts_with("$ ")) && line.ends_with('\\');
+            // A line goes on behind a backslash, and within quotes.
+            goes_on =
+                (goes_on || line.starts_with("$ ")) && (line.ends_with('\\') || steps.last().is_some_and(|step| step.command.matches('\'').count() % 2 == 1));
         }
     }
     steps

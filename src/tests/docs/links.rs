@@ -7,6 +7,8 @@ use std::{
 
 use super::{Page, pages, root};
 
+const SUMMARY: &str = "docs/SUMMARY.md";
+
 /// The targets of a page's links and pictures, with their lines.
 fn targets(page: &Page) -> Vec<(usize, String)> {
     let mut found = Vec::new();
@@ -75,6 +77,8 @@ fn broken(page: &Page, all: &[Page]) -> Vec<String> {
             Some(path) if known.is_some() || root().join(path).exists() => {
                 if page.path.starts_with("docs/") && !path.starts_with("docs/") {
                     "leads out of the book"
+                } else if page.path.starts_with("docs/") && page.path != SUMMARY && path.ends_with("/README.md") {
+                    "is called index.html in the book"
                 } else if anchor.is_some_and(|anchor| known.is_none_or(|page| !anchors(page).contains(anchor))) {
                     "names no heading"
                 } else {
@@ -101,11 +105,12 @@ fn a_link_that_leads_nowhere_is_found() {
     let all = [
         Page::planted("docs/a.md", "# One `two` three!\n## Same\n## Same\n[b](b.md#here)\n```text\n[x](x.md)\n```\n`[x](x.md)`\n"),
         Page::planted("docs/b.md", "# Here\n[1](a.md#one-two-three) [2](a.md#same-1) [3](https://example.com/x.md#y) ![4](../docs/a.md)\n"),
-        Page::planted("docs/c.md", "[1](a.md#none)\n[2](d.md)\n<img src=\"d.png\">\n[4](../README.md)\n[5](../../up.md)\n[6](#gone)\n"),
+        Page::planted("docs/x/README.md", ""),
+        Page::planted("docs/c.md", "[1](a.md#none)\n[2](d.md)\n<img src=\"d.png\">\n[4](../README.md)\n[5](../../up.md)\n[6](#gone)\n[7](x/README.md)\n"),
     ];
     assert_eq!(broken(&all[0], &all), [""; 0]);
     assert_eq!(broken(&all[1], &all), [""; 0]);
-    let lines: Vec<_> = broken(&all[2], &all);
+    let lines: Vec<_> = broken(&all[3], &all);
     let expected = [
         "docs/c.md:1: a.md#none names no heading",
         "docs/c.md:2: d.md leads nowhere",
@@ -113,6 +118,7 @@ fn a_link_that_leads_nowhere_is_found() {
         "docs/c.md:4: ../README.md leads out of the book",
         "docs/c.md:5: ../../up.md leads nowhere",
         "docs/c.md:6: #gone names no heading",
+        "docs/c.md:7: x/README.md is called index.html in the book",
     ];
     assert_eq!(lines, expected);
 }
@@ -120,7 +126,7 @@ fn a_link_that_leads_nowhere_is_found() {
 #[test]
 fn the_book_holds_every_page_once() {
     let all = pages();
-    let summary = all.iter().find(|page| page.path == "docs/SUMMARY.md").unwrap();
+    let summary = all.iter().find(|page| page.path == SUMMARY).unwrap();
     let mut listed: Vec<_> = targets(summary).into_iter().filter_map(|(_, target)| resolve(&summary.path, &target)).collect();
     listed.sort();
     let there: Vec<_> = all.iter().map(|page| page.path.clone()).filter(|path| path.starts_with("docs/") && *path != summary.path).collect();
