@@ -98,7 +98,9 @@ fn of_problems() -> Codes {
     files.retain(|path| path.extension().is_some_and(|end| end == "rs"));
     // Titles of one code stand in the order of their files.
     files.sort();
-    files.iter().for_each(|path| problems.visit_file(&syn::parse_file(&std::fs::read_to_string(path).unwrap()).unwrap()));
+    for file in files {
+        problems.visit_file(&syn::parse_file(&std::fs::read_to_string(file).unwrap()).unwrap());
+    }
     problems.0.into_iter().map(|(code, titles)| (code, format!("{}.", titles.join(" · ")))).collect()
 }
 
