@@ -4,6 +4,14 @@
 run:
 	cargo run --locked -- demo
 
+# The book, into docs/book. Building mdBook the first time takes some minutes.
+docs:
+	scripts/mdbook build docs
+
+# What docker-compose.yml needs, into ./secrets.
+secrets:
+	scripts/secrets
+
 # Finds PostgreSQL or brings one, then runs every test on every store.
 test:
 	scripts/test
@@ -18,11 +26,3 @@ fmt:
 
 schema:
 	cargo run --locked --quiet -- schema > schema.graphql.new && mv schema.graphql.new schema.graphql
-
-# The book, into docs/book. Building mdBook the first time takes some minutes.
-docs:
-	scripts/mdbook build docs
-
-# What docker-compose.yml needs, into ./secrets.
-secrets:
-	scripts/secrets

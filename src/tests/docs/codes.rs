@@ -1,6 +1,6 @@
 //! The page on errors names every code there is. What a code means is taken from the code; what to do about it is written on the page.
 //!
-//! `DASHTAM_UPDATE_DOCS=1 cargo test docs::codes` writes new rows and changed meanings into the page; a row whose remedy is missing is
+//! `UPDATE_DOCS=1 cargo test docs::codes` writes new rows and changed meanings into the page; a row whose remedy is missing is
 //! refused until somebody writes one.
 
 use std::collections::BTreeMap;
@@ -136,10 +136,10 @@ fn the_page_on_errors_names_every_code_with_a_remedy() {
     let path = root().join(PAGE);
     let page = std::fs::read_to_string(&path).unwrap();
     let renewed = renewed(&page);
-    if std::env::var_os("DASHTAM_UPDATE_DOCS").is_some() {
+    if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(&path, &renewed).unwrap();
     } else {
-        assert!(page == renewed, "{PAGE} is behind the code: DASHTAM_UPDATE_DOCS=1 cargo test docs::codes");
+        assert!(page == renewed, "{PAGE} is behind the code: UPDATE_DOCS=1 cargo test docs::codes");
     }
     let without: Vec<_> = renewed.lines().filter(|line| line.starts_with("| `") && line.ends_with("|  |")).collect();
     assert!(without.is_empty(), "without a remedy:\n{}", without.join("\n"));
