@@ -1,8 +1,16 @@
 # What a person does here. `make` alone shows the server with made-up data.
-.PHONY: run test lint fmt schema reference
+.PHONY: run test lint fmt schema reference docs secrets
 
 run:
 	cargo run --locked -- demo
+
+# The book, into docs/book. Building mdBook the first time takes some minutes.
+docs:
+	scripts/mdbook build docs
+
+# What docker-compose.yml needs, into ./secrets.
+secrets:
+	scripts/secrets
 
 # Finds PostgreSQL or brings one, then runs every test on every store.
 test:

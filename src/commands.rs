@@ -2,6 +2,7 @@
 
 mod demo;
 mod doctor;
+mod health;
 mod import;
 mod migrate;
 mod reference;
@@ -52,6 +53,8 @@ enum Command {
     Worker(worker::Worker),
     /// Look whether a server would start and work here, and say what to do where it would not
     Doctor(doctor::Doctor),
+    /// Ask a running server whether it is ready; exit code 0 when it is
+    Health(health::Health),
     /// Bring the database's schema up or down, or look where it stands
     #[command(subcommand)]
     Migrate(migrate::Migrate),
@@ -102,6 +105,7 @@ impl CommandLine {
             Command::Serve(serve) => serve.run(logging(settings, LOG)?).await,
             Command::Worker(worker) => worker.run(logging(settings, LOG)?).await,
             Command::Doctor(doctor) => doctor.run(settings).await,
+            Command::Health(health) => health.run(&settings?).await,
             Command::Migrate(migrate) => migrate.run(&logging(settings, LOG)?).await,
             Command::User(user) => user.run(&logging(settings, LOG)?).await,
             Command::Import(import) => import.run(&logging(settings, LOG)?).await,

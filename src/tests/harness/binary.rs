@@ -51,6 +51,15 @@ impl Binary {
         command
     }
 
+    /// A line of shell in its folder, with the binary on the path.
+    pub(crate) fn shell(&self, line: &str) -> Command {
+        let programs = std::path::Path::new(env!("CARGO_BIN_EXE_dashtam")).parent().unwrap();
+        let mut command = Command::new("sh");
+        command.args(["-c", line]).env_clear().envs(self.environment.iter().cloned()).current_dir(self.folder.path());
+        command.env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", programs.display())).stdin(Stdio::null());
+        command
+    }
+
     /// Runs a command to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Finished {
         self.run_with_input(arguments, "")
