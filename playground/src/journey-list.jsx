@@ -10,7 +10,9 @@ export function JourneyList() {
   const open = useOpen();
   useReadyVariables();
   useWrappedLines();
-  useEffect(() => document.getElementById(`graphiql-session-tab-${activeTabIndex}`)?.scrollIntoView({ block: "nearest", inline: "nearest" }), [activeTabIndex]);
+  useEffect(() => {
+    document.getElementById(`graphiql-session-tab-${activeTabIndex}`)?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [activeTabIndex]);
   const { operationName } = tabs[activeTabIndex];
   return (
     <nav className="journeys" aria-labelledby="journeys">
@@ -72,6 +74,7 @@ function useReadyVariables() {
 // Ids, cursors and a statement's text are longer than an editor is wide.
 function useWrappedLines() {
   const { queryEditor, variableEditor } = useEditorContext({ nonNull: true });
-  useEffect(() => queryEditor?.setOption("lineWrapping", true), [queryEditor]);
-  useEffect(() => variableEditor?.setOption("lineWrapping", true), [variableEditor]);
+  useEffect(() => {
+    for (const editor of [queryEditor, variableEditor]) editor?.setOption("lineWrapping", true);
+  }, [queryEditor, variableEditor]);
 }

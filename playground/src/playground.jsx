@@ -3,7 +3,6 @@ import { DOC_EXPLORER_PLUGIN, DocExplorerContextProvider } from "@graphiql/plugi
 import { HISTORY_PLUGIN, HistoryContextProvider } from "@graphiql/plugin-history";
 import { GraphiQLProvider, useEditorContext } from "@graphiql/react";
 import { GraphiQL, GraphiQLInterface } from "graphiql";
-import { useState } from "react";
 import { Account } from "./account.jsx";
 import { answerIn, consentPage, hint } from "./answers.js";
 import { JourneyList } from "./journey-list.jsx";
@@ -11,20 +10,25 @@ import { journeys, learn } from "./journeys.js";
 import { memory } from "./memory.js";
 import { ask, notice, who } from "./session.js";
 import { THEMES, choose, theme } from "./theme.js";
-import { useWatched } from "./watched.js";
+import { useWatched, watched } from "./watched.js";
 
 const PLUGINS = [DOC_EXPLORER_PLUGIN, HISTORY_PLUGIN];
 const TABS = journeys.map(({ query, variables }) => ({ query, variables: variables() }));
 const NEW_TAB = "# Write a query here; Ctrl-Space shows what there is.\n{\n  viewer {\n    email\n  }\n}\n";
 
-async function fetcher(request, { headers } = {}) {
+async function fetcher({ operationName, ...request }, { headers } = {}) {
+  // A moment after a tab was opened, GraphiQL still names the operation of the one before.
+  if (operationName && request.query.includes(operationName)) request.operationName = operationName;
   const answer = await ask(request, headers);
-  if (request.operationName !== "IntrospectionQuery") learn(request, answer);
+  if (operationName !== "IntrospectionQuery") learn(request, answer);
   return answer;
 }
 
+// Whether this server lets people open an account.
+const canRegister = watched(false);
+const onSchemaChange = (schema) => canRegister.set(Boolean(schema.getMutationType()?.getFields().registerUser));
+
 export function Playground() {
-  const [canRegister, setCanRegister] = useState(false);
   const chosen = useWatched(theme);
   return (
     <GraphiQLProvider
@@ -35,7 +39,7 @@ export function Playground() {
       defaultTabs={TABS}
       defaultQuery={NEW_TAB}
       shouldPersistHeaders={false}
-      onSchemaChange={(schema) => setCanRegister(Boolean(schema.getMutationType()?.getFields().registerUser))}
+      onSchemaChange={onSchemaChange}
     >
       <HistoryContextProvider>
         <DocExplorerContextProvider>
@@ -44,7 +48,7 @@ export function Playground() {
               Dashtam <span>playground</span>
             </h1>
             <Theme chosen={chosen} />
-            <Account canRegister={canRegister} />
+            <Account canRegister={useWatched(canRegister)} />
             <Notice />
           </header>
           <main className="desk">
