@@ -1,4 +1,6 @@
-//! The playground: a small page of our own, all of it from the binary.
+//! The playground, all of it from the binary: GraphiQL where Node was there when it was built, else a small page of our own.
+//!
+//! The small page is always at `/playground/plain`, for whom GraphiQL is too much.
 
 use axum::{
     extract::Path,
@@ -8,23 +10,52 @@ use axum::{
 
 use super::problem::Problem;
 
+// Written by build.rs: the files of GraphiQL by name, none when it was built without.
+include!(concat!(env!("OUT_DIR"), "/graphiql.rs"));
+
+/// Nothing is allowed for GraphiQL's sake but images from `data:`, which its stylesheet has. Its editors set styles through the object
+/// model, which no policy forbids; the one part that would write a `<style>` element is replaced in the bundle.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// Asked for again each time, since a new binary may have another.
+const FRESH: &str = "no-cache";
+
+/// Kept for good: the name changes with the content.
+const FOR_GOOD: &str = "public, max-age=31536000, immutable";
 
 /// `GET /playground`.
 pub(super) async fn page() -> Response {
-    file("text/html; charset=utf-8", include_str!("playground/index.html"))
+    match graphiql("index.html") {
+        Some(page) => file("text/html; charset=utf-8", FRESH, page),
+        None => plain(),
+    }
 }
 
 /// `GET /playground/{file}`.
 pub(super) async fn asset(Path(name): Path<String>) -> Response {
-    match name.as_str() {
-        "playground.css" => file("text/css; charset=utf-8", include_str!("playground/playground.css")),
-        "playground.js" => file("text/javascript; charset=utf-8", include_str!("playground/playground.js")),
-        _ => Problem::new(StatusCode::NOT_FOUND, "NOT_FOUND", "There is nothing here", "The playground has no such file.").into_response(),
+    match (name.as_str(), name.rsplit_once('.')) {
+        ("plain", _) => plain(),
+        ("playground.css", _) => file("text/css; charset=utf-8", FRESH, include_bytes!("playground/playground.css")),
+        ("playground.js", _) => file("text/javascript; charset=utf-8", FRESH, include_bytes!("playground/playground.js")),
+        (name, Some((_, "js"))) => graphiql(name).map_or_else(unknown_file, |script| file("text/javascript; charset=utf-8", FOR_GOOD, script)),
+        (name, Some((_, "css"))) => graphiql(name).map_or_else(unknown_file, |style| file("text/css; charset=utf-8", FOR_GOOD, style)),
+        _ => unknown_file(),
     }
 }
 
-fn file(content_type: &'static str, content: &'static str) -> Response {
-    ([(header::CONTENT_TYPE, content_type), (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY), (header::CACHE_CONTROL, "no-cache")], content)
+fn plain() -> Response {
+    file("text/html; charset=utf-8", FRESH, include_bytes!("playground/index.html"))
+}
+
+fn graphiql(name: &str) -> Option<&'static [u8]> {
+    GRAPHIQL.iter().find(|(known, _)| *known == name).map(|(_, content)| *content)
+}
+
+fn unknown_file() -> Response {
+    Problem::new(StatusCode::NOT_FOUND, "NOT_FOUND", "There is nothing here", "The playground has no such file.").into_response()
+}
+
+fn file(content_type: &'static str, caching: &'static str, content: &'static [u8]) -> Response {
+    ([(header::CONTENT_TYPE, content_type), (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY), (header::CACHE_CONTROL, caching)], content)
         .into_response()
 }
