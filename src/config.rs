@@ -219,7 +219,9 @@ fn is_without_effect(setting: &str) -> bool {
 
 /// `jwt.secret` for `DASHTAM_JWT__SECRET`.
 fn setting(variable: &str) -> Option<String> {
-    variable.strip_prefix("DASHTAM_").map(|name| name.to_ascii_lowercase().replace("__", "."))
+    // What the build was asked for (build.rs) may still be set when the server starts.
+    let name = variable.strip_prefix("DASHTAM_").filter(|name| *name != "REQUIRE_PLAYGROUND")?;
+    Some(name.to_ascii_lowercase().replace("__", "."))
 }
 
 fn from_environment(environment: impl Iterator<Item = (String, String)>) -> anyhow::Result<Dict> {

@@ -47,7 +47,7 @@ fn a_name_nobody_knows_is_refused_by_that_name() {
     }
     let toml = file("[sandbox]\nsed = 7\n");
     assert!(format!("{:#}", Config::read(Some(toml.path()), pairs(&[])).unwrap_err()).contains("sed"));
-    read(&[("PATH", "/bin"), ("DASHTAMX", "1"), ("dashtam_bind", "nonsense")]);
+    read(&[("PATH", "/bin"), ("DASHTAMX", "1"), ("dashtam_bind", "nonsense"), ("DASHTAM_REQUIRE_PLAYGROUND", "1")]);
 }
 
 #[test]

@@ -71,10 +71,14 @@ impl TestApp {
 
     /// One over every kind of store, reached by browsers through `public_url`.
     pub(crate) async fn behind(public_url: &str) -> Vec<Self> {
+        Self::configured(|config| config.public_url = Some(public_url.parse().unwrap())).await
+    }
+
+    /// One over every kind of store, with something configured otherwise.
+    pub(crate) async fn configured(change: impl Fn(&mut Config)) -> Vec<Self> {
         let mut apps = Vec::new();
         for store in every_store().await {
-            let authorizer = Arc::new(PolarPolicy::read(POLICY).unwrap());
-            apps.push(Self::listening(store, authorizer, |config| config.public_url = Some(public_url.parse().unwrap())).await);
+            apps.push(Self::listening(store, Arc::new(PolarPolicy::read(POLICY).unwrap()), &change).await);
         }
         apps
     }
