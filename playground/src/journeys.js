@@ -22,7 +22,7 @@ const VARIABLES = {
 };
 
 // A document's comment is as wide as the repository's lines; an editor is not, and a phone's less so.
-const COMMENT_WIDTH = innerWidth < 704 ? 32 : 44;
+const COMMENT_WIDTH = innerWidth < 704 ? 32 : 40;
 
 export const journeys = Object.keys(documents)
   .sort((one, other) => place(one) - place(other))

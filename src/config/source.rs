@@ -56,7 +56,9 @@ impl Source {
                 common_database = Some(value);
                 continue;
             }
-            let Some(name) = written.strip_prefix("DASHTAM_").map(|name| name.to_ascii_lowercase().replace("__", ".")) else { continue };
+            // What the build was asked for (build.rs) may still be set when the server starts.
+            let own = written.strip_prefix("DASHTAM_").filter(|name| *name != "REQUIRE_PLAYGROUND");
+            let Some(name) = own.map(|name| name.to_ascii_lowercase().replace("__", ".")) else { continue };
             let filed = name.strip_suffix("_file").and_then(Setting::find).filter(|setting| setting.is_secret());
             if let Some(secret) = filed {
                 let text = std::fs::read_to_string(&value).with_context(|| format!("the file {written} names cannot be read"))?;

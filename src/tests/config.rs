@@ -62,7 +62,7 @@ fn a_name_nobody_knows_is_refused_by_that_name_with_the_one_that_was_meant() {
         let refusal = format!("{:#}", Config::read(Some(toml.path()), pairs(&[])).unwrap_err());
         assert!(refusal.contains(named) && refusal.contains("is not a setting") && !refusal.contains("canary"), "{refusal}");
     }
-    read(&[("PATH", "/bin"), ("DASHTAMX", "1"), ("dashtam_bind", "nonsense")]);
+    read(&[("PATH", "/bin"), ("DASHTAMX", "1"), ("dashtam_bind", "nonsense"), ("DASHTAM_REQUIRE_PLAYGROUND", "1")]);
 }
 
 #[test]

@@ -187,16 +187,17 @@ const steps = {
   },
 
   async "dark can be chosen, and the system's is followed"() {
-    const ground = (person) => person.page.evaluate(() => getComputedStyle(document.body).backgroundColor);
-    const dark = await ground(ann);
+    const becomes = (wanted) => waits(() => ann.page.evaluate(() => getComputedStyle(document.body).backgroundColor), (ground) => ground === wanted);
+    const [light, dark] = ["rgb(244, 246, 244)", "rgb(17, 23, 26)"];
+    await becomes(dark);
     await ann.chooses("Accounts with transactions");
     await picture(ann.page, "desk-dark-chosen");
     await ann.page.getByLabel("Theme").selectOption("system");
-    assert.notEqual(await ground(ann), dark);
+    await becomes(light);
     await ann.page.emulateMedia({ colorScheme: "dark" });
-    assert.equal(await ground(ann), dark);
+    await becomes(dark);
     await ann.page.getByLabel("Theme").selectOption("light");
-    assert.notEqual(await ground(ann), dark);
+    await becomes(light);
     await ann.page.getByLabel("Theme").selectOption("system");
   },
 

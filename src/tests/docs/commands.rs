@@ -164,7 +164,7 @@ fn settings(text: &str) -> BTreeSet<String> {
 
 /// Whether the binary refuses a setting because it has never heard of it.
 fn is_unheard_of(name: &str) -> bool {
-    Config::read(None, [(name.to_owned(), "1".to_owned())].into_iter()).is_err_and(|refused| format!("{refused:#}").contains("unknown"))
+    Config::read(None, [(name.to_owned(), "1".to_owned())].into_iter()).is_err_and(|refused| format!("{refused:#}").contains("is not a setting"))
 }
 
 #[test]
