@@ -19,9 +19,11 @@ use crate::{
         access::Access,
         account::AccountQueries,
         audit::Journal,
+        guesses::Guesses,
         import::ImportCommands,
         link::{LinkCommands, LinkQueries, LinkSettings},
         mail::{Courier, Writer},
+        password::PasswordCommands,
         ports::{Authorizer, FinancialProvider, Mailbox, Mailer, Randomness},
         provider::{Catalogue, ProviderQueries},
         registration::RegistrationCommands,
@@ -149,6 +151,7 @@ impl App {
         let wake = Arc::new(Notify::new());
         let mint = Arc::new(HmacMailTokens::new(keys)?);
         let writer = Writer { mint: mint.clone(), randomness: randomness.clone(), bell: Arc::new(Notify::new()) };
+        let guesses = Guesses { sign_ins: readers.clone(), writer: writer.clone() };
         let (mailer, mailbox) = mailer(config, listening)?;
         let courier = Arc::new(Courier {
             queue: database.mail_queue(),
@@ -173,7 +176,7 @@ impl App {
                 journal: journal.clone(),
                 store: store.clone(),
                 hasher: hasher.clone(),
-                writer,
+                writer: writer.clone(),
                 clock: clock.clone(),
                 randomness: randomness.clone(),
                 is_open: config.registration.enabled,
@@ -186,13 +189,28 @@ impl App {
                 users: readers.clone(),
                 sessions: readers.clone(),
                 access: access.clone(),
-                hasher,
+                hasher: hasher.clone(),
+                guesses: guesses.clone(),
                 issuer,
                 mint: Arc::new(HmacMint::new(keys, randomness.clone())?),
                 gate: gate.clone(),
                 clock: clock.clone(),
                 randomness: randomness.clone(),
                 lifetimes: TokenLifetimes { access: chrono::Duration::minutes(15), refresh_idle: chrono::Duration::days(7) },
+                unhurried,
+            },
+            passwords: PasswordCommands {
+                journal: journal.clone(),
+                store: store.clone(),
+                users: readers.clone(),
+                access: access.clone(),
+                hasher,
+                tokens: readers.clone(),
+                guesses,
+                gate: gate.clone(),
+                writer,
+                clock: clock.clone(),
+                unhurried,
             },
             providers: ProviderQueries { access: access.clone(), catalogue: catalogue.clone(), clock: clock.clone() },
             link_queries: LinkQueries { access: access.clone(), links: readers.clone() },

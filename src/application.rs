@@ -6,10 +6,12 @@
 pub mod access;
 pub mod account;
 pub mod audit;
+pub mod guesses;
 pub mod import;
 pub mod ingest;
 pub mod link;
 pub mod mail;
+pub mod password;
 pub mod ports;
 pub mod provider;
 pub mod registration;
@@ -41,6 +43,8 @@ pub struct Application {
     pub session_queries: session::SessionQueries,
     /// Changes sessions.
     pub sessions: session::SessionCommands,
+    /// Changes passwords.
+    pub passwords: password::PasswordCommands,
     /// Looks at the catalogue.
     pub providers: provider::ProviderQueries,
     /// Looks at links.

@@ -40,6 +40,8 @@ words! {
         Sessions = "sessions",
         /// Users.
         Users = "users",
+        /// Passwords and what else proves who one is.
+        Security = "security",
     }
 }
 
@@ -143,9 +145,16 @@ impl Requester {
 /// What an act needs; `None` for what anyone may try, such as signing in.
 pub fn needs(act: Act) -> Option<(Action, Resource)> {
     match act {
-        Act::CreateSession | Act::RefreshSession | Act::RegisterUser | Act::VerifyEmail | Act::ResendVerification => None,
+        Act::CreateSession
+        | Act::RefreshSession
+        | Act::RegisterUser
+        | Act::VerifyEmail
+        | Act::ResendVerification
+        | Act::RequestPasswordReset
+        | Act::ResetPassword => None,
         Act::CreateUser | Act::AssignRole => Some((Action::Write, Resource::Users)),
-        Act::RevokeSession => Some((Action::Write, Resource::Sessions)),
+        Act::RevokeSession | Act::RevokeSessions | Act::RenameSession => Some((Action::Write, Resource::Sessions)),
+        Act::ChangePassword => Some((Action::Write, Resource::Security)),
         Act::BeginLink | Act::StartAuthorization | Act::CompleteLink | Act::RequestSync | Act::SyncLink => Some((Action::Write, Resource::Links)),
         Act::ImportStatement => Some((Action::Write, Resource::Transactions)),
     }

@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::{
     id::{MailId, UserId},
-    mail::{DELIVERED_MAIL_DAYS, Mail, MailKind, MailQueue, MailToken, MailTokenPurpose},
+    mail::{DELIVERED_MAIL_DAYS, MAILS_AN_HOUR, Mail, MailKind, MailQueue, MailToken, MailTokenPurpose},
+    sign_in::WINDOW_MINUTES,
     time::{Clock, Timestamp},
     user::{EmailAddress, UserReader},
 };
@@ -42,11 +43,21 @@ pub enum LetterContent {
     Verification { page: SecretString, token: SecretString, hours: i64 },
     /// Somebody tried to register your address.
     AlreadyRegistered,
+    /// Choose a new password: the page that takes it, and the token for frontends of one's own.
+    PasswordReset { page: SecretString, token: SecretString, minutes: i64 },
+    /// Your password is another one now.
+    PasswordChanged,
+    /// Signing in is paused for some minutes, since wrong passwords were tried.
+    SignInPaused { minutes: i64 },
 }
 
-/// SHA-256 of a token, as it is kept.
-pub(super) fn token_hash(token: &SecretString) -> Vec<u8> {
-    Sha256::digest(token.expose_secret().as_bytes()).to_vec()
+/// Longer than any token of ours, which have 43 characters.
+const MAX_TOKEN_BYTES: usize = 256;
+
+/// SHA-256 of a presented token, as it is kept; `None` for what is too long to be one.
+pub(super) fn token_hash(token: &SecretString) -> Option<Vec<u8>> {
+    let text = token.expose_secret();
+    (text.len() <= MAX_TOKEN_BYTES).then(|| Sha256::digest(text.as_bytes()).to_vec())
 }
 
 /// Puts mails into the outbox of a unit of work.
@@ -61,6 +72,11 @@ pub struct Writer {
 }
 
 impl Writer {
+    /// Whether a user may get another mail of this kind: three within an hour are enough.
+    pub(super) async fn admits(&self, work: &mut dyn Work, user: UserId, kind: MailKind, now: Timestamp) -> anyhow::Result<bool> {
+        Ok(work.mails().queued_since(user, kind, now.minus(chrono::Duration::hours(1))).await? < MAILS_AN_HOUR)
+    }
+
     /// Queues a mail without a token.
     pub(super) async fn queue(&self, work: &mut dyn Work, user: UserId, kind: MailKind, now: Timestamp) -> anyhow::Result<()> {
         work.mails().queue(&Mail::new(MailId(self.randomness.id()), user, kind, None, now)).await
@@ -78,7 +94,8 @@ impl Writer {
     ) -> anyhow::Result<()> {
         let (id, key_id) = (self.randomness.id().into(), self.mint.key_id());
         let token = self.mint.token(&key_id, id).ok_or_else(|| anyhow::anyhow!("there is no key for tokens that travel by mail"))?;
-        let token = MailToken { id, user, purpose, key_id, hash: token_hash(&token), created_at: now, expires_at: now.plus(lifetime), spent_at: None };
+        let hash = token_hash(&token).ok_or_else(|| anyhow::anyhow!("a token that travels by mail is too long"))?;
+        let token = MailToken { id, user, purpose, key_id, hash, created_at: now, expires_at: now.plus(lifetime), spent_at: None };
         work.mails().replace_token(&token).await?;
         work.mails().queue(&Mail::new(MailId(self.randomness.id()), user, kind, Some(id), now)).await
     }
@@ -161,6 +178,13 @@ impl Courier {
         let Some(user) = self.users.find(mail.user).await? else { return Ok(None) };
         let content = match mail.kind {
             MailKind::AlreadyRegistered => LetterContent::AlreadyRegistered,
+            MailKind::PasswordChanged => LetterContent::PasswordChanged,
+            MailKind::SignInPaused => LetterContent::SignInPaused { minutes: WINDOW_MINUTES },
+            MailKind::PasswordReset => {
+                let Some((token, expires_at)) = self.token_of(mail).await? else { return Ok(None) };
+                let page = format!("{}/reset-password?token={}", self.public_url, token.expose_secret()).into();
+                LetterContent::PasswordReset { page, token, minutes: expires_at.since(mail.created_at).num_minutes() }
+            }
             MailKind::Verification => {
                 let Some((token, expires_at)) = self.token_of(mail).await? else { return Ok(None) };
                 let page = format!("{}/verify-email?token={}", self.public_url, token.expose_secret()).into();

@@ -17,6 +17,7 @@ use crate::domain::{
     mail::Mails,
     provider::{AccountReference, Manifest, ReportedAccount, ReportedTransaction},
     session::Sessions,
+    sign_in::SignIns,
     sync::Syncs,
     time::{LocalDate, Timestamp},
     transaction::Transactions,
@@ -70,6 +71,8 @@ pub trait Work: Send {
     fn snapshots(&mut self) -> &mut dyn BalanceSnapshots;
     /// Syncs.
     fn syncs(&mut self) -> &mut dyn Syncs;
+    /// Failures to sign in.
+    fn sign_ins(&mut self) -> &mut dyn SignIns;
     /// The outbox, and tokens that travel by mail.
     fn mails(&mut self) -> &mut dyn Mails;
     /// Imports.
@@ -90,6 +93,8 @@ pub trait PasswordHasher: Send + Sync {
     async fn hash(&self, password: &Password) -> anyhow::Result<PasswordRecord>;
     /// Compares. Without a record it compares with a dummy one, at the same cost, and answers `false`.
     async fn verify(&self, password: &Password, record: Option<&PasswordRecord>) -> anyhow::Result<bool>;
+    /// Whether a record is as [`hash`](Self::hash) would make it today: scheme, key and cost. Else it is made anew at the next sign-in.
+    fn is_current(&self, record: &PasswordRecord) -> bool;
 }
 
 /// What an access token says.

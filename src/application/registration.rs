@@ -13,7 +13,7 @@ use crate::domain::{
     event::Event,
     failure::Reason,
     id::UserId,
-    mail::{MAILS_AN_HOUR, MailKind, MailTokenPurpose},
+    mail::{MailKind, MailTokenPurpose},
     time::{Clock, Timestamp},
     user::{EmailAddress, InvalidEmail, Password, Role, SessionTier, User, WeakPassword},
 };
@@ -27,9 +27,6 @@ use super::{
 
 /// How long the token that confirms an address works, in hours.
 const VERIFICATION_HOURS: i64 = 24;
-
-/// Longer than any token of ours, which have 43 characters.
-const MAX_TOKEN_BYTES: usize = 256;
 
 /// Why somebody is not registered or confirmed.
 #[derive(Debug, thiserror::Error)]
@@ -193,12 +190,9 @@ impl RegistrationCommands {
         let attempt = self.journal.attempt(&command.requester, Act::VerifyEmail).await?;
         attempt
             .settle(async {
-                if command.token.expose_secret().len() > MAX_TOKEN_BYTES {
-                    return Err(RegistrationError::InvalidToken);
-                }
+                let hash = token_hash(&command.token).ok_or(RegistrationError::InvalidToken)?;
                 let now = self.clock.now();
                 let mut work = self.store.begin(&attempt).await?;
-                let hash = token_hash(&command.token);
                 let user = work.mails().spend_token(&hash, MailTokenPurpose::Verification, now).await?.ok_or(RegistrationError::InvalidToken)?;
                 work.users().verify_email(user, now).await?;
                 work.succeed(Event::EmailVerified { user }).await?;
@@ -209,8 +203,7 @@ impl RegistrationCommands {
 
     /// Refuses a mail to somebody who got enough of its kind within the hour.
     async fn admit_mail(&self, work: &mut dyn Work, user: UserId, kind: MailKind, now: Timestamp) -> Result<(), RegistrationError> {
-        let queued = work.mails().queued_since(user, kind, now.minus(chrono::Duration::hours(1))).await?;
-        if queued >= MAILS_AN_HOUR { Err(RegistrationError::NothingToSend("too_many_mails")) } else { Ok(()) }
+        if self.writer.admits(work, user, kind, now).await? { Ok(()) } else { Err(RegistrationError::NothingToSend("too_many_mails")) }
     }
 
     async fn queue_verification(&self, work: &mut dyn Work, user: UserId, now: Timestamp) -> anyhow::Result<()> {

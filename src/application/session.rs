@@ -5,11 +5,13 @@
 //! again after that ends the session: two parties hold it (RFC 9700, section 4.14.2).
 
 mod gate;
+mod sign_in;
 
 use std::sync::Arc;
 
 use chrono::Duration;
 use secrecy::{ExposeSecret, SecretString};
+use tokio::time::{Instant, sleep_until};
 
 use crate::domain::{
     audit::Act,
@@ -19,17 +21,19 @@ use crate::domain::{
     page::{CreatedKey, Page, Slice},
     session::{REFRESH_LEEWAY_SECONDS, RefreshToken, RevocationReason, Session, SessionReader, SessionRefusal},
     time::{Clock, Timestamp},
-    user::{EmailAddress, Password, User, UserReader},
+    user::{EmailAddress, User, UserReader},
 };
 
 use super::{
     QueryError,
     access::{Access, Denied, Requester, Resource},
     audit::{Attempt, Journal},
+    guesses::Guesses,
     ports::{AccessClaims, PasswordHasher, Randomness, RefreshPair, RefreshTokenMint, Store, TokenIssuer},
 };
 
 pub use gate::{AuthenticationProblem, SessionGate};
+pub(super) use sign_in::end_each;
 
 /// Why a session is not begun, renewed or ended.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +41,12 @@ pub enum SessionError {
     /// Unknown, wrong and locked alike: telling them apart would help a guesser.
     #[error("e-mail or password is wrong, or sign-in is paused")]
     InvalidCredentials,
+    /// The same to everyone but the trail: nothing was compared, since wrong passwords were tried too often.
+    #[error("e-mail or password is wrong, or sign-in is paused")]
+    Paused,
+    /// Not a name for a session.
+    #[error("a session's name has 1 to 100 characters, none of them for control")]
+    InvalidName,
     /// Only after the right password.
     #[error("the e-mail address is not verified yet")]
     Unverified,
@@ -64,6 +74,8 @@ impl Reason for SessionError {
     fn reason(&self) -> &'static str {
         match self {
             Self::InvalidCredentials => "invalid_credentials",
+            Self::Paused => "sign_in_paused",
+            Self::InvalidName => "invalid_name",
             Self::Unverified => "unverified",
             Self::InvalidRefreshToken => "invalid_refresh_token",
             Self::RefreshTokenReused => "refresh_token_reused",
@@ -109,6 +121,27 @@ pub struct RevokeSession {
     pub session: SessionId,
 }
 
+/// Ending several sessions at once.
+pub struct RevokeSessions {
+    /// Who asks.
+    pub requester: Requester,
+    /// Whether the session of this request ends as well.
+    pub this_too: bool,
+}
+
+/// Giving a session a name.
+pub struct RenameSession {
+    /// Who asks.
+    pub requester: Requester,
+    /// Which of theirs.
+    pub session: SessionId,
+    /// As typed.
+    pub name: String,
+}
+
+/// Characters of a session's name.
+const MAX_NAME: usize = 100;
+
 /// A live session with tokens for it.
 pub struct Granted {
     /// The session.
@@ -144,6 +177,8 @@ pub struct SessionCommands {
     pub access: Access,
     /// Compares passwords.
     pub hasher: Arc<dyn PasswordHasher>,
+    /// Counts wrong ones.
+    pub guesses: Guesses,
     /// Access tokens.
     pub issuer: Arc<dyn TokenIssuer>,
     /// Refresh tokens.
@@ -156,29 +191,21 @@ pub struct SessionCommands {
     pub randomness: Arc<dyn Randomness>,
     /// How long tokens live.
     pub lifetimes: TokenLifetimes,
+    /// How long an answer takes at least that must not tell why nobody was signed in.
+    pub unhurried: std::time::Duration,
 }
 
 impl SessionCommands {
-    /// Signs in. Unknown address, wrong password and deactivated user answer alike and cost alike.
+    /// Signs in. Unknown address, wrong password, deactivated user and paused sign-in answer alike and cost alike.
     pub async fn create(&self, command: CreateSession) -> Result<Granted, SessionError> {
+        let began = Instant::now();
         let email = EmailAddress::parse(&command.email).ok();
         let attempt = self.journal.attempt_as(&command.requester, Act::CreateSession, email.as_ref().map(|email| email.written().to_owned())).await?;
-        attempt
-            .settle(async {
-                let user = self.proven_user(email.as_ref(), &command.password).await?;
-                let now = self.clock.now();
-                let origin = command.requester.origin;
-                let session = Session::begin(SessionId(self.randomness.id()), user.id, origin.ip, origin.user_agent, now);
-                let pair = self.mint.fresh();
-                let token = self.token_row(&session, &pair, now).await?;
-                let granted = self.grant(session, &user, &pair, now)?;
-                let mut work = self.store.begin(&attempt).await?;
-                work.sessions().insert(&granted.session).await?;
-                work.sessions().insert_token(&token).await?;
-                work.succeed(Event::SessionCreated { session: granted.session.id, user: user.id }).await?;
-                Ok(granted)
-            })
-            .await
+        let created = attempt.settle(self.sign_in(&attempt, command, email.as_ref())).await;
+        if matches!(created, Err(SessionError::InvalidCredentials | SessionError::Paused)) {
+            sleep_until(began + self.unhurried).await;
+        }
+        created
     }
 
     /// Exchanges a refresh token for its one successor and a new access token.
@@ -266,20 +293,43 @@ impl SessionCommands {
             .await
     }
 
-    /// The user of that address and password. One comparison is made whatever is known of the address.
-    async fn proven_user(&self, email: Option<&EmailAddress>, password: &SecretString) -> Result<User, SessionError> {
-        let user = match email {
-            Some(email) => self.users.find_any_by_email(email.key()).await?,
-            None => None,
-        };
-        let typed = Password::typed(password.expose_secret());
-        let record = user.as_ref().filter(|user| user.is_active && typed.is_some()).map(|user| &user.password);
-        let proven = self.hasher.verify(&typed.unwrap_or_default(), record).await?;
-        let user = user.filter(|_| proven).ok_or(SessionError::InvalidCredentials)?;
-        if user.email_verified_at.is_none() {
-            return Err(SessionError::Unverified);
-        }
-        Ok(user)
+    /// Ends every session of oneself, or every one but this. Answers how many were live.
+    pub async fn revoke_many(&self, command: RevokeSessions) -> Result<usize, SessionError> {
+        let attempt = self.journal.attempt(&command.requester, Act::RevokeSessions).await?;
+        attempt
+            .settle(async {
+                let owner = self.access.attempt(&command.requester, Act::RevokeSessions)?;
+                let kept = command.requester.session().filter(|_| !command.this_too);
+                let now = self.clock.now();
+                let mut work = self.store.begin(&attempt).await?;
+                let live = work.sessions().live(owner, now).await?;
+                let others = live.into_iter().filter(|session| Some(session.id) != kept);
+                let ended = end_each(work.as_mut(), others, RevocationReason::Requested, now).await?;
+                work.succeed(Event::SessionsRevoked { user: owner, ended: ended.len() }).await?;
+                ended.iter().for_each(|session| self.gate.forget(*session));
+                Ok(ended.len())
+            })
+            .await
+    }
+
+    /// Gives one of one's own sessions a name.
+    pub async fn rename(&self, command: RenameSession) -> Result<Session, SessionError> {
+        let attempt = self.journal.attempt(&command.requester, Act::RenameSession).await?;
+        attempt
+            .settle(async {
+                let owner = self.access.attempt(&command.requester, Act::RenameSession)?;
+                let name = command.name.trim();
+                if name.is_empty() || name.chars().count() > MAX_NAME || name.contains(char::is_control) {
+                    return Err(SessionError::InvalidName);
+                }
+                let mut work = self.store.begin(&attempt).await?;
+                let mut session = work.sessions().find(owner, command.session).await?.ok_or(SessionError::NotFound)?;
+                session.name = Some(name.to_owned());
+                work.sessions().rename(&session).await?;
+                work.succeed(Event::SessionRenamed { session: session.id, user: owner }).await?;
+                Ok(session)
+            })
+            .await
     }
 
     async fn token_row(&self, session: &Session, pair: &RefreshPair, now: Timestamp) -> anyhow::Result<RefreshToken> {

@@ -68,6 +68,8 @@ pub struct CreateUser {
     pub password: String,
     /// The first role.
     pub role: Role,
+    /// How many sessions they may have.
+    pub tier: SessionTier,
 }
 
 /// Another role for a user.
@@ -112,7 +114,7 @@ impl UserCommands {
                     email,
                     password,
                     role: command.role,
-                    tier: SessionTier::Basic,
+                    tier: command.tier,
                     email_verified_at: Some(now),
                     is_active: true,
                     created_at: now,

@@ -22,7 +22,7 @@ use crate::{
         user::{CreateUser, UserError},
     },
     config::Config,
-    domain::user::Role,
+    domain::user::{Role, SessionTier},
 };
 
 use super::{say, serve::listen, stop_on_signal, terminal::Progress, user::made_up_password};
@@ -118,7 +118,13 @@ impl Demo {
             return Ok(kept);
         }
         let user = Remembered { email: EMAIL.to_owned(), password: given.unwrap_or_else(made_up_password) };
-        let command = CreateUser { requester: Requester::command_line(None), email: user.email.clone(), password: user.password.clone(), role: Role::User };
+        let command = CreateUser {
+            requester: Requester::command_line(None),
+            email: user.email.clone(),
+            password: user.password.clone(),
+            role: Role::User,
+            tier: SessionTier::Pro,
+        };
         match app.application.users.create(command).await {
             Ok(_) => {}
             Err(UserError::EmailTaken) => bail!("this database has a user {EMAIL} already, whose password nobody remembers; take another --data-dir"),

@@ -81,7 +81,11 @@ impl User {
             Self::Create { email, role, password_stdin } => {
                 let given = password_stdin.then(first_line).transpose()?;
                 let password = given.clone().unwrap_or_else(made_up_password);
-                let user = app.application.users.create(CreateUser { requester, email, password: password.clone(), role: role.into() }).await?;
+                let user = app
+                    .application
+                    .users
+                    .create(CreateUser { requester, email, password: password.clone(), role: role.into(), tier: user::SessionTier::Basic })
+                    .await?;
                 say(&format!("made {} ({})", user.email.written(), user.role.as_str()))?;
                 if given.is_none() {
                     say(&format!("password: {password}"))?;

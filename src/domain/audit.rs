@@ -21,6 +21,16 @@ words! {
         RefreshSession = "refresh_session",
         /// Ending a session.
         RevokeSession = "revoke_session",
+        /// Ending every session, or every other one.
+        RevokeSessions = "revoke_sessions",
+        /// Giving a session a name.
+        RenameSession = "rename_session",
+        /// Changing one's password.
+        ChangePassword = "change_password",
+        /// Asking for the mail that resets a password.
+        RequestPasswordReset = "request_password_reset",
+        /// Resetting a password.
+        ResetPassword = "reset_password",
         /// Starting to link a provider.
         BeginLink = "begin_link",
         /// Leaving our start page for the bank.

@@ -24,11 +24,21 @@ pub enum Event {
     /// A user wants the mail that confirms their address once more.
     VerificationRequested { user: UserId },
     /// A user signed in.
-    SessionCreated { session: SessionId, user: UserId },
+    SessionCreated { session: SessionId, user: UserId, evicted: usize },
     /// A session's tokens were renewed.
     SessionRefreshed { session: SessionId, user: UserId },
     /// A session ended before its time.
     SessionRevoked { session: SessionId, user: UserId, reason: RevocationReason },
+    /// A user ended several sessions at once.
+    SessionsRevoked { user: UserId, ended: usize },
+    /// A session was given a name.
+    SessionRenamed { session: SessionId, user: UserId },
+    /// A user changed their password; other sessions ended.
+    PasswordChanged { user: UserId, ended: usize },
+    /// A user wants to reset their password.
+    PasswordResetRequested { user: UserId },
+    /// A password was reset by mail; every session ended.
+    PasswordReset { user: UserId, ended: usize },
     /// A user is on the way to a bank.
     LinkBegun { link: LinkId, user: UserId },
     /// The user left our start page for the bank.
@@ -51,10 +61,15 @@ impl Event {
             | Self::RoleAssigned { .. }
             | Self::UserRegistered { .. }
             | Self::EmailVerified { .. }
-            | Self::VerificationRequested { .. } => (ResourceKind::User, None),
-            Self::SessionCreated { session, .. } | Self::SessionRefreshed { session, .. } | Self::SessionRevoked { session, .. } => {
-                (ResourceKind::Session, Some(session.0))
-            }
+            | Self::VerificationRequested { .. }
+            | Self::PasswordChanged { .. }
+            | Self::PasswordResetRequested { .. }
+            | Self::PasswordReset { .. } => (ResourceKind::User, None),
+            Self::SessionCreated { session, .. }
+            | Self::SessionRefreshed { session, .. }
+            | Self::SessionRevoked { session, .. }
+            | Self::SessionRenamed { session, .. } => (ResourceKind::Session, Some(session.0)),
+            Self::SessionsRevoked { .. } => (ResourceKind::Session, None),
             Self::LinkBegun { link, .. } | Self::AuthorizationStarted { link, .. } | Self::LinkActivated { link, .. } => (ResourceKind::Link, Some(link.0)),
             Self::SyncRequested { sync, .. } | Self::LinkSynced { sync, .. } => (ResourceKind::Sync, Some(sync.0)),
             Self::StatementImported { import, .. } => (ResourceKind::Import, Some(import.0)),
@@ -69,6 +84,11 @@ impl Event {
             | Self::UserRegistered { user }
             | Self::EmailVerified { user }
             | Self::VerificationRequested { user }
+            | Self::SessionsRevoked { user, .. }
+            | Self::SessionRenamed { user, .. }
+            | Self::PasswordChanged { user, .. }
+            | Self::PasswordResetRequested { user }
+            | Self::PasswordReset { user, .. }
             | Self::SessionCreated { user, .. }
             | Self::SessionRefreshed { user, .. }
             | Self::SessionRevoked { user, .. }
@@ -93,10 +113,15 @@ impl Event {
                 ("removed", counts.removed.to_string()),
             ],
             Self::StatementImported { created, known, .. } => vec![("created", created.to_string()), ("known", known.to_string())],
+            Self::SessionCreated { evicted, .. } => vec![("evicted", evicted.to_string())],
+            Self::SessionsRevoked { ended, .. } | Self::PasswordChanged { ended, .. } | Self::PasswordReset { ended, .. } => {
+                vec![("ended", ended.to_string())]
+            }
             Self::UserRegistered { .. }
             | Self::EmailVerified { .. }
             | Self::VerificationRequested { .. }
-            | Self::SessionCreated { .. }
+            | Self::PasswordResetRequested { .. }
+            | Self::SessionRenamed { .. }
             | Self::SessionRefreshed { .. }
             | Self::LinkBegun { .. }
             | Self::AuthorizationStarted { .. }

@@ -31,6 +31,12 @@ words! {
         Verification = "verification",
         /// Tells the owner of an address that somebody tried to register it again.
         AlreadyRegistered = "already_registered",
+        /// Resets a password; carries a token.
+        PasswordReset = "password_reset",
+        /// Tells that the password was changed or reset.
+        PasswordChanged = "password_changed",
+        /// Tells that signing in is paused, since wrong passwords were tried.
+        SignInPaused = "sign_in_paused",
     }
 }
 
@@ -39,6 +45,8 @@ words! {
     MailTokenPurpose {
         /// That its reader receives mail at the address they registered.
         Verification = "verification",
+        /// That its reader may choose a new password.
+        PasswordReset = "password_reset",
     }
 }
 
@@ -108,8 +116,17 @@ pub trait Mails: Send {
     async fn queued_since(&mut self, user: UserId, kind: MailKind, since: Timestamp) -> anyhow::Result<u64>;
     /// A new token; older ones of the same user and purpose stop working.
     async fn replace_token(&mut self, token: &MailToken) -> anyhow::Result<()>;
+    /// A user's tokens of one purpose stop working.
+    async fn void_tokens(&mut self, user: UserId, purpose: MailTokenPurpose, now: Timestamp) -> anyhow::Result<()>;
     /// Uses a token up and answers whose it was; `None` when it is unknown, used, replaced or past its time.
     async fn spend_token(&mut self, hash: &[u8], purpose: MailTokenPurpose, now: Timestamp) -> anyhow::Result<Option<UserId>>;
+}
+
+/// Tokens, before a transaction is opened.
+#[async_trait]
+pub trait MailTokenReader: Send + Sync {
+    /// The token of that hash and purpose while it works, whoever presents it.
+    async fn find_any_live(&self, hash: &[u8], purpose: MailTokenPurpose, now: Timestamp) -> anyhow::Result<Option<MailToken>>;
 }
 
 /// The outbox as couriers see it. Each call is a statement of its own; no unit of work is open.

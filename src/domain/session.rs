@@ -7,6 +7,7 @@ use super::{
     event::Event,
     id::{RefreshTokenId, SessionId, UserId},
     page::{CreatedKey, Page, Slice},
+    sign_in::Network,
     time::Timestamp,
     user::Role,
 };
@@ -24,17 +25,23 @@ pub enum RevocationReason {
     Requested,
     /// A refresh token was used a second time: someone else may hold it.
     RefreshTokenReused,
+    /// Its user signed in elsewhere, and may not have more sessions at once.
+    Evicted,
+    /// The password was changed or reset.
+    PasswordChanged,
 }
 
 impl RevocationReason {
     /// Every reason.
-    pub const ALL: [Self; 2] = [Self::Requested, Self::RefreshTokenReused];
+    pub const ALL: [Self; 4] = [Self::Requested, Self::RefreshTokenReused, Self::Evicted, Self::PasswordChanged];
 
     /// The word in the database.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Requested => "requested",
             Self::RefreshTokenReused => "refresh_token_reused",
+            Self::Evicted => "evicted",
+            Self::PasswordChanged => "password_changed",
         }
     }
 
@@ -59,6 +66,10 @@ pub struct Session {
     pub expires_at: Timestamp,
     /// The address the sign-in came from.
     pub ip: Option<String>,
+    /// The network of that address, by which later sign-ins from it are known.
+    pub network: Option<Network>,
+    /// What its user calls it.
+    pub name: Option<String>,
     /// What the client called itself.
     pub user_agent: Option<String>,
     /// When and why it was ended early.
@@ -76,7 +87,8 @@ impl Session {
     /// A session that begins now.
     pub fn begin(id: SessionId, user: UserId, ip: Option<String>, user_agent: Option<String>, now: Timestamp) -> Self {
         let expires_at = now.plus(Duration::days(SESSION_DAYS));
-        Self { id, user, created_at: now, last_seen_at: now, expires_at, ip, user_agent, revoked: None }
+        let network = ip.as_deref().and_then(Network::of_text);
+        Self { id, user, created_at: now, last_seen_at: now, expires_at, ip, network, name: None, user_agent, revoked: None }
     }
 
     /// Whether its tokens work at `now`.
@@ -139,6 +151,10 @@ pub trait Sessions: Send {
     async fn find(&mut self, owner: UserId, id: SessionId) -> anyhow::Result<Option<Session>>;
     /// A new session.
     async fn insert(&mut self, session: &Session) -> anyhow::Result<()>;
+    /// The live sessions of `owner`, oldest first.
+    async fn live(&mut self, owner: UserId, now: Timestamp) -> anyhow::Result<Vec<Session>>;
+    /// Stores what a session is called.
+    async fn rename(&mut self, session: &Session) -> anyhow::Result<()>;
     /// Stores that a session ended; `false` when it had ended before.
     async fn end(&mut self, session: &Session) -> anyhow::Result<bool>;
     /// Notes that a session was renewed.

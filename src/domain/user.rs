@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use unicode_normalization::UnicodeNormalization;
 
-use super::{id::UserId, time::Timestamp};
+use super::{common_password::is_common, id::UserId, time::Timestamp};
 
 /// An address as its owner wrote it. Shown and mailed as written; equality is by [`EmailKey`].
 #[derive(Debug, Clone)]
@@ -115,6 +115,17 @@ impl SessionTier {
     /// Every tier.
     pub const ALL: [Self; 5] = [Self::Basic, Self::Essential, Self::Plus, Self::Premium, Self::Pro];
 
+    /// How many live sessions; `None` for as many as wanted.
+    pub fn sessions(self) -> Option<usize> {
+        match self {
+            Self::Basic => Some(2),
+            Self::Essential => Some(3),
+            Self::Plus => Some(5),
+            Self::Premium => Some(10),
+            Self::Pro => None,
+        }
+    }
+
     /// The word in the database.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -195,6 +206,9 @@ pub enum WeakPassword {
     /// Holds a NUL.
     #[error("the password holds a character that cannot be typed")]
     Unprintable,
+    /// One of those that are guessed first.
+    #[error("the password is one of those that are guessed first; take several words that have nothing to do with each other")]
+    Common,
     /// Holds the name part of the user's own address.
     #[error("the password must not contain the name part of the e-mail address")]
     ContainsEmail,
@@ -206,7 +220,7 @@ impl Password {
         (input.len() <= MAX_PASSWORD_BYTES).then(|| Self(input.nfkc().collect()))
     }
 
-    /// A new password, held to the policy: 12 to 128 code points after NFKC, no NUL, not the address's own name.
+    /// A new password, held to the policy: 12 to 128 code points after NFKC, no NUL, not the address's own name, none of the common ones.
     pub fn choose(input: &str, email: &EmailAddress) -> Result<Self, WeakPassword> {
         let password = Self::typed(input).ok_or(WeakPassword::TooLong)?;
         let length = password.0.chars().count();
@@ -219,6 +233,8 @@ impl Password {
             Err(WeakPassword::TooLong)
         } else if local.chars().count() >= 4 && password.0.to_lowercase().contains(local) {
             Err(WeakPassword::ContainsEmail)
+        } else if is_common(&password.0) {
+            Err(WeakPassword::Common)
         } else {
             Ok(password)
         }
@@ -237,6 +253,8 @@ pub trait Users: Send {
     async fn find_any_by_email(&mut self, key: &EmailKey) -> anyhow::Result<Option<User>>;
     /// A new user; `false` when the address is taken.
     async fn insert(&mut self, user: &User) -> anyhow::Result<bool>;
+    /// Stores another password.
+    async fn save_password(&mut self, id: UserId, password: &PasswordRecord) -> anyhow::Result<()>;
     /// Gives an address that nobody has confirmed to whoever registers it now; `false` when it was confirmed meanwhile.
     async fn replace_unverified(&mut self, id: UserId, email: &EmailAddress, password: &PasswordRecord) -> anyhow::Result<bool>;
     /// Notes when a user confirmed their address, the first time.

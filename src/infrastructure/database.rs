@@ -31,6 +31,7 @@ mod mail;
 mod page;
 mod quantity;
 mod session;
+mod sign_in;
 mod sync;
 mod transaction;
 mod user;

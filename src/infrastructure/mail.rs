@@ -33,12 +33,35 @@ struct VerificationHtml<'a> {
 }
 
 #[derive(Template)]
-#[template(path = "mail/already_registered.txt")]
-struct AlreadyRegisteredText;
+#[template(path = "mail/password_reset.txt")]
+struct PasswordResetText<'a> {
+    page: &'a str,
+    token: &'a str,
+    minutes: i64,
+}
 
 #[derive(Template)]
-#[template(path = "mail/already_registered.html")]
-struct AlreadyRegisteredHtml;
+#[template(path = "mail/password_reset.html")]
+struct PasswordResetHtml<'a> {
+    page: &'a str,
+    minutes: i64,
+}
+
+/// A mail that only tells something.
+#[derive(Template)]
+#[template(path = "mail/notice.txt")]
+struct NoticeText<'a> {
+    what: &'a str,
+    next: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "mail/notice.html")]
+struct NoticeHtml<'a> {
+    subject: &'a str,
+    what: &'a str,
+    next: &'a str,
+}
 
 /// Subject, text and HTML.
 struct Words {
@@ -58,10 +81,34 @@ impl Words {
                     html: VerificationHtml { page, hours }.render()?,
                 }
             }
-            LetterContent::AlreadyRegistered => {
-                Self { subject: "You have a Dashtam account already", text: AlreadyRegisteredText.render()?, html: AlreadyRegisteredHtml.render()? }
+            LetterContent::PasswordReset { page, token, minutes } => {
+                let (page, token, minutes) = (page.expose_secret(), token.expose_secret(), *minutes);
+                Self {
+                    subject: "Choose a new password",
+                    text: PasswordResetText { page, token, minutes }.render()?,
+                    html: PasswordResetHtml { page, minutes }.render()?,
+                }
             }
+            LetterContent::AlreadyRegistered => Self::notice(
+                "You have a Dashtam account already",
+                "Somebody tried to register this e-mail address at Dashtam, where it has an account already. Nothing was changed.",
+                "If it was you, sign in with the password you have, or reset it. If it was not you, there is nothing to do.",
+            )?,
+            LetterContent::PasswordChanged => Self::notice(
+                "Your password was changed",
+                "The password of your Dashtam account is another one now, and other sessions have ended.",
+                "If it was not you, reset your password at once: whoever did it knew the old one or reads your mail.",
+            )?,
+            LetterContent::SignInPaused { minutes } => Self::notice(
+                "Somebody tries passwords on your account",
+                &format!("Wrong passwords were tried on your Dashtam account, so signing in with a password is paused for {minutes} minutes."),
+                "Where you are signed in you stay signed in. If it was you, wait, or reset your password. You are told of this once a day at most.",
+            )?,
         })
+    }
+
+    fn notice(subject: &'static str, what: &str, next: &str) -> anyhow::Result<Self> {
+        Ok(Self { subject, text: NoticeText { what, next }.render()?, html: NoticeHtml { subject, what, next }.render()? })
     }
 }
 

@@ -14,6 +14,7 @@ pub mod link;
 pub mod loader;
 pub mod node;
 pub mod page;
+pub mod password;
 pub mod provider;
 pub mod registration;
 pub mod scalar;
@@ -55,7 +56,14 @@ pub struct Query(user::UserQuery, node::NodeQuery, provider::ProviderQuery, acco
 
 /// The root of mutations.
 #[derive(MergedObject, Default)]
-pub struct Mutation(registration::RegistrationMutation, session::SessionMutation, link::LinkMutation, sync::SyncMutation, import::ImportMutation);
+pub struct Mutation(
+    registration::RegistrationMutation,
+    password::PasswordMutation,
+    session::SessionMutation,
+    link::LinkMutation,
+    sync::SyncMutation,
+    import::ImportMutation,
+);
 
 type DashtamSchema = Schema<Query, Mutation, EmptySubscription>;
 

@@ -74,6 +74,7 @@ pub fn router(edge: Edge) -> Router {
         .route("/oauth/{provider}/start", get(oauth::start_page).post(oauth::start))
         .route("/oauth/{provider}/callback", get(oauth::callback).head(wrong_method))
         .route("/verify-email", get(mail::confirm_page).post(mail::confirm))
+        .route("/reset-password", get(mail::reset_page).post(mail::reset))
         .route("/dev/mail", get(mail::kept_mails))
         .route("/health", get(health::health))
         .route("/ready", get(health::ready));

@@ -13,11 +13,11 @@ use uuid::Uuid;
 
 use crate::domain::{
     id::{MailId, MailTokenId, UserId},
-    mail::{MAIL_LEASE_MINUTES, Mail, MailKind, MailQueue, MailToken, MailTokenPurpose, Mails},
+    mail::{MAIL_LEASE_MINUTES, Mail, MailKind, MailQueue, MailToken, MailTokenPurpose, MailTokenReader, Mails},
     time::Timestamp,
 };
 
-use super::{DatabaseStore, error::broken, user::users, value, work::DatabaseWork};
+use super::{DatabaseStore, Readers, error::broken, user::users, value, work::DatabaseWork};
 
 /// The condition of `ix_outbox_undelivered`, word for word: with bound values neither planner could tell that the index holds the answer.
 const UNDELIVERED: &str = "delivered_at IS NULL AND parked_at IS NULL";
@@ -147,15 +147,19 @@ impl Mails for DatabaseWork {
         queued.map_err(broken("counting a user's mails"))
     }
 
-    async fn replace_token(&mut self, token: &MailToken) -> anyhow::Result<()> {
-        mail_tokens::Entity::update_many()
-            .set(mail_tokens::ActiveModel { spent_at: Set(Some(token.created_at.utc())), ..Default::default() })
-            .filter(mail_tokens::Column::UserId.eq(token.user.0))
-            .filter(mail_tokens::Column::Purpose.eq(token.purpose.as_str()))
+    async fn void_tokens(&mut self, user: UserId, purpose: MailTokenPurpose, now: Timestamp) -> anyhow::Result<()> {
+        let voided = mail_tokens::Entity::update_many()
+            .set(mail_tokens::ActiveModel { spent_at: Set(Some(now.utc())), ..Default::default() })
+            .filter(mail_tokens::Column::UserId.eq(user.0))
+            .filter(mail_tokens::Column::Purpose.eq(purpose.as_str()))
             .filter(mail_tokens::Column::SpentAt.is_null())
             .exec(&self.transaction)
-            .await
-            .map_err(broken("voiding older tokens"))?;
+            .await;
+        voided.map(|_| ()).map_err(broken("voiding tokens"))
+    }
+
+    async fn replace_token(&mut self, token: &MailToken) -> anyhow::Result<()> {
+        self.void_tokens(token.user, token.purpose, token.created_at).await?;
         let row = mail_tokens::Model {
             id: token.id.0,
             user_id: token.user.0,
@@ -183,6 +187,20 @@ impl Mails for DatabaseWork {
             .to_owned();
         let row = self.transaction.query_one(&spend).await.map_err(broken("spending a token"))?;
         row.map(|row| row.try_get::<Uuid>("", "user_id").map(UserId)).transpose().context("reading whose token was spent")
+    }
+}
+
+#[async_trait]
+impl MailTokenReader for Readers {
+    async fn find_any_live(&self, hash: &[u8], purpose: MailTokenPurpose, now: Timestamp) -> anyhow::Result<Option<MailToken>> {
+        let row = mail_tokens::Entity::find()
+            .filter(mail_tokens::Column::Hash.eq(hash))
+            .filter(mail_tokens::Column::Purpose.eq(purpose.as_str()))
+            .filter(mail_tokens::Column::SpentAt.is_null())
+            .filter(mail_tokens::Column::ExpiresAt.gt(now.utc()))
+            .one(&self.connection)
+            .await;
+        row.map_err(broken("reading a token"))?.map(MailToken::try_from).transpose()
     }
 }
 

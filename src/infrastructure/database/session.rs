@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QuerySelect, RelationTrait,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder, QuerySelect, RelationTrait,
     prelude::{DateTimeUtc, Uuid},
 };
 
@@ -12,6 +12,7 @@ use crate::domain::{
     id::{RefreshTokenId, SessionId, UserId},
     page::{CreatedKey, Page, Slice},
     session::{RefreshToken, RevocationReason, Session, SessionReader, SessionState, Sessions},
+    sign_in::Network,
     time::Timestamp,
     user::Role,
 };
@@ -34,6 +35,8 @@ pub(super) mod sessions {
         pub user_agent: Option<String>,
         pub revoked_at: Option<DateTimeUtc>,
         pub revoked_reason: Option<String>,
+        pub network: Option<String>,
+        pub name: Option<String>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -85,6 +88,8 @@ impl From<&Session> for sessions::Model {
             user_agent: session.user_agent.clone(),
             revoked_at: session.revoked.map(|(at, _)| at.utc()),
             revoked_reason: session.revoked.map(|(_, reason)| reason.as_str().to_owned()),
+            network: session.network.as_ref().map(|network| network.as_str().to_owned()),
+            name: session.name.clone(),
         }
     }
 }
@@ -101,6 +106,8 @@ impl TryFrom<sessions::Model> for Session {
             last_seen_at: Timestamp::new(row.last_seen_at),
             expires_at: Timestamp::new(row.expires_at),
             ip: row.ip,
+            network: row.network.map(Network::stored),
+            name: row.name,
             user_agent: row.user_agent,
             revoked: value::optional_instant(row.revoked_at).zip(reason),
         })
@@ -170,6 +177,29 @@ impl Sessions for DatabaseWork {
         let row = sessions::ActiveModel::from(sessions::Model::from(session));
         sessions::Entity::insert(row).exec_without_returning(&self.transaction).await.map_err(broken("storing a session"))?;
         Ok(())
+    }
+
+    async fn live(&mut self, owner: UserId, now: Timestamp) -> anyhow::Result<Vec<Session>> {
+        let rows = sessions::Entity::find()
+            .filter(sessions::Column::UserId.eq(owner.0))
+            .filter(sessions::Column::RevokedAt.is_null())
+            .filter(sessions::Column::ExpiresAt.gt(now.utc()))
+            .order_by_asc(sessions::Column::CreatedAt)
+            .order_by_asc(sessions::Column::Id)
+            .all(&self.transaction)
+            .await;
+        rows.map_err(broken("reading live sessions"))?.into_iter().map(Session::try_from).collect()
+    }
+
+    async fn rename(&mut self, session: &Session) -> anyhow::Result<()> {
+        let changes = sessions::ActiveModel { name: Set(session.name.clone()), ..Default::default() };
+        let renamed = sessions::Entity::update_many()
+            .set(changes)
+            .filter(sessions::Column::Id.eq(session.id.0))
+            .filter(sessions::Column::UserId.eq(session.user.0))
+            .exec(&self.transaction)
+            .await;
+        renamed.map(|_| ()).map_err(broken("naming a session"))
     }
 
     async fn end(&mut self, session: &Session) -> anyhow::Result<bool> {

@@ -94,6 +94,13 @@ impl Users for DatabaseWork {
         Ok(inserted == 1)
     }
 
+    async fn save_password(&mut self, id: UserId, password: &PasswordRecord) -> anyhow::Result<()> {
+        let changes = users::ActiveModel { password: Set(password.0.clone()), ..Default::default() };
+        let saved = users::Entity::update_many().set(changes).filter(users::Column::Id.eq(id.0)).exec(&self.transaction).await;
+        anyhow::ensure!(saved.map_err(broken("saving a password"))?.rows_affected == 1, "the user whose password is saved is gone");
+        Ok(())
+    }
+
     async fn replace_unverified(&mut self, id: UserId, email: &EmailAddress, password: &PasswordRecord) -> anyhow::Result<bool> {
         let changes = users::ActiveModel { email: Set(email.written().to_owned()), password: Set(password.0.clone()), ..Default::default() };
         let unverified = users::Entity::update_many()

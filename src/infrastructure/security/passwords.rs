@@ -90,6 +90,13 @@ impl PasswordHasher for BcryptHasher {
         let same = self.on_a_thread(move || bcrypt::verify(input.as_bytes(), &hash)).await?;
         Ok(known && same)
     }
+
+    fn is_current(&self, record: &PasswordRecord) -> bool {
+        let parts = record.0.strip_prefix(SCHEME).and_then(|rest| rest.strip_prefix(':')).and_then(|rest| rest.split_once(':'));
+        let Some((pepper_id, hash)) = parts else { return false };
+        let cost = hash.split('$').nth(2).and_then(|cost| cost.parse::<u32>().ok());
+        self.peppers.first().is_some_and(|pepper| pepper.id == pepper_id) && cost == Some(self.cost)
+    }
 }
 
 fn peppered(password: &Password, pepper: &NamedKey) -> Zeroizing<String> {

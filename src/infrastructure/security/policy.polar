@@ -14,8 +14,9 @@ scope(_role, "read", "sessions", "own");
 scope(_role, "read", "users", "own");
 scope(_role, "read", "providers", "any");
 
-# Ending one's own sessions is a right of identity, whatever the role.
+# Ending one's own sessions and changing one's password are rights of identity, whatever the role.
 scope(_role, "write", "sessions", "own");
+scope(_role, "write", "security", "own");
 
 # Linking, syncing and importing need more than reading.
 scope(role, "write", "links", "own") if edits(role);

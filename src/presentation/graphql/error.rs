@@ -6,7 +6,10 @@
 use async_graphql::{Enum, ErrorExtensions, ServerError, SimpleObject};
 
 use crate::{
-    application::{QueryError, access::Denied, import::ImportError, link::LinkError, registration::RegistrationError, session::SessionError, sync::SyncError},
+    application::{
+        QueryError, access::Denied, import::ImportError, link::LinkError, password::PasswordError, registration::RegistrationError, session::SessionError,
+        sync::SyncError,
+    },
     domain::failure::Unavailable,
     presentation::http::trace,
 };
@@ -122,6 +125,8 @@ pub enum UserErrorCode {
     RefreshTokenReused,
     /// The session has ended; sign in again.
     SessionEnded,
+    /// The name is empty, too long, or holds characters for control.
+    NameInvalid,
     /// The id is malformed, of another kind, absent, or someone else's.
     NotFound,
     /// No provider of this name can be linked here.
@@ -202,10 +207,27 @@ impl From<RegistrationError> for Refused {
     }
 }
 
+impl From<PasswordError> for Refused {
+    fn from(error: PasswordError) -> Self {
+        let (code, field) = match &error {
+            PasswordError::WrongPassword => (UserErrorCode::InvalidCredentials, Some("currentPassword")),
+            PasswordError::WeakPassword(_) => (UserErrorCode::PasswordUnacceptable, Some("newPassword")),
+            PasswordError::InvalidEmail(_) => (UserErrorCode::EmailInvalid, Some("email")),
+            PasswordError::InvalidToken => (UserErrorCode::TokenInvalid, Some("token")),
+            // The use case keeps this to itself: an answer must not tell it.
+            PasswordError::NothingToSend(reason) => return Self::Fault(Fault::internal(&anyhow::anyhow!("{reason} left the use case"))),
+            PasswordError::Denied(denied) => return Self::Fault((*denied).into()),
+            PasswordError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),
+        };
+        Self::user(code, &error, field)
+    }
+}
+
 impl From<SessionError> for Refused {
     fn from(error: SessionError) -> Self {
         let (code, field) = match &error {
-            SessionError::InvalidCredentials => (UserErrorCode::InvalidCredentials, None),
+            SessionError::InvalidCredentials | SessionError::Paused => (UserErrorCode::InvalidCredentials, None),
+            SessionError::InvalidName => (UserErrorCode::NameInvalid, Some("name")),
             SessionError::Unverified => (UserErrorCode::EmailUnverified, Some("email")),
             SessionError::InvalidRefreshToken => (UserErrorCode::RefreshTokenInvalid, Some("refreshToken")),
             SessionError::RefreshTokenReused => (UserErrorCode::RefreshTokenReused, Some("refreshToken")),

@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::{
     application::{
         access::Resource,
-        session::{CreateSession, Granted, RefreshSession, RevokeSession},
+        session::{CreateSession, Granted, RefreshSession, RenameSession, RevokeSession, RevokeSessions},
     },
     domain::{
         audit::Act,
@@ -34,6 +34,10 @@ pub enum SessionRevocationReason {
     Requested,
     /// A refresh token was used a second time, so someone else may hold it.
     RefreshTokenReused,
+    /// The user signed in elsewhere, and may not have more sessions at once.
+    Evicted,
+    /// The password was changed or reset.
+    PasswordChanged,
 }
 
 /// One session, as the graph shows it.
@@ -77,6 +81,11 @@ impl SessionNode {
     /// What the client called itself; null when it did not say.
     async fn user_agent(&self) -> Option<&str> {
         self.0.user_agent.as_deref()
+    }
+
+    /// What its user calls it; null when they gave no name.
+    async fn name(&self) -> Option<&str> {
+        self.0.name.as_deref()
     }
 
     /// When it was ended early; null while it was not.
@@ -127,6 +136,35 @@ pub struct RefreshSessionInput {
 pub struct RevokeSessionInput {
     /// One of one's own sessions.
     session_id: ID,
+}
+
+/// Giving a session a name.
+#[derive(InputObject)]
+pub struct RenameSessionInput {
+    /// One of one's own sessions.
+    session_id: ID,
+    /// What to call it: 1 to 100 characters.
+    name: String,
+}
+
+/// The session with its new name, or why it kept the old one.
+#[derive(SimpleObject)]
+#[graphql(serial, guard = Allow::read(Resource::Sessions))]
+pub struct RenameSessionPayload {
+    /// The session as it is now; null when it was not renamed.
+    session: Option<SessionNode>,
+    /// Why it was not; empty when it was.
+    user_errors: Vec<UserError>,
+}
+
+/// How many sessions were ended.
+#[derive(SimpleObject)]
+#[graphql(serial, guard = Allow::read(Resource::Sessions))]
+pub struct RevokeSessionsPayload {
+    /// How many were live until now; null when none was ended because of an error.
+    revoked: Option<usize>,
+    /// Why none was ended; empty when it went well.
+    user_errors: Vec<UserError>,
 }
 
 /// A new session with its tokens, or why there is none.
@@ -209,6 +247,38 @@ impl SessionMutation {
         let (session, user_errors) = outcome(request.application.sessions.revoke(command).await)?;
         Ok(RevokeSessionPayload { session: session.map(|session| SessionNode(Arc::new(session))), user_errors })
     }
+
+    /// Ends every session of oneself but the one this request came through.
+    #[graphql(guard = Allow::attempt(Act::RevokeSessions))]
+    async fn revoke_other_sessions(&self, ctx: &Context<'_>) -> Result<RevokeSessionsPayload, Fault> {
+        revoke_many(ctx, false).await
+    }
+
+    /// Ends every session of oneself, this one too.
+    #[graphql(guard = Allow::attempt(Act::RevokeSessions))]
+    async fn revoke_all_sessions(&self, ctx: &Context<'_>) -> Result<RevokeSessionsPayload, Fault> {
+        revoke_many(ctx, true).await
+    }
+
+    /// Gives one of one's own sessions a name, by which its user knows it again.
+    #[graphql(guard = Allow::attempt(Act::RenameSession))]
+    async fn rename_session(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which session, and its name.")] input: RenameSessionInput,
+    ) -> Result<RenameSessionPayload, Fault> {
+        let request = ctx.of_request()?;
+        let command = RenameSession { requester: request.requester.clone(), session: id_or_nothing(&input.session_id), name: input.name };
+        let (session, user_errors) = outcome(request.application.sessions.rename(command).await)?;
+        Ok(RenameSessionPayload { session: session.map(|session| SessionNode(Arc::new(session))), user_errors })
+    }
+}
+
+async fn revoke_many(ctx: &Context<'_>, this_too: bool) -> Result<RevokeSessionsPayload, Fault> {
+    let request = ctx.of_request()?;
+    let command = RevokeSessions { requester: request.requester.clone(), this_too };
+    let (revoked, user_errors) = outcome(request.application.sessions.revoke_many(command).await)?;
+    Ok(RevokeSessionsPayload { revoked, user_errors })
 }
 
 fn tokens(granted: Option<Granted>) -> (Option<String>, Option<String>, Option<i64>) {

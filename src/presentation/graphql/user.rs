@@ -38,7 +38,7 @@ pub enum Role {
     Readonly,
 }
 
-/// What sets how many live sessions a user may have. This version does not enforce the number.
+/// How many live sessions a user may have. One more sign-in ends the oldest.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "user::SessionTier")]
 pub enum SessionTier {
@@ -76,7 +76,7 @@ impl UserNode {
         self.0.role.into()
     }
 
-    /// What sets how many live sessions this user may have.
+    /// How many live sessions this user may have.
     async fn tier(&self) -> SessionTier {
         self.0.tier.into()
     }

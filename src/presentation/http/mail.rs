@@ -17,6 +17,7 @@ use serde_json::json;
 
 use crate::application::{
     access::{Actor, Requester},
+    password::{PasswordError, ResetPassword},
     ports::KeptMail,
     registration::{RegistrationError, VerifyEmail},
 };
@@ -32,6 +33,13 @@ use super::{
 #[template(path = "verification/confirm.html")]
 struct ConfirmTemplate<'a> {
     token: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "verification/reset.html")]
+struct ResetTemplate<'a> {
+    token: &'a str,
+    problem: &'a str,
 }
 
 #[derive(Template)]
@@ -101,6 +109,72 @@ fn told(refused: &RegistrationError) -> Response {
         ),
     };
     html(status, &ResultTemplate { succeeded: false, title, message, next }, Forms::None)
+}
+
+/// The token and the new password, in the body of the form.
+#[derive(Deserialize)]
+pub(super) struct NewPassword {
+    #[serde(default)]
+    token: String,
+    #[serde(default)]
+    password: String,
+}
+
+/// `GET /reset-password`: asks for a new password. Opening it uses nothing up.
+pub(super) async fn reset_page(query: Result<Query<Token>, QueryRejection>) -> Response {
+    let token = query.map(|Query(Token { token })| token).unwrap_or_default();
+    if token.is_empty() {
+        return not_reset(&PasswordError::InvalidToken, "");
+    }
+    html(StatusCode::OK, &ResetTemplate { token: &token, problem: "" }, Forms::Here)
+}
+
+/// `POST /reset-password`: takes the new password.
+pub(super) async fn reset(
+    State(edge): State<Edge>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    form: Result<Form<NewPassword>, FormRejection>,
+) -> Response {
+    let Ok(Form(NewPassword { token, password })) = form else { return not_reset(&PasswordError::InvalidToken, "") };
+    let requester = Requester { actor: Actor::Nobody, origin: origin(&headers, Some(peer)) };
+    let command = ResetPassword { requester, token: token.clone().into(), new: password.into() };
+    let application = edge.application.clone();
+    let work = super::trace::carry(async move { application.passwords.reset(command).await });
+    match tokio::spawn(work).await {
+        Ok(Ok(())) => {
+            let page = ResultTemplate {
+                succeeded: true,
+                title: "Your password is changed",
+                message: "Every session of yours has ended.",
+                next: "Sign in with the new password. You can close this window.",
+            };
+            html(StatusCode::OK, &page, Forms::None)
+        }
+        Ok(Err(refused)) => not_reset(&refused, &token),
+        Err(_) => not_reset(&PasswordError::Unexpected(anyhow::anyhow!("resetting a password panicked")), ""),
+    }
+}
+
+fn not_reset(refused: &PasswordError, token: &str) -> Response {
+    match refused {
+        PasswordError::WeakPassword(weak) => {
+            return html(StatusCode::UNPROCESSABLE_ENTITY, &ResetTemplate { token, problem: &weak.to_string() }, Forms::Here);
+        }
+        PasswordError::Unexpected(cause) => return told(&RegistrationError::Unexpected(anyhow::anyhow!("{cause:#}"))),
+        PasswordError::InvalidToken
+        | PasswordError::WrongPassword
+        | PasswordError::InvalidEmail(_)
+        | PasswordError::NothingToSend(_)
+        | PasswordError::Denied(_) => {}
+    }
+    let page = ResultTemplate {
+        succeeded: false,
+        title: "This link does not work any more",
+        message: "It was used before, a newer mail took its place, or it is older than fifteen minutes.",
+        next: "Ask for a new mail in your app.",
+    };
+    html(StatusCode::GONE, &page, Forms::None)
 }
 
 /// `GET /dev/mail`: the mails that would have been sent, latest first; as JSON for whoever asks for it.

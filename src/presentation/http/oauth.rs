@@ -267,17 +267,19 @@ pub(super) fn html(status: StatusCode, page: &impl Template, forms: Forms) -> Re
         Forms::Here => "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
         Forms::Bank => "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'self' http: https:; frame-ancestors 'none'",
     };
+    // With no-referrer a browser says `Origin: null` even to us, and our own form could not be told from a foreign one.
+    let referrer = match forms {
+        Forms::None => "no-referrer",
+        Forms::Here | Forms::Bank => "strict-origin",
+    };
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CONTENT_SECURITY_POLICY, policy),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::REFERRER_POLICY, referrer),
+    ];
     match page.render() {
-        Ok(body) => {
-            let headers = [
-                (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-                (header::CONTENT_SECURITY_POLICY, policy),
-                (header::CACHE_CONTROL, "no-store"),
-                // With no-referrer a browser says `Origin: null` even to us, and our own form could not be told from a foreign one.
-                (header::REFERRER_POLICY, "strict-origin"),
-            ];
-            (status, headers, body).into_response()
-        }
+        Ok(body) => (status, headers, body).into_response(),
         Err(broken) => {
             tracing::error!(error = %broken, "a page could not be rendered");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()

@@ -14,7 +14,7 @@ use dashtam::{
     domain::{
         id::UserId,
         sync::{Sync, SyncReader as _},
-        user::{Role, User},
+        user::{Role, SessionTier, User},
     },
     infrastructure::{
         database::Database,
@@ -129,7 +129,13 @@ impl TestApp {
 
     /// A new user who is not signed in.
     pub(crate) async fn user(&self, name: &str) -> Client<'_> {
-        let command = CreateUser { requester: Requester::command_line(None), email: Self::email(name), password: PASSWORD.to_owned(), role: Role::User };
+        let command = CreateUser {
+            requester: Requester::command_line(None),
+            email: Self::email(name),
+            password: PASSWORD.to_owned(),
+            role: Role::User,
+            tier: SessionTier::Pro,
+        };
         self.app.application.users.create(command).await.unwrap();
         self.nobody()
     }

@@ -50,7 +50,7 @@ async fn every_answer_carries_the_trace_of_its_request_and_the_security_headers(
             let parent: Vec<&str> = answer.header("traceparent").split('-').collect();
             assert!(matches!(parent.as_slice(), ["00", of, span, "01"] if *of == trace && span.len() == 16), "{what}: {parent:?}");
             // Forms need an Origin: the bank's, and that of the page before it.
-            let has_forms = path.starts_with("/sandbox/authorize") || (path.starts_with("/oauth/") && answer.header("content-type").starts_with("text/html"));
+            let has_forms = path.starts_with("/sandbox/authorize") || answer.text.contains("<form");
             let referrer = if has_forms { "strict-origin" } else { "no-referrer" };
             for (name, value) in [("x-content-type-options", "nosniff"), ("referrer-policy", referrer), ("x-frame-options", "DENY")] {
                 assert_eq!(answer.header(name), value, "{what}");

@@ -2,7 +2,7 @@
 
 use dashtam::{
     application::{access::Requester, user::CreateUser},
-    domain::user::Role,
+    domain::user::{Role, SessionTier},
 };
 
 use crate::harness::app::{PASSWORD, TestApp};
@@ -105,7 +105,13 @@ async fn a_password_is_the_same_however_unicode_composes_it() {
         app.nobody().sign_in("ann@example.com", "ｃｏｒｒｅｃｔ horse battery").await.succeeds();
 
         let requester = Requester::command_line(None);
-        let command = CreateUser { requester, email: "zoe@example.com".to_owned(), password: "Pa\u{df}wo\u{308}rter Nr \u{2460}".to_owned(), role: Role::User };
+        let command = CreateUser {
+            requester,
+            email: "zoe@example.com".to_owned(),
+            password: "Pa\u{df}wo\u{308}rter Nr \u{2460}".to_owned(),
+            role: Role::User,
+            tier: SessionTier::Pro,
+        };
         app.app.application.users.create(command).await.unwrap();
         app.nobody().sign_in("zoe@example.com", "Pa\u{df}w\u{f6}rter Nr 1").await.succeeds();
         app.nobody().sign_in("zoe@example.com", "Passw\u{f6}rter Nr 1").await.is_refused("INVALID_CREDENTIALS");
@@ -116,7 +122,13 @@ async fn a_password_is_the_same_however_unicode_composes_it() {
 async fn addresses_are_folded_in_ascii_case_and_by_idna_and_no_further() {
     for app in TestApp::on_every_store().await {
         let requester = Requester::command_line(None);
-        let command = CreateUser { requester, email: "J\u{f6}rg.M@B\u{fc}cher.example".to_owned(), password: PASSWORD.to_owned(), role: Role::User };
+        let command = CreateUser {
+            requester,
+            email: "J\u{f6}rg.M@B\u{fc}cher.example".to_owned(),
+            password: PASSWORD.to_owned(),
+            role: Role::User,
+            tier: SessionTier::Pro,
+        };
         app.app.application.users.create(command).await.unwrap();
         for same in
             ["j\u{f6}rg.m@b\u{fc}cher.example", "J\u{f6}RG.m@xn--bcher-kva.example", "J\u{f6}rg.M@XN--BCHER-KVA.EXAMPLE", "j\u{f6}rg.m@B\u{dc}CHER.example"]

@@ -1,0 +1,94 @@
+//! Signing in with a password: who gets in, and whose session makes room.
+
+use secrecy::ExposeSecret;
+
+use crate::{
+    application::{audit::Attempt, ports::Work},
+    domain::{
+        event::Event,
+        id::SessionId,
+        session::{RevocationReason, Session},
+        sign_in::Which,
+        time::Timestamp,
+        user::{EmailAddress, Password, User},
+    },
+};
+
+use super::{CreateSession, Granted, SessionCommands, SessionError};
+
+impl SessionCommands {
+    /// One comparison is made whatever is known of the address; what came of it counts only if nothing else has decided meanwhile.
+    pub(super) async fn sign_in(&self, attempt: &Attempt, command: CreateSession, email: Option<&EmailAddress>) -> Result<Granted, SessionError> {
+        let user = match email {
+            Some(email) => self.users.find_any_by_email(email.key()).await?.filter(|user| user.is_active),
+            None => None,
+        };
+        let origin = command.requester.origin;
+        let began = self.clock.now();
+        let network = self.guesses.network(user.as_ref(), &origin, began).await?;
+        let paused = self.guesses.are_paused(user.as_ref(), network.as_ref(), began).await?;
+        let typed = Password::typed(command.password.expose_secret());
+        // While paused not even the right password is compared.
+        let record = user.as_ref().filter(|_| typed.is_some() && !paused).map(|user| &user.password);
+        let typed = typed.unwrap_or_default();
+        let proven = self.hasher.verify(&typed, record).await?;
+        let user = user.ok_or(SessionError::InvalidCredentials)?;
+        if paused {
+            return Err(SessionError::Paused);
+        }
+        let renewed = if proven && !self.hasher.is_current(&user.password) { Some(self.hasher.hash(&typed).await?) } else { None };
+        let now = self.clock.now();
+        let session = Session::begin(SessionId(self.randomness.id()), user.id, origin.ip, origin.user_agent, now);
+        let pair = self.mint.fresh();
+        let token = if proven { Some(self.token_row(&session, &pair, now).await?) } else { None };
+
+        let mut work = self.store.begin(attempt).await?;
+        let current = work.sign_ins().take_turn(user.id).await?;
+        let user = current.filter(|current| current.is_active && current.password == user.password).ok_or(SessionError::InvalidCredentials)?;
+        if self.guesses.are_paused_by_now(work.as_mut(), user.id, network.as_ref(), now).await? {
+            return Err(SessionError::Paused);
+        }
+        let Some(token) = token else {
+            self.guesses.count(work, user.id, network, &SessionError::InvalidCredentials, now).await?;
+            return Err(SessionError::InvalidCredentials);
+        };
+        if user.email_verified_at.is_none() {
+            return Err(SessionError::Unverified);
+        }
+        work.sign_ins().clear(user.id, Which::One(network.as_ref())).await?;
+        if let Some(renewed) = renewed {
+            work.users().save_password(user.id, &renewed).await?;
+        }
+        let evicted = make_room(work.as_mut(), &user, now).await?;
+        let granted = self.grant(session, &user, &pair, now)?;
+        work.sessions().insert(&granted.session).await?;
+        work.sessions().insert_token(&token).await?;
+        work.succeed(Event::SessionCreated { session: granted.session.id, user: user.id, evicted: evicted.len() }).await?;
+        evicted.into_iter().for_each(|session| self.gate.forget(session));
+        Ok(granted)
+    }
+}
+
+/// Ends the oldest sessions of a user who would have more than their tier allows; answers which.
+async fn make_room(work: &mut dyn Work, user: &User, now: Timestamp) -> anyhow::Result<Vec<SessionId>> {
+    let Some(limit) = user.tier.sessions() else { return Ok(Vec::new()) };
+    let live = work.sessions().live(user.id, now).await?;
+    let surplus = (live.len() + 1).saturating_sub(limit);
+    end_each(work, live.into_iter().take(surplus), RevocationReason::Evicted, now).await
+}
+
+/// Ends sessions in a unit of work; answers which of them were live.
+pub(in crate::application) async fn end_each(
+    work: &mut dyn Work,
+    sessions: impl Iterator<Item = Session> + Send,
+    reason: RevocationReason,
+    now: Timestamp,
+) -> anyhow::Result<Vec<SessionId>> {
+    let mut ended = Vec::new();
+    for mut session in sessions {
+        if session.revoke(reason, now).is_ok() && work.sessions().end(&session).await? {
+            ended.push(session.id);
+        }
+    }
+    Ok(ended)
+}
