@@ -7,6 +7,7 @@ mod command_line;
 mod completion;
 mod config;
 mod database;
+mod doctor;
 mod global_id;
 mod graph;
 mod harness;
