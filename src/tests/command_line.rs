@@ -2,11 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, net::TcpListener, time::Duration};
 
+use dashtam::app::Visitor;
 use serde_json::{Value, json};
 
-use crate::harness::binary::{Binary, Demo};
+use crate::harness::{
+    binary::{Binary, Demo},
+    stores::every_store,
+};
 
 const CONTRACT: &str = "{ viewer { id email accounts(first: 10) { nodes { id name type currency balances { current { amount } } transactions(first: 20) { nodes { id postedOn amount { amount currency } description category } } } } } }";
 const SIGN_IN: &str = r#"mutation { createSession(input: {email: "demo@example.com", password: "wrong wrong wrong"}) { userErrors { code } } }"#;
@@ -198,17 +202,124 @@ fn a_statement_file_is_taken_in_once_and_what_cannot_be_read_is_named_by_its_lin
 }
 
 #[test]
+fn an_import_shows_how_far_it_is_on_a_terminal_and_leaves_only_the_result() {
+    let binary = Binary::in_development();
+    binary.run(&["user", "create", "ann@example.com"]).succeeds();
+    let statement = binary.file("january.ofx", STATEMENT);
+    let import = ["import", &statement, "--user", "ann@example.com"];
+    let watched = binary.run_on_a_terminal(&import).succeeds();
+    assert!(watched.contains("\rjanuary.ofx: ") && watched.contains(" read, 100 %\x1b[K") && watched.contains("read, storing what is new"), "{watched:?}");
+    let (_, result) = watched.rsplit_once("\r\x1b[K").unwrap_or_else(|| panic!("the line is gone at the end: {watched:?}"));
+    assert!(result.starts_with("january.ofx: 1 new accounts"), "{result:?}");
+    let piped = binary.run(&import);
+    assert!(!piped.out.contains('\r') && !piped.err.contains("% of") && !piped.err.contains('\r'), "{piped:?}");
+}
+
+#[test]
+fn every_shell_gets_its_completions_and_logs_are_coloured_only_on_a_terminal() {
+    let binary = Binary::with(&[("DASHTAM_NONSENSE", "1")]);
+    for (shell, word) in [
+        ("bash", "_dashtam()"),
+        ("zsh", "#compdef dashtam"),
+        ("fish", "complete -c dashtam"),
+        ("elvish", "edit:completion"),
+        ("powershell", "Register-ArgumentCompleter"),
+    ] {
+        let script = binary.run(&["completions", shell]).succeeds();
+        assert!(script.contains(word) && script.contains("doctor") && script.contains("no-worker"), "{shell}: {script}");
+    }
+    assert_eq!(binary.run(&["completions", "tcsh"]).code, Some(2));
+    for (more, is_coloured) in [(None, true), (Some(("NO_COLOR", "1")), false)] {
+        let settings: Vec<_> = [("DASHTAM_ENVIRONMENT", "development"), ("DASHTAM_REDIS_URL", "redis://127.0.0.1")].into_iter().chain(more).collect();
+        let logged = Binary::with(&settings).run_on_a_terminal(&["migrate", "status"]).succeeds();
+        assert_eq!((logged.contains('\x1b'), logged.contains("DASHTAM_REDIS_URL")), (is_coloured, true), "{logged:?}");
+    }
+}
+
+#[tokio::test]
+async fn on_postgresql_servers_and_workers_are_processes_of_their_own() {
+    for store in every_store().await.iter().filter(|store| store.is_postgres()) {
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let url = format!("http://{address}");
+        let binary = Binary::with(&[
+            ("DASHTAM_ENVIRONMENT", "development"),
+            ("DASHTAM_PASSWORDS__COST", "4"),
+            ("DASHTAM_BIND", &address),
+            ("DASHTAM_DATABASE_URL", &store.url),
+            ("DASHTAM_ENCRYPTION__KEYS", "k1:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA="),
+            ("DASHTAM_JWT__SECRET", "a token secret of thirty-two bytes or more"),
+        ]);
+        binary.run_with_input(&["user", "create", "ann@example.com", "--password-stdin"], "correct horse battery").succeeds();
+        let server = binary.start(&["serve", "--no-worker"]);
+        let visitor = Visitor::new(&url).unwrap();
+        while reqwest::get(format!("{url}/ready")).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let sign_in = r#"mutation { createSession(input: {email: "ann@example.com", password: "correct horse battery"}) { accessToken } }"#;
+        let signed_in = visitor.ask(None, sign_in, &json!({})).await.unwrap();
+        let token = signed_in["createSession"]["accessToken"].as_str().unwrap();
+        let begun = visitor.ask(Some(token), "mutation { beginLink(input: {provider: \"sandbox\"}) { authorizationUrl } }", &json!({})).await.unwrap();
+        visitor.agree(begun["beginLink"]["authorizationUrl"].as_str().unwrap()).await.unwrap();
+        let status = async || {
+            let links = visitor.ask(Some(token), "{ viewer { links(first: 1) { nodes { lastSync { status } } } } }", &json!({})).await.unwrap();
+            links["viewer"]["links"]["nodes"][0]["lastSync"]["status"].as_str().unwrap().to_owned()
+        };
+        // Longer than any worker leaves its queue alone.
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert_eq!(status().await, "QUEUED", "a server without a worker leaves the work to others");
+
+        let workers = [binary.start(&["worker"]), binary.start(&["worker"])];
+        let working = async {
+            while status().await != "SUCCEEDED" {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), working).await.unwrap();
+        for (running, signal) in workers.into_iter().zip(["TERM", "INT"]).chain([(server, "TERM")]) {
+            running.signal(signal);
+            assert_eq!(running.end(), (Some(0), String::new()));
+        }
+    }
+}
+
+#[test]
 fn every_command_explains_itself_and_wrong_usage_is_exit_code_two() {
     let binary = Binary::with(&[]);
     let help = binary.run(&["--help"]).succeeds();
-    for word in ["demo", "serve", "migrate", "schema", "user", "import", "--data-dir", "--config", "Start with `dashtam demo`", "Exit codes"] {
+    for word in [
+        "demo",
+        "serve",
+        "worker",
+        "doctor",
+        "reference",
+        "completions",
+        "migrate",
+        "schema",
+        "user",
+        "import",
+        "--data-dir",
+        "--config",
+        "Start with `dashtam demo`",
+        "Exit codes",
+    ] {
         assert!(help.contains(word), "{word}: {help}");
     }
-    for command in
-        [&["demo"][..], &["serve"], &["migrate"], &["migrate", "down"], &["schema"], &["user"], &["user", "create"], &["user", "promote"], &["import"]]
-    {
+    for command in [
+        &["demo"][..],
+        &["serve"],
+        &["worker"],
+        &["doctor"],
+        &["migrate"],
+        &["schema"],
+        &["user"],
+        &["user", "create"],
+        &["user", "promote"],
+        &["import"],
+        &["reference"],
+        &["completions"],
+    ] {
         let help = binary.run(&[command, &["--help"]].concat()).succeeds();
-        assert!(help.contains("Usage: dashtam") && help.contains("--data-dir"), "{command:?}: {help}");
+        assert!(help.contains("Usage: dashtam") && help.contains("--data-dir") && help.contains("Examples:\n  dashtam "), "{command:?}: {help}");
     }
     assert!(binary.run(&["--version"]).succeeds().starts_with("dashtam "));
     for wrong in

@@ -8,6 +8,7 @@ mod completion;
 mod config;
 mod database;
 mod docs;
+mod doctor;
 mod global_id;
 mod graph;
 mod harness;

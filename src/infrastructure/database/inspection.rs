@@ -8,7 +8,7 @@ use sea_orm::{
     ConnectionTrait as _, DatabaseConnection, DbBackend, EntityTrait as _, QueryOrder as _, QuerySelect as _, SqlxPostgresConnector, SqlxSqliteConnector,
     Statement,
     sqlx::{
-        ConnectOptions as _, Connection as _,
+        self, ConnectOptions as _, Connection as _,
         postgres::{PgConnectOptions, PgPoolOptions},
         sqlite::{SqliteConnectOptions, SqlitePoolOptions},
     },
@@ -60,8 +60,11 @@ impl Inspection {
             let options = SqliteConnectOptions::new().filename(file).read_only(true).immutable(at_rest).busy_timeout(PATIENCE).disable_statement_logging();
             let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(PATIENCE).connect_with(options).await;
             let pool = pool.map_err(broken_driver("opening the database"))?;
+            // What is no database is found out by the first reading.
+            sqlx::query("SELECT 1 FROM sqlite_schema LIMIT 1").execute(&pool).await.map_err(broken_driver("reading the database"))?;
             return Ok(Some(Self { connection: SqlxSqliteConnector::from_sqlx_sqlite_pool(pool) }));
         }
+        anyhow::ensure!(url.starts_with("postgres:") || url.starts_with("postgresql:"), "the database URL must begin with sqlite: or postgres:");
         let options = PgConnectOptions::from_str(url).map_err(|_| anyhow::anyhow!("the PostgreSQL URL cannot be read"))?;
         let options = options.application_name("dashtam doctor").disable_statement_logging();
         // A pool tries until its time is up and then says only that; one connection says what is in the way.

@@ -1,10 +1,13 @@
 //! The built binary, run with nothing of this machine's environment but what a test gives it.
 
 use std::{
+    fs::File,
     io::{BufRead as _, BufReader, Read as _, Write as _},
+    path::Path,
     process::{Child, ChildStdout, Command, Stdio},
 };
 
+use rustix::pty::OpenptFlags;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -35,6 +38,11 @@ impl Binary {
     /// In development, with passwords that are quick to hash.
     pub(crate) fn in_development() -> Self {
         Self::with(&[("DASHTAM_ENVIRONMENT", "development"), ("DASHTAM_PASSWORDS__COST", "4")])
+    }
+
+    /// Where it runs.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// A file in its folder; answers the path.
@@ -75,13 +83,33 @@ impl Binary {
         Finished { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
     }
 
+    /// The same on a terminal, which sees standard output and standard error as they come.
+    pub(crate) fn run_on_a_terminal(&self, arguments: &[&str]) -> Finished {
+        let ours = rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        rustix::pty::grantpt(&ours).unwrap();
+        rustix::pty::unlockpt(&ours).unwrap();
+        let name = rustix::pty::ptsname(&ours, Vec::new()).unwrap().into_string().unwrap();
+        let theirs = File::options().read(true).write(true).open(name).unwrap();
+        let mut child = self.command(arguments).stdout(theirs.try_clone().unwrap()).stderr(theirs).spawn().unwrap();
+        let mut seen = Vec::new();
+        // A terminal whose last writer is gone ends in an error (EIO) on Linux.
+        let _gone = File::from(ours).read_to_end(&mut seen);
+        Finished { code: child.wait().unwrap().code(), out: String::from_utf8(seen).unwrap(), err: String::new() }
+    }
+
+    /// Starts a command that runs until it is told to stop.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Running {
+        let mut child = self.command(arguments).stderr(Stdio::null()).spawn().unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        Running { child, out }
+    }
+
     /// Starts a demo on a free port and waits until it is ready.
     pub(crate) fn demo(&self) -> Demo {
-        let mut child = self.command(&["demo", "--json", "--bind", "127.0.0.1:0", "--data-dir", "demo"]).stderr(Stdio::null()).spawn().unwrap();
-        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let mut running = self.start(&["demo", "--json", "--bind", "127.0.0.1:0", "--data-dir", "demo"]);
         let mut line = String::new();
-        out.read_line(&mut line).unwrap();
-        Demo { child, out, ready: serde_json::from_str(&line).unwrap() }
+        running.out.read_line(&mut line).unwrap();
+        Demo { running, ready: serde_json::from_str(&line).unwrap() }
     }
 }
 
@@ -102,22 +130,20 @@ impl Finished {
     }
 }
 
-/// A demo that is running.
-pub(crate) struct Demo {
+/// A command that is running.
+pub(crate) struct Running {
     child: Child,
     out: BufReader<ChildStdout>,
-    /// Its one line.
-    pub(crate) ready: Value,
 }
 
-impl Demo {
+impl Running {
     /// Sends a signal, such as `TERM`.
     pub(crate) fn signal(&self, signal: &str) {
         let sent = Command::new("kill").args(["-s", signal, &self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
     }
 
-    /// Waits for its end; answers the exit code, and what it said after its one line.
+    /// Waits for its end; answers the exit code, and what it said that nobody has read yet.
     pub(crate) fn end(mut self) -> (Option<i32>, String) {
         let mut rest = String::new();
         self.out.read_to_string(&mut rest).unwrap();
@@ -125,11 +151,30 @@ impl Demo {
     }
 }
 
-impl Drop for Demo {
+impl Drop for Running {
     /// For a test that failed on the way: the process is not left behind.
     fn drop(&mut self) {
         // It may have ended by itself.
         let _gone = self.child.kill();
         let _reaped = self.child.wait();
+    }
+}
+
+/// A demo that is running.
+pub(crate) struct Demo {
+    running: Running,
+    /// Its one line.
+    pub(crate) ready: Value,
+}
+
+impl Demo {
+    /// Sends a signal, such as `TERM`.
+    pub(crate) fn signal(&self, signal: &str) {
+        self.running.signal(signal);
+    }
+
+    /// Waits for its end; answers the exit code, and what it said after its one line.
+    pub(crate) fn end(self) -> (Option<i32>, String) {
+        self.running.end()
     }
 }
