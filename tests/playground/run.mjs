@@ -247,6 +247,40 @@ const steps = {
     }
   },
 
+  async "whoever is new opens an account and confirms it by mail, where the server lets people"() {
+    const [email, password] = ["new@example.com", "nine lanterns by the sea"];
+    const { data } = await graph('{ __type(name: "RegisterUserInput") { name } }');
+    const bob = await someone();
+    await bob.arrive();
+    await bob.page.getByRole("banner").getByRole("button", { name: "Sign in" }).click();
+    const way = bob.page.getByRole("button", { name: "Create an account" });
+    if (data.__type === null) {
+      assert.equal(await way.count(), 0);
+      return bob.page.close();
+    }
+    await way.click();
+    const door = bob.page.getByRole("dialog");
+    await door.getByLabel("E-mail").fill(email);
+    await door.getByLabel("Password").fill("short");
+    await door.getByRole("button", { name: "Create account" }).click();
+    await door.getByRole("alert").getByText(/short/).waitFor();
+    await picture(bob.page, "desk-light-account-refused");
+    await door.getByLabel("Password").fill(password);
+    await door.getByRole("button", { name: "Create account" }).click();
+    const [mails] = await Promise.all([bob.page.context().waitForEvent("page"), door.getByRole("link", { name: "/dev/mail" }).click()]);
+    await mails.getByRole("link", { name: /verify-email/ }).click();
+    await picture(mails, "pages-light-confirm");
+    await mails.getByRole("button").click();
+    await picture(mails, "pages-light-confirmed");
+    await mails.close();
+    await door.getByRole("button", { name: "Back to signing in" }).click();
+    await door.getByLabel("E-mail").fill(email);
+    await door.getByLabel("Password").fill(password);
+    await door.getByRole("button", { name: "Sign in" }).click();
+    await bob.seesThemselves(email);
+    await bob.page.close();
+  },
+
   async "a phone in the dark signs in, asks and links, and nothing is wider than it"() {
     const bob = await someone({ ...PHONE, colorScheme: "dark" });
     const fits = async (page) => assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${page.url()} is wider than a phone`);
