@@ -1,7 +1,9 @@
 # What a person does here. `make` alone shows the server with made-up data.
 .PHONY: run test lint fmt schema reference docs secrets
 
+# With GraphiQL or not at all; `cargo run -- demo` does without where there is no Node.
 run:
+	DASHTAM_REQUIRE_PLAYGROUND=1 cargo build --locked
 	cargo run --locked -- demo
 
 # The book, into docs/book. Building mdBook the first time takes some minutes.
@@ -12,7 +14,7 @@ docs:
 secrets:
 	scripts/secrets
 
-# Finds PostgreSQL or brings one, then runs every test on every store.
+# Finds PostgreSQL or brings one, runs every test on every store, the example app's, and walks the playground in a browser.
 test:
 	scripts/test
 

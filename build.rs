@@ -35,20 +35,24 @@ fn main() -> Result<()> {
         println!("cargo::rerun-if-changed={}", source.join(file).display());
     }
     fs::create_dir_all(&place)?;
-    let files = match bundle(&source, &sources, &place) {
-        Ok(files) => files,
-        Err(failure) if env::var_os(REQUIRE).is_some_and(|required| !required.is_empty()) => {
-            return Err(format!("the playground: {failure}\n{}", fs::read_to_string(place.join(LOG)).unwrap_or_default()).into());
-        }
-        Err(failure) => {
-            println!("cargo::warning=the playground is a small page without GraphiQL: {failure}");
-            // Only here, since a build that has GraphiQL need not be repeated for being required.
-            println!("cargo::rerun-if-env-changed={REQUIRE}");
-            Vec::new()
-        }
-    };
+    let files = bundle(&source, &sources, &place).or_else(|failure| without_graphiql(failure.as_ref(), &place))?;
     fs::write(out.join("graphiql.rs"), table(&files)?)?;
     Ok(())
+}
+
+/// Says so and goes on with no files, or fails the build where GraphiQL is required.
+fn without_graphiql(failure: &dyn Error, place: &Path) -> Result<Vec<PathBuf>> {
+    if env::var_os(REQUIRE).is_some_and(|required| !required.is_empty()) {
+        println!("cargo::error=the playground cannot be built: {failure}");
+        for line in fs::read_to_string(place.join(LOG))?.lines() {
+            println!("cargo::error={line}");
+        }
+    } else {
+        println!("cargo::warning=the playground is a small page without GraphiQL: {failure}");
+        // Only here, since a build that has GraphiQL need not be repeated for being required.
+        println!("cargo::rerun-if-env-changed={REQUIRE}");
+    }
+    Ok(Vec::new())
 }
 
 /// What the bundle is made of: the files of `playground/` and of its `src/`, and `src/` itself, which new ones may appear in.
@@ -112,7 +116,8 @@ fn run(tool: &str, arguments: &[&str], place: &Path, otherwise: &str) -> Result<
 fn table(files: &[PathBuf]) -> Result<String> {
     let mut table = String::from("static GRAPHIQL: &[(&str, &[u8])] = &[");
     for file in files {
-        write!(table, "({:?}, include_bytes!({file:?})),", file.file_name().unwrap_or_default())?;
+        let (name, path) = (file.file_name().unwrap_or_default().to_string_lossy(), file.to_string_lossy());
+        write!(table, "({name:?}, include_bytes!({path:?})),")?;
     }
     table.push_str("];");
     Ok(table)

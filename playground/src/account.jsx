@@ -47,8 +47,12 @@ function Door({ canRegister }) {
     if (isOpen) dialog.current.showModal();
     else dialog.current.close();
   }, [isOpen]);
+  const shut = () => {
+    door.set(false);
+    setNew(false);
+  };
   return (
-    <dialog ref={dialog} className="door" aria-labelledby="door" onClose={() => door.set(false)}>
+    <dialog ref={dialog} className="door" aria-labelledby="door" onClose={shut}>
       {isOpen && (isNew ? <Register onBack={() => setNew(false)} /> : <SignIn canRegister={canRegister} onNew={() => setNew(true)} />)}
     </dialog>
   );

@@ -1,7 +1,7 @@
 // The ready journeys: the documents of this project, in the order a person goes, each with the variables it can be run with.
 import documents from "documents";
 import sample from "./sample.ofx";
-import { ask, refreshToken, who } from "./session.js";
+import { ask, notice, refreshToken, who } from "./session.js";
 import { watched } from "./watched.js";
 
 const ORDER = ["sign-in", "link", "sync", "accounts-with-transactions", "page-on", "import", "refresh", "revoke"];
@@ -36,7 +36,7 @@ export const journeys = Object.keys(documents)
       name,
       title: (name[0].toUpperCase() + name.slice(1)).replaceAll("-", " "),
       about,
-      operationName: /^(?:query|mutation)\s+(\w+)/.exec(operation)[1],
+      operationName: /^(?:query|mutation|subscription)\s+(\w+)/.exec(operation)?.[1] ?? name,
       query: `${paragraphs.map(narrow).join("\n#\n")}\n${operation}`,
       variables: () => (VARIABLES[name] ? JSON.stringify(VARIABLES[name](learned.get()), null, 2) : ""),
     };
@@ -85,10 +85,13 @@ const HAS_ALREADY = `{
   }
 }`;
 
-// What one user's journeys are run with is nothing to the next.
-who.watch(async () => {
-  learned.set({});
-  if (!who.get()) return;
+async function lookAround() {
   const request = { query: HAS_ALREADY };
   learn(request, await ask(request));
+}
+
+// What one user's journeys are run with is nothing to the next.
+who.watch(() => {
+  learned.set({});
+  if (who.get()) lookAround().catch((failure) => notice.set(failure.message));
 });

@@ -49,10 +49,10 @@ function forget(text) {
 
 async function adopt(payload) {
   if (!payload.accessToken) throw new Error("This account needs a second factor, which this page does not ask for.");
-  held = { id: payload.session.id };
-  hold(payload);
   const { json } = await post({ query: VIEWER }, payload.accessToken);
   if (!json.data?.viewer) throw new Error("The server does not know the session it has just made.");
+  held = { id: payload.session.id };
+  hold(payload);
   who.set({ id: held.id, email: json.data.viewer.email });
   notice.set("");
 }

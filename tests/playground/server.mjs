@@ -10,7 +10,10 @@ import { once } from "node:events";
 export async function demo(binary) {
   const folder = await mkdtemp(join(tmpdir(), "dashtam-playground."));
   const settings = Object.entries(process.env).filter(([name]) => !name.startsWith("DASHTAM_") && name !== "DATABASE_URL");
-  const server = spawn(binary, ["--data-dir", folder, "demo", "--bind", "127.0.0.1:0", "--json"], { stdio: ["ignore", "pipe", "pipe"], env: Object.fromEntries(settings) });
+  const server = spawn(binary, ["--data-dir", folder, "demo", "--bind", "127.0.0.1:0", "--json"], {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: Object.fromEntries(settings),
+  });
   let log = "";
   server.stderr.on("data", (text) => (log += text));
   const ended = once(server, "exit");

@@ -15,7 +15,8 @@ include!(concat!(env!("OUT_DIR"), "/graphiql.rs"));
 
 /// Nothing is allowed for GraphiQL's sake but images from `data:`, which its stylesheet has. Its editors set styles through the object
 /// model, which no policy forbids; the one part that would write a `<style>` element is replaced in the bundle.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
+                                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Asked for again each time, since a new binary may have another.
 const FRESH: &str = "no-cache";
