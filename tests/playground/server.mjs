@@ -14,6 +14,8 @@ export async function demo(binary) {
     stdio: ["ignore", "pipe", "pipe"],
     env: Object.fromEntries(settings),
   });
+  // A run that breaks off leaves nothing running.
+  process.once("exit", () => server.kill());
   let log = "";
   server.stderr.on("data", (text) => (log += text));
   const ended = once(server, "exit");
