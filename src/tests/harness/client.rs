@@ -97,6 +97,13 @@ impl<'a> Client<'a> {
         answer
     }
 
+    /// Sends a mutation that answers only `field` and the user errors.
+    pub(crate) async fn mutate(&self, mutation: &str, field: &str, input: Value) -> Answer {
+        let ty = format!("{}{}Input", mutation[..1].to_uppercase(), &mutation[1..]);
+        let document = format!("mutation($input: {ty}!) {{ {mutation}(input: $input) {{ {field} userErrors {{ code message field }} }} }}");
+        self.ask_with(&document, json!({ "input": input })).await
+    }
+
     /// Registers an address.
     pub(crate) async fn register(&self, email: &str, password: &str) -> Answer {
         let document = "mutation($input: RegisterUserInput!) { registerUser(input: $input) { accepted userErrors { code message field } } }";
