@@ -309,10 +309,11 @@ impl App {
         let service = self.router.into_make_service_with_connect_info::<SocketAddr>();
         let stopped = stop.clone();
         let mut serving = tokio::spawn(async move {
-            match listener {
-                Some(listener) => axum::serve(listener, service).with_graceful_shutdown(stopped.cancelled_owned()).await,
-                None => Ok(stopped.cancelled().await),
-            }
+            let Some(listener) = listener else {
+                stopped.cancelled().await;
+                return Ok(());
+            };
+            axum::serve(listener, service).with_graceful_shutdown(stopped.cancelled_owned()).await
         });
         // Neither ends by itself. If one does, half a server is worse than none: whoever supervises it starts a new one.
         tokio::select! {

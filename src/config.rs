@@ -2,7 +2,7 @@
 //!
 //! A variable is `DASHTAM_` and the setting's name in capitals; two underscores step into a section: `DASHTAM_JWT__SECRET` is `secret`
 //! in `[jwt]`. Each secret can also be read from a file named by the variable with `_FILE` at its end. Names nobody knows are refused.
-//! What each setting is for stands in [`settings`], and the manual made from it in [`reference`].
+//! What each setting is for stands in [`settings`], and the manual made from it in [`mod@reference`].
 
 pub mod reference;
 pub mod settings;

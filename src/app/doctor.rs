@@ -283,25 +283,25 @@ async fn opened_keys(config: &Config, inspection: Option<&Inspection>) -> Findin
         Ok(sealer) => sealer,
         Err(refusal) => return Finding::refused("keys", &refusal),
     };
-    // A database without its tables has sealed nothing; what is wrong with it is said by another check.
-    let sealed = match inspection {
+    // A database without its tables holds none; what is wrong with it is said by another check.
+    let credentials = match inspection {
         Some(inspection) if inspection.pending().await.is_ok_and(|(pending, _)| pending == 0) => inspection.credentials(TRIED_CREDENTIALS).await,
         _ => Ok(Vec::new()),
     };
-    let sealed = match sealed {
-        Ok(sealed) => sealed,
-        Err(failure) => return Finding::fail("keys", format!("what they sealed cannot be read: {failure:#}"), ""),
+    let credentials = match credentials {
+        Ok(credentials) => credentials,
+        Err(failure) => return Finding::fail("keys", format!("what they sealed cannot be read: {}", told(&failure)), ""),
     };
-    let lost = sealed.iter().filter(|sealed| {
-        let place = Place { user: sealed.user, link: sealed.link, purpose: "credentials" };
-        sealer.open(place, &sealed.envelope).is_err()
+    let lost = credentials.iter().filter(|credentials| {
+        let place = Place { user: credentials.user, link: credentials.link, purpose: "credentials" };
+        sealer.open(place, &credentials.envelope).is_err()
     });
     match lost.count() {
-        0 if sealed.is_empty() => Finding::ok("keys", "there, and nothing is sealed with them yet"),
-        0 => Finding::ok("keys", format!("there, and they open what banks handed out ({} tried)", sealed.len())),
+        0 if credentials.is_empty() => Finding::ok("keys", "there, and nothing is sealed with them yet"),
+        0 => Finding::ok("keys", format!("there, and they open what banks handed out ({} tried)", credentials.len())),
         lost => Finding::fail(
             "keys",
-            format!("{lost} of {} sealed credentials do not open with them", sealed.len()),
+            format!("{lost} of {} sealed credentials do not open with them", credentials.len()),
             "put the key that sealed them back into DASHTAM_ENCRYPTION__KEYS, behind the first; without it these links have to be linked again",
         ),
     }
@@ -319,7 +319,7 @@ async fn mail(config: &Config) -> Finding {
         Ok(()) => Finding::ok("mail", "the server takes our greeting"),
         Err(failure) => Finding::fail(
             "mail",
-            format!("the server does not take our greeting: {failure:#}"),
+            format!("the server does not take our greeting: {}", told(&failure)),
             "correct DASHTAM_SMTP__URL, or let this machine reach that server",
         ),
     }
@@ -351,7 +351,7 @@ async fn clock(clock: &dyn Clock, inspection: Option<&Inspection>) -> Finding {
     let theirs = match theirs {
         Ok(Some(theirs)) => theirs,
         Ok(None) => return Finding::ok("clock", format!("{} UTC", before.utc().format("%F %T"))),
-        Err(failure) => return Finding::warn("clock", format!("the database's clock cannot be asked: {failure:#}"), ""),
+        Err(failure) => return Finding::warn("clock", format!("the database's clock cannot be asked: {}", told(&failure)), ""),
     };
     let skew = skew(before, theirs, clock.now());
     let found = format!("{} ms from the database's clock", skew.abs());

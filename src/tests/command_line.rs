@@ -274,7 +274,7 @@ async fn on_postgresql_servers_and_workers_are_processes_of_their_own() {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(60), working).await.unwrap();
+        tokio::time::timeout(Duration::from_mins(1), working).await.unwrap();
         for (running, signal) in workers.into_iter().zip(["TERM", "INT"]).chain([(server, "TERM")]) {
             running.signal(signal);
             assert_eq!(running.end(), (Some(0), String::new()));
