@@ -1,6 +1,7 @@
 //! The composition root: the only file that names ports and adapters, with [`doctor`] beside it.
 
 pub mod doctor;
+mod identity;
 
 use std::{io::Write as _, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
@@ -19,18 +20,15 @@ use crate::{
         access::Access,
         account::AccountQueries,
         audit::Journal,
-        guesses::Guesses,
         import::ImportCommands,
         link::{LinkCommands, LinkQueries, LinkSettings},
-        mail::{Courier, Writer},
-        password::PasswordCommands,
+        mail::Courier,
         ports::{Authorizer, FinancialProvider, Mailbox, Mailer, Randomness},
         provider::{Catalogue, ProviderQueries},
-        registration::RegistrationCommands,
-        session::{SessionCommands, SessionGate, SessionQueries, TokenLifetimes},
+        session::SessionQueries,
         sync::{SyncCommands, SyncEngine, SyncQueries},
         transaction::TransactionQueries,
-        user::{UserCommands, UserQueries},
+        user::UserQueries,
         worker::Worker,
     },
     config::{Config, Environment},
@@ -45,12 +43,8 @@ use crate::{
             statement::StatementFiles,
         },
         security::{
-            jwt::JwtIssuer,
             keys::Keys,
-            mail_token::HmacMailTokens,
-            passwords::BcryptHasher,
             policy::{POLICY, PolarPolicy},
-            refresh::HmacMint,
             sealer::AesSealer,
         },
     },
@@ -61,6 +55,7 @@ use crate::{
 };
 
 pub use crate::infrastructure::providers::sandbox::visitor::Visitor;
+use identity::{Ground, Identity};
 
 /// How long requests in flight may take to finish after a stop was asked for.
 const GRACE: Duration = Duration::from_secs(30);
@@ -142,76 +137,27 @@ impl App {
         let access = Access::new(authorizer);
         let journal = Journal::new(database.audit_log(), clock.clone(), randomness.clone());
         let sealer = Arc::new(AesSealer::new(keys, randomness.clone())?);
-        let issuer = Arc::new(JwtIssuer::new(keys, &public_url, randomness.clone()));
-        let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-        let hasher = Arc::new(BcryptHasher::new(keys, config.passwords.cost, workers)?);
-        let gate = Arc::new(SessionGate::new(issuer.clone(), readers.clone(), clock.clone()));
         let files = Arc::new(StatementFiles);
         let catalogue = Arc::new(Catalogue::new(providers, files.as_ref()));
         let wake = Arc::new(Notify::new());
-        let mint = Arc::new(HmacMailTokens::new(keys)?);
-        let writer = Writer { mint: mint.clone(), randomness: randomness.clone(), bell: Arc::new(Notify::new()) };
-        let guesses = Guesses { sign_ins: readers.clone(), writer: writer.clone() };
         let (mailer, mailbox) = mailer(config, listening)?;
-        let courier = Arc::new(Courier {
-            queue: database.mail_queue(),
-            users: readers.clone(),
-            mint,
-            mailer,
+        let ground = Ground {
+            database: database.clone(),
+            store: store.clone(),
+            journal: journal.clone(),
+            access: access.clone(),
             clock: clock.clone(),
-            public_url: public_url.clone(),
-            bell: writer.bell.clone(),
-        });
+            randomness: randomness.clone(),
+            unhurried,
+        };
+        let Identity { users, registration, sessions, passwords, gate, courier } = ground.identity(config, keys, &public_url, mailer)?;
         let application = Arc::new(Application {
             user_queries: UserQueries { access: access.clone(), users: readers.clone() },
-            users: UserCommands {
-                journal: journal.clone(),
-                store: store.clone(),
-                access: access.clone(),
-                hasher: hasher.clone(),
-                clock: clock.clone(),
-                randomness: randomness.clone(),
-            },
-            registration: RegistrationCommands {
-                journal: journal.clone(),
-                store: store.clone(),
-                hasher: hasher.clone(),
-                writer: writer.clone(),
-                clock: clock.clone(),
-                randomness: randomness.clone(),
-                is_open: config.registration.enabled,
-                unhurried,
-            },
+            users,
+            registration,
             session_queries: SessionQueries { access: access.clone(), sessions: readers.clone() },
-            sessions: SessionCommands {
-                journal: journal.clone(),
-                store: store.clone(),
-                users: readers.clone(),
-                sessions: readers.clone(),
-                access: access.clone(),
-                hasher: hasher.clone(),
-                guesses: guesses.clone(),
-                issuer,
-                mint: Arc::new(HmacMint::new(keys, randomness.clone())?),
-                gate: gate.clone(),
-                clock: clock.clone(),
-                randomness: randomness.clone(),
-                lifetimes: TokenLifetimes { access: chrono::Duration::minutes(15), refresh_idle: chrono::Duration::days(7) },
-                unhurried,
-            },
-            passwords: PasswordCommands {
-                journal: journal.clone(),
-                store: store.clone(),
-                users: readers.clone(),
-                access: access.clone(),
-                hasher,
-                tokens: readers.clone(),
-                guesses,
-                gate: gate.clone(),
-                writer,
-                clock: clock.clone(),
-                unhurried,
-            },
+            sessions,
+            passwords,
             providers: ProviderQueries { access: access.clone(), catalogue: catalogue.clone(), clock: clock.clone() },
             link_queries: LinkQueries { access: access.clone(), links: readers.clone() },
             links: LinkCommands {
@@ -333,8 +279,11 @@ impl App {
     }
 }
 
+/// Where mail goes, and where it is shown if it is kept.
+type MailWay = (Arc<dyn Mailer>, Option<Arc<dyn Mailbox>>);
+
 /// Mail goes to the configured server; without one, in development, into a folder that `/dev/mail` shows to this machine.
-fn mailer(config: &Config, listening: SocketAddr) -> anyhow::Result<(Arc<dyn Mailer>, Option<Arc<dyn Mailbox>>)> {
+fn mailer(config: &Config, listening: SocketAddr) -> anyhow::Result<MailWay> {
     if let Some(url) = &config.smtp.url {
         return Ok((Arc::new(SmtpMailer::new(url, &config.smtp.from)?), None));
     }

@@ -233,7 +233,9 @@ impl PasswordCommands {
 
     async fn settle(&self, work: Box<dyn Work>, event: Event, ended: Vec<SessionId>) -> Result<(), PasswordError> {
         work.succeed(event).await?;
-        ended.into_iter().for_each(|session| self.gate.forget(session));
+        for session in ended {
+            self.gate.forget(session);
+        }
         self.writer.ring();
         Ok(())
     }

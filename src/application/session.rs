@@ -306,7 +306,9 @@ impl SessionCommands {
                 let others = live.into_iter().filter(|session| Some(session.id) != kept);
                 let ended = end_each(work.as_mut(), others, RevocationReason::Requested, now).await?;
                 work.succeed(Event::SessionsRevoked { user: owner, ended: ended.len() }).await?;
-                ended.iter().for_each(|session| self.gate.forget(*session));
+                for session in &ended {
+                    self.gate.forget(*session);
+                }
                 Ok(ended.len())
             })
             .await

@@ -64,7 +64,9 @@ impl SessionCommands {
         work.sessions().insert(&granted.session).await?;
         work.sessions().insert_token(&token).await?;
         work.succeed(Event::SessionCreated { session: granted.session.id, user: user.id, evicted: evicted.len() }).await?;
-        evicted.into_iter().for_each(|session| self.gate.forget(session));
+        for session in evicted {
+            self.gate.forget(session);
+        }
         Ok(granted)
     }
 }

@@ -265,7 +265,7 @@ impl MailQueue for DatabaseStore {
 
 impl DatabaseStore {
     async fn change(&self, mail: MailId, changes: outbox::ActiveModel) -> anyhow::Result<()> {
-        let changed = outbox::Entity::update_many().set(changes).filter(outbox::Column::Id.eq(mail.0)).exec(&self.connection).await;
-        changed.map(|_| ()).map_err(broken("noting what became of a mail"))
+        let noted = outbox::Entity::update_many().set(changes).filter(outbox::Column::Id.eq(mail.0)).exec(&self.connection).await;
+        noted.map(|_| ()).map_err(broken("noting what became of a mail"))
     }
 }

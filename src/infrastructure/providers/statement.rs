@@ -1,7 +1,7 @@
 //! Statement files: what a person downloads from their bank and brings here.
 //!
 //! OFX 1.x (SGML), OFX 2.x (XML) and QFX are one format to this reader. A file is read once, front to back; its rows go to the
-//! [`spool`] and its text is not kept. What cannot be taken is named by its line, and the rest is offered. This module knows nothing of uploads,
+//! spool and its text is not kept. What cannot be taken is named by its line, and the rest is offered. This module knows nothing of uploads,
 //! links or what is stored already.
 
 use std::io::BufRead;

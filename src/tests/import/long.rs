@@ -32,6 +32,6 @@ async fn parts_of_a_long_file_are_matched_as_if_it_were_whole() {
         assert_eq!(other_names["problems"], serde_json::json!([]));
         let again = ann.import("again", &statement("b", 0..ROWS), None).await.succeeds()["import"].clone();
         assert_eq!(counts(&again), (0, 0, ROWS as u64));
-        app.holds(&[("transactions", ROWS as i64), ("imports", 3)]).await;
+        app.holds(&[("transactions", i64::try_from(ROWS).unwrap()), ("imports", 3)]).await;
     }
 }

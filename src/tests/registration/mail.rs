@@ -15,7 +15,7 @@ use super::{PASSWORD, token_in};
 async fn sending_through(smtp: &SmtpServer) -> Vec<TestApp> {
     TestApp::configured(|config| {
         config.smtp.url = Some(smtp.url.clone().into());
-        config.smtp.from = "Dashtam at home <money@home.example>".to_owned();
+        "Dashtam at home <money@home.example>".clone_into(&mut config.smtp.from);
     })
     .await
 }

@@ -64,7 +64,9 @@ async fn of_a_hundred_guesses_at_once_five_count_and_a_right_one_behind_them_doe
         app.user("ann").await;
         let nobody = || async { app.nobody().sign_in("ann@example.com", "wrong horse battery").await };
         let answers = join_all((0..40).map(|_| nobody())).await;
-        answers.iter().for_each(|answer| answer.is_refused("INVALID_CREDENTIALS"));
+        for answer in answers {
+            answer.is_refused("INVALID_CREDENTIALS");
+        }
         let outcomes = app.outcomes("create_session").await;
         let counted = outcomes.iter().filter(|(_, reason)| reason.as_deref() == Some("invalid_credentials")).count();
         assert_eq!((counted, outcomes.len()), (5, 40), "{}", app.store.name);

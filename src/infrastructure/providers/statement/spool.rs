@@ -118,8 +118,7 @@ impl Merge {
     fn await_next_of(&mut self, run: usize) -> anyhow::Result<()> {
         let mut text = String::new();
         if self.runs[run].read_line(&mut text).context("the rows of a statement file cannot be read back")? > 0 {
-            let read =
-                serde_json::from_str::<StoredRow>(&text).ok().and_then(StoredRow::row).context("a row of a statement file was damaged while put aside")?;
+            let read = whole(serde_json::from_str::<StoredRow>(&text).ok())?.row()?;
             self.waiting.push(Reverse(Waiting { key: key(&read), run, row: read.1 }));
         }
         Ok(())
@@ -192,29 +191,34 @@ impl StoredRow {
         }
     }
 
-    /// `None` when it is not what was written.
-    fn row(self) -> Option<(u32, ReportedTransaction)> {
-        /// What is absent stays absent; what is there must read.
-        fn each<T, U>(stored: Option<T>, read: impl FnOnce(T) -> Option<U>) -> Option<Option<U>> {
-            stored.map_or(Some(None), |stored| read(stored).map(Some))
-        }
+    /// Fails when it is not what was written.
+    fn row(self) -> anyhow::Result<(u32, ReportedTransaction)> {
         let amount = |units| Amount::from_units(units).ok();
         let quantity = |text: String| Quantity::parse(&text).ok();
         let facts = TransactionFacts {
-            amount: amount(self.amount)?,
-            subtype: TransactionSubtype::parse(&self.subtype)?,
-            status: TransactionStatus::parse(&self.status)?,
-            posted_on: LocalDate::from_naive(self.posted_on)?,
-            authorized_on: each(self.authorized_on, LocalDate::from_naive)?,
-            occurred_at: each(self.occurred_at, Timestamp::from_micros)?,
+            amount: whole(amount(self.amount))?,
+            subtype: whole(TransactionSubtype::parse(&self.subtype))?,
+            status: whole(TransactionStatus::parse(&self.status))?,
+            posted_on: whole(LocalDate::from_naive(self.posted_on))?,
+            authorized_on: optional(self.authorized_on, LocalDate::from_naive)?,
+            occurred_at: optional(self.occurred_at, Timestamp::from_micros)?,
             description: self.description,
             merchant_name: self.merchant_name,
             category: self.category,
-            security: each(self.security, |(symbol, name, kind)| Some(Security { symbol, name, asset_type: AssetType::parse(&kind)? }))?,
-            quantity: each(self.quantity, quantity)?,
-            unit_price: each(self.unit_price, quantity)?,
-            fees: each(self.fees, amount)?,
+            security: optional(self.security, |(symbol, name, kind)| Some(Security { symbol, name, asset_type: AssetType::parse(&kind)? }))?,
+            quantity: optional(self.quantity, quantity)?,
+            unit_price: optional(self.unit_price, quantity)?,
+            fees: optional(self.fees, amount)?,
         };
-        Some((self.statement, ReportedTransaction { reference: self.reference, replaces: self.replaces, facts, line: self.line }))
+        Ok((self.statement, ReportedTransaction { reference: self.reference, replaces: self.replaces, facts, line: self.line }))
     }
+}
+
+fn whole<T>(read: Option<T>) -> anyhow::Result<T> {
+    read.context("a row of a statement file was damaged while it was put aside")
+}
+
+/// What is absent stays absent; what is there must read.
+fn optional<T, U>(stored: Option<T>, read: impl FnOnce(T) -> Option<U>) -> anyhow::Result<Option<U>> {
+    stored.map(|stored| whole(read(stored))).transpose()
 }

@@ -1,0 +1,119 @@
+//! The part of the composition that knows who somebody is: users, registration, sessions, passwords, and the mail they need.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::Notify;
+
+use crate::{
+    application::{
+        access::Access,
+        audit::Journal,
+        guesses::Guesses,
+        mail::{Courier, Writer},
+        password::PasswordCommands,
+        ports::{Mailer, Randomness, Store},
+        registration::RegistrationCommands,
+        session::{SessionCommands, SessionGate, TokenLifetimes},
+        user::UserCommands,
+    },
+    config::Config,
+    domain::time::Clock,
+    infrastructure::{
+        database::Database,
+        security::{jwt::JwtIssuer, keys::Keys, mail_token::HmacMailTokens, passwords::BcryptHasher, refresh::HmacMint},
+    },
+};
+
+/// What every use case stands on.
+pub(super) struct Ground {
+    pub(super) database: Arc<Database>,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) journal: Journal,
+    pub(super) access: Access,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) randomness: Arc<dyn Randomness>,
+    pub(super) unhurried: Duration,
+}
+
+/// The use cases about who somebody is.
+pub(super) struct Identity {
+    pub(super) users: UserCommands,
+    pub(super) registration: RegistrationCommands,
+    pub(super) sessions: SessionCommands,
+    pub(super) passwords: PasswordCommands,
+    pub(super) gate: Arc<SessionGate>,
+    pub(super) courier: Arc<Courier>,
+}
+
+impl Ground {
+    /// Composes them over the configured keys.
+    pub(super) fn identity(&self, config: &Config, keys: &Keys, public_url: &str, mailer: Arc<dyn Mailer>) -> anyhow::Result<Identity> {
+        let readers = self.database.readers();
+        let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let hasher = Arc::new(BcryptHasher::new(keys, config.passwords.cost, workers)?);
+        let issuer = Arc::new(JwtIssuer::new(keys, public_url, self.randomness.clone()));
+        let gate = Arc::new(SessionGate::new(issuer.clone(), readers.clone(), self.clock.clone()));
+        let tokens = Arc::new(HmacMailTokens::new(keys)?);
+        let writer = Writer { mint: tokens.clone(), randomness: self.randomness.clone(), bell: Arc::new(Notify::new()) };
+        let guesses = Guesses { sign_ins: readers.clone(), writer: writer.clone() };
+        Ok(Identity {
+            users: UserCommands {
+                journal: self.journal.clone(),
+                store: self.store.clone(),
+                access: self.access.clone(),
+                hasher: hasher.clone(),
+                clock: self.clock.clone(),
+                randomness: self.randomness.clone(),
+            },
+            registration: RegistrationCommands {
+                journal: self.journal.clone(),
+                store: self.store.clone(),
+                hasher: hasher.clone(),
+                writer: writer.clone(),
+                clock: self.clock.clone(),
+                randomness: self.randomness.clone(),
+                is_open: config.registration.enabled,
+                unhurried: self.unhurried,
+            },
+            sessions: SessionCommands {
+                journal: self.journal.clone(),
+                store: self.store.clone(),
+                users: readers.clone(),
+                sessions: readers.clone(),
+                access: self.access.clone(),
+                hasher: hasher.clone(),
+                guesses: guesses.clone(),
+                issuer,
+                mint: Arc::new(HmacMint::new(keys, self.randomness.clone())?),
+                gate: gate.clone(),
+                clock: self.clock.clone(),
+                randomness: self.randomness.clone(),
+                lifetimes: TokenLifetimes { access: chrono::Duration::minutes(15), refresh_idle: chrono::Duration::days(7) },
+                unhurried: self.unhurried,
+            },
+            courier: Arc::new(Courier {
+                queue: self.database.mail_queue(),
+                users: readers.clone(),
+                mint: tokens,
+                mailer,
+                clock: self.clock.clone(),
+                public_url: public_url.to_owned(),
+                bell: writer.bell.clone(),
+            }),
+            passwords: PasswordCommands {
+                journal: self.journal.clone(),
+                store: self.store.clone(),
+                users: readers.clone(),
+                access: self.access.clone(),
+                hasher,
+                tokens: readers,
+                guesses,
+                gate: gate.clone(),
+                writer,
+                clock: self.clock.clone(),
+                unhurried: self.unhurried,
+            },
+            gate,
+        })
+    }
+}
