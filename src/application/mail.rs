@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{
+    failure::is_unavailable,
     id::{MailId, UserId},
     mail::{DELIVERED_MAIL_DAYS, MAILS_AN_HOUR, Mail, MailKind, MailQueue, MailToken, MailTokenPurpose},
     sign_in::WINDOW_MINUTES,
@@ -56,7 +57,8 @@ const MAX_TOKEN_BYTES: usize = 256;
 
 /// SHA-256 of a presented token, as it is kept; `None` for what is too long to be one.
 pub(super) fn token_hash(token: &SecretString) -> Option<Vec<u8>> {
-    let text = token.expose_secret();
+    // Pasted, with a space or a line's end behind it.
+    let text = token.expose_secret().trim();
     (text.len() <= MAX_TOKEN_BYTES).then(|| Sha256::digest(text.as_bytes()).to_vec())
 }
 
@@ -132,6 +134,7 @@ impl Courier {
             match self.deliver_next().await {
                 Ok(true) => continue,
                 Ok(false) => {}
+                Err(failure) if is_unavailable(&failure) => tracing::warn!(reason = %failure, "the outbox has to wait"),
                 Err(failure) => tracing::error!(error = ?failure, "the outbox could not be worked"),
             }
             tokio::select! {

@@ -151,11 +151,18 @@ impl RegistrationCommands {
         }
         let known = work.users().find_any_by_email(user.email.key()).await?.ok_or_else(|| anyhow::anyhow!("a user went away while registering again"))?;
         let kind = if known.email_verified_at.is_some() { MailKind::AlreadyRegistered } else { MailKind::Verification };
-        self.admit_mail(work.as_mut(), known.id, kind, now).await?;
+        let admitted = self.writer.admits(work.as_mut(), known.id, kind, now).await?;
         // Confirmed meanwhile, it belongs to somebody, whose password stays.
         if kind == MailKind::Verification && work.users().replace_unverified(known.id, &user.email, &user.password).await? {
-            self.queue_verification(work.as_mut(), known.id, now).await?;
+            // Nothing of an earlier registration may stay, or who registered first could sign in once the owner confirms.
+            work.mails().void_tokens(known.id, MailTokenPurpose::Verification, now).await?;
+            if admitted {
+                self.queue_verification(work.as_mut(), known.id, now).await?;
+            }
             return self.succeed(work, Event::UserRegistered { user: known.id }).await;
+        }
+        if !admitted {
+            return Err(RegistrationError::NothingToSend("too_many_mails"));
         }
         self.writer.queue(work.as_mut(), known.id, MailKind::AlreadyRegistered, now).await?;
         work.refuse(&RegistrationError::NothingToSend("email_taken")).await?;
@@ -177,7 +184,9 @@ impl RegistrationCommands {
                 if user.email_verified_at.is_some() {
                     return Err(RegistrationError::NothingToSend("already_verified"));
                 }
-                self.admit_mail(work.as_mut(), user.id, MailKind::Verification, now).await?;
+                if !self.writer.admits(work.as_mut(), user.id, MailKind::Verification, now).await? {
+                    return Err(RegistrationError::NothingToSend("too_many_mails"));
+                }
                 self.queue_verification(work.as_mut(), user.id, now).await?;
                 self.succeed(work, Event::VerificationRequested { user: user.id }).await
             })
@@ -199,11 +208,6 @@ impl RegistrationCommands {
                 Ok(())
             })
             .await
-    }
-
-    /// Refuses a mail to somebody who got enough of its kind within the hour.
-    async fn admit_mail(&self, work: &mut dyn Work, user: UserId, kind: MailKind, now: Timestamp) -> Result<(), RegistrationError> {
-        if self.writer.admits(work, user, kind, now).await? { Ok(()) } else { Err(RegistrationError::NothingToSend("too_many_mails")) }
     }
 
     async fn queue_verification(&self, work: &mut dyn Work, user: UserId, now: Timestamp) -> anyhow::Result<()> {

@@ -5,6 +5,8 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::failure::is_unavailable;
+
 use super::{audit::Journal, sync::SyncEngine};
 
 /// How long the queue is left alone when nobody wakes the worker: other processes queue too.
@@ -39,6 +41,7 @@ impl Worker {
             match tokio::spawn(async move { engine.run_next().await }).await {
                 Ok(Ok(true)) => continue,
                 Ok(Ok(false)) => {}
+                Ok(Err(failure)) if is_unavailable(&failure) => tracing::warn!(reason = %failure, "the sync queue has to wait"),
                 Ok(Err(failure)) => tracing::error!(error = ?failure, "the sync queue could not be worked"),
                 Err(stopped) => tracing::error!(panicked = stopped.is_panic(), "a sync stopped in the middle; it is tried again when its lease ends"),
             }

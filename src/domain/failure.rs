@@ -18,3 +18,8 @@ pub trait Reason {
     /// The code, such as `not_found`.
     fn reason(&self) -> &'static str;
 }
+
+/// Whether something failed only because a part of us is [`Unavailable`] for the moment.
+pub fn is_unavailable(failure: &anyhow::Error) -> bool {
+    failure.downcast_ref::<Unavailable>().is_some()
+}

@@ -51,6 +51,13 @@ impl EmailAddress {
         &self.key
     }
 
+    /// As a mail server wants it that knows no international domains: the owner's local part, and the domain's A-labels (RFC 5890).
+    pub fn deliverable(&self) -> String {
+        let (local, domain) = self.written.rsplit_once('@').unwrap_or((&self.written, ""));
+        let ascii = self.key.0.rsplit_once('@').map_or(domain, |(_, domain)| domain);
+        if domain.is_ascii() { self.written.clone() } else { format!("{local}@{ascii}") }
+    }
+
     /// Enough for its owner to recognise, too little for anyone else: `a…@example.com`.
     pub fn masked(&self) -> String {
         let (local, domain) = self.written.rsplit_once('@').unwrap_or((&self.written, ""));

@@ -118,7 +118,7 @@ fn message(letter: &Letter, from: &Mailbox) -> anyhow::Result<Message> {
     let text = as_written(&text)?;
     let message = Message::builder()
         .from(from.clone())
-        .to(Mailbox::new(None, letter.to.written().parse()?))
+        .to(Mailbox::new(None, letter.to.deliverable().parse()?))
         .date(letter.written_at.utc().into())
         .message_id(Some(format!("<{}@{}>", letter.id.0, from.email.domain())))
         .subject(subject)

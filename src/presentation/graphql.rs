@@ -132,15 +132,15 @@ impl Graph {
             Ok(document) => document,
             Err(broken) => return Answer::Refused(vec![error::coded(broken.into(), Code::GraphqlParseFailed)]),
         };
-        if let Err(too_complex) = limits::check(&document) {
+        let mut variables = question.variables;
+        supply_defaults(&document, question.operation_name.as_deref(), &mut variables);
+        if let Err(too_complex) = limits::check(&document, &variables) {
             return Answer::Refused(vec![error::refusal(Code::QueryTooComplex, &too_complex.to_string())]);
         }
         let operation = operation_of(&document, question.operation_name.as_deref()).map(|operation| operation.ty);
         if question.read_only && operation.is_some_and(|operation| operation != OperationType::Query) {
             return Answer::NotReadOnly;
         }
-        let mut variables = question.variables;
-        supply_defaults(&document, question.operation_name.as_deref(), &mut variables);
         if let Some(name) = missing_variable(&document, question.operation_name.as_deref(), &variables) {
             return Answer::Refused(vec![error::refusal(Code::BadUserInput, &format!("the variable ${name} must have a value"))]);
         }

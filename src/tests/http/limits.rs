@@ -69,6 +69,32 @@ async fn a_document_has_at_most_a_hundred_kilobytes() {
 }
 
 #[tokio::test]
+async fn pages_within_pages_are_refused_before_they_multiply() {
+    for app in TestApp::on_every_store().await {
+        let ann = app.signed_in("ann").await;
+        ann.link_sandbox().await;
+        let pages = |levels: usize, first: &str| {
+            let (open, close) = (format!("account {{ transactions(first: {first}) {{ nodes {{ ").repeat(levels), "} } } ".repeat(levels));
+            format!("{{ viewer {{ accounts(first: 3) {{ nodes {{ transactions(first: {first}) {{ nodes {{ {open} id {close} }} }} }} }} }} }}")
+        };
+        ann.ask(&pages(1, "20")).await.data();
+        for bomb in [pages(2, "100"), pages(5, "20"), format!("query($n: Int) {}", pages(2, "$n")), format!("query($n: Int = 100) {}", pages(2, "$n"))] {
+            let began = Instant::now();
+            ann.ask_with(&bomb, json!({ "n": 100 })).await.never_ran("QUERY_TOO_COMPLEX");
+            assert!(began.elapsed() < Duration::from_secs(1));
+        }
+        let two = format!("query A($n: Int = 1) {{ ...f }} query B($n: Int = 100) {{ ...f }} fragment f on Query {}", pages(2, "$n"));
+        let asked = json!({ "query": two, "operationName": "B" });
+        ann.send(ann.request(Method::POST, "/graphql").json(&asked)).await.never_ran("QUERY_TOO_COMPLEX");
+        ann.ask(&format!("query($n: Int = 5) {}", pages(1, "$n"))).await.data();
+        let small = "query($n: Int) { viewer { accounts(first: $n) { nodes { transactions(first: $n) { nodes { account { transactions(first: $n) { nodes { id } } } } } } } } }";
+        ann.ask_with(small, json!({ "n": 5 })).await.data();
+        let types = format!("{{ __schema {{ types {{ {} name {} }} }} }}", "fields { type { ".repeat(6), "} } ".repeat(6));
+        ann.ask(&types).await.never_ran("QUERY_TOO_COMPLEX");
+    }
+}
+
+#[tokio::test]
 async fn selections_nest_fifteen_deep_with_or_without_fragments() {
     for app in TestApp::on_every_store().await {
         app.nobody().ask(&nested(15)).await.data();

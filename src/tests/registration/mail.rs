@@ -47,6 +47,18 @@ async fn mail_goes_out_over_smtp_as_text_and_html() {
 }
 
 #[tokio::test]
+async fn an_international_domain_is_written_as_every_server_reads_it() {
+    let smtp = SmtpServer::start().await;
+    for (at, app) in sending_through(&smtp).await.iter().enumerate() {
+        app.nobody().register("Ann@b\u{fc}cher.example", PASSWORD).await.succeeds();
+        assert_eq!(app.deliver().await, 1);
+        let mail = smtp.taken()[at].clone();
+        assert_eq!(mail.to, ["Ann@xn--bcher-kva.example"]);
+        app.nobody().verify_email(&format!(" {}\n", token_in(&mail.message))).await.succeeds();
+    }
+}
+
+#[tokio::test]
 async fn a_mail_that_is_not_taken_is_tried_again_for_half_a_day_and_then_parked() {
     let smtp = SmtpServer::start().await;
     for app in sending_through(&smtp).await {
