@@ -27,7 +27,9 @@ impl EmailAddress {
     /// over 254 bytes are refused.
     pub fn parse(input: &str) -> Result<Self, InvalidEmail> {
         let (local, domain) = input.rsplit_once('@').ok_or(InvalidEmail)?;
-        let forbidden = |letter: char| letter.is_control() || letter.is_whitespace() || "\"(),:;<>@[\\]".contains(letter);
+        // Invisible ones and those that turn the direction of writing (Unicode's Cf) make one address look like another.
+        let invisible = |letter: char| matches!(letter, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+        let forbidden = |letter: char| letter.is_control() || invisible(letter) || letter.is_whitespace() || "\"(),:;<>@[\\]".contains(letter);
         let atoms_ok = !local.is_empty() && local.len() <= 64 && local.split('.').all(|atom| !atom.is_empty()) && !local.contains(forbidden);
         if input.len() > 254 || !atoms_ok {
             return Err(InvalidEmail);

@@ -130,7 +130,7 @@ impl Graph {
         }
         let mut document = match parse_query(&question.document) {
             Ok(document) => document,
-            Err(broken) => return Answer::Refused(vec![error::coded(broken.into(), Code::GraphqlParseFailed)]),
+            Err(broken) => return Answer::Refused(vec![error::unparsed(broken.into())]),
         };
         let mut variables = question.variables;
         supply_defaults(&document, question.operation_name.as_deref(), &mut variables);

@@ -299,6 +299,17 @@ pub fn coded(mut error: ServerError, code: Code) -> ServerError {
     error
 }
 
+/// The error of a document that does not parse. The library draws the place with the line it is in, which may hold a password and is as
+/// long as the client made it; where it is stands in `locations` already.
+pub fn unparsed(mut broken: ServerError) -> ServerError {
+    let expected = broken.message.rsplit_once("\n  = ").map(|(_, expected)| expected.trim().to_owned());
+    broken.message = match expected {
+        Some(expected) => format!("the document does not parse here: {expected}"),
+        None => "the document does not parse".to_owned(),
+    };
+    coded(broken, Code::GraphqlParseFailed)
+}
+
 /// Gives an error of a document that did not pass validation its code. The library words its limits and has no code for them.
 pub fn never_ran(error: ServerError) -> ServerError {
     let over_a_limit = ["Query is nested too deep", "Query is too complex", "The number of directives"];

@@ -147,6 +147,9 @@ async fn a_document_that_cannot_run_is_answered_without_data() {
         for document in ["{", "nonsense", "query", "{ __typename ", "\u{0}", "{ a(b: \"", "fragment x on User { id }"] {
             nobody.ask(document).await.never_ran("GRAPHQL_PARSE_FAILED");
         }
+        let secret = nobody.ask("mutation { createSession(input: {email: \"a\" password: \"a-password-canary\"}) { ] }").await;
+        secret.never_ran("GRAPHQL_PARSE_FAILED");
+        assert!(!secret.text.contains("canary") && secret.body["errors"][0]["locations"][0]["column"].is_u64(), "{}", secret.text);
         for document in [
             "{ nothing }",
             "{ viewer }",

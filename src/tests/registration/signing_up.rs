@@ -64,7 +64,19 @@ async fn what_is_wrong_with_what_was_typed_is_said_and_writes_nothing() {
         let nobody = app.nobody();
         let long = format!("{}@example.com", "a".repeat(65));
         let huge = format!("{}@example.com", "a".repeat(100_000 / 2));
-        for email in ["", "ann", "@example.com", "ann@", "a b@example.com", "ann@example.com\r\nBcc: eve@example.com", "ann@example.com\0", &long, &huge] {
+        for email in [
+            "",
+            "ann",
+            "@example.com",
+            "ann@",
+            "a b@example.com",
+            "ann@example.com\r\nBcc: eve@example.com",
+            "ann@example.com\0",
+            "a\u{200b}nn@example.com",
+            "a\u{202e}nn@example.com",
+            &long,
+            &huge,
+        ] {
             let answer = nobody.register(email, PASSWORD).await;
             answer.is_refused("EMAIL_INVALID");
             assert_eq!(answer.payload()["accepted"], false);
