@@ -20,7 +20,7 @@ use super::error::broken_driver;
 /// How long anyone waits for a connection, a new one included, or for SQLite's lock.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long a writer waits for its turn on SQLite, which has one: longer than a large import takes.
+/// How long a writer waits for its turn on SQLite, which has one: longer than all but the largest imports take.
 const TURN: Duration = Duration::from_secs(15);
 
 /// Connections to PostgreSQL.
