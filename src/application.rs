@@ -16,6 +16,7 @@ pub mod ports;
 pub mod provider;
 pub mod registration;
 pub mod session;
+pub mod step_up;
 pub mod sync;
 pub mod transaction;
 pub mod user;
@@ -43,6 +44,8 @@ pub struct Application {
     pub session_queries: session::SessionQueries,
     /// Changes sessions.
     pub sessions: session::SessionCommands,
+    /// Takes proofs of who is behind a session.
+    pub step_up: step_up::StepUpCommands,
     /// Changes passwords.
     pub passwords: password::PasswordCommands,
     /// Looks at the catalogue.

@@ -14,6 +14,7 @@ use crate::{
         ports::{Mailer, Randomness, Store},
         registration::RegistrationCommands,
         session::{SessionCommands, SessionGate, TokenLifetimes},
+        step_up::StepUpCommands,
         user::UserCommands,
     },
     config::Config,
@@ -40,6 +41,7 @@ pub(super) struct Identity {
     pub(super) users: UserCommands,
     pub(super) registration: RegistrationCommands,
     pub(super) sessions: SessionCommands,
+    pub(super) step_up: StepUpCommands,
     pub(super) passwords: PasswordCommands,
     pub(super) gate: Arc<SessionGate>,
     pub(super) courier: Arc<Courier>,
@@ -55,7 +57,7 @@ impl Ground {
         let gate = Arc::new(SessionGate::new(issuer.clone(), readers.clone(), self.clock.clone()));
         let tokens = Arc::new(HmacMailTokens::new(keys)?);
         let writer = Writer { mint: tokens.clone(), randomness: self.randomness.clone(), bell: Arc::new(Notify::new()) };
-        let guesses = Guesses { sign_ins: readers.clone(), writer: writer.clone() };
+        let guesses = Guesses { sign_ins: readers.clone(), hasher: hasher.clone(), writer: writer.clone(), clock: self.clock.clone() };
         Ok(Identity {
             users: UserCommands {
                 journal: self.journal.clone(),
@@ -100,6 +102,14 @@ impl Ground {
                 public_url: public_url.to_owned(),
                 bell: writer.bell.clone(),
             }),
+            step_up: StepUpCommands {
+                journal: self.journal.clone(),
+                store: self.store.clone(),
+                users: readers.clone(),
+                access: self.access.clone(),
+                guesses: guesses.clone(),
+                clock: self.clock.clone(),
+            },
             passwords: PasswordCommands {
                 journal: self.journal.clone(),
                 store: self.store.clone(),

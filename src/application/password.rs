@@ -24,7 +24,7 @@ use crate::domain::{
 use super::{
     access::{Access, Denied, Requester},
     audit::Journal,
-    guesses::Guesses,
+    guesses::{Guesses, Verdict},
     mail::{Writer, token_hash},
     ports::{PasswordHasher, Store, Work},
     session::{SessionGate, end_each},
@@ -134,28 +134,17 @@ impl PasswordCommands {
         attempt
             .settle(async {
                 let owner = self.access.attempt(&command.requester, Act::ChangePassword)?;
-                let user = self.users.find(owner).await?.ok_or(PasswordError::WrongPassword)?;
-                let began = self.clock.now();
-                let network = self.guesses.network(Some(&user), &command.requester.origin, began).await?;
-                let paused = self.guesses.are_paused(Some(&user), network.as_ref(), began).await?;
-                let typed = Password::typed(command.current.expose_secret());
-                let record = typed.is_some().then_some(&user.password).filter(|_| !paused);
-                let proven = self.hasher.verify(&typed.unwrap_or_default(), record).await?;
+                let user = self.users.find(owner).await?;
+                let compared = self.guesses.compare(user, &command.current, &command.requester.origin).await?.ok_or(PasswordError::WrongPassword)?;
                 // What is wrong with the new one is nobody's business who does not know the old one.
-                let new = if proven { Some(self.hasher.hash(&Password::choose(command.new.expose_secret(), &user.email)?).await?) } else { None };
+                let new =
+                    if compared.proven { Some(self.hasher.hash(&Password::choose(command.new.expose_secret(), &compared.user.email)?).await?) } else { None };
                 let now = self.clock.now();
-                let mut work = self.store.begin(&attempt).await?;
-                let current = work.sign_ins().take_turn(user.id).await?;
-                if paused
-                    || current.is_none_or(|current| current.password != user.password)
-                    || self.guesses.are_paused_by_now(work.as_mut(), user.id, network.as_ref(), now).await?
-                {
-                    return Err(PasswordError::WrongPassword);
-                }
-                let Some(new) = new else {
-                    self.guesses.count(work, user.id, network, &PasswordError::WrongPassword, now).await?;
+                let work = self.store.begin(&attempt).await?;
+                let Verdict::Right(mut work, user) = self.guesses.decide(work, &compared, &PasswordError::WrongPassword).await? else {
                     return Err(PasswordError::WrongPassword);
                 };
+                let new = new.ok_or(PasswordError::WrongPassword)?;
                 let ended = self.replace(work.as_mut(), user.id, &new, command.requester.session(), now).await?;
                 self.settle(work, Event::PasswordChanged { user: user.id, ended: ended.len() }, ended).await
             })

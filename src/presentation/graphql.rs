@@ -19,6 +19,7 @@ pub mod provider;
 pub mod registration;
 pub mod scalar;
 pub mod session;
+pub mod step_up;
 pub mod sync;
 pub mod transaction;
 pub mod user;
@@ -60,6 +61,7 @@ pub struct Mutation(
     registration::RegistrationMutation,
     password::PasswordMutation,
     session::SessionMutation,
+    step_up::StepUpMutation,
     link::LinkMutation,
     sync::SyncMutation,
     import::ImportMutation,

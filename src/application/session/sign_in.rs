@@ -1,16 +1,14 @@
 //! Signing in with a password: who gets in, and whose session makes room.
 
-use secrecy::ExposeSecret;
-
 use crate::{
-    application::{audit::Attempt, ports::Work},
+    application::{audit::Attempt, guesses::Verdict, ports::Work},
     domain::{
         event::Event,
         id::SessionId,
         session::{RevocationReason, Session},
         sign_in::Which,
         time::Timestamp,
-        user::{EmailAddress, Password, User},
+        user::{EmailAddress, User},
     },
 };
 
@@ -24,38 +22,25 @@ impl SessionCommands {
             None => None,
         };
         let origin = command.requester.origin;
-        let began = self.clock.now();
-        let network = self.guesses.network(user.as_ref(), &origin, began).await?;
-        let paused = self.guesses.are_paused(user.as_ref(), network.as_ref(), began).await?;
-        let typed = Password::typed(command.password.expose_secret());
-        // While paused not even the right password is compared.
-        let record = user.as_ref().filter(|_| typed.is_some() && !paused).map(|user| &user.password);
-        let typed = typed.unwrap_or_default();
-        let proven = self.hasher.verify(&typed, record).await?;
-        let user = user.ok_or(SessionError::InvalidCredentials)?;
-        if paused {
-            return Err(SessionError::Paused);
-        }
-        let renewed = if proven && !self.hasher.is_current(&user.password) { Some(self.hasher.hash(&typed).await?) } else { None };
+        let compared = self.guesses.compare(user, &command.password, &origin).await?.ok_or(SessionError::InvalidCredentials)?;
+        let is_stale = compared.proven && !self.hasher.is_current(&compared.user.password);
+        let renewed = if is_stale { Some(self.hasher.hash(&compared.typed).await?) } else { None };
         let now = self.clock.now();
-        let session = Session::begin(SessionId(self.randomness.id()), user.id, origin.ip, origin.user_agent, now);
+        let session = Session::begin(SessionId(self.randomness.id()), compared.user.id, origin.ip, origin.user_agent, now);
         let pair = self.mint.fresh();
-        let token = if proven { Some(self.token_row(&session, &pair, now).await?) } else { None };
+        let token = if compared.proven { Some(self.token_row(&session, &pair, now).await?) } else { None };
 
-        let mut work = self.store.begin(attempt).await?;
-        let current = work.sign_ins().take_turn(user.id).await?;
-        let user = current.filter(|current| current.is_active && current.password == user.password).ok_or(SessionError::InvalidCredentials)?;
-        if self.guesses.are_paused_by_now(work.as_mut(), user.id, network.as_ref(), now).await? {
-            return Err(SessionError::Paused);
-        }
-        let Some(token) = token else {
-            self.guesses.count(work, user.id, network, &SessionError::InvalidCredentials, now).await?;
-            return Err(SessionError::InvalidCredentials);
+        let work = self.store.begin(attempt).await?;
+        let (mut work, user) = match self.guesses.decide(work, &compared, &SessionError::InvalidCredentials).await? {
+            Verdict::Right(work, user) => (work, user),
+            Verdict::Wrong => return Err(SessionError::InvalidCredentials),
+            Verdict::Paused => return Err(SessionError::Paused),
         };
+        let token = token.ok_or(SessionError::InvalidCredentials)?;
         if user.email_verified_at.is_none() {
             return Err(SessionError::Unverified);
         }
-        work.sign_ins().clear(user.id, Which::One(network.as_ref())).await?;
+        work.sign_ins().clear(user.id, Which::One(compared.network())).await?;
         if let Some(renewed) = renewed {
             work.users().save_password(user.id, &renewed).await?;
         }

@@ -8,7 +8,7 @@ use async_graphql::{Enum, ErrorExtensions, ServerError, SimpleObject};
 use crate::{
     application::{
         QueryError, access::Denied, import::ImportError, link::LinkError, password::PasswordError, registration::RegistrationError, session::SessionError,
-        sync::SyncError,
+        step_up::ReauthenticationError, sync::SyncError,
     },
     domain::failure::Unavailable,
     presentation::http::trace,
@@ -117,6 +117,8 @@ pub enum UserErrorCode {
     TokenInvalid,
     /// E-mail or password is wrong, or sign-in is paused; which of them is not told.
     InvalidCredentials,
+    /// This needs a proof of who is behind the session that is at most five minutes old: call `reauthenticate` first.
+    ReauthenticationRequired,
     /// The e-mail address is not verified yet.
     EmailUnverified,
     /// This is not a refresh token of ours.
@@ -218,6 +220,18 @@ impl From<PasswordError> for Refused {
             PasswordError::NothingToSend(reason) => return Self::Fault(Fault::internal(&anyhow::anyhow!("{reason} left the use case"))),
             PasswordError::Denied(denied) => return Self::Fault((*denied).into()),
             PasswordError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),
+        };
+        Self::user(code, &error, field)
+    }
+}
+
+impl From<ReauthenticationError> for Refused {
+    fn from(error: ReauthenticationError) -> Self {
+        let (code, field) = match &error {
+            ReauthenticationError::WrongPassword => (UserErrorCode::InvalidCredentials, Some("password")),
+            ReauthenticationError::Ended => (UserErrorCode::SessionEnded, None),
+            ReauthenticationError::Denied(denied) => return Self::Fault((*denied).into()),
+            ReauthenticationError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),
         };
         Self::user(code, &error, field)
     }
