@@ -150,13 +150,16 @@ impl App {
             randomness: randomness.clone(),
             unhurried,
         };
-        let Identity { users, registration, sessions, step_up, passwords, gate, courier } = ground.identity(config, keys, &public_url, mailer)?;
+        let Identity { users, registration, sessions, security, security_queries, step_up, passwords, gate, courier } =
+            ground.identity(config, keys, &public_url, mailer)?;
         let application = Arc::new(Application {
             user_queries: UserQueries { access: access.clone(), users: readers.clone() },
             users,
             registration,
             session_queries: SessionQueries { access: access.clone(), sessions: readers.clone() },
             sessions,
+            security,
+            security_queries,
             step_up,
             passwords,
             providers: ProviderQueries { access: access.clone(), catalogue: catalogue.clone(), clock: clock.clone() },

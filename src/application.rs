@@ -15,6 +15,7 @@ pub mod password;
 pub mod ports;
 pub mod provider;
 pub mod registration;
+pub mod security;
 pub mod session;
 pub mod step_up;
 pub mod sync;
@@ -44,6 +45,10 @@ pub struct Application {
     pub session_queries: session::SessionQueries,
     /// Changes sessions.
     pub sessions: session::SessionCommands,
+    /// Looks at what is in force for everyone's tokens.
+    pub security_queries: security::SecurityQueries,
+    /// Rotates tokens.
+    pub security: security::SecurityCommands,
     /// Takes proofs of who is behind a session.
     pub step_up: step_up::StepUpCommands,
     /// Changes passwords.

@@ -13,8 +13,9 @@ use crate::{
         password::PasswordCommands,
         ports::{Mailer, Randomness, Store},
         registration::RegistrationCommands,
+        security::{SecurityCommands, SecurityQueries},
         session::{SessionCommands, SessionGate, TokenLifetimes},
-        step_up::StepUpCommands,
+        step_up::{StepUp, StepUpCommands},
         user::UserCommands,
     },
     config::Config,
@@ -41,6 +42,8 @@ pub(super) struct Identity {
     pub(super) users: UserCommands,
     pub(super) registration: RegistrationCommands,
     pub(super) sessions: SessionCommands,
+    pub(super) security: SecurityCommands,
+    pub(super) security_queries: SecurityQueries,
     pub(super) step_up: StepUpCommands,
     pub(super) passwords: PasswordCommands,
     pub(super) gate: Arc<SessionGate>,
@@ -58,12 +61,16 @@ impl Ground {
         let tokens = Arc::new(HmacMailTokens::new(keys)?);
         let writer = Writer { mint: tokens.clone(), randomness: self.randomness.clone(), bell: Arc::new(Notify::new()) };
         let guesses = Guesses { sign_ins: readers.clone(), hasher: hasher.clone(), writer: writer.clone(), clock: self.clock.clone() };
+        let step_up = StepUp { sessions: readers.clone(), clock: self.clock.clone() };
+        let lifetimes = TokenLifetimes { access: chrono::Duration::minutes(15), refresh_idle: chrono::Duration::days(7) };
         Ok(Identity {
             users: UserCommands {
                 journal: self.journal.clone(),
                 store: self.store.clone(),
                 access: self.access.clone(),
+                step_up: step_up.clone(),
                 hasher: hasher.clone(),
+                gate: gate.clone(),
                 clock: self.clock.clone(),
                 randomness: self.randomness.clone(),
             },
@@ -82,6 +89,7 @@ impl Ground {
                 store: self.store.clone(),
                 users: readers.clone(),
                 sessions: readers.clone(),
+                rotations: readers.clone(),
                 access: self.access.clone(),
                 hasher: hasher.clone(),
                 guesses: guesses.clone(),
@@ -90,7 +98,7 @@ impl Ground {
                 gate: gate.clone(),
                 clock: self.clock.clone(),
                 randomness: self.randomness.clone(),
-                lifetimes: TokenLifetimes { access: chrono::Duration::minutes(15), refresh_idle: chrono::Duration::days(7) },
+                lifetimes,
                 unhurried: self.unhurried,
             },
             courier: Arc::new(Courier {
@@ -102,6 +110,15 @@ impl Ground {
                 public_url: public_url.to_owned(),
                 bell: writer.bell.clone(),
             }),
+            security: SecurityCommands {
+                journal: self.journal.clone(),
+                store: self.store.clone(),
+                access: self.access.clone(),
+                step_up,
+                gate: gate.clone(),
+                clock: self.clock.clone(),
+            },
+            security_queries: SecurityQueries { access: self.access.clone(), rotations: readers.clone(), lifetimes },
             step_up: StepUpCommands {
                 journal: self.journal.clone(),
                 store: self.store.clone(),

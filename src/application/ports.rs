@@ -16,6 +16,7 @@ use crate::domain::{
     link::Links,
     mail::Mails,
     provider::{AccountReference, Manifest, ReportedAccount, ReportedTransaction},
+    security::{Rotations, TokenVersions},
     session::Sessions,
     sign_in::SignIns,
     sync::Syncs,
@@ -71,6 +72,8 @@ pub trait Work: Send {
     fn snapshots(&mut self) -> &mut dyn BalanceSnapshots;
     /// Syncs.
     fn syncs(&mut self) -> &mut dyn Syncs;
+    /// Rotations of tokens.
+    fn rotations(&mut self) -> &mut dyn Rotations;
     /// Failures to sign in.
     fn sign_ins(&mut self) -> &mut dyn SignIns;
     /// The outbox, and tokens that travel by mail.
@@ -106,6 +109,8 @@ pub struct AccessClaims {
     pub session: SessionId,
     /// `role`: information only.
     pub role: Role,
+    /// `gv` and `uv`: what it was issued under.
+    pub versions: TokenVersions,
     /// `iat`.
     pub issued_at: Timestamp,
     /// `exp`.

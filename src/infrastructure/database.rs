@@ -30,6 +30,7 @@ mod link;
 mod mail;
 mod page;
 mod quantity;
+mod security;
 mod session;
 mod sign_in;
 mod sync;

@@ -18,6 +18,7 @@ pub mod password;
 pub mod provider;
 pub mod registration;
 pub mod scalar;
+pub mod security;
 pub mod session;
 pub mod step_up;
 pub mod sync;
@@ -53,7 +54,7 @@ const MAX_ERRORS: usize = 20;
 
 /// The root of queries.
 #[derive(MergedObject, Default)]
-pub struct Query(user::UserQuery, node::NodeQuery, provider::ProviderQuery, account::AccountQuery, transaction::TransactionQuery);
+pub struct Query(user::UserQuery, node::NodeQuery, provider::ProviderQuery, account::AccountQuery, transaction::TransactionQuery, security::SecurityQuery);
 
 /// The root of mutations.
 #[derive(MergedObject, Default)]
@@ -62,6 +63,8 @@ pub struct Mutation(
     password::PasswordMutation,
     session::SessionMutation,
     step_up::StepUpMutation,
+    security::SecurityMutation,
+    user::administration::AdministrationMutation,
     link::LinkMutation,
     sync::SyncMutation,
     import::ImportMutation,
