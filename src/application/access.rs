@@ -146,15 +146,18 @@ impl Requester {
 pub fn needs(act: Act) -> Option<(Action, Resource)> {
     match act {
         Act::CreateSession
+        | Act::VerifySecondFactor
         | Act::RefreshSession
         | Act::RegisterUser
         | Act::VerifyEmail
         | Act::ResendVerification
         | Act::RequestPasswordReset
         | Act::ResetPassword => None,
-        Act::CreateUser | Act::AssignRole => Some((Action::Write, Resource::Users)),
+        Act::CreateUser | Act::AssignRole | Act::ResetSecondFactor => Some((Action::Write, Resource::Users)),
         Act::RevokeSession | Act::RevokeSessions | Act::RenameSession => Some((Action::Write, Resource::Sessions)),
-        Act::ChangePassword => Some((Action::Write, Resource::Security)),
+        Act::ChangePassword | Act::BeginSecondFactor | Act::ConfirmSecondFactor | Act::DisableSecondFactor | Act::RegenerateRecoveryCodes => {
+            Some((Action::Write, Resource::Security))
+        }
         Act::BeginLink | Act::StartAuthorization | Act::CompleteLink | Act::RequestSync | Act::SyncLink => Some((Action::Write, Resource::Links)),
         Act::ImportStatement => Some((Action::Write, Resource::Transactions)),
     }
