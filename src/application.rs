@@ -15,7 +15,9 @@ pub mod password;
 pub mod ports;
 pub mod provider;
 pub mod registration;
+pub mod second_factor;
 pub mod session;
+pub mod step_up;
 pub mod sync;
 pub mod transaction;
 pub mod user;
@@ -43,6 +45,12 @@ pub struct Application {
     pub session_queries: session::SessionQueries,
     /// Changes sessions.
     pub sessions: session::SessionCommands,
+    /// Takes proofs of who is behind a session.
+    pub step_up: step_up::StepUpCommands,
+    /// Looks at second factors.
+    pub second_factor_queries: second_factor::SecondFactorQueries,
+    /// Changes second factors.
+    pub second_factors: second_factor::SecondFactorCommands,
     /// Changes passwords.
     pub passwords: password::PasswordCommands,
     /// Looks at the catalogue.

@@ -293,7 +293,7 @@ async fn opened_keys(config: &Config, inspection: Option<&Inspection>) -> Findin
         Err(failure) => return Finding::fail("keys", format!("what they sealed cannot be read: {}", told(&failure)), ""),
     };
     let lost = credentials.iter().filter(|credentials| {
-        let place = Place { user: credentials.user, link: credentials.link, purpose: "credentials" };
+        let place = Place::credentials(credentials.user, credentials.link);
         sealer.open(place, &credentials.envelope).is_err()
     });
     match lost.count() {

@@ -11,16 +11,18 @@ use crate::{
         guesses::Guesses,
         mail::{Courier, Writer},
         password::PasswordCommands,
-        ports::{Mailer, Randomness, Store},
+        ports::{Mailer, Randomness, Sealer, Store},
         registration::RegistrationCommands,
         session::{SessionCommands, SessionGate, TokenLifetimes},
+        second_factor::{CodeGuesses, SecondFactorCommands},
+        step_up::{StepUp, StepUpCommands},
         user::UserCommands,
     },
     config::Config,
     domain::time::Clock,
     infrastructure::{
         database::Database,
-        security::{jwt::JwtIssuer, keys::Keys, mail_token::HmacMailTokens, passwords::BcryptHasher, refresh::HmacMint},
+        security::{jwt::JwtIssuer, keys::Keys, mail_token::HmacMailTokens, passwords::BcryptHasher, refresh::HmacMint, second_factor::Codes},
     },
 };
 
@@ -40,6 +42,8 @@ pub(super) struct Identity {
     pub(super) users: UserCommands,
     pub(super) registration: RegistrationCommands,
     pub(super) sessions: SessionCommands,
+    pub(super) step_up: StepUpCommands,
+    pub(super) second_factors: SecondFactorCommands,
     pub(super) passwords: PasswordCommands,
     pub(super) gate: Arc<SessionGate>,
     pub(super) courier: Arc<Courier>,
@@ -47,7 +51,7 @@ pub(super) struct Identity {
 
 impl Ground {
     /// Composes them over the configured keys.
-    pub(super) fn identity(&self, config: &Config, keys: &Keys, public_url: &str, mailer: Arc<dyn Mailer>) -> anyhow::Result<Identity> {
+    pub(super) fn identity(&self, config: &Config, keys: &Keys, public_url: &str, mailer: Arc<dyn Mailer>, sealer: Arc<dyn Sealer>) -> anyhow::Result<Identity> {
         let readers = self.database.readers();
         let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let hasher = Arc::new(BcryptHasher::new(keys, config.passwords.cost, workers)?);
@@ -55,7 +59,9 @@ impl Ground {
         let gate = Arc::new(SessionGate::new(issuer.clone(), readers.clone(), self.clock.clone()));
         let tokens = Arc::new(HmacMailTokens::new(keys)?);
         let writer = Writer { mint: tokens.clone(), randomness: self.randomness.clone(), bell: Arc::new(Notify::new()) };
-        let guesses = Guesses { sign_ins: readers.clone(), writer: writer.clone() };
+        let guesses = Guesses { sign_ins: readers.clone(), hasher: hasher.clone(), writer: writer.clone(), clock: self.clock.clone() };
+        let step_up = StepUp { sessions: readers.clone(), clock: self.clock.clone() };
+        let codes = CodeGuesses { sealer, codes: Arc::new(Codes::new(keys)?), writer: writer.clone(), clock: self.clock.clone() };
         Ok(Identity {
             users: UserCommands {
                 journal: self.journal.clone(),
@@ -83,6 +89,8 @@ impl Ground {
                 access: self.access.clone(),
                 hasher: hasher.clone(),
                 guesses: guesses.clone(),
+                factors: readers.clone(),
+                codes: codes.clone(),
                 issuer,
                 mint: Arc::new(HmacMint::new(keys, self.randomness.clone())?),
                 gate: gate.clone(),
@@ -100,14 +108,34 @@ impl Ground {
                 public_url: public_url.to_owned(),
                 bell: writer.bell.clone(),
             }),
+            step_up: StepUpCommands {
+                journal: self.journal.clone(),
+                store: self.store.clone(),
+                users: readers.clone(),
+                access: self.access.clone(),
+                guesses: guesses.clone(),
+                codes: codes.clone(),
+                clock: self.clock.clone(),
+            },
+            second_factors: SecondFactorCommands {
+                journal: self.journal.clone(),
+                store: self.store.clone(),
+                users: readers.clone(),
+                access: self.access.clone(),
+                step_up: step_up.clone(),
+                guesses: codes,
+                randomness: self.randomness.clone(),
+            },
             passwords: PasswordCommands {
                 journal: self.journal.clone(),
                 store: self.store.clone(),
                 users: readers.clone(),
                 access: self.access.clone(),
                 hasher,
-                tokens: readers,
+                tokens: readers.clone(),
                 guesses,
+                factors: readers,
+                step_up,
                 gate: gate.clone(),
                 writer,
                 clock: self.clock.clone(),

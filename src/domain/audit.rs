@@ -27,6 +27,8 @@ words! {
         RenameSession = "rename_session",
         /// Changing one's password.
         ChangePassword = "change_password",
+        /// Proving once more who one is.
+        Reauthenticate = "reauthenticate",
         /// Asking for the mail that resets a password.
         RequestPasswordReset = "request_password_reset",
         /// Resetting a password.

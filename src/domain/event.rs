@@ -44,6 +44,8 @@ pub enum Event {
     SessionsRevoked { user: UserId, ended: usize },
     /// A session was given a name.
     SessionRenamed { session: SessionId, user: UserId },
+    /// A user proved once more who they are.
+    Reauthenticated { session: SessionId, user: UserId },
     /// A user changed their password; other sessions ended.
     PasswordChanged { user: UserId, ended: usize },
     /// A user wants to reset their password.
@@ -84,7 +86,8 @@ impl Event {
             Self::SessionCreated { session, .. }
             | Self::SessionRefreshed { session, .. }
             | Self::SessionRevoked { session, .. }
-            | Self::SessionRenamed { session, .. } => (ResourceKind::Session, Some(session.0)),
+            | Self::SessionRenamed { session, .. }
+            | Self::Reauthenticated { session, .. } => (ResourceKind::Session, Some(session.0)),
             Self::SessionsRevoked { .. } => (ResourceKind::Session, None),
             Self::LinkBegun { link, .. } | Self::AuthorizationStarted { link, .. } | Self::LinkActivated { link, .. } => (ResourceKind::Link, Some(link.0)),
             Self::SyncRequested { sync, .. } | Self::LinkSynced { sync, .. } => (ResourceKind::Sync, Some(sync.0)),
@@ -102,6 +105,7 @@ impl Event {
             | Self::VerificationRequested { user }
             | Self::SessionsRevoked { user, .. }
             | Self::SessionRenamed { user, .. }
+            | Self::Reauthenticated { user, .. }
             | Self::PasswordChanged { user, .. }
             | Self::PasswordResetRequested { user }
             | Self::PasswordReset { user, .. }
@@ -151,6 +155,7 @@ impl Event {
             | Self::SecondFactorDisabled { .. }
             | Self::RecoveryCodesReplaced { .. }
             | Self::SessionRenamed { .. }
+            | Self::Reauthenticated { .. }
             | Self::SessionRefreshed { .. }
             | Self::LinkBegun { .. }
             | Self::AuthorizationStarted { .. }

@@ -18,6 +18,9 @@ pub const SESSION_DAYS: i64 = 30;
 /// How long after its first use a refresh token still answers with the same successor.
 pub const REFRESH_LEEWAY_SECONDS: i64 = 10;
 
+/// How long a session may do grave things after its user has proved once more who they are.
+pub const STEP_UP_MINUTES: i64 = 5;
+
 /// Why a session ended before its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RevocationReason {
@@ -72,6 +75,8 @@ pub struct Session {
     pub name: Option<String>,
     /// What the client called itself.
     pub user_agent: Option<String>,
+    /// When its user last proved once more who they are.
+    pub reauthenticated_at: Option<Timestamp>,
     /// When and why it was ended early.
     pub revoked: Option<(Timestamp, RevocationReason)>,
 }
@@ -88,12 +93,17 @@ impl Session {
     pub fn begin(id: SessionId, user: UserId, ip: Option<String>, user_agent: Option<String>, now: Timestamp) -> Self {
         let expires_at = now.plus(Duration::days(SESSION_DAYS));
         let network = ip.as_deref().and_then(Network::of_text);
-        Self { id, user, created_at: now, last_seen_at: now, expires_at, ip, network, name: None, user_agent, revoked: None }
+        Self { id, user, created_at: now, last_seen_at: now, expires_at, ip, network, name: None, user_agent, reauthenticated_at: None, revoked: None }
     }
 
     /// Whether its tokens work at `now`.
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.revoked.is_none() && now < self.expires_at
+    }
+
+    /// Whether its user proved lately who they are, as grave acts ask for.
+    pub fn is_reauthenticated(&self, now: Timestamp) -> bool {
+        self.is_live(now) && self.reauthenticated_at.is_some_and(|at| now.since(at) < Duration::minutes(STEP_UP_MINUTES))
     }
 
     /// Ends it. A session that has ended stays ended for its first reason.
@@ -157,6 +167,8 @@ pub trait Sessions: Send {
     async fn rename(&mut self, session: &Session) -> anyhow::Result<()>;
     /// Stores that a session ended; `false` when it had ended before.
     async fn end(&mut self, session: &Session) -> anyhow::Result<bool>;
+    /// Notes that the user of a live session proved who they are; `false` when it has ended.
+    async fn reauthenticate(&mut self, owner: UserId, session: SessionId, now: Timestamp) -> anyhow::Result<bool>;
     /// Notes that a session was renewed.
     async fn touch(&mut self, session: SessionId, now: Timestamp) -> anyhow::Result<()>;
     /// The refresh token of that selector, whoever presents it: the token is what proves the owner.

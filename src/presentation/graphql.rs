@@ -18,7 +18,9 @@ pub mod password;
 pub mod provider;
 pub mod registration;
 pub mod scalar;
+pub mod second_factor;
 pub mod session;
+pub mod step_up;
 pub mod sync;
 pub mod transaction;
 pub mod user;
@@ -60,6 +62,8 @@ pub struct Mutation(
     registration::RegistrationMutation,
     password::PasswordMutation,
     session::SessionMutation,
+    step_up::StepUpMutation,
+    second_factor::SecondFactorMutation,
     link::LinkMutation,
     sync::SyncMutation,
     import::ImportMutation,

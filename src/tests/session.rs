@@ -10,3 +10,4 @@ mod refresh;
 mod revoke;
 mod secrets;
 mod sign_in;
+mod step_up;

@@ -37,6 +37,7 @@ pub(super) mod sessions {
         pub revoked_reason: Option<String>,
         pub network: Option<String>,
         pub name: Option<String>,
+        pub reauthenticated_at: Option<DateTimeUtc>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -90,6 +91,7 @@ impl From<&Session> for sessions::Model {
             revoked_reason: session.revoked.map(|(_, reason)| reason.as_str().to_owned()),
             network: session.network.as_ref().map(|network| network.as_str().to_owned()),
             name: session.name.clone(),
+            reauthenticated_at: session.reauthenticated_at.map(Timestamp::utc),
         }
     }
 }
@@ -109,6 +111,7 @@ impl TryFrom<sessions::Model> for Session {
             network: row.network.map(Network::stored),
             name: row.name,
             user_agent: row.user_agent,
+            reauthenticated_at: value::optional_instant(row.reauthenticated_at),
             revoked: value::optional_instant(row.revoked_at).zip(reason),
         })
     }
@@ -214,6 +217,20 @@ impl Sessions for DatabaseWork {
             .await
             .map_err(broken("ending a session"))?;
         Ok(ended.rows_affected == 1)
+    }
+
+    async fn reauthenticate(&mut self, owner: UserId, session: SessionId, now: Timestamp) -> anyhow::Result<bool> {
+        let changes = sessions::ActiveModel { reauthenticated_at: Set(Some(now.utc())), ..Default::default() };
+        let proven = sessions::Entity::update_many()
+            .set(changes)
+            .filter(sessions::Column::Id.eq(session.0))
+            .filter(sessions::Column::UserId.eq(owner.0))
+            .filter(sessions::Column::RevokedAt.is_null())
+            .filter(sessions::Column::ExpiresAt.gt(now.utc()))
+            .exec(&self.transaction)
+            .await
+            .map_err(broken("noting a proof of who is behind a session"))?;
+        Ok(proven.rows_affected == 1)
     }
 
     async fn touch(&mut self, session: SessionId, now: Timestamp) -> anyhow::Result<()> {
