@@ -13,8 +13,8 @@ use crate::{
         password::PasswordCommands,
         ports::{Mailer, Randomness, Sealer, Store},
         registration::RegistrationCommands,
-        session::{SessionCommands, SessionGate, TokenLifetimes},
         second_factor::{CodeGuesses, SecondFactorCommands},
+        session::{SessionCommands, SessionGate, TokenLifetimes},
         step_up::{StepUp, StepUpCommands},
         user::UserCommands,
     },
@@ -51,7 +51,14 @@ pub(super) struct Identity {
 
 impl Ground {
     /// Composes them over the configured keys.
-    pub(super) fn identity(&self, config: &Config, keys: &Keys, public_url: &str, mailer: Arc<dyn Mailer>, sealer: Arc<dyn Sealer>) -> anyhow::Result<Identity> {
+    pub(super) fn identity(
+        &self,
+        config: &Config,
+        keys: &Keys,
+        public_url: &str,
+        mailer: Arc<dyn Mailer>,
+        sealer: Arc<dyn Sealer>,
+    ) -> anyhow::Result<Identity> {
         let readers = self.database.readers();
         let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let hasher = Arc::new(BcryptHasher::new(keys, config.passwords.cost, workers)?);

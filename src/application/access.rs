@@ -155,9 +155,12 @@ pub fn needs(act: Act) -> Option<(Action, Resource)> {
         | Act::ResetPassword => None,
         Act::CreateUser | Act::AssignRole | Act::ResetSecondFactor => Some((Action::Write, Resource::Users)),
         Act::RevokeSession | Act::RevokeSessions | Act::RenameSession => Some((Action::Write, Resource::Sessions)),
-        Act::ChangePassword | Act::Reauthenticate | Act::BeginSecondFactor | Act::ConfirmSecondFactor | Act::DisableSecondFactor | Act::RegenerateRecoveryCodes => {
-            Some((Action::Write, Resource::Security))
-        }
+        Act::ChangePassword
+        | Act::Reauthenticate
+        | Act::BeginSecondFactor
+        | Act::ConfirmSecondFactor
+        | Act::DisableSecondFactor
+        | Act::RegenerateRecoveryCodes => Some((Action::Write, Resource::Security)),
         Act::BeginLink | Act::StartAuthorization | Act::CompleteLink | Act::RequestSync | Act::SyncLink => Some((Action::Write, Resource::Links)),
         Act::ImportStatement => Some((Action::Write, Resource::Transactions)),
     }

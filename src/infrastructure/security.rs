@@ -6,5 +6,5 @@ pub mod mail_token;
 pub mod passwords;
 pub mod policy;
 pub mod refresh;
-pub mod second_factor;
 pub mod sealer;
+pub mod second_factor;

@@ -18,16 +18,8 @@ use crate::harness::{
 };
 
 /// What anyone may ask, signed in or not.
-const PUBLIC: [&str; 8] = [
-    "createSession",
-    "refreshSession",
-    "registerUser",
-    "requestPasswordReset",
-    "resendVerification",
-    "resetPassword",
-    "verifyEmail",
-    "verifySecondFactor",
-];
+const PUBLIC: [&str; 8] =
+    ["createSession", "refreshSession", "registerUser", "requestPasswordReset", "resendVerification", "resetPassword", "verifyEmail", "verifySecondFactor"];
 
 /// Refuses everyone everything.
 struct Nothing;
@@ -113,7 +105,7 @@ async fn each_rule_of_the_policy_decides_its_own_fields_and_no_other() {
     let before = matrix(POLICY).await;
     let everyone = r#"scope(_role, "ACTION", "RESOURCE", "REACH");"#;
     let editors = r#"scope(role, "ACTION", "RESOURCE", "REACH") if edits(role);"#;
-    let whole_viewer = ["User.accounts", "User.links", "User.sessions", "User.transactions", "node", "nodes", "viewer"];
+    let whole_viewer = ["User.accounts", "User.links", "User.secondFactor", "User.sessions", "User.transactions", "node", "nodes", "viewer"];
     let security = ["beginSecondFactor", "changePassword", "confirmSecondFactor", "disableSecondFactor", "reauthenticate", "regenerateRecoveryCodes"];
     let rules: [(&str, &str, &str, &str, &[&str]); 11] = [
         (everyone, "read", "accounts", "own", &["User.accounts", "account"]),

@@ -16,7 +16,7 @@ use crate::domain::{
 
 use super::{Readers, error::broken, value, work::DatabaseWork};
 
-mod second_factors {
+pub(super) mod second_factors {
     use sea_orm::entity::prelude::*;
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]

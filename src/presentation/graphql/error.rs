@@ -7,7 +7,12 @@ use async_graphql::{Enum, ErrorExtensions, ServerError, SimpleObject};
 
 use crate::{
     application::{
-        QueryError, access::Denied, import::ImportError, link::LinkError, password::PasswordError, registration::RegistrationError,
+        QueryError,
+        access::Denied,
+        import::ImportError,
+        link::LinkError,
+        password::PasswordError,
+        registration::RegistrationError,
         second_factor::{CodeRefusal, SecondFactorError},
         session::SessionError,
         step_up::ReauthenticationError,
