@@ -113,7 +113,7 @@ async fn each_rule_of_the_policy_decides_its_own_fields_and_no_other() {
         (everyone, "read", "links", "own", &["User.links", "beginLink", "completeLink", "syncLink"]),
         (everyone, "read", "sessions", "own", &["User.sessions", "renameSession", "revokeAllSessions", "revokeOtherSessions", "revokeSession"]),
         (everyone, "read", "users", "own", &whole_viewer),
-        (everyone, "read", "security", "own", &["User.secondFactor"]),
+        (everyone, "read", "security", "own", &["User.secondFactor", "viewer"]),
         (everyone, "read", "providers", "any", &["provider", "providers"]),
         (everyone, "write", "sessions", "own", &["renameSession", "revokeAllSessions", "revokeOtherSessions", "revokeSession"]),
         (everyone, "write", "security", "own", &security),
