@@ -151,7 +151,7 @@ impl App {
             randomness: randomness.clone(),
             unhurried,
         };
-        let Identity { users, registration, sessions, step_up, second_factors, passwords, gate, courier } =
+        let Identity { users, registration, sessions, security, security_queries, step_up, second_factors, passwords, gate, courier } =
             ground.identity(config, keys, &public_url, mailer, sealer.clone())?;
         let application = Arc::new(Application {
             user_queries: UserQueries { access: access.clone(), users: readers.clone() },
@@ -159,6 +159,8 @@ impl App {
             registration,
             session_queries: SessionQueries { access: access.clone(), sessions: readers.clone() },
             sessions,
+            security,
+            security_queries,
             step_up,
             second_factor_queries: SecondFactorQueries { access: access.clone(), factors: readers.clone() },
             second_factors,

@@ -16,6 +16,7 @@ pub mod ports;
 pub mod provider;
 pub mod registration;
 pub mod second_factor;
+pub mod security;
 pub mod session;
 pub mod step_up;
 pub mod sync;
@@ -45,6 +46,10 @@ pub struct Application {
     pub session_queries: session::SessionQueries,
     /// Changes sessions.
     pub sessions: session::SessionCommands,
+    /// Looks at what is in force for everyone's tokens.
+    pub security_queries: security::SecurityQueries,
+    /// Rotates tokens.
+    pub security: security::SecurityCommands,
     /// Takes proofs of who is behind a session.
     pub step_up: step_up::StepUpCommands,
     /// Looks at second factors.

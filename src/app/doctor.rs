@@ -284,21 +284,21 @@ async fn opened_keys(config: &Config, inspection: Option<&Inspection>) -> Findin
         Err(refusal) => return Finding::refused("keys", &refusal),
     };
     // A database without its tables holds none; what is wrong with it is said by another check.
-    let sealed = match inspection {
+    let tried = match inspection {
         Some(inspection) if inspection.pending().await.is_ok_and(|(pending, _)| pending == 0) => inspection.sealed(TRIED).await,
         _ => Ok(Vec::new()),
     };
-    let sealed = match sealed {
-        Ok(sealed) => sealed,
+    let tried = match tried {
+        Ok(tried) => tried,
         Err(failure) => return Finding::fail("keys", format!("what they sealed cannot be read: {}", told(&failure)), ""),
     };
-    let lost = sealed.iter().filter(|sealed| sealer.open(sealed.place, &sealed.envelope).is_err());
+    let lost = tried.iter().filter(|one| sealer.open(one.place, &one.envelope).is_err());
     match lost.count() {
-        0 if sealed.is_empty() => Finding::ok("keys", "there, and nothing is sealed with them yet"),
-        0 => Finding::ok("keys", format!("there, and they open what was sealed with them ({} tried)", sealed.len())),
+        0 if tried.is_empty() => Finding::ok("keys", "there, and nothing is sealed with them yet"),
+        0 => Finding::ok("keys", format!("there, and they open what was sealed with them ({} tried)", tried.len())),
         lost => Finding::fail(
             "keys",
-            format!("{lost} of {} sealed secrets do not open with them", sealed.len()),
+            format!("{lost} of {} sealed secrets do not open with them", tried.len()),
             "put the key that sealed them back into DASHTAM_ENCRYPTION__KEYS, behind the first; without it links have to be linked again, and second factors reset",
         ),
     }

@@ -14,6 +14,7 @@ use crate::{
         ports::{Mailer, Randomness, Sealer, Store},
         registration::RegistrationCommands,
         second_factor::{CodeGuesses, SecondFactorCommands},
+        security::{SecurityCommands, SecurityQueries},
         session::{SessionCommands, SessionGate, TokenLifetimes},
         step_up::{StepUp, StepUpCommands},
         user::UserCommands,
@@ -21,7 +22,7 @@ use crate::{
     config::Config,
     domain::time::Clock,
     infrastructure::{
-        database::Database,
+        database::{Database, Readers},
         security::{jwt::JwtIssuer, keys::Keys, mail_token::HmacMailTokens, passwords::BcryptHasher, refresh::HmacMint, second_factor::Codes},
     },
 };
@@ -42,6 +43,8 @@ pub(super) struct Identity {
     pub(super) users: UserCommands,
     pub(super) registration: RegistrationCommands,
     pub(super) sessions: SessionCommands,
+    pub(super) security: SecurityCommands,
+    pub(super) security_queries: SecurityQueries,
     pub(super) step_up: StepUpCommands,
     pub(super) second_factors: SecondFactorCommands,
     pub(super) passwords: PasswordCommands,
@@ -69,12 +72,15 @@ impl Ground {
         let guesses = Guesses { sign_ins: readers.clone(), hasher: hasher.clone(), writer: writer.clone(), clock: self.clock.clone() };
         let step_up = StepUp { sessions: readers.clone(), clock: self.clock.clone() };
         let codes = CodeGuesses { sealer, codes: Arc::new(Codes::new(keys)?), writer: writer.clone(), clock: self.clock.clone() };
+        let lifetimes = TokenLifetimes { access: chrono::Duration::minutes(15), refresh_idle: chrono::Duration::days(7) };
         Ok(Identity {
             users: UserCommands {
                 journal: self.journal.clone(),
                 store: self.store.clone(),
                 access: self.access.clone(),
+                step_up: step_up.clone(),
                 hasher: hasher.clone(),
+                gate: gate.clone(),
                 clock: self.clock.clone(),
                 randomness: self.randomness.clone(),
             },
@@ -93,6 +99,7 @@ impl Ground {
                 store: self.store.clone(),
                 users: readers.clone(),
                 sessions: readers.clone(),
+                rotations: readers.clone(),
                 access: self.access.clone(),
                 hasher: hasher.clone(),
                 guesses: guesses.clone(),
@@ -103,18 +110,19 @@ impl Ground {
                 gate: gate.clone(),
                 clock: self.clock.clone(),
                 randomness: self.randomness.clone(),
-                lifetimes: TokenLifetimes { access: chrono::Duration::minutes(15), refresh_idle: chrono::Duration::days(7) },
+                lifetimes,
                 unhurried: self.unhurried,
             },
-            courier: Arc::new(Courier {
-                queue: self.database.mail_queue(),
-                users: readers.clone(),
-                mint: tokens,
-                mailer,
+            courier: Arc::new(self.courier(readers.clone(), tokens, mailer, public_url, writer.bell.clone())),
+            security: SecurityCommands {
+                journal: self.journal.clone(),
+                store: self.store.clone(),
+                access: self.access.clone(),
+                step_up: step_up.clone(),
+                gate: gate.clone(),
                 clock: self.clock.clone(),
-                public_url: public_url.to_owned(),
-                bell: writer.bell.clone(),
-            }),
+            },
+            security_queries: SecurityQueries { access: self.access.clone(), rotations: readers.clone(), lifetimes },
             step_up: StepUpCommands {
                 journal: self.journal.clone(),
                 store: self.store.clone(),
@@ -124,15 +132,7 @@ impl Ground {
                 codes: codes.clone(),
                 clock: self.clock.clone(),
             },
-            second_factors: SecondFactorCommands {
-                journal: self.journal.clone(),
-                store: self.store.clone(),
-                users: readers.clone(),
-                access: self.access.clone(),
-                step_up: step_up.clone(),
-                guesses: codes,
-                randomness: self.randomness.clone(),
-            },
+            second_factors: self.second_factors(&readers, codes, step_up.clone()),
             passwords: PasswordCommands {
                 journal: self.journal.clone(),
                 store: self.store.clone(),
@@ -150,5 +150,22 @@ impl Ground {
             },
             gate,
         })
+    }
+
+    fn second_factors(&self, users: &Arc<Readers>, guesses: CodeGuesses, step_up: StepUp) -> SecondFactorCommands {
+        SecondFactorCommands {
+            journal: self.journal.clone(),
+            store: self.store.clone(),
+            users: users.clone(),
+            access: self.access.clone(),
+            step_up,
+            guesses,
+            randomness: self.randomness.clone(),
+        }
+    }
+
+    fn courier(&self, users: Arc<Readers>, mint: Arc<HmacMailTokens>, mailer: Arc<dyn Mailer>, public_url: &str, bell: Arc<Notify>) -> Courier {
+        let (queue, clock) = (self.database.mail_queue(), self.clock.clone());
+        Courier { queue, users, mint, mailer, clock, public_url: public_url.to_owned(), bell }
     }
 }

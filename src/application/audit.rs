@@ -176,7 +176,7 @@ impl Attempt {
             Actor::User { id, .. } => Some(id),
             Actor::Nobody | Actor::Browser { .. } | Actor::CommandLine { .. } | Actor::Worker { .. } => None,
         };
-        let subject = event.map(Event::subject).or(self.requester.user());
+        let subject = event.and_then(Event::subject).or(self.requester.user());
         AuditEntry {
             id: AuditEventId(self.journal.randomness.id()),
             attempt: self.id,

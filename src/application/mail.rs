@@ -60,6 +60,8 @@ pub enum LetterContent {
     CodesGuessed,
     /// Signing in is paused for some minutes, since wrong passwords were tried.
     SignInPaused { minutes: i64 },
+    /// A session ended since somebody else seems to hold its tokens.
+    RefreshTokenReused,
 }
 
 /// Longer than any token of ours, which have 43 characters.
@@ -198,6 +200,7 @@ impl Courier {
             MailKind::RecoveryCodeUsed => LetterContent::RecoveryCodeUsed,
             MailKind::CodesGuessed => LetterContent::CodesGuessed,
             MailKind::SignInPaused => LetterContent::SignInPaused { minutes: WINDOW_MINUTES },
+            MailKind::RefreshTokenReused => LetterContent::RefreshTokenReused,
             MailKind::PasswordReset => {
                 let Some((token, expires_at)) = self.token_of(mail).await? else { return Ok(None) };
                 let page = format!("{}/reset-password?token={}", self.public_url, token.expose_secret()).into();

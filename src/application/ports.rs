@@ -17,6 +17,7 @@ use crate::domain::{
     mail::Mails,
     provider::{AccountReference, Manifest, ReportedAccount, ReportedTransaction},
     second_factor::SecondFactors,
+    security::{Rotations, TokenVersions},
     session::Sessions,
     sign_in::SignIns,
     sync::Syncs,
@@ -72,6 +73,8 @@ pub trait Work: Send {
     fn snapshots(&mut self) -> &mut dyn BalanceSnapshots;
     /// Syncs.
     fn syncs(&mut self) -> &mut dyn Syncs;
+    /// Rotations of tokens.
+    fn rotations(&mut self) -> &mut dyn Rotations;
     /// Failures to sign in.
     fn sign_ins(&mut self) -> &mut dyn SignIns;
     /// Second factors, recovery codes and challenges.
@@ -109,6 +112,8 @@ pub struct AccessClaims {
     pub session: SessionId,
     /// `role`: information only.
     pub role: Role,
+    /// `gv` and `uv`: what it was issued under.
+    pub versions: TokenVersions,
     /// `iat`.
     pub issued_at: Timestamp,
     /// `exp`.

@@ -8,7 +8,7 @@ use super::{
     second_factor::Factor,
     session::RevocationReason,
     sync::SyncCounts,
-    user::Role,
+    user::{Role, SessionTier},
 };
 
 /// What has happened.
@@ -18,6 +18,16 @@ pub enum Event {
     UserCreated { user: UserId, role: Role },
     /// A user's role changed.
     RoleAssigned { user: UserId, role: Role },
+    /// A user's tier, or their own limit, changed.
+    TierAssigned { user: UserId, tier: SessionTier },
+    /// A user was kept out; their sessions ended.
+    UserDeactivated { user: UserId, ended: usize },
+    /// A user was let in again.
+    UserReactivated { user: UserId },
+    /// A pause of a user's sign-in was ended.
+    UserUnlocked { user: UserId },
+    /// Issued tokens became worthless: a user's, or everyone's.
+    TokensRotated { user: Option<UserId>, version: i64 },
     /// Somebody registered, or registered once more before they confirmed their address.
     UserRegistered { user: UserId },
     /// A user confirmed their address.
@@ -72,6 +82,11 @@ impl Event {
         match self {
             Self::UserCreated { .. }
             | Self::RoleAssigned { .. }
+            | Self::TierAssigned { .. }
+            | Self::UserDeactivated { .. }
+            | Self::UserReactivated { .. }
+            | Self::UserUnlocked { .. }
+            | Self::TokensRotated { user: Some(_), .. }
             | Self::UserRegistered { .. }
             | Self::EmailVerified { .. }
             | Self::VerificationRequested { .. }
@@ -89,17 +104,23 @@ impl Event {
             | Self::SessionRenamed { session, .. }
             | Self::Reauthenticated { session, .. } => (ResourceKind::Session, Some(session.0)),
             Self::SessionsRevoked { .. } => (ResourceKind::Session, None),
+            Self::TokensRotated { user: None, .. } => (ResourceKind::Security, None),
             Self::LinkBegun { link, .. } | Self::AuthorizationStarted { link, .. } | Self::LinkActivated { link, .. } => (ResourceKind::Link, Some(link.0)),
             Self::SyncRequested { sync, .. } | Self::LinkSynced { sync, .. } => (ResourceKind::Sync, Some(sync.0)),
             Self::StatementImported { import, .. } => (ResourceKind::Import, Some(import.0)),
         }
     }
 
-    /// Whom it concerns.
-    pub fn subject(&self) -> UserId {
+    /// Whom it concerns; `None` for what concerns everyone.
+    pub fn subject(&self) -> Option<UserId> {
         match self {
+            Self::TokensRotated { user, .. } => *user,
             Self::UserCreated { user, .. }
             | Self::RoleAssigned { user, .. }
+            | Self::TierAssigned { user, .. }
+            | Self::UserDeactivated { user, .. }
+            | Self::UserReactivated { user }
+            | Self::UserUnlocked { user }
             | Self::UserRegistered { user }
             | Self::EmailVerified { user }
             | Self::VerificationRequested { user }
@@ -122,7 +143,7 @@ impl Event {
             | Self::LinkActivated { user, .. }
             | Self::SyncRequested { user, .. }
             | Self::LinkSynced { user, .. }
-            | Self::StatementImported { user, .. } => *user,
+            | Self::StatementImported { user, .. } => Some(*user),
         }
     }
 
@@ -130,6 +151,8 @@ impl Event {
     pub fn context(&self) -> Vec<(&'static str, String)> {
         match self {
             Self::UserCreated { role, .. } | Self::RoleAssigned { role, .. } => vec![("role", role.as_str().to_owned())],
+            Self::TierAssigned { tier, .. } => vec![("tier", tier.as_str().to_owned())],
+            Self::TokensRotated { version, .. } => vec![("version", version.to_string())],
             Self::SessionRevoked { reason, .. } => vec![("reason", reason.as_str().to_owned())],
             Self::LinkSynced { counts, .. } => vec![
                 ("accounts", counts.accounts.to_string()),
@@ -143,10 +166,15 @@ impl Event {
                 std::iter::once(("evicted", evicted.to_string())).chain(factor).collect()
             }
             Self::SignInChallenged { .. } => vec![("awaits", "second_factor".to_owned())],
-            Self::SessionsRevoked { ended, .. } | Self::PasswordChanged { ended, .. } | Self::PasswordReset { ended, .. } => {
+            Self::UserDeactivated { ended, .. }
+            | Self::SessionsRevoked { ended, .. }
+            | Self::PasswordChanged { ended, .. }
+            | Self::PasswordReset { ended, .. } => {
                 vec![("ended", ended.to_string())]
             }
-            Self::UserRegistered { .. }
+            Self::UserReactivated { .. }
+            | Self::UserUnlocked { .. }
+            | Self::UserRegistered { .. }
             | Self::EmailVerified { .. }
             | Self::VerificationRequested { .. }
             | Self::PasswordResetRequested { .. }

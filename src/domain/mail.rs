@@ -47,6 +47,8 @@ words! {
         CodesGuessed = "codes_guessed",
         /// Tells that signing in is paused, since wrong passwords were tried.
         SignInPaused = "sign_in_paused",
+        /// Tells that a session ended because one of its refresh tokens was used twice.
+        RefreshTokenReused = "refresh_token_reused",
     }
 }
 

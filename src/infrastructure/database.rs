@@ -31,6 +31,7 @@ mod mail;
 mod page;
 mod quantity;
 mod second_factor;
+mod security;
 mod session;
 mod sign_in;
 mod sync;

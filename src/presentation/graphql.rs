@@ -19,6 +19,7 @@ pub mod provider;
 pub mod registration;
 pub mod scalar;
 pub mod second_factor;
+pub mod security;
 pub mod session;
 pub mod step_up;
 pub mod sync;
@@ -54,7 +55,7 @@ const MAX_ERRORS: usize = 20;
 
 /// The root of queries.
 #[derive(MergedObject, Default)]
-pub struct Query(user::UserQuery, node::NodeQuery, provider::ProviderQuery, account::AccountQuery, transaction::TransactionQuery);
+pub struct Query(user::UserQuery, node::NodeQuery, provider::ProviderQuery, account::AccountQuery, transaction::TransactionQuery, security::SecurityQuery);
 
 /// The root of mutations.
 #[derive(MergedObject, Default)]
@@ -64,6 +65,8 @@ pub struct Mutation(
     session::SessionMutation,
     step_up::StepUpMutation,
     second_factor::SecondFactorMutation,
+    security::SecurityMutation,
+    user::administration::AdministrationMutation,
     link::LinkMutation,
     sync::SyncMutation,
     import::ImportMutation,

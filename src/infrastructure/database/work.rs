@@ -12,7 +12,7 @@ use crate::{
     },
     domain::{
         account::Accounts, audit::Outcome, balance::BalanceSnapshots, event::Event, failure::Reason, import::Imports, link::Links, mail::Mails,
-        second_factor::SecondFactors, session::Sessions, sign_in::SignIns, sync::Syncs, transaction::Transactions, user::Users,
+        second_factor::SecondFactors, security::Rotations, session::Sessions, sign_in::SignIns, sync::Syncs, transaction::Transactions, user::Users,
     },
 };
 
@@ -68,6 +68,10 @@ impl Work for DatabaseWork {
     }
 
     fn syncs(&mut self) -> &mut dyn Syncs {
+        self
+    }
+
+    fn rotations(&mut self) -> &mut dyn Rotations {
         self
     }
 

@@ -14,9 +14,11 @@ use crate::{
         password::PasswordError,
         registration::RegistrationError,
         second_factor::{CodeRefusal, SecondFactorError},
+        security::SecurityError,
         session::SessionError,
         step_up::ReauthenticationError,
         sync::SyncError,
+        user,
     },
     domain::failure::Unavailable,
     presentation::http::trace,
@@ -149,6 +151,12 @@ pub enum UserErrorCode {
     RefreshTokenReused,
     /// The session has ended; sign in again.
     SessionEnded,
+    /// What is to be rotated is contradictory or out of range; the message says how.
+    RotationInvalid,
+    /// Somebody has to administer: this is the last active administrator.
+    LastAdministrator,
+    /// A limit of one's own is 1 to 1000 sessions.
+    LimitInvalid,
     /// The name is empty, too long, or holds characters for control.
     NameInvalid,
     /// The id is malformed, of another kind, absent, or someone else's.
@@ -275,6 +283,39 @@ impl From<SecondFactorError> for Refused {
     }
 }
 
+impl From<SecurityError> for Refused {
+    fn from(error: SecurityError) -> Self {
+        let (code, field) = match &error {
+            SecurityError::InvalidScope => (UserErrorCode::RotationInvalid, Some("userId")),
+            SecurityError::InvalidReason => (UserErrorCode::RotationInvalid, Some("reason")),
+            SecurityError::InvalidGrace => (UserErrorCode::RotationInvalid, Some("graceSeconds")),
+            SecurityError::NotFound => (UserErrorCode::NotFound, Some("userId")),
+            SecurityError::ReauthenticationRequired(_) => (UserErrorCode::ReauthenticationRequired, None),
+            SecurityError::Denied(denied) => return Self::Fault((*denied).into()),
+            SecurityError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),
+        };
+        Self::user(code, &error, field)
+    }
+}
+
+impl From<user::UserError> for Refused {
+    fn from(error: user::UserError) -> Self {
+        let (code, field) = match &error {
+            user::UserError::InvalidEmail(_) => (UserErrorCode::EmailInvalid, Some("email")),
+            user::UserError::WeakPassword(_) => (UserErrorCode::PasswordUnacceptable, Some("password")),
+            user::UserError::NotFound => (UserErrorCode::NotFound, Some("userId")),
+            user::UserError::LastAdministrator => (UserErrorCode::LastAdministrator, Some("userId")),
+            user::UserError::InvalidLimit => (UserErrorCode::LimitInvalid, Some("sessionLimit")),
+            user::UserError::ReauthenticationRequired(_) => (UserErrorCode::ReauthenticationRequired, None),
+            // Users are made on the command line alone.
+            user::UserError::EmailTaken => return Self::Fault(Fault::internal(&anyhow::anyhow!("a user was made over the API"))),
+            user::UserError::Denied(denied) => return Self::Fault((*denied).into()),
+            user::UserError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),
+        };
+        Self::user(code, &error, field)
+    }
+}
+
 impl From<ReauthenticationError> for Refused {
     fn from(error: ReauthenticationError) -> Self {
         let (code, field) = match &error {
@@ -298,7 +339,7 @@ impl From<SessionError> for Refused {
             SessionError::Challenge(_) => (UserErrorCode::ChallengeInvalid, Some("challenge")),
             SessionError::InvalidRefreshToken => (UserErrorCode::RefreshTokenInvalid, Some("refreshToken")),
             SessionError::RefreshTokenReused => (UserErrorCode::RefreshTokenReused, Some("refreshToken")),
-            SessionError::Ended => (UserErrorCode::SessionEnded, None),
+            SessionError::Ended | SessionError::TokensRotated => (UserErrorCode::SessionEnded, None),
             SessionError::NotFound => (UserErrorCode::NotFound, Some("sessionId")),
             SessionError::Denied(denied) => return Self::Fault((*denied).into()),
             SessionError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),

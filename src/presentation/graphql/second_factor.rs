@@ -132,7 +132,7 @@ impl SecondFactorMutation {
         let request = ctx.of_request()?;
         let command = ConfirmSecondFactor { requester: request.requester.clone(), code: input.code.into() };
         let (codes, user_errors) = outcome(request.application.second_factors.confirm(command).await)?;
-        Ok(ConfirmSecondFactorPayload { recovery_codes: codes.map(shown), user_errors })
+        Ok(ConfirmSecondFactorPayload { recovery_codes: codes.as_deref().map(shown), user_errors })
     }
 
     /// Takes one's second factor away, with its recovery codes and with sign-ins that wait for a code. Needs a proof (`reauthenticate`).
@@ -148,10 +148,10 @@ impl SecondFactorMutation {
     async fn regenerate_recovery_codes(&self, ctx: &Context<'_>) -> Result<RegenerateRecoveryCodesPayload, Fault> {
         let request = ctx.of_request()?;
         let (codes, user_errors) = outcome(request.application.second_factors.regenerate(request.requester.clone()).await)?;
-        Ok(RegenerateRecoveryCodesPayload { recovery_codes: codes.map(shown), user_errors })
+        Ok(RegenerateRecoveryCodesPayload { recovery_codes: codes.as_deref().map(shown), user_errors })
     }
 }
 
-fn shown(codes: Vec<SecretString>) -> Vec<String> {
+fn shown(codes: &[SecretString]) -> Vec<String> {
     codes.iter().map(|code| code.expose_secret().to_owned()).collect()
 }
