@@ -51,7 +51,7 @@ use crate::{
     },
     presentation::{
         graphql::Graph,
-        http::{Edge, REQUEST_TIMEOUT, Readiness, router, with_common_layers},
+        http::{Edge, REQUEST_TIMEOUT, Readiness, proxies::Proxies, router, with_common_layers},
     },
 };
 
@@ -213,10 +213,10 @@ impl App {
             accounts: readers,
             catalogue,
             sealer,
-            clock,
+            clock: clock.clone(),
             randomness,
         });
-        let mut routes = router(edge(config, public_url, &application, &database, mailbox)?);
+        let mut routes = router(edge(config, public_url, &application, &database, &clock, mailbox)?);
         if let Some(bank) = sandbox {
             routes = routes.nest("/sandbox", bank.router());
         }
@@ -305,6 +305,7 @@ fn edge(
     public_url: String,
     application: &Arc<Application>,
     database: &Arc<Database>,
+    clock: &Arc<dyn Clock>,
     mailbox: Option<Arc<dyn Mailbox>>,
 ) -> anyhow::Result<Edge> {
     Ok(Edge {
@@ -312,6 +313,7 @@ fn edge(
         graph: Arc::new(Graph::new(application.clone())?),
         readiness: Arc::new(Parts { database: database.clone() }),
         public_url,
+        proxies: Proxies::new(config.proxies()?, clock.clone()),
         mailbox,
         playground: config.playground.enabled,
     })

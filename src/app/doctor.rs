@@ -152,6 +152,13 @@ fn settings(config: &Config) -> Vec<Finding> {
             "set DASHTAM_PUBLIC_URL to the https address of the proxy in front",
         ));
     }
+    if config.environment == Environment::Production && !is_plain && config.trusted_proxies.is_empty() {
+        findings.push(Finding::warn(
+            "configuration",
+            "something in front of this server speaks TLS, and everyone seems to come from there".to_owned(),
+            "name it in DASHTAM_TRUSTED_PROXIES, so that its X-Forwarded-For is believed",
+        ));
+    }
     if findings.is_empty() {
         let environment = match config.environment {
             Environment::Production => "production",

@@ -32,7 +32,7 @@ const JWT: (&str, &str) = ("DASHTAM_JWT__SECRET", "uS0c7Qm2vXnYt5LkPz8RbHaD4wGjE
 const RING: (&str, &str) = ("DASHTAM_ENCRYPTION__KEYS", "k7:vJ2mX0qLr9TzKc4WbYh7NsEa1PdGf8Ui5OoQxRtM3lE=");
 const DEVELOPMENT: (&str, &str) = ("DASHTAM_ENVIRONMENT", "development");
 const FREE: (&str, &str) = ("DASHTAM_BIND", "127.0.0.1:0");
-const PUBLIC: (&str, &str) = ("DASHTAM_PUBLIC_URL", "https://money.example.com");
+const PUBLIC: [(&str, &str); 2] = [("DASHTAM_PUBLIC_URL", "https://money.example.com"), ("DASHTAM_TRUSTED_PROXIES", "10.0.0.0/8")];
 
 /// What a doctor found, from the binary or from the library.
 struct Report(Vec<(String, &'static str, String)>);
@@ -297,10 +297,13 @@ async fn keys_that_do_not_open_what_was_sealed_are_told() {
 
 #[test]
 fn a_mail_server_is_greeted_and_sent_nothing_or_its_absence_is_told() {
-    let with = |url: &str| doctor(&Binary::with(&[FREE, PUBLIC, JWT, RING, ("DASHTAM_SMTP__URL", url), ("DASHTAM_SMTP__FROM", "money@example.com")]), &[]);
+    let with = |url: &str| {
+        doctor(&Binary::with(&[FREE, PUBLIC[0], PUBLIC[1], JWT, RING, ("DASHTAM_SMTP__URL", url), ("DASHTAM_SMTP__FROM", "money@example.com")]), &[])
+    };
     let (url, heard) = mail_server("220 mail.example.com ESMTP");
     let report = with(&url);
     report.is_healthy().says("mail", "ok", &["takes our greeting"]).is_content_with("configuration");
+    doctor(&Binary::with(&[FREE, PUBLIC[0]]), &[]).says("configuration", "warn", &["everyone seems to come from there", "DASHTAM_TRUSTED_PROXIES"]);
     let told: Vec<String> = heard.iter().collect();
     assert!(told.iter().any(|line| line.starts_with("EHLO")) && told.iter().all(|line| !line.starts_with("MAIL")), "{told:?}");
     with(&mail_server("554 go away").0).says("mail", "fail", &["554", "DASHTAM_SMTP__URL"]);

@@ -15,6 +15,7 @@ use crate::{
         page::CreatedKey,
         session::{self, Session},
     },
+    presentation::device,
 };
 
 use super::{
@@ -82,6 +83,11 @@ impl SessionNode {
     /// The address the sign-in came from; null when it is not known.
     async fn ip_address(&self) -> Option<&str> {
         self.0.ip.as_deref()
+    }
+
+    /// The device, told from what the client called itself, such as `Firefox on Linux`; null when nothing can be told.
+    async fn device(&self) -> Option<String> {
+        self.0.user_agent.as_deref().and_then(device::described)
     }
 
     /// What the client called itself; null when it did not say.
