@@ -25,6 +25,7 @@ use crate::{
         mail::Courier,
         ports::{Authorizer, FinancialProvider, Mailbox, Mailer, Randomness},
         provider::{Catalogue, ProviderQueries},
+        second_factor::SecondFactorQueries,
         session::SessionQueries,
         sync::{SyncCommands, SyncEngine, SyncQueries},
         transaction::TransactionQueries,
@@ -150,8 +151,8 @@ impl App {
             randomness: randomness.clone(),
             unhurried,
         };
-        let Identity { users, registration, sessions, security, security_queries, step_up, passwords, gate, courier } =
-            ground.identity(config, keys, &public_url, mailer)?;
+        let Identity { users, registration, sessions, security, security_queries, step_up, second_factors, passwords, gate, courier } =
+            ground.identity(config, keys, &public_url, mailer, sealer.clone())?;
         let application = Arc::new(Application {
             user_queries: UserQueries { access: access.clone(), users: readers.clone() },
             users,
@@ -161,6 +162,8 @@ impl App {
             security,
             security_queries,
             step_up,
+            second_factor_queries: SecondFactorQueries { access: access.clone(), factors: readers.clone() },
+            second_factors,
             passwords,
             providers: ProviderQueries { access: access.clone(), catalogue: catalogue.clone(), clock: clock.clone() },
             link_queries: LinkQueries { access: access.clone(), links: readers.clone() },

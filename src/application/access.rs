@@ -148,15 +148,23 @@ pub fn needs(act: Act) -> Option<(Action, Resource, Scope)> {
     let any = |resource| Some((Action::Write, resource, Scope::Any));
     match act {
         Act::CreateSession
+        | Act::VerifySecondFactor
         | Act::RefreshSession
         | Act::RegisterUser
         | Act::VerifyEmail
         | Act::ResendVerification
         | Act::RequestPasswordReset
         | Act::ResetPassword => None,
-        Act::CreateUser | Act::AssignRole | Act::AssignTier | Act::DeactivateUser | Act::ReactivateUser | Act::UnlockUser => any(Resource::Users),
+        Act::CreateUser | Act::AssignRole | Act::ResetSecondFactor | Act::AssignTier | Act::DeactivateUser | Act::ReactivateUser | Act::UnlockUser => {
+            any(Resource::Users)
+        }
         Act::RevokeSession | Act::RevokeSessions | Act::RenameSession => own(Resource::Sessions),
-        Act::ChangePassword | Act::Reauthenticate => own(Resource::Security),
+        Act::ChangePassword
+        | Act::Reauthenticate
+        | Act::BeginSecondFactor
+        | Act::ConfirmSecondFactor
+        | Act::DisableSecondFactor
+        | Act::RegenerateRecoveryCodes => own(Resource::Security),
         Act::RotateTokens => any(Resource::Security),
         Act::BeginLink | Act::StartAuthorization | Act::CompleteLink | Act::RequestSync | Act::SyncLink => own(Resource::Links),
         Act::ImportStatement => own(Resource::Transactions),

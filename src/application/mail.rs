@@ -48,6 +48,16 @@ pub enum LetterContent {
     PasswordReset { page: SecretString, token: SecretString, minutes: i64 },
     /// Your password is another one now.
     PasswordChanged,
+    /// Signing in takes a code from now on.
+    SecondFactorEnabled,
+    /// Signing in takes no code any more.
+    SecondFactorDisabled,
+    /// Earlier recovery codes work no more.
+    RecoveryCodesReplaced,
+    /// A recovery code was used.
+    RecoveryCodeUsed,
+    /// Somebody who knows your password tries codes.
+    CodesGuessed,
     /// Signing in is paused for some minutes, since wrong passwords were tried.
     SignInPaused { minutes: i64 },
     /// A session ended since somebody else seems to hold its tokens.
@@ -184,6 +194,11 @@ impl Courier {
         let content = match mail.kind {
             MailKind::AlreadyRegistered => LetterContent::AlreadyRegistered,
             MailKind::PasswordChanged => LetterContent::PasswordChanged,
+            MailKind::SecondFactorEnabled => LetterContent::SecondFactorEnabled,
+            MailKind::SecondFactorDisabled => LetterContent::SecondFactorDisabled,
+            MailKind::RecoveryCodesReplaced => LetterContent::RecoveryCodesReplaced,
+            MailKind::RecoveryCodeUsed => LetterContent::RecoveryCodeUsed,
+            MailKind::CodesGuessed => LetterContent::CodesGuessed,
             MailKind::SignInPaused => LetterContent::SignInPaused { minutes: WINDOW_MINUTES },
             MailKind::RefreshTokenReused => LetterContent::RefreshTokenReused,
             MailKind::PasswordReset => {

@@ -18,6 +18,7 @@ pub mod password;
 pub mod provider;
 pub mod registration;
 pub mod scalar;
+pub mod second_factor;
 pub mod security;
 pub mod session;
 pub mod step_up;
@@ -63,6 +64,7 @@ pub struct Mutation(
     password::PasswordMutation,
     session::SessionMutation,
     step_up::StepUpMutation,
+    second_factor::SecondFactorMutation,
     security::SecurityMutation,
     user::administration::AdministrationMutation,
     link::LinkMutation,

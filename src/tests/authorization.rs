@@ -18,7 +18,8 @@ use crate::harness::{
 };
 
 /// What anyone may ask, signed in or not.
-const PUBLIC: [&str; 7] = ["createSession", "refreshSession", "registerUser", "requestPasswordReset", "resendVerification", "resetPassword", "verifyEmail"];
+const PUBLIC: [&str; 8] =
+    ["createSession", "refreshSession", "registerUser", "requestPasswordReset", "resendVerification", "resetPassword", "verifyEmail", "verifySecondFactor"];
 
 /// Refuses everyone everything.
 struct Nothing;
@@ -104,16 +105,18 @@ async fn each_rule_of_the_policy_decides_its_own_fields_and_no_other() {
     let before = matrix(POLICY).await;
     let everyone = r#"scope(_role, "ACTION", "RESOURCE", "REACH");"#;
     let editors = r#"scope(role, "ACTION", "RESOURCE", "REACH") if edits(role);"#;
-    let whole_viewer = ["User.accounts", "User.links", "User.sessions", "User.transactions", "node", "nodes", "viewer"];
-    let rules: [(&str, &str, &str, &str, &[&str]); 10] = [
+    let whole_viewer = ["User.accounts", "User.links", "User.secondFactor", "User.sessions", "User.transactions", "node", "nodes", "viewer"];
+    let security = ["beginSecondFactor", "changePassword", "confirmSecondFactor", "disableSecondFactor", "reauthenticate", "regenerateRecoveryCodes"];
+    let rules: [(&str, &str, &str, &str, &[&str]); 11] = [
         (everyone, "read", "accounts", "own", &["User.accounts", "account"]),
         (everyone, "read", "transactions", "own", &["User.transactions", "importStatement", "transaction"]),
         (everyone, "read", "links", "own", &["User.links", "beginLink", "completeLink", "syncLink"]),
         (everyone, "read", "sessions", "own", &["User.sessions", "renameSession", "revokeAllSessions", "revokeOtherSessions", "revokeSession"]),
         (everyone, "read", "users", "own", &whole_viewer),
+        (everyone, "read", "security", "own", &["User.secondFactor", "viewer"]),
         (everyone, "read", "providers", "any", &["provider", "providers"]),
         (everyone, "write", "sessions", "own", &["renameSession", "revokeAllSessions", "revokeOtherSessions", "revokeSession"]),
-        (everyone, "write", "security", "own", &["changePassword", "reauthenticate"]),
+        (everyone, "write", "security", "own", &security),
         (editors, "write", "links", "own", &["beginLink", "completeLink", "syncLink"]),
         (editors, "write", "transactions", "own", &["importStatement"]),
     ];

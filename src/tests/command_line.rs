@@ -181,6 +181,8 @@ fn users_are_made_once_with_a_password_worth_having_and_promoted_by_address() {
     binary.run(&["user", "create", "root@example.com", "--role", "admin"]).succeeds();
     assert_eq!(binary.run(&["user", "promote", "bob@example.com", "--role", "user"]).succeeds(), "bob@example.com is user now\n");
     binary.run(&["user", "promote", "nobody@example.com"]).fails_saying(&["no user has this id or e-mail address"]);
+    binary.run(&["user", "reset-second-factor", "bob@example.com"]).fails_saying(&["no second factor is enabled"]);
+    binary.run(&["user", "reset-second-factor", "nobody@example.com"]).fails_saying(&["no user has this e-mail address"]);
 }
 
 #[test]
@@ -314,6 +316,7 @@ fn every_command_explains_itself_and_wrong_usage_is_exit_code_two() {
         &["user"],
         &["user", "create"],
         &["user", "promote"],
+        &["user", "reset-second-factor"],
         &["import"],
         &["reference"],
         &["completions"],

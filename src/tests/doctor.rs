@@ -19,10 +19,10 @@ use dashtam::{
     config::{Config, Environment},
     domain::time::Clock,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::{
-    app::{TOKEN_SECRET, TestApp},
+    app::{PASSWORD, TOKEN_SECRET, TestApp},
     binary::Binary,
     clock::TestClock,
     stores::{ServerDatabase, TestStore, every_store},
@@ -280,15 +280,18 @@ fn keys_that_are_missing_short_guessable_or_those_of_the_manual_are_told() {
 }
 
 #[tokio::test]
-async fn keys_that_do_not_open_what_banks_handed_out_are_told() {
+async fn keys_that_do_not_open_what_was_sealed_are_told() {
     for app in TestApp::on_every_store().await {
-        app.signed_in("ann").await.link_scripted().await;
+        let ann = app.signed_in("ann").await;
+        ann.link_scripted().await;
+        ann.mutate("reauthenticate", "validUntil", json!({ "password": PASSWORD })).await.succeeds();
+        ann.ask("mutation { beginSecondFactor { userErrors { code } } }").await.succeeds();
         let theirs = format!("t1:{}=", "A".repeat(43));
         let with =
             async |ring: String| over(&app.store, |config| (config.jwt.secret, config.encryption.keys) = (Some(TOKEN_SECRET.into()), Some(ring.into()))).await;
-        with(theirs.clone()).await.says("keys", "ok", &["they open what banks handed out (1 tried)"]);
-        with(format!("{},{theirs}", RING.1)).await.says("keys", "ok", &["(1 tried)"]);
-        with(RING.1.to_owned()).await.says("keys", "fail", &["1 of 1 sealed credentials", "put the key that sealed them back"]);
+        with(theirs.clone()).await.says("keys", "ok", &["they open what was sealed with them (2 tried)"]);
+        with(format!("{},{theirs}", RING.1)).await.says("keys", "ok", &["(2 tried)"]);
+        with(RING.1.to_owned()).await.says("keys", "fail", &["2 of 2 sealed secrets", "put the key that sealed them back"]);
     }
 }
 
@@ -354,7 +357,7 @@ fn an_address_that_is_taken_foreign_or_too_open_is_told_unless_we_have_it_oursel
     let demo = binary.demo();
     let ours = demo.ready["url"].as_str().unwrap().trim_start_matches("http://").to_owned();
     let report = doctor(&binary, &["--bind", &ours, "--data-dir", "demo"]);
-    report.says("address", "ok", &["a server of ours"]).says("keys", "ok", &["they open what banks handed out"]).is_healthy();
+    report.says("address", "ok", &["a server of ours"]).says("keys", "ok", &["they open what was sealed with them"]).is_healthy();
     demo.signal("TERM");
     assert_eq!(demo.end().0, Some(0));
 }

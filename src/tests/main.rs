@@ -27,6 +27,7 @@ mod registration;
 mod sandbox;
 mod scalar;
 mod schema;
+mod second_factor;
 mod session;
 mod statement;
 mod store;

@@ -12,7 +12,7 @@ use crate::{
     },
     domain::{
         account::Accounts, audit::Outcome, balance::BalanceSnapshots, event::Event, failure::Reason, import::Imports, link::Links, mail::Mails,
-        security::Rotations, session::Sessions, sign_in::SignIns, sync::Syncs, transaction::Transactions, user::Users,
+        second_factor::SecondFactors, security::Rotations, session::Sessions, sign_in::SignIns, sync::Syncs, transaction::Transactions, user::Users,
     },
 };
 
@@ -76,6 +76,10 @@ impl Work for DatabaseWork {
     }
 
     fn sign_ins(&mut self) -> &mut dyn SignIns {
+        self
+    }
+
+    fn second_factors(&mut self) -> &mut dyn SecondFactors {
         self
     }
 
