@@ -1,5 +1,6 @@
-//! The composition root: the only file that names ports and adapters, with [`doctor`] beside it.
+//! The composition root: the only file that names ports and adapters, with [`audit`] and [`doctor`] beside it.
 
+pub mod audit;
 pub mod doctor;
 mod identity;
 
@@ -20,6 +21,7 @@ use crate::{
         access::Access,
         account::AccountQueries,
         audit::Journal,
+        chain::ChainKeeper,
         import::ImportCommands,
         link::{LinkCommands, LinkQueries, LinkSettings},
         mail::Courier,
@@ -34,6 +36,7 @@ use crate::{
     config::{Config, Environment},
     domain::time::Clock,
     infrastructure::{
+        audit_file::CheckpointFile,
         database::Database,
         machine::Machine,
         mail::{folder::MailFolder, smtp::SmtpMailer},
@@ -43,6 +46,7 @@ use crate::{
             statement::StatementFiles,
         },
         security::{
+            checkpoint::Ed25519Signer,
             keys::Keys,
             policy::{POLICY, PolarPolicy},
             sealer::AesSealer,
@@ -103,6 +107,8 @@ pub struct App {
     pub engine: Arc<SyncEngine>,
     /// Delivers mail.
     pub courier: Arc<Courier>,
+    /// Keeps the chain over the audit trail.
+    pub keeper: Arc<ChainKeeper>,
     database: Arc<Database>,
     router: Router,
     wake: Arc<Notify>,
@@ -139,6 +145,12 @@ impl App {
         let sealer = Arc::new(AesSealer::new(keys, randomness.clone())?);
         let files = Arc::new(StatementFiles);
         let catalogue = Arc::new(Catalogue::new(providers, files.as_ref()));
+        let keeper = Arc::new(ChainKeeper {
+            store: database.chain_store(),
+            signer: Arc::new(Ed25519Signer::new(keys)?),
+            publisher: Arc::new(CheckpointFile::new(config.audit.checkpoints.clone())),
+            clock: clock.clone(),
+        });
         let wake = Arc::new(Notify::new());
         let (mailer, mailbox) = mailer(config, listening)?;
         let ground = Ground {
@@ -213,7 +225,16 @@ impl App {
         if let Some(bank) = sandbox {
             routes = routes.nest("/sandbox", bank.router());
         }
-        Ok(Self { application, engine, courier, database, router: with_common_layers(routes, REQUEST_TIMEOUT), wake, is_embedded: config.is_embedded() })
+        Ok(Self {
+            application,
+            engine,
+            courier,
+            keeper,
+            database,
+            router: with_common_layers(routes, REQUEST_TIMEOUT),
+            wake,
+            is_embedded: config.is_embedded(),
+        })
     }
 
     /// All routes, for a listener or a test.
@@ -252,6 +273,10 @@ impl App {
                 stopped.cancelled().await;
             }
         });
+        // It goes on until the others have written their last.
+        let (keeper, last) = (self.keeper.clone(), CancellationToken::new());
+        let ended = last.clone();
+        let mut keeping = tokio::spawn(async move { keeper.run(ended).await });
         let service = self.router.into_make_service_with_connect_info::<SocketAddr>();
         let stopped = stop.clone();
         let mut serving = tokio::spawn(async move {
@@ -268,12 +293,15 @@ impl App {
             () = stop.cancelled() => {}
             ended = &mut working => bail!("the worker ended by itself: {ended:?}"),
             ended = &mut serving => bail!("the server ended by itself: {ended:?}"),
+            ended = &mut keeping => bail!("the keeper of the audit chain ended by itself: {ended:?}"),
         }
         let ended = tokio::time::timeout(GRACE, async {
             serving.await.context("the server's task stopped")?.context("the server stopped")?;
             working.await.context("the worker's task stopped")
         })
         .await;
+        last.cancel();
+        keeping.await.context("the task that keeps the audit chain stopped")?;
         self.database.close().await?;
         ended.unwrap_or_else(|_| bail!("requests were still in flight {} seconds after the stop; they were cut off", GRACE.as_secs()))
     }

@@ -6,6 +6,7 @@
 pub mod access;
 pub mod account;
 pub mod audit;
+pub mod chain;
 pub mod guesses;
 pub mod import;
 pub mod ingest;

@@ -20,6 +20,7 @@ mod m20261123_000009_outbox;
 mod m20261124_000010_link_synced_at;
 mod m20261124_000011_mail_tokens;
 mod m20261124_000012_sign_in;
+mod m20261125_000016_audit_chain;
 
 /// Every migration, in the order they are applied.
 pub struct Migrator;
@@ -39,6 +40,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000010_link_synced_at::Migration),
             Box::new(m20261124_000011_mail_tokens::Migration),
             Box::new(m20261124_000012_sign_in::Migration),
+            Box::new(m20261125_000016_audit_chain::Migration),
         ]
     }
 }

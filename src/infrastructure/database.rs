@@ -13,7 +13,10 @@ use ::migration::{MigrationStatus, Migrator, MigratorTrait as _};
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode, TransactionOptions, TransactionTrait as _};
 
 use crate::{
-    application::ports::{AuditLog, Randomness, Store},
+    application::{
+        chain::ChainStore,
+        ports::{AuditLog, Randomness, Store},
+    },
     domain::{failure::Unavailable, mail::MailQueue, sync::SyncQueue, time::Clock},
 };
 
@@ -22,6 +25,7 @@ use error::broken;
 mod account;
 mod audit;
 mod balance;
+mod chain;
 mod connect;
 mod error;
 mod import;
@@ -54,6 +58,8 @@ pub struct Database {
 /// The side that writes: units of work, the audit trail and the queue.
 struct DatabaseStore {
     connection: DatabaseConnection,
+    /// For looking whether there is something to write at all.
+    reading: DatabaseConnection,
     clock: Arc<dyn Clock>,
     randomness: Arc<dyn Randomness>,
 }
@@ -87,7 +93,7 @@ impl Database {
         reader.set_metric_callback(move |_| {
             counter.fetch_add(1, Ordering::Relaxed);
         });
-        let store = Arc::new(DatabaseStore { connection: writer, clock, randomness });
+        let store = Arc::new(DatabaseStore { connection: writer, reading: reader.clone(), clock, randomness });
         Ok(Self { store, readers: Arc::new(Readers { connection: reader }), statements })
     }
 
@@ -98,6 +104,11 @@ impl Database {
 
     /// The audit trail.
     pub fn audit_log(&self) -> Arc<dyn AuditLog> {
+        self.store.clone()
+    }
+
+    /// The chain over the audit trail.
+    pub fn chain_store(&self) -> Arc<dyn ChainStore> {
         self.store.clone()
     }
 

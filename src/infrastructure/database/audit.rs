@@ -12,7 +12,6 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait, Query},
 };
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::{
@@ -20,7 +19,12 @@ use crate::{
         audit::{AuditEntry, Person},
         ports::{AuditLog, Randomness},
     },
-    domain::{audit::Outcome, id::UserId, time::Timestamp},
+    domain::{
+        audit::Outcome,
+        chain::{EventKey, StoredPerson},
+        id::UserId,
+        time::Timestamp,
+    },
 };
 
 use super::{DatabaseStore, error::broken};
@@ -104,6 +108,20 @@ impl Part {
 /// The retention class every event has today.
 const STANDARD: &str = "standard";
 
+impl From<audit_person::Model> for StoredPerson {
+    fn from(row: audit_person::Model) -> Self {
+        Self {
+            event: EventKey { recorded_at: Timestamp::new(row.recorded_at), id: row.event_id },
+            part: row.role,
+            user: row.user_id,
+            email: row.email,
+            ip: row.ip,
+            user_agent: row.user_agent,
+            salt: row.salt,
+        }
+    }
+}
+
 impl audit_person::Model {
     fn new(event: Uuid, recorded_at: Timestamp, part: Part, person: &Person, randomness: &dyn Randomness) -> Self {
         Self {
@@ -118,27 +136,8 @@ impl audit_person::Model {
         }
     }
 
-    /// SHA-256 of the salt and, in this order, part, user, e-mail, IP and user agent: each one byte that says whether it is there, and if
-    /// so its length in four bytes, most significant first, and its bytes.
     fn hash(&self) -> Vec<u8> {
-        let user = self.user_id.map(Uuid::into_bytes);
-        let fields: [Option<&[u8]>; 5] = [
-            Some(self.role.as_bytes()),
-            user.as_ref().map(<[u8; 16]>::as_slice),
-            self.email.as_deref().map(str::as_bytes),
-            self.ip.as_deref().map(str::as_bytes),
-            self.user_agent.as_deref().map(str::as_bytes),
-        ];
-        let mut digest = Sha256::new_with_prefix(&self.salt);
-        for field in fields {
-            digest.update([u8::from(field.is_some())]);
-            if let Some(bytes) = field {
-                // Each is at most some hundred bytes; a length beyond u32 cannot come from a request.
-                digest.update(u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes());
-                digest.update(bytes);
-            }
-        }
-        digest.finalize().to_vec()
+        StoredPerson::from(self.clone()).hash().to_vec()
     }
 
     fn person(self) -> Person {
