@@ -1,6 +1,7 @@
 //! Every test of the house, in one binary so that a build links once. One file a feature, besides those about the house itself.
 
 mod architecture;
+mod audit;
 mod audit_log;
 mod authorization;
 mod command_line;
