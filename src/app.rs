@@ -20,7 +20,7 @@ use crate::{
         Application,
         access::Access,
         account::AccountQueries,
-        audit::Journal,
+        audit::{AuditQueries, Journal},
         chain::ChainKeeper,
         import::ImportCommands,
         link::{LinkCommands, LinkQueries, LinkSettings},
@@ -206,6 +206,7 @@ impl App {
                 clock: clock.clone(),
                 randomness: randomness.clone(),
             },
+            audit: AuditQueries { journal: journal.clone(), store: store.clone(), access: access.clone(), events: readers.clone() },
             access,
             journal: journal.clone(),
             gate,
@@ -277,6 +278,8 @@ impl App {
         let (keeper, last) = (self.keeper.clone(), CancellationToken::new());
         let ended = last.clone();
         let mut keeping = tokio::spawn(async move { keeper.run(ended).await });
+        let journal = self.application.journal.clone();
+        let telling = tokio::spawn(journal.clone().tell_refusals_until(stop.clone()));
         let service = self.router.into_make_service_with_connect_info::<SocketAddr>();
         let stopped = stop.clone();
         let mut serving = tokio::spawn(async move {
@@ -300,6 +303,10 @@ impl App {
             working.await.context("the worker's task stopped")
         })
         .await;
+        telling.await.context("the task that tells refusals stopped")?;
+        if let Err(failure) = journal.tell_refusals(true).await {
+            tracing::error!(error = ?failure, "refusals that were counted could not be written");
+        }
         last.cancel();
         keeping.await.context("the task that keeps the audit chain stopped")?;
         self.database.close().await?;

@@ -32,6 +32,8 @@ pub struct Application {
     pub access: Access,
     /// Where refusals of guards are written.
     pub journal: audit::Journal,
+    /// Looks at the audit trail.
+    pub audit: audit::AuditQueries,
     /// Tells whom a request's token stands for.
     pub gate: Arc<session::SessionGate>,
     /// Looks at users.

@@ -30,7 +30,7 @@ impl MigrationTrait for Migration {
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         dialect::run(manager, if manager.get_database_backend() == DbBackend::Postgres { POSTGRES_DOWN } else { SQLITE_DOWN }).await?;
-        dialect::run(manager, "DROP TABLE audit_unsealed; DROP TABLE audit_chain; DROP TABLE audit_checkpoints; DROP TABLE audit_keys; DROP TABLE audit_cuts;")
+        dialect::run(manager, "DROP INDEX ix_audit_person_recorded_at; DROP INDEX ix_audit_person_user_id_recorded_at; DROP TABLE audit_unsealed; DROP TABLE audit_chain; DROP TABLE audit_checkpoints; DROP TABLE audit_keys; DROP TABLE audit_cuts;")
             .await?;
         if manager.get_database_backend() == DbBackend::Postgres {
             dialect::run(manager, "DROP FUNCTION audit_chain_refuse_change(); DROP FUNCTION audit_events_await_seal();").await?;
@@ -102,6 +102,8 @@ CREATE TABLE audit_keys (
     recorded_at {instant} NOT NULL,
     CONSTRAINT pk_audit_keys PRIMARY KEY (key_id, endorsed_by)
 ){end};
+CREATE INDEX ix_audit_person_user_id_recorded_at ON audit_person (user_id, recorded_at, event_id);
+CREATE INDEX ix_audit_person_recorded_at ON audit_person (recorded_at);
 ";
 
 fn sqlite_triggers() -> String {

@@ -7,6 +7,7 @@ use super::{
     id::{ImportId, LinkId, SessionId, SyncId, UserId},
     session::RevocationReason,
     sync::SyncCounts,
+    time::Timestamp,
     user::Role,
 };
 
@@ -51,6 +52,12 @@ pub enum Event {
     LinkSynced { sync: SyncId, user: UserId, counts: SyncCounts },
     /// A statement file is in.
     StatementImported { import: ImportId, user: UserId, created: u32, known: u32 },
+    /// Somebody looked at acts of others, or of one other.
+    AuditRead { of: Option<UserId> },
+    /// The trail was taken elsewhere.
+    AuditExported { with_persons: bool },
+    /// What was past its retention is gone.
+    AuditPruned { before: Timestamp, events: u64 },
 }
 
 impl Event {
@@ -73,12 +80,15 @@ impl Event {
             Self::LinkBegun { link, .. } | Self::AuthorizationStarted { link, .. } | Self::LinkActivated { link, .. } => (ResourceKind::Link, Some(link.0)),
             Self::SyncRequested { sync, .. } | Self::LinkSynced { sync, .. } => (ResourceKind::Sync, Some(sync.0)),
             Self::StatementImported { import, .. } => (ResourceKind::Import, Some(import.0)),
+            Self::AuditRead { .. } | Self::AuditExported { .. } | Self::AuditPruned { .. } => (ResourceKind::Audit, None),
         }
     }
 
-    /// Whom it concerns.
-    pub fn subject(&self) -> UserId {
+    /// Whom it concerns; nobody, for what is not about a user.
+    pub fn subject(&self) -> Option<UserId> {
         match self {
+            Self::AuditRead { of } => *of,
+            Self::AuditExported { .. } | Self::AuditPruned { .. } => None,
             Self::UserCreated { user, .. }
             | Self::RoleAssigned { user, .. }
             | Self::UserRegistered { user }
@@ -97,7 +107,7 @@ impl Event {
             | Self::LinkActivated { user, .. }
             | Self::SyncRequested { user, .. }
             | Self::LinkSynced { user, .. }
-            | Self::StatementImported { user, .. } => *user,
+            | Self::StatementImported { user, .. } => Some(*user),
         }
     }
 
@@ -113,11 +123,14 @@ impl Event {
                 ("removed", counts.removed.to_string()),
             ],
             Self::StatementImported { created, known, .. } => vec![("created", created.to_string()), ("known", known.to_string())],
+            Self::AuditExported { with_persons } => vec![("persons", with_persons.to_string())],
+            Self::AuditPruned { before, events } => vec![("before", before.to_string()), ("events", events.to_string())],
             Self::SessionCreated { evicted, .. } => vec![("evicted", evicted.to_string())],
             Self::SessionsRevoked { ended, .. } | Self::PasswordChanged { ended, .. } | Self::PasswordReset { ended, .. } => {
                 vec![("ended", ended.to_string())]
             }
-            Self::UserRegistered { .. }
+            Self::AuditRead { .. }
+            | Self::UserRegistered { .. }
             | Self::EmailVerified { .. }
             | Self::VerificationRequested { .. }
             | Self::PasswordResetRequested { .. }

@@ -5,6 +5,7 @@
 mod files;
 mod forgery;
 mod million;
+mod queries;
 mod sealing;
 mod tampering;
 

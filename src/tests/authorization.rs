@@ -104,14 +104,15 @@ async fn each_rule_of_the_policy_decides_its_own_fields_and_no_other() {
     let before = matrix(POLICY).await;
     let everyone = r#"scope(_role, "ACTION", "RESOURCE", "REACH");"#;
     let editors = r#"scope(role, "ACTION", "RESOURCE", "REACH") if edits(role);"#;
-    let whole_viewer = ["User.accounts", "User.links", "User.sessions", "User.transactions", "node", "nodes", "viewer"];
-    let rules: [(&str, &str, &str, &str, &[&str]); 10] = [
+    let whole_viewer = ["User.accounts", "User.auditEvents", "User.links", "User.sessions", "User.transactions", "node", "nodes", "viewer"];
+    let rules: [(&str, &str, &str, &str, &[&str]); 11] = [
         (everyone, "read", "accounts", "own", &["User.accounts", "account"]),
         (everyone, "read", "transactions", "own", &["User.transactions", "importStatement", "transaction"]),
         (everyone, "read", "links", "own", &["User.links", "beginLink", "completeLink", "syncLink"]),
         (everyone, "read", "sessions", "own", &["User.sessions", "renameSession", "revokeAllSessions", "revokeOtherSessions", "revokeSession"]),
         (everyone, "read", "users", "own", &whole_viewer),
         (everyone, "read", "providers", "any", &["provider", "providers"]),
+        (everyone, "read", "audit", "own", &["User.auditEvents"]),
         (everyone, "write", "sessions", "own", &["renameSession", "revokeAllSessions", "revokeOtherSessions", "revokeSession"]),
         (everyone, "write", "security", "own", &["changePassword"]),
         (editors, "write", "links", "own", &["beginLink", "completeLink", "syncLink"]),

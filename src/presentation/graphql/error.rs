@@ -7,8 +7,8 @@ use async_graphql::{Enum, ErrorExtensions, ServerError, SimpleObject};
 
 use crate::{
     application::{
-        QueryError, access::Denied, import::ImportError, link::LinkError, password::PasswordError, registration::RegistrationError, session::SessionError,
-        sync::SyncError,
+        QueryError, access::Denied, audit::AuditError, import::ImportError, link::LinkError, password::PasswordError, registration::RegistrationError,
+        session::SessionError, sync::SyncError,
     },
     domain::failure::Unavailable,
     presentation::http::trace,
@@ -100,6 +100,15 @@ impl From<QueryError> for Fault {
         match error {
             QueryError::Denied(denied) => denied.into(),
             QueryError::Unexpected(cause) => Self::internal(&cause),
+        }
+    }
+}
+
+impl From<AuditError> for Fault {
+    fn from(error: AuditError) -> Self {
+        match error {
+            AuditError::Denied(denied) => denied.into(),
+            AuditError::Unexpected(cause) => Self::internal(&cause),
         }
     }
 }

@@ -41,7 +41,8 @@ async fn sign_anew(trail: &Trail, heads: &[Head], signer: &Ed25519Signer) {
         let mut new = Checkpoint { head, key_id: signer.key_id().to_owned(), ..old };
         new.signature = signer.sign(&new.message()).unwrap();
         let (hash, signature) = (trail.bytes(&new.head.hash), trail.bytes(&new.signature));
-        let update = format!("UPDATE audit_checkpoints SET chain_hash = {hash}, key_id = '{}', signature = {signature} WHERE number = {}", new.key_id, new.number);
+        let update =
+            format!("UPDATE audit_checkpoints SET chain_hash = {hash}, key_id = '{}', signature = {signature} WHERE number = {}", new.key_id, new.number);
         trail.execute(&update).await;
     }
 }
@@ -141,7 +142,8 @@ async fn a_changed_or_removed_checkpoint_is_named() {
                 assert_eq!(trail.found().await.first(), Some(&(flaw, Some(position), None)), "{} {number}: {change}", trail.store.name);
                 trail.restore().await;
             }
-            for (change, flaws) in [("position = position - 1", [Flaw::Forged].as_slice()), ("number = number + 10", &[Flaw::CheckpointRemoved, Flaw::Forged])] {
+            for (change, flaws) in [("position = position - 1", [Flaw::Forged].as_slice()), ("number = number + 10", &[Flaw::CheckpointRemoved, Flaw::Forged])]
+            {
                 trail.execute(&format!("UPDATE audit_checkpoints SET {change} WHERE number = {number}")).await;
                 let found: Vec<_> = trail.found().await.iter().map(|(flaw, ..)| *flaw).collect();
                 assert!(flaws.iter().all(|flaw| found.contains(flaw)), "{change} of {number}: {found:?}");

@@ -9,21 +9,15 @@ use dashtam::{
         audit::Journal,
         chain::{CheckpointSigner as _, Signing},
     },
-    domain::{
-        audit::Act,
-        event::Event,
-        id::UserId,
-        time::Clock as _,
-        user::Role,
-    },
+    domain::{audit::Act, event::Event, id::UserId, time::Clock as _, user::Role},
 };
 
+use super::{Trail, signer};
 use crate::harness::{
     app::TestApp,
     clock::TestRandomness,
     stores::{TestStore, open},
 };
-use super::{Trail, signer};
 
 async fn numbers(store: &TestStore, sql: &str) -> Vec<i64> {
     store.query(sql).await.iter().map(|row| row.try_get("", "n").unwrap()).collect()
@@ -123,12 +117,7 @@ async fn the_chain_can_be_neither_changed_nor_removed() {
         let mut attacks = Vec::new();
         for (table, column) in [("audit_chain", "chain_hash"), ("audit_checkpoints", "signature"), ("audit_keys", "public_key"), ("audit_cuts", "signature")] {
             if table == "audit_cuts" {
-                trail
-                    .execute(&format!(
-                        "INSERT INTO audit_cuts VALUES (1, 0, {0}, 0, '2020-01-01', '2020-01-01', 'nobody', {0})",
-                        trail.bytes(&[0; 32])
-                    ))
-                    .await;
+                trail.execute(&format!("INSERT INTO audit_cuts VALUES (1, 0, {0}, 0, '2020-01-01', '2020-01-01', 'nobody', {0})", trail.bytes(&[0; 32]))).await;
             }
             attacks.extend([format!("UPDATE {table} SET {column} = {column}"), format!("DELETE FROM {table}")]);
             if trail.store.is_postgres() {
@@ -139,7 +128,8 @@ async fn the_chain_can_be_neither_changed_nor_removed() {
         }
         if !trail.store.is_postgres() {
             // Another position for the event of the first one.
-            attacks.push("REPLACE INTO audit_chain SELECT 99, event_recorded_at, event_id, event_hash, chain_hash FROM audit_chain WHERE position = 1".to_owned());
+            attacks
+                .push("REPLACE INTO audit_chain SELECT 99, event_recorded_at, event_id, event_hash, chain_hash FROM audit_chain WHERE position = 1".to_owned());
         }
         for attack in attacks {
             assert!(trail.store.execute(&attack).await.is_err(), "{} let through: {attack}", trail.store.name);
