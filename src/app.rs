@@ -21,7 +21,7 @@ use crate::{
         access::Access,
         account::AccountQueries,
         audit::{AuditQueries, Journal},
-        chain::ChainKeeper,
+        chain::{ChainKeeper, retention::Retention},
         import::ImportCommands,
         link::{LinkCommands, LinkQueries, LinkSettings},
         mail::Courier,
@@ -109,6 +109,8 @@ pub struct App {
     pub courier: Arc<Courier>,
     /// Keeps the chain over the audit trail.
     pub keeper: Arc<ChainKeeper>,
+    /// Drops what of the trail is past its retention.
+    pub retention: Arc<Retention>,
     database: Arc<Database>,
     router: Router,
     wake: Arc<Notify>,
@@ -145,9 +147,19 @@ impl App {
         let sealer = Arc::new(AesSealer::new(keys, randomness.clone())?);
         let files = Arc::new(StatementFiles);
         let catalogue = Arc::new(Catalogue::new(providers, files.as_ref()));
+        let signer = Arc::new(Ed25519Signer::new(keys)?);
+        let retention = Arc::new(Retention {
+            journal: journal.clone(),
+            store: store.clone(),
+            months: database.trail_months(),
+            signer: signer.clone(),
+            access: access.clone(),
+            clock: clock.clone(),
+            days: config.audit.retention_days,
+        });
         let keeper = Arc::new(ChainKeeper {
             store: database.chain_store(),
-            signer: Arc::new(Ed25519Signer::new(keys)?),
+            signer,
             publisher: Arc::new(CheckpointFile::new(config.audit.checkpoints.clone())),
             clock: clock.clone(),
         });
@@ -231,6 +243,7 @@ impl App {
             engine,
             courier,
             keeper,
+            retention,
             database,
             router: with_common_layers(routes, REQUEST_TIMEOUT),
             wake,
@@ -266,10 +279,10 @@ impl App {
     /// What it does not do waits for `stop` as well, so that one story is told of all three.
     async fn until(self, stop: CancellationToken, listener: Option<TcpListener>, works: bool) -> anyhow::Result<()> {
         let worker = Worker { engine: self.engine.clone(), journal: self.application.journal.clone(), wake: self.wake.clone(), is_alone: self.is_embedded };
-        let (courier, stopped) = (self.courier.clone(), stop.clone());
+        let (courier, retention, stopped) = (self.courier.clone(), self.retention.clone(), stop.clone());
         let mut working = tokio::spawn(async move {
             if works {
-                tokio::join!(worker.run(stopped.clone()), courier.run(stopped));
+                tokio::join!(worker.run(stopped.clone()), courier.run(stopped.clone()), retention.run(stopped));
             } else {
                 stopped.cancelled().await;
             }

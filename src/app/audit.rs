@@ -42,6 +42,8 @@ pub struct Evidence<'a> {
     pub keys: &'a [String],
     /// A file of published checkpoints.
     pub checkpoints: Option<&'a Path>,
+    /// Whether the persons kept for events are held against them. In an export they are, if they are in it.
+    pub persons: bool,
 }
 
 /// Looks through the database's trail, or through an export of one. Each finding is told as it is found.
@@ -68,7 +70,7 @@ pub async fn check(
         return verify_export(&mut BufReader::with_capacity(1 << 20, file), verifier, progress);
     }
     let database = open_trail(&config?).await?;
-    let tally = verify(database.readers().ledger().await?, verifier, progress).await?;
+    let tally = verify(database.readers().ledger().await?, verifier, evidence.persons, progress).await?;
     database.close().await?;
     Ok(tally)
 }

@@ -3,6 +3,7 @@
 //! Sealing happens behind the back of requests. They wait for nothing but their own rows; what was committed last is protected a second
 //! later. Any number of processes keep one chain: each turn is taken by one of them.
 
+pub mod retention;
 pub mod verification;
 
 use std::{sync::Arc, time::Duration};
@@ -65,6 +66,8 @@ pub trait Ledger: Send {
     async fn entries(&mut self, behind: u64) -> anyhow::Result<Vec<(Entry, Found)>>;
     /// The next events without a position behind that one, oldest first; none at the end.
     async fn unsealed(&mut self, behind: Option<EventKey>) -> anyhow::Result<Vec<(EventKey, Found)>>;
+    /// How many events there are, and how many different ones have a position.
+    async fn counts(&mut self) -> anyhow::Result<(u64, u64)>;
     /// The next persons behind that event and part, in any lasting order, each with what its event holds of them; none at the end.
     async fn persons(&mut self, behind: Option<(Uuid, String)>) -> anyhow::Result<Vec<(StoredPerson, Option<Vec<u8>>)>>;
     /// The persons in these events.

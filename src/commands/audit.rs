@@ -11,12 +11,21 @@ use chrono::NaiveDate;
 use clap::{Args, Subcommand};
 
 use crate::{
-    app::audit::{Evidence, Part, check, export, public_keys},
-    application::chain::verification::{Finding, Tally},
+    app::{
+        App,
+        audit::{Evidence, Part, check, export, public_keys},
+    },
+    application::{
+        access::Requester,
+        chain::{
+            retention::Dropped,
+            verification::{Finding, Tally},
+        },
+    },
     config::Config,
 };
 
-use super::{LOG, logging, say, terminal::Progress};
+use super::{LOG, logging, say, terminal::Progress, user::beside_a_server};
 
 /// Looks after the trail.
 #[derive(Subcommand)]
@@ -30,6 +39,8 @@ pub(super) enum Audit {
     Verify(Verify),
     /// Write the trail as JSON Lines, to be kept or checked elsewhere
     Export(Export),
+    /// Drop what is past its retention, whole months at once, behind a signed cut
+    Prune(Prune),
     /// Print the public keys that checkpoints are checked with, the one that signs now first
     #[command(after_help = "Examples:\n  dashtam audit key > audit-keys.txt")]
     Key,
@@ -54,6 +65,26 @@ pub(super) struct Verify {
     /// A public key to trust, as `dashtam audit key` prints it, instead of those of the configuration; more than one may be given
     #[arg(long, value_name = "KEY")]
     key: Vec<String>,
+    /// Leave out who was kept for each event, which takes about as long as everything else
+    #[arg(long, conflicts_with = "from")]
+    without_persons: bool,
+}
+
+/// Drops what is past its retention.
+#[derive(Args)]
+#[command(after_help = "Examples:\n  \
+    dashtam audit prune --dry-run\n  \
+    dashtam audit prune\n  \
+    dashtam audit prune --before 2020-01\n\n\
+    A worker does so every day by itself. Nothing younger than audit.retention_days goes, and nothing that is not sealed.\n\
+    On PostgreSQL it takes the role that owns the tables.")]
+pub(super) struct Prune {
+    /// Keep this month and what is younger [default: what audit.retention_days says]
+    #[arg(long, value_name = "MONTH", value_parser = month)]
+    before: Option<NaiveDate>,
+    /// Only say what would go
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Writes the trail.
@@ -84,6 +115,7 @@ impl Audit {
             // An export is checked anywhere, whatever the settings there.
             Self::Verify(verify) => verify.run(settings).await,
             Self::Export(export) => export.run(&logging(settings, LOG)?).await,
+            Self::Prune(prune) => prune.run(&logging(settings, LOG)?).await,
             Self::Key => {
                 for (id, key) in public_keys(&settings?)? {
                     say(&format!("{id} {key}"))?;
@@ -103,7 +135,7 @@ impl Verify {
                 unsaid = Some(failure);
             }
         };
-        let evidence = Evidence { keys: &self.key, checkpoints: self.checkpoint.as_deref() };
+        let evidence = Evidence { keys: &self.key, checkpoints: self.checkpoint.as_deref(), persons: !self.without_persons };
         let walked = |position| progress.passing(&format!("position {}", grouped(position)));
         let tally = check(settings, self.from.as_deref(), evidence, &mut report, &walked).await;
         drop(progress);
@@ -137,6 +169,24 @@ impl Export {
             say(&format!("{} entries in {}", grouped(written), file.display()))?;
         }
         Ok(())
+    }
+}
+
+/// `2026-01` as its first day.
+fn month(text: &str) -> Result<NaiveDate, String> {
+    NaiveDate::parse_from_str(&format!("{text}-01"), "%Y-%m-%d").map_err(|_| "a month is written YYYY-MM".to_owned())
+}
+
+impl Prune {
+    async fn run(self, config: &Config) -> anyhow::Result<()> {
+        let app = App::open(config, config.bind, beside_a_server(config)).await?;
+        let Dropped { events, position } =
+            if self.dry_run { app.retention.plan(self.before).await? } else { app.retention.prune(Requester::command_line(None), self.before).await? };
+        say(&match (events, self.dry_run) {
+            (0, _) => "nothing is past its retention".to_owned(),
+            (_, true) => format!("{} events would go; the trail would begin behind position {}", grouped(events), grouped(position)),
+            (_, false) => format!("{} events are gone; the trail begins behind position {} now", grouped(events), grouped(position)),
+        })
     }
 }
 

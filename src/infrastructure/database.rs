@@ -14,7 +14,7 @@ use sea_orm::{ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbB
 
 use crate::{
     application::{
-        chain::ChainStore,
+        chain::{ChainStore, retention::TrailMonths},
         ports::{AuditLog, Randomness, Store},
     },
     domain::{failure::Unavailable, mail::MailQueue, sync::SyncQueue, time::Clock},
@@ -109,6 +109,11 @@ impl Database {
 
     /// The chain over the audit trail.
     pub fn chain_store(&self) -> Arc<dyn ChainStore> {
+        self.store.clone()
+    }
+
+    /// The months of the audit trail.
+    pub fn trail_months(&self) -> Arc<dyn TrailMonths> {
         self.store.clone()
     }
 

@@ -6,6 +6,7 @@ mod files;
 mod forgery;
 mod million;
 mod queries;
+mod retention;
 mod sealing;
 mod tampering;
 
@@ -142,7 +143,7 @@ impl Trail {
         let mut report = |finding| findings.push(finding);
         let verifier = Verifier::new(&Ed25519Check, TrustedKeys::given(trusted), published, self.store.clock.now(), &mut report);
         let ledger = self.store.database.readers().ledger().await.unwrap();
-        let tally = verify(ledger, verifier, &|_| {}).await.unwrap();
+        let tally = verify(ledger, verifier, true, &|_| {}).await.unwrap();
         assert_eq!(tally.findings, findings.len() as u64);
         (findings, tally)
     }

@@ -194,6 +194,8 @@ pub struct Verifier<'a> {
     /// The oldest event behind the last signature.
     oldest_unsigned: Option<Timestamp>,
     published: BTreeMap<u64, Vec<Checkpoint>>,
+    /// Positions whose event was there, as it should be or not.
+    found: u64,
     tally: Tally,
 }
 
@@ -223,6 +225,7 @@ impl<'a> Verifier<'a> {
             agreed: 0,
             oldest_unsigned: None,
             published: by_position,
+            found: 0,
             tally: Tally::default(),
         };
         verifier.begin(Beginning::START);
@@ -297,6 +300,7 @@ impl<'a> Verifier<'a> {
             return self.find(Flaw::EntryAdded, Some(position), Some(entry.event), "this position is there twice, or before the trail's beginning");
         }
         self.tally.entries += 1;
+        self.found += u64::from(*found != Found::Nothing);
         self.tally.position = position;
         self.oldest_unsigned.get_or_insert(entry.event.recorded_at);
         let follows_a_gap = position > next;
@@ -486,8 +490,8 @@ fn unknown(what: &str, key: &str) -> String {
     format!("{what} is signed by key {key}, which is none of ours and which none of ours vouches for")
 }
 
-/// Walks a whole database.
-pub async fn verify(mut ledger: Box<dyn Ledger>, mut verifier: Verifier<'_>, progress: &(dyn Fn(u64) + Sync)) -> anyhow::Result<Tally> {
+/// Walks a whole database; with `persons` also who is kept for each event.
+pub async fn verify(mut ledger: Box<dyn Ledger>, mut verifier: Verifier<'_>, persons: bool, progress: &(dyn Fn(u64) + Sync)) -> anyhow::Result<Tally> {
     verifier.keys(&ledger.endorsements().await?);
     verifier.cuts(&ledger.cuts().await?);
     let mut checkpoints = Checkpoints { waiting: VecDeque::new(), number: 0 };
@@ -508,8 +512,11 @@ pub async fn verify(mut ledger: Box<dyn Ledger>, mut verifier: Verifier<'_>, pro
     while let Some(checkpoint) = checkpoints.next(ledger.as_mut(), u64::MAX).await? {
         verifier.checkpoint(&checkpoint);
     }
+    // As many events as positions that found theirs, and each of another event: then none is without, and nobody has to look for it.
+    let (events, named) = ledger.counts().await?;
+    let is_complete = events == verifier.found && named == verifier.tally.entries;
     let mut behind = None;
-    loop {
+    while !is_complete {
         let events = ledger.unsealed(behind).await?;
         let Some((last, _)) = events.last() else { break };
         behind = Some(*last);
@@ -521,7 +528,7 @@ pub async fn verify(mut ledger: Box<dyn Ledger>, mut verifier: Verifier<'_>, pro
         verifier.vanished(event);
     }
     let mut behind = None;
-    loop {
+    while persons {
         let persons = ledger.persons(behind).await?;
         let Some((last, _)) = persons.last() else { break };
         behind = Some((last.event.id, last.part.clone()));

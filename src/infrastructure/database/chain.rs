@@ -3,6 +3,8 @@
 //! Nobody waits for the sealer: on PostgreSQL it takes an advisory lock of its own, or leaves the turn to who has it; on SQLite it is one
 //! more short turn of the one writer, and taken only when something waits.
 
+mod retention;
+
 use anyhow::Context as _;
 use async_trait::async_trait;
 use sea_orm::{
@@ -116,21 +118,25 @@ mod audit_keys {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// The columns of an event, in the order [`event_at`] reads them.
+/// The columns of an event but its time, in the order [`event_at`] reads them.
 const EVENT_COLUMNS: &str = "e.id, e.attempt_id, e.act, e.outcome, e.actor_kind, e.actor_hash, e.subject_hash, e.resource_kind, e.resource_id, e.reason, \
-                             e.context, e.trace_id, e.class, e.recorded_at";
+                             e.context, e.trace_id, e.class";
 
-/// The event in the columns from `at` on; nothing when its id is null.
-fn event_at(row: &QueryResult, at: usize) -> Found {
+/// Where the time of an event stands when it is asked for too, right behind its columns.
+const TIME: usize = 13;
+
+/// The event of that time in the columns from `at` on; nothing when its id is null.
+fn event_at(row: &QueryResult, at: usize, recorded_at: Timestamp) -> Found {
     match row.try_get_by_index::<Option<Uuid>>(at) {
         Ok(None) => Found::Nothing,
-        Ok(Some(id)) => read_event(row, at, id).map_or(Found::Unreadable, |event| Found::Event(Box::new(event))),
+        Ok(Some(id)) => read_event(row, at, id, recorded_at).map_or(Found::Unreadable, |event| Found::Event(Box::new(event))),
         Err(_) => Found::Unreadable,
     }
 }
 
-fn read_event(row: &QueryResult, at: usize, id: Uuid) -> Result<StoredEvent, sea_orm::TryGetError> {
+fn read_event(row: &QueryResult, at: usize, id: Uuid, recorded_at: Timestamp) -> Result<StoredEvent, sea_orm::TryGetError> {
     Ok(StoredEvent {
+        recorded_at,
         id,
         attempt: row.try_get_by_index(at + 1)?,
         act: row.try_get_by_index(at + 2)?,
@@ -144,7 +150,6 @@ fn read_event(row: &QueryResult, at: usize, id: Uuid) -> Result<StoredEvent, sea
         context: row.try_get_by_index(at + 10)?,
         trace_id: row.try_get_by_index(at + 11)?,
         class: row.try_get_by_index(at + 12)?,
-        recorded_at: Timestamp::new(row.try_get_by_index(at + 13)?),
     })
 }
 
@@ -278,12 +283,12 @@ async fn waiting(transaction: &DatabaseTransaction) -> anyhow::Result<Vec<Stored
         _ => "CROSS JOIN audit_events AS e ON e.recorded_at = q.recorded_at AND e.id = q.id".to_owned(),
     };
     let question = format!(
-        "SELECT {EVENT_COLUMNS} FROM audit_unsealed AS q {join}
+        "SELECT {EVENT_COLUMNS}, q.recorded_at FROM audit_unsealed AS q {join}
          WHERE NOT EXISTS (SELECT 1 FROM audit_chain AS c WHERE c.event_recorded_at = q.recorded_at AND c.event_id = q.id)
          ORDER BY q.recorded_at, q.id LIMIT {SEALED_AT_ONCE}"
     );
     let rows = transaction.query_all_raw(Statement::from_string(backend, question)).await.map_err(broken("reading unsealed events"))?;
-    let read = |row: &QueryResult| match event_at(row, 0) {
+    let read = |row: &QueryResult| match event_at(row, 0, key(row, TIME, 0)?.recorded_at) {
         Found::Event(event) => Ok(*event),
         Found::Unreadable | Found::Nothing => anyhow::bail!("an event of the audit trail that waits to be sealed cannot be read"),
     };
@@ -427,6 +432,8 @@ async fn dropped_checkpoints(connection: &impl ConnectionTrait) -> anyhow::Resul
 /// A snapshot of the trail and its chain.
 struct Snapshot {
     transaction: DatabaseTransaction,
+    /// Rows of positions that were read ahead, and behind which one.
+    ahead: Option<(u64, Vec<QueryResult>)>,
 }
 
 impl Readers {
@@ -435,7 +442,7 @@ impl Readers {
         let is_postgres = self.backend() == DbBackend::Postgres;
         let options = TransactionOptions { isolation_level: is_postgres.then_some(IsolationLevel::RepeatableRead), ..TransactionOptions::default() };
         let transaction = self.connection.begin_with_options(options).await.map_err(broken("opening a view of the audit trail"))?;
-        Ok(Box::new(Snapshot { transaction }))
+        Ok(Box::new(Snapshot { transaction, ahead: None }))
     }
 }
 
@@ -448,6 +455,17 @@ impl Snapshot {
     fn is_postgres(&self) -> bool {
         self.transaction.get_database_backend() == DbBackend::Postgres
     }
+}
+
+fn position_of(row: &QueryResult) -> anyhow::Result<u64> {
+    count("audit_chain.position", row.try_get_by_index(0).ok().context("a position of the audit chain cannot be read")?)
+}
+
+fn read_entry(row: &QueryResult) -> anyhow::Result<(Entry, Found)> {
+    let bytes = |column| row.try_get_by_index::<Vec<u8>>(column).unwrap_or_default();
+    let entry = Entry { position: position_of(row)?, event: key(row, 1, 2)?, event_hash: bytes(3), chain_hash: bytes(4) };
+    let found = event_at(row, 5, entry.event.recorded_at);
+    Ok((entry, found))
 }
 
 fn read_person(row: &QueryResult) -> Result<StoredPerson, sea_orm::TryGetError> {
@@ -504,14 +522,26 @@ impl Ledger for Snapshot {
             "SELECT c.position, c.event_recorded_at, c.event_id, c.event_hash, c.chain_hash, {EVENT_COLUMNS} FROM {join}
              WHERE c.position > $1 ORDER BY c.position LIMIT {READ_AT_ONCE}"
         );
-        let rows = self.rows(question, [Value::from(position(behind))], "reading the audit chain").await?;
-        let read = |row: &QueryResult| {
-            let number: i64 = row.try_get_by_index(0).ok().context("a position of the audit chain cannot be read")?;
-            let bytes = |column| row.try_get_by_index::<Vec<u8>>(column).unwrap_or_default();
-            let entry = Entry { position: count("audit_chain.position", number)?, event: key(row, 1, 2)?, event_hash: bytes(3), chain_hash: bytes(4) };
-            Ok((entry, event_at(row, 5)))
+        // What was read ahead, if it is what is asked for.
+        let rows = match self.ahead.take().filter(|(from, _)| *from == behind) {
+            Some((_, rows)) => rows,
+            None => self.rows(question.clone(), [Value::from(position(behind))], "reading the audit chain").await?,
         };
-        rows.iter().map(read).collect()
+        let Some(last) = rows.last().map(position_of).transpose()? else { return Ok(Vec::new()) };
+        // These are read by another thread while the database looks for the next.
+        let read = tokio::task::spawn_blocking(move || rows.iter().map(read_entry).collect());
+        let next = self.rows(question, [Value::from(position(last))], "reading the audit chain").await?;
+        self.ahead = Some((last, next));
+        read.await.context("reading the audit chain")?
+    }
+
+    async fn counts(&mut self) -> anyhow::Result<(u64, u64)> {
+        let question = "SELECT (SELECT COUNT(*) FROM audit_events), \
+                        (SELECT COUNT(*) FROM (SELECT DISTINCT event_recorded_at, event_id FROM audit_chain WHERE position > 0) AS named)";
+        let rows = self.rows(question.to_owned(), [], "counting the audit trail").await?;
+        let row = rows.first().context("the database answered nothing")?;
+        let number = |at| row.try_get_by_index::<i64>(at).ok().and_then(|number| u64::try_from(number).ok()).context("a count cannot be read");
+        Ok((number(0)?, number(1)?))
     }
 
     async fn unsealed(&mut self, behind: Option<EventKey>) -> anyhow::Result<Vec<(EventKey, Found)>> {
@@ -521,12 +551,16 @@ impl Ledger for Snapshot {
         };
         // A position that is none has no event: nothing could be hidden behind it.
         let question = format!(
-            "SELECT {EVENT_COLUMNS} FROM audit_events AS e
+            "SELECT {EVENT_COLUMNS}, e.recorded_at FROM audit_events AS e
              WHERE NOT EXISTS (SELECT 1 FROM audit_chain AS c WHERE c.event_recorded_at = e.recorded_at AND c.event_id = e.id AND c.position > 0) {beyond}
              ORDER BY e.recorded_at, e.id LIMIT {READ_AT_ONCE}"
         );
         let rows = self.rows(question, values, "looking for events without a position").await?;
-        rows.iter().map(|row| Ok((key(row, 13, 0)?, event_at(row, 0)))).collect()
+        let read = |row: &QueryResult| {
+            let key = key(row, TIME, 0)?;
+            Ok((key, event_at(row, 0, key.recorded_at)))
+        };
+        rows.iter().map(read).collect()
     }
 
     async fn vanished(&mut self) -> anyhow::Result<Vec<EventKey>> {

@@ -15,11 +15,13 @@ use sea_orm::{
 };
 
 use crate::domain::{
+    chain::Standing,
     id::{LinkId, UserId},
     time::Timestamp,
 };
 
 use super::{
+    chain::standing,
     connect::PATIENCE,
     error::{broken, broken_driver},
     link::credentials,
@@ -106,6 +108,11 @@ impl Inspection {
         let rows = credentials::Entity::find().order_by_desc(credentials::Column::UpdatedAt).limit(limit).all(&self.connection).await;
         let rows = rows.map_err(broken("reading sealed credentials"))?;
         Ok(rows.into_iter().map(|row| SealedCredentials { user: UserId(row.user_id), link: LinkId(row.link_id), envelope: row.sealed }).collect())
+    }
+
+    /// How far the chain over the audit trail has come.
+    pub async fn standing(&self) -> anyhow::Result<Standing> {
+        standing(&self.connection).await
     }
 
     /// Closes the connection.
