@@ -4,6 +4,7 @@ use std::{
     fs::File,
     io::{BufReader, Write},
     path::Path,
+    sync::Arc,
 };
 
 use anyhow::{Context as _, bail, ensure};
@@ -11,13 +12,19 @@ use chrono::NaiveDate;
 use secrecy::ExposeSecret as _;
 
 use crate::{
-    application::chain::{
-        Ledger,
-        verification::{Finding, Tally, TrustedKeys, Verifier, verify},
+    application::{
+        access::Requester,
+        audit::{AuditError, Journal},
+        chain::{
+            Ledger,
+            verification::{Finding, Tally, TrustedKeys, Verifier, verify},
+        },
     },
     config::Config,
     domain::{
+        audit::Act,
         chain::key_id,
+        event::Event,
         time::{Clock as _, Timestamp},
     },
     infrastructure::{
@@ -99,14 +106,23 @@ fn midnight(day: NaiveDate) -> Timestamp {
     Timestamp::new(day.and_time(chrono::NaiveTime::MIN).and_utc())
 }
 
-/// Writes the trail, or a part of it, as JSON Lines. Answers how many positions.
+/// Writes the trail, or a part of it, as JSON Lines. Answers how many positions. That it was taken is on the trail as well.
 pub async fn export(config: &Config, out: impl Write + Send, part: Part, progress: &(dyn Fn(u64) + Sync)) -> anyhow::Result<u64> {
     let database = open_trail(config).await?;
-    let mut ledger = database.readers().ledger().await?;
-    let entries = write(ledger.as_mut(), out, part, progress).await?;
-    drop(ledger);
+    let journal = Journal::new(database.audit_log(), Arc::new(Machine), Arc::new(Machine));
+    let attempt = journal.attempt(&Requester::command_line(None), Act::ExportAudit).await?;
+    let with_persons = part.with_persons;
+    let entries: Result<u64, AuditError> = attempt
+        .settle(async {
+            let mut ledger = database.readers().ledger().await?;
+            let entries = write(ledger.as_mut(), out, part, progress).await?;
+            drop(ledger);
+            database.store().begin(&attempt).await?.succeed(Event::AuditExported { with_persons }).await?;
+            Ok(entries)
+        })
+        .await;
     database.close().await?;
-    Ok(entries)
+    Ok(entries?)
 }
 
 async fn write(ledger: &mut dyn Ledger, out: impl Write + Send, part: Part, progress: &(dyn Fn(u64) + Sync)) -> anyhow::Result<u64> {

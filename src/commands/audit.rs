@@ -76,7 +76,7 @@ pub(super) struct Verify {
     dashtam audit prune --dry-run\n  \
     dashtam audit prune\n  \
     dashtam audit prune --before 2020-01\n\n\
-    A worker does so every day by itself. Nothing younger than audit.retention_days goes, and nothing that is not sealed.\n\
+    A worker does so every day by itself. It also makes room for the months to come. Nothing younger than audit.retention_days goes, and nothing that is not sealed.\n\
     On PostgreSQL it takes the role that owns the tables.")]
 pub(super) struct Prune {
     /// Keep this month and what is younger [default: what audit.retention_days says]

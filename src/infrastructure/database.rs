@@ -137,8 +137,12 @@ impl Database {
         self.statements.load(Ordering::Relaxed)
     }
 
-    /// Applies all pending migrations in one transaction: all of them, or none. Processes that start together take turns.
+    /// Applies all pending migrations in one transaction: all of them, or none. Processes that start together take turns. With nothing to
+    /// apply it takes no right over the schema.
     pub async fn migrate_up(&self) -> anyhow::Result<()> {
+        if self.pending().await? == 0 {
+            return Ok(());
+        }
         let transaction = self.migration().await?;
         Migrator::up(&transaction, None).await.map_err(broken("applying migrations"))?;
         transaction.commit().await.map_err(broken("committing migrations"))

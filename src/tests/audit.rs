@@ -7,6 +7,7 @@ mod forgery;
 mod million;
 mod queries;
 mod retention;
+mod role;
 mod sealing;
 mod tampering;
 

@@ -272,8 +272,14 @@ impl DatabaseStore {
     }
 }
 
-/// The oldest events that wait and have no position. A row that was waiting by mistake is passed over, and goes with the others.
-async fn waiting(transaction: &DatabaseTransaction) -> anyhow::Result<Vec<StoredEvent>> {
+/// An event that waits, and whether it has a position all the same: then it was put on the list by mistake.
+struct Waiting {
+    event: StoredEvent,
+    is_sealed: bool,
+}
+
+/// The oldest events that wait. Those that are gone are left on the list, where a verification finds them.
+async fn waiting(transaction: &DatabaseTransaction) -> anyhow::Result<Vec<Waiting>> {
     let backend = transaction.get_database_backend();
     // Looked up one by one: whatever the statistics say of a table that is empty most of the time, the trail is never read as a whole.
     let join = match backend {
@@ -283,16 +289,28 @@ async fn waiting(transaction: &DatabaseTransaction) -> anyhow::Result<Vec<Stored
         _ => "CROSS JOIN audit_events AS e ON e.recorded_at = q.recorded_at AND e.id = q.id".to_owned(),
     };
     let question = format!(
-        "SELECT {EVENT_COLUMNS}, q.recorded_at FROM audit_unsealed AS q {join}
-         WHERE NOT EXISTS (SELECT 1 FROM audit_chain AS c WHERE c.event_recorded_at = q.recorded_at AND c.event_id = q.id)
-         ORDER BY q.recorded_at, q.id LIMIT {SEALED_AT_ONCE}"
+        "SELECT {EVENT_COLUMNS}, q.recorded_at,
+         (SELECT 1 FROM audit_chain AS c WHERE c.event_recorded_at = q.recorded_at AND c.event_id = q.id LIMIT 1) IS NOT NULL
+         FROM audit_unsealed AS q {join} ORDER BY q.recorded_at, q.id LIMIT {SEALED_AT_ONCE}"
     );
     let rows = transaction.query_all_raw(Statement::from_string(backend, question)).await.map_err(broken("reading unsealed events"))?;
     let read = |row: &QueryResult| match event_at(row, 0, key(row, TIME, 0)?.recorded_at) {
-        Found::Event(event) => Ok(*event),
+        Found::Event(event) => Ok(Waiting { event: *event, is_sealed: row.try_get_by_index(TIME + 1).unwrap_or_default() }),
         Found::Unreadable | Found::Nothing => anyhow::bail!("an event of the audit trail that waits to be sealed cannot be read"),
     };
     rows.iter().map(read).collect()
+}
+
+/// Takes these off the list, and no others: more may have been committed meanwhile.
+async fn take_off_the_list(transaction: &DatabaseTransaction, waited: &[Waiting]) -> anyhow::Result<()> {
+    if waited.is_empty() {
+        return Ok(());
+    }
+    let pairs = (0..waited.len()).map(|at| format!("(${}, ${})", 2 * at + 1, 2 * at + 2)).collect::<Vec<_>>().join(", ");
+    let keys = waited.iter().flat_map(|Waiting { event, .. }| [Value::from(event.recorded_at.utc()), Value::from(event.id)]);
+    let sql = format!("DELETE FROM audit_unsealed WHERE (recorded_at, id) IN (VALUES {pairs})");
+    let off = transaction.execute_raw(Statement::from_sql_and_values(transaction.get_database_backend(), sql, keys)).await;
+    off.map(|_| ()).map_err(broken("taking sealed events off the list"))
 }
 
 #[async_trait]
@@ -310,34 +328,28 @@ impl ChainStore for DatabaseStore {
                 return Ok(None);
             }
         }
-        let begins_behind = head(&transaction).await?;
-        let events = waiting(&transaction).await?;
-        let mut head = begins_behind;
-        let entries = events.iter().map(|event| {
+        let mut head = head(&transaction).await?;
+        let waited = waiting(&transaction).await?;
+        let entries = waited.iter().filter(|waited| !waited.is_sealed).map(|Waiting { event, .. }| {
             let event_hash = event.hash();
             head = head.then(&event_hash);
-            let (event_hash, chain_hash) = (event_hash.to_vec(), head.hash.to_vec());
             let row = audit_chain::Model {
                 position: position(head.position),
                 event_recorded_at: event.recorded_at.utc(),
                 event_id: event.id,
-                event_hash,
-                chain_hash,
+                event_hash: event_hash.to_vec(),
+                chain_hash: head.hash.to_vec(),
             };
             row.into_active_model()
         });
         let entries: Vec<_> = entries.collect();
+        let sealed = entries.len() as u64;
         if !entries.is_empty() {
             audit_chain::Entity::insert_many(entries).exec_without_returning(&transaction).await.map_err(broken("appending to the audit chain"))?;
         }
-        let sealed = Statement::from_sql_and_values(
-            backend,
-            "DELETE FROM audit_unsealed WHERE (recorded_at, id) IN (SELECT event_recorded_at, event_id FROM audit_chain WHERE position > $1)",
-            [Value::from(position(begins_behind.position))],
-        );
-        transaction.execute_raw(sealed).await.map_err(broken("taking sealed events off the list"))?;
+        take_off_the_list(&transaction, &waited).await?;
         transaction.commit().await.map_err(broken("committing to the audit chain"))?;
-        Ok(Some(events.len() as u64))
+        Ok(Some(sealed))
     }
 
     async fn find_lost(&self) -> anyhow::Result<u64> {
