@@ -16,7 +16,10 @@ pub mod password;
 pub mod ports;
 pub mod provider;
 pub mod registration;
+pub mod second_factor;
+pub mod security;
 pub mod session;
+pub mod step_up;
 pub mod sync;
 pub mod transaction;
 pub mod user;
@@ -46,6 +49,16 @@ pub struct Application {
     pub session_queries: session::SessionQueries,
     /// Changes sessions.
     pub sessions: session::SessionCommands,
+    /// Looks at what is in force for everyone's tokens.
+    pub security_queries: security::SecurityQueries,
+    /// Rotates tokens.
+    pub security: security::SecurityCommands,
+    /// Takes proofs of who is behind a session.
+    pub step_up: step_up::StepUpCommands,
+    /// Looks at second factors.
+    pub second_factor_queries: second_factor::SecondFactorQueries,
+    /// Changes second factors.
+    pub second_factors: second_factor::SecondFactorCommands,
     /// Changes passwords.
     pub passwords: password::PasswordCommands,
     /// Looks at the catalogue.

@@ -62,7 +62,7 @@ enum Command {
     /// Print the GraphQL schema
     #[command(after_help = "Examples:\n  dashtam schema > schema.graphql")]
     Schema,
-    /// Make users, and give them roles
+    /// Make users, give them roles, help them in
     #[command(subcommand)]
     User(user::User),
     /// Check the audit trail, take it elsewhere, or drop what is past its retention

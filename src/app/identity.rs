@@ -11,16 +11,19 @@ use crate::{
         guesses::Guesses,
         mail::{Courier, Writer},
         password::PasswordCommands,
-        ports::{Mailer, Randomness, Store},
+        ports::{Mailer, Randomness, Sealer, Store},
         registration::RegistrationCommands,
+        second_factor::{CodeGuesses, SecondFactorCommands},
+        security::{SecurityCommands, SecurityQueries},
         session::{SessionCommands, SessionGate, TokenLifetimes},
+        step_up::{StepUp, StepUpCommands},
         user::UserCommands,
     },
     config::Config,
     domain::time::Clock,
     infrastructure::{
-        database::Database,
-        security::{jwt::JwtIssuer, keys::Keys, mail_token::HmacMailTokens, passwords::BcryptHasher, refresh::HmacMint},
+        database::{Database, Readers},
+        security::{jwt::JwtIssuer, keys::Keys, mail_token::HmacMailTokens, passwords::BcryptHasher, refresh::HmacMint, second_factor::Codes},
     },
 };
 
@@ -40,6 +43,10 @@ pub(super) struct Identity {
     pub(super) users: UserCommands,
     pub(super) registration: RegistrationCommands,
     pub(super) sessions: SessionCommands,
+    pub(super) security: SecurityCommands,
+    pub(super) security_queries: SecurityQueries,
+    pub(super) step_up: StepUpCommands,
+    pub(super) second_factors: SecondFactorCommands,
     pub(super) passwords: PasswordCommands,
     pub(super) gate: Arc<SessionGate>,
     pub(super) courier: Arc<Courier>,
@@ -47,7 +54,14 @@ pub(super) struct Identity {
 
 impl Ground {
     /// Composes them over the configured keys.
-    pub(super) fn identity(&self, config: &Config, keys: &Keys, public_url: &str, mailer: Arc<dyn Mailer>) -> anyhow::Result<Identity> {
+    pub(super) fn identity(
+        &self,
+        config: &Config,
+        keys: &Keys,
+        public_url: &str,
+        mailer: Arc<dyn Mailer>,
+        sealer: Arc<dyn Sealer>,
+    ) -> anyhow::Result<Identity> {
         let readers = self.database.readers();
         let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let hasher = Arc::new(BcryptHasher::new(keys, config.passwords.cost, workers)?);
@@ -55,13 +69,18 @@ impl Ground {
         let gate = Arc::new(SessionGate::new(issuer.clone(), readers.clone(), self.clock.clone()));
         let tokens = Arc::new(HmacMailTokens::new(keys)?);
         let writer = Writer { mint: tokens.clone(), randomness: self.randomness.clone(), bell: Arc::new(Notify::new()) };
-        let guesses = Guesses { sign_ins: readers.clone(), writer: writer.clone() };
+        let guesses = Guesses { sign_ins: readers.clone(), hasher: hasher.clone(), writer: writer.clone(), clock: self.clock.clone() };
+        let step_up = StepUp { sessions: readers.clone(), clock: self.clock.clone() };
+        let codes = CodeGuesses { sealer, codes: Arc::new(Codes::new(keys)?), writer: writer.clone(), clock: self.clock.clone() };
+        let lifetimes = TokenLifetimes { access: chrono::Duration::minutes(15), refresh_idle: chrono::Duration::days(7) };
         Ok(Identity {
             users: UserCommands {
                 journal: self.journal.clone(),
                 store: self.store.clone(),
                 access: self.access.clone(),
+                step_up: step_up.clone(),
                 hasher: hasher.clone(),
+                gate: gate.clone(),
                 clock: self.clock.clone(),
                 randomness: self.randomness.clone(),
             },
@@ -80,34 +99,50 @@ impl Ground {
                 store: self.store.clone(),
                 users: readers.clone(),
                 sessions: readers.clone(),
+                rotations: readers.clone(),
                 access: self.access.clone(),
                 hasher: hasher.clone(),
                 guesses: guesses.clone(),
+                factors: readers.clone(),
+                codes: codes.clone(),
                 issuer,
                 mint: Arc::new(HmacMint::new(keys, self.randomness.clone())?),
                 gate: gate.clone(),
                 clock: self.clock.clone(),
                 randomness: self.randomness.clone(),
-                lifetimes: TokenLifetimes { access: chrono::Duration::minutes(15), refresh_idle: chrono::Duration::days(7) },
+                lifetimes,
                 unhurried: self.unhurried,
             },
-            courier: Arc::new(Courier {
-                queue: self.database.mail_queue(),
-                users: readers.clone(),
-                mint: tokens,
-                mailer,
+            courier: Arc::new(self.courier(readers.clone(), tokens, mailer, public_url, writer.bell.clone())),
+            security: SecurityCommands {
+                journal: self.journal.clone(),
+                store: self.store.clone(),
+                access: self.access.clone(),
+                step_up: step_up.clone(),
+                gate: gate.clone(),
                 clock: self.clock.clone(),
-                public_url: public_url.to_owned(),
-                bell: writer.bell.clone(),
-            }),
+            },
+            security_queries: SecurityQueries { access: self.access.clone(), rotations: readers.clone(), lifetimes },
+            step_up: StepUpCommands {
+                journal: self.journal.clone(),
+                store: self.store.clone(),
+                users: readers.clone(),
+                access: self.access.clone(),
+                guesses: guesses.clone(),
+                codes: codes.clone(),
+                clock: self.clock.clone(),
+            },
+            second_factors: self.second_factors(&readers, codes, step_up.clone()),
             passwords: PasswordCommands {
                 journal: self.journal.clone(),
                 store: self.store.clone(),
                 users: readers.clone(),
                 access: self.access.clone(),
                 hasher,
-                tokens: readers,
+                tokens: readers.clone(),
                 guesses,
+                factors: readers,
+                step_up,
                 gate: gate.clone(),
                 writer,
                 clock: self.clock.clone(),
@@ -115,5 +150,22 @@ impl Ground {
             },
             gate,
         })
+    }
+
+    fn second_factors(&self, users: &Arc<Readers>, guesses: CodeGuesses, step_up: StepUp) -> SecondFactorCommands {
+        SecondFactorCommands {
+            journal: self.journal.clone(),
+            store: self.store.clone(),
+            users: users.clone(),
+            access: self.access.clone(),
+            step_up,
+            guesses,
+            randomness: self.randomness.clone(),
+        }
+    }
+
+    fn courier(&self, users: Arc<Readers>, mint: Arc<HmacMailTokens>, mailer: Arc<dyn Mailer>, public_url: &str, bell: Arc<Notify>) -> Courier {
+        let (queue, clock) = (self.database.mail_queue(), self.clock.clone());
+        Courier { queue, users, mint, mailer, clock, public_url: public_url.to_owned(), bell }
     }
 }

@@ -31,7 +31,6 @@ use crate::domain::{
 };
 
 use super::{
-    QueryError,
     access::{Access, Actor, Denied, Origin, Requester, Resource},
     ports::{AuditLog, Randomness, Store},
 };
@@ -222,8 +221,7 @@ impl Attempt {
             Actor::User { id, .. } => Some(id),
             Actor::Nobody | Actor::Browser { .. } | Actor::CommandLine { .. } | Actor::Worker { .. } | Actor::Job => None,
         };
-        // What is not about a user is not about the one who asked either.
-        let subject = event.map_or(self.requester.user(), Event::subject);
+        let subject = event.and_then(Event::subject).or(self.requester.user());
         AuditEntry {
             id: AuditEventId(self.journal.randomness.id()),
             attempt: self.id,
@@ -274,10 +272,13 @@ impl Reason for AuditError {
 }
 
 impl AuditQueries {
-    /// Acts by or upon oneself. Who else acted is not shown.
-    pub async fn own(&self, requester: &Requester, filter: &AuditFilter, page: Page<CreatedKey>) -> Result<Slice<AuditEvent>, QueryError> {
-        let owner = self.access.reader(requester, Resource::Audit)?;
-        Ok(self.events.page(owner, filter, page).await?.map(|event| event.seen_by(owner)))
+    /// Acts by or upon a user. To themselves who else acted is not shown; to others they are shown as acts of anybody are.
+    pub async fn of(&self, requester: &Requester, user: UserId, filter: AuditFilter, page: Page<CreatedKey>) -> Result<Slice<AuditEvent>, AuditError> {
+        let reader = self.access.reader(requester, Resource::Audit)?;
+        if reader != user {
+            return self.of_any(requester, &AuditFilter { user: Some(user), ..filter }, page).await;
+        }
+        Ok(self.events.page(user, &filter, page).await?.map(|event| event.seen_by(user)))
     }
 
     /// Acts of everybody. That they were looked at is on the trail as well.

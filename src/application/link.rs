@@ -19,7 +19,7 @@ use crate::domain::{
     audit::Act,
     event::Event,
     failure::Reason,
-    id::{AuthorizationId, LinkId},
+    id::{AuthorizationId, LinkId, UserId},
     link::{Authorization, Link, LinkReader, LinkReason, LinkRefusal},
     page::{CreatedKey, Page, Slice},
     time::{Clock, Timestamp},
@@ -188,7 +188,7 @@ impl LinkCommands {
                 let walk =
                     Walk { state: self.secret(), code_verifier: self.secret(), redirect_uri: format!("{}/oauth/{slug}/callback", self.settings.public_url) };
                 let bank_url = provider.authorization_url(&walk)?;
-                let place = Place { user: owner, link: link.id, purpose: "authorization" };
+                let place = Place::authorization(owner, link.id);
                 let secrets = format!("{}.{}", walk.state.expose_secret(), walk.code_verifier.expose_secret());
                 let authorization = Authorization {
                     id: AuthorizationId(self.randomness.id()),
@@ -258,7 +258,7 @@ impl LinkCommands {
 
     /// The secrets of a walk, as the adapter needs them.
     fn walk(&self, authorization: &Authorization) -> anyhow::Result<Walk> {
-        let place = Place { user: authorization.user, link: authorization.link, purpose: "authorization" };
+        let place = Place::authorization(authorization.user, authorization.link);
         let secrets = self.sealer.open(place, &authorization.sealed_secrets)?;
         let (state, code_verifier) = std::str::from_utf8(&secrets)?.split_once('.').ok_or_else(|| anyhow::anyhow!("a sealed walk has two halves"))?;
         Ok(Walk { state: state.into(), code_verifier: code_verifier.into(), redirect_uri: authorization.redirect_uri.clone() })
@@ -307,9 +307,9 @@ impl LinkQueries {
         Ok(self.links.find_many(owner, ids).await?)
     }
 
-    /// One's own links.
-    pub async fn page(&self, requester: &Requester, page: Page<CreatedKey>) -> Result<Slice<Link>, QueryError> {
-        let owner = self.access.reader(requester, Resource::Links)?;
+    /// The links of a user: one's own, and none of anyone else.
+    pub async fn page(&self, requester: &Requester, of: UserId, page: Page<CreatedKey>) -> Result<Slice<Link>, QueryError> {
+        let Some(owner) = self.access.reader_of(requester, Resource::Links, of)? else { return Ok(Slice::none(&page)) };
         Ok(self.links.page(owner, page).await?)
     }
 }

@@ -48,8 +48,20 @@ pub enum LetterContent {
     PasswordReset { page: SecretString, token: SecretString, minutes: i64 },
     /// Your password is another one now.
     PasswordChanged,
+    /// Signing in takes a code from now on.
+    SecondFactorEnabled,
+    /// Signing in takes no code any more.
+    SecondFactorDisabled,
+    /// Earlier recovery codes work no more.
+    RecoveryCodesReplaced,
+    /// A recovery code was used.
+    RecoveryCodeUsed,
+    /// Somebody who knows your password tries codes.
+    CodesGuessed,
     /// Signing in is paused for some minutes, since wrong passwords were tried.
     SignInPaused { minutes: i64 },
+    /// A session ended since somebody else seems to hold its tokens.
+    RefreshTokenReused,
 }
 
 /// Longer than any token of ours, which have 43 characters.
@@ -182,7 +194,13 @@ impl Courier {
         let content = match mail.kind {
             MailKind::AlreadyRegistered => LetterContent::AlreadyRegistered,
             MailKind::PasswordChanged => LetterContent::PasswordChanged,
+            MailKind::SecondFactorEnabled => LetterContent::SecondFactorEnabled,
+            MailKind::SecondFactorDisabled => LetterContent::SecondFactorDisabled,
+            MailKind::RecoveryCodesReplaced => LetterContent::RecoveryCodesReplaced,
+            MailKind::RecoveryCodeUsed => LetterContent::RecoveryCodeUsed,
+            MailKind::CodesGuessed => LetterContent::CodesGuessed,
             MailKind::SignInPaused => LetterContent::SignInPaused { minutes: WINDOW_MINUTES },
+            MailKind::RefreshTokenReused => LetterContent::RefreshTokenReused,
             MailKind::PasswordReset => {
                 let Some((token, expires_at)) = self.token_of(mail).await? else { return Ok(None) };
                 let page = format!("{}/reset-password?token={}", self.public_url, token.expose_secret()).into();

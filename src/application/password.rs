@@ -15,6 +15,7 @@ use crate::domain::{
     failure::Reason,
     id::{SessionId, UserId},
     mail::{MailKind, MailTokenPurpose, MailTokenReader},
+    second_factor::SecondFactorReader,
     session::RevocationReason,
     sign_in::Which,
     time::{Clock, Timestamp},
@@ -24,10 +25,11 @@ use crate::domain::{
 use super::{
     access::{Access, Denied, Requester},
     audit::Journal,
-    guesses::Guesses,
+    guesses::{Guesses, Verdict},
     mail::{Writer, token_hash},
     ports::{PasswordHasher, Store, Work},
     session::{SessionGate, end_each},
+    step_up::{ReauthenticationRequired, StepUp},
 };
 
 /// How long the token that resets a password works, in minutes.
@@ -48,6 +50,9 @@ pub enum PasswordError {
     /// Unknown, used, replaced or past its time.
     #[error("the token is unknown, was used before, or is too old; ask for a new mail")]
     InvalidToken,
+    /// The session has to prove first who is behind it: a user with a second factor shows both.
+    #[error(transparent)]
+    Unproven(#[from] ReauthenticationRequired),
     /// Not told to anyone but the trail.
     #[error("there is nothing to send")]
     NothingToSend(&'static str),
@@ -66,6 +71,7 @@ impl Reason for PasswordError {
             Self::WeakPassword(_) => "weak_password",
             Self::InvalidEmail(_) => "invalid_email",
             Self::InvalidToken => "invalid_token",
+            Self::Unproven(required) => required.reason(),
             Self::NothingToSend(reason) => reason,
             Self::Denied(denied) => denied.reason(),
             Self::Unexpected(_) => "internal",
@@ -117,6 +123,10 @@ pub struct PasswordCommands {
     pub tokens: Arc<dyn MailTokenReader>,
     /// Counts wrong ones.
     pub guesses: Guesses,
+    /// Whether a user has a second factor.
+    pub factors: Arc<dyn SecondFactorReader>,
+    /// Asks those for proofs.
+    pub step_up: StepUp,
     /// Forgets sessions at once when they end here.
     pub gate: Arc<SessionGate>,
     /// Queues mails.
@@ -134,28 +144,21 @@ impl PasswordCommands {
         attempt
             .settle(async {
                 let owner = self.access.attempt(&command.requester, Act::ChangePassword)?;
-                let user = self.users.find(owner).await?.ok_or(PasswordError::WrongPassword)?;
-                let began = self.clock.now();
-                let network = self.guesses.network(Some(&user), &command.requester.origin, began).await?;
-                let paused = self.guesses.are_paused(Some(&user), network.as_ref(), began).await?;
-                let typed = Password::typed(command.current.expose_secret());
-                let record = typed.is_some().then_some(&user.password).filter(|_| !paused);
-                let proven = self.hasher.verify(&typed.unwrap_or_default(), record).await?;
-                // What is wrong with the new one is nobody's business who does not know the old one.
-                let new = if proven { Some(self.hasher.hash(&Password::choose(command.new.expose_secret(), &user.email)?).await?) } else { None };
-                let now = self.clock.now();
-                let mut work = self.store.begin(&attempt).await?;
-                let current = work.sign_ins().take_turn(user.id).await?;
-                if paused
-                    || current.is_none_or(|current| current.password != user.password)
-                    || self.guesses.are_paused_by_now(work.as_mut(), user.id, network.as_ref(), now).await?
-                {
-                    return Err(PasswordError::WrongPassword);
+                // Where there is a second factor, the old password alone does not show who is asking.
+                if self.factors.state(owner).await?.is_some() {
+                    self.step_up.require(&command.requester).await??;
                 }
-                let Some(new) = new else {
-                    self.guesses.count(work, user.id, network, &PasswordError::WrongPassword, now).await?;
+                let user = self.users.find(owner).await?;
+                let compared = self.guesses.compare(user, &command.current, &command.requester.origin).await?.ok_or(PasswordError::WrongPassword)?;
+                // What is wrong with the new one is nobody's business who does not know the old one.
+                let new =
+                    if compared.proven { Some(self.hasher.hash(&Password::choose(command.new.expose_secret(), &compared.user.email)?).await?) } else { None };
+                let now = self.clock.now();
+                let work = self.store.begin(&attempt).await?;
+                let Verdict::Right(mut work, user) = self.guesses.decide(work, &compared, &PasswordError::WrongPassword).await? else {
                     return Err(PasswordError::WrongPassword);
                 };
+                let new = new.ok_or(PasswordError::WrongPassword)?;
                 let ended = self.replace(work.as_mut(), user.id, &new, command.requester.session(), now).await?;
                 self.settle(work, Event::PasswordChanged { user: user.id, ended: ended.len() }, ended).await
             })

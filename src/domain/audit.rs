@@ -15,8 +15,18 @@ words! {
     Act {
         /// A user made on the command line.
         CreateUser = "create_user",
-        /// A user given another role on the command line.
+        /// A user given another role.
         AssignRole = "assign_role",
+        /// A user given another tier, or a limit of their own.
+        AssignTier = "assign_tier",
+        /// A user kept out.
+        DeactivateUser = "deactivate_user",
+        /// A user let in again.
+        ReactivateUser = "reactivate_user",
+        /// Ending a pause of somebody's sign-in.
+        UnlockUser = "unlock_user",
+        /// Making issued tokens worthless in an emergency.
+        RotateTokens = "rotate_tokens",
         /// Signing up.
         RegisterUser = "register_user",
         /// Confirming an address.
@@ -35,10 +45,24 @@ words! {
         RenameSession = "rename_session",
         /// Changing one's password.
         ChangePassword = "change_password",
+        /// Proving once more who one is.
+        Reauthenticate = "reauthenticate",
         /// Asking for the mail that resets a password.
         RequestPasswordReset = "request_password_reset",
         /// Resetting a password.
         ResetPassword = "reset_password",
+        /// Answering a challenge with a code.
+        VerifySecondFactor = "verify_second_factor",
+        /// Making a secret for a second factor.
+        BeginSecondFactor = "begin_second_factor",
+        /// Confirming a second factor by its first code.
+        ConfirmSecondFactor = "confirm_second_factor",
+        /// Taking one's second factor away.
+        DisableSecondFactor = "disable_second_factor",
+        /// Taking somebody's second factor away on the command line.
+        ResetSecondFactor = "reset_second_factor",
+        /// Replacing one's recovery codes.
+        RegenerateRecoveryCodes = "regenerate_recovery_codes",
         /// Starting to link a provider.
         BeginLink = "begin_link",
         /// Leaving our start page for the bank.
@@ -79,6 +103,8 @@ words! {
         User = "user",
         /// A session.
         Session = "session",
+        /// What holds for everyone's tokens.
+        Security = "security",
         /// A link.
         Link = "link",
         /// A sync.

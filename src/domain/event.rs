@@ -5,10 +5,11 @@ use uuid::Uuid;
 use super::{
     audit::ResourceKind,
     id::{ImportId, LinkId, SessionId, SyncId, UserId},
+    second_factor::Factor,
     session::RevocationReason,
     sync::SyncCounts,
     time::Timestamp,
-    user::Role,
+    user::{Role, SessionTier},
 };
 
 /// What has happened.
@@ -18,6 +19,16 @@ pub enum Event {
     UserCreated { user: UserId, role: Role },
     /// A user's role changed.
     RoleAssigned { user: UserId, role: Role },
+    /// A user's tier, or their own limit, changed.
+    TierAssigned { user: UserId, tier: SessionTier },
+    /// A user was kept out; their sessions ended.
+    UserDeactivated { user: UserId, ended: usize },
+    /// A user was let in again.
+    UserReactivated { user: UserId },
+    /// A pause of a user's sign-in was ended.
+    UserUnlocked { user: UserId },
+    /// Issued tokens became worthless: a user's, or everyone's.
+    TokensRotated { user: Option<UserId>, version: i64 },
     /// Somebody registered, or registered once more before they confirmed their address.
     UserRegistered { user: UserId },
     /// A user confirmed their address.
@@ -25,7 +36,17 @@ pub enum Event {
     /// A user wants the mail that confirms their address once more.
     VerificationRequested { user: UserId },
     /// A user signed in.
-    SessionCreated { session: SessionId, user: UserId, evicted: usize },
+    SessionCreated { session: SessionId, user: UserId, evicted: usize, factor: Option<Factor> },
+    /// A user has shown the right password and is asked for a code.
+    SignInChallenged { user: UserId },
+    /// A user has a secret to show to their device.
+    SecondFactorBegun { user: UserId },
+    /// Signing in takes a code from now on.
+    SecondFactorEnabled { user: UserId },
+    /// Signing in takes no code any more.
+    SecondFactorDisabled { user: UserId },
+    /// A user has other recovery codes.
+    RecoveryCodesReplaced { user: UserId },
     /// A session's tokens were renewed.
     SessionRefreshed { session: SessionId, user: UserId },
     /// A session ended before its time.
@@ -34,6 +55,8 @@ pub enum Event {
     SessionsRevoked { user: UserId, ended: usize },
     /// A session was given a name.
     SessionRenamed { session: SessionId, user: UserId },
+    /// A user proved once more who they are.
+    Reauthenticated { session: SessionId, user: UserId },
     /// A user changed their password; other sessions ended.
     PasswordChanged { user: UserId, ended: usize },
     /// A user wants to reset their password.
@@ -66,17 +89,29 @@ impl Event {
         match self {
             Self::UserCreated { .. }
             | Self::RoleAssigned { .. }
+            | Self::TierAssigned { .. }
+            | Self::UserDeactivated { .. }
+            | Self::UserReactivated { .. }
+            | Self::UserUnlocked { .. }
+            | Self::TokensRotated { user: Some(_), .. }
             | Self::UserRegistered { .. }
             | Self::EmailVerified { .. }
             | Self::VerificationRequested { .. }
             | Self::PasswordChanged { .. }
             | Self::PasswordResetRequested { .. }
-            | Self::PasswordReset { .. } => (ResourceKind::User, None),
+            | Self::PasswordReset { .. }
+            | Self::SignInChallenged { .. }
+            | Self::SecondFactorBegun { .. }
+            | Self::SecondFactorEnabled { .. }
+            | Self::SecondFactorDisabled { .. }
+            | Self::RecoveryCodesReplaced { .. } => (ResourceKind::User, None),
             Self::SessionCreated { session, .. }
             | Self::SessionRefreshed { session, .. }
             | Self::SessionRevoked { session, .. }
-            | Self::SessionRenamed { session, .. } => (ResourceKind::Session, Some(session.0)),
+            | Self::SessionRenamed { session, .. }
+            | Self::Reauthenticated { session, .. } => (ResourceKind::Session, Some(session.0)),
             Self::SessionsRevoked { .. } => (ResourceKind::Session, None),
+            Self::TokensRotated { user: None, .. } => (ResourceKind::Security, None),
             Self::LinkBegun { link, .. } | Self::AuthorizationStarted { link, .. } | Self::LinkActivated { link, .. } => (ResourceKind::Link, Some(link.0)),
             Self::SyncRequested { sync, .. } | Self::LinkSynced { sync, .. } => (ResourceKind::Sync, Some(sync.0)),
             Self::StatementImported { import, .. } => (ResourceKind::Import, Some(import.0)),
@@ -84,21 +119,32 @@ impl Event {
         }
     }
 
-    /// Whom it concerns; nobody, for what is not about a user.
+    /// Whom it concerns; `None` for what concerns everyone.
     pub fn subject(&self) -> Option<UserId> {
         match self {
+            Self::TokensRotated { user, .. } => *user,
             Self::AuditRead { of } => *of,
             Self::AuditExported { .. } | Self::AuditPruned { .. } => None,
             Self::UserCreated { user, .. }
             | Self::RoleAssigned { user, .. }
+            | Self::TierAssigned { user, .. }
+            | Self::UserDeactivated { user, .. }
+            | Self::UserReactivated { user }
+            | Self::UserUnlocked { user }
             | Self::UserRegistered { user }
             | Self::EmailVerified { user }
             | Self::VerificationRequested { user }
             | Self::SessionsRevoked { user, .. }
             | Self::SessionRenamed { user, .. }
+            | Self::Reauthenticated { user, .. }
             | Self::PasswordChanged { user, .. }
             | Self::PasswordResetRequested { user }
             | Self::PasswordReset { user, .. }
+            | Self::SignInChallenged { user }
+            | Self::SecondFactorBegun { user }
+            | Self::SecondFactorEnabled { user }
+            | Self::SecondFactorDisabled { user }
+            | Self::RecoveryCodesReplaced { user }
             | Self::SessionCreated { user, .. }
             | Self::SessionRefreshed { user, .. }
             | Self::SessionRevoked { user, .. }
@@ -115,6 +161,8 @@ impl Event {
     pub fn context(&self) -> Vec<(&'static str, String)> {
         match self {
             Self::UserCreated { role, .. } | Self::RoleAssigned { role, .. } => vec![("role", role.as_str().to_owned())],
+            Self::TierAssigned { tier, .. } => vec![("tier", tier.as_str().to_owned())],
+            Self::TokensRotated { version, .. } => vec![("version", version.to_string())],
             Self::SessionRevoked { reason, .. } => vec![("reason", reason.as_str().to_owned())],
             Self::LinkSynced { counts, .. } => vec![
                 ("accounts", counts.accounts.to_string()),
@@ -125,16 +173,30 @@ impl Event {
             Self::StatementImported { created, known, .. } => vec![("created", created.to_string()), ("known", known.to_string())],
             Self::AuditExported { with_persons } => vec![("persons", with_persons.to_string())],
             Self::AuditPruned { before, events } => vec![("before", before.to_string()), ("events", events.to_string())],
-            Self::SessionCreated { evicted, .. } => vec![("evicted", evicted.to_string())],
-            Self::SessionsRevoked { ended, .. } | Self::PasswordChanged { ended, .. } | Self::PasswordReset { ended, .. } => {
+            Self::SessionCreated { evicted, factor, .. } => {
+                let factor = factor.map(|factor| ("second_factor", factor.as_str().to_owned()));
+                std::iter::once(("evicted", evicted.to_string())).chain(factor).collect()
+            }
+            Self::SignInChallenged { .. } => vec![("awaits", "second_factor".to_owned())],
+            Self::UserDeactivated { ended, .. }
+            | Self::SessionsRevoked { ended, .. }
+            | Self::PasswordChanged { ended, .. }
+            | Self::PasswordReset { ended, .. } => {
                 vec![("ended", ended.to_string())]
             }
             Self::AuditRead { .. }
+            | Self::UserReactivated { .. }
+            | Self::UserUnlocked { .. }
             | Self::UserRegistered { .. }
             | Self::EmailVerified { .. }
             | Self::VerificationRequested { .. }
             | Self::PasswordResetRequested { .. }
+            | Self::SecondFactorBegun { .. }
+            | Self::SecondFactorEnabled { .. }
+            | Self::SecondFactorDisabled { .. }
+            | Self::RecoveryCodesReplaced { .. }
             | Self::SessionRenamed { .. }
+            | Self::Reauthenticated { .. }
             | Self::SessionRefreshed { .. }
             | Self::LinkBegun { .. }
             | Self::AuthorizationStarted { .. }

@@ -48,6 +48,12 @@ identifiers! {
     MailId;
     /// One secret that travels by mail.
     MailTokenId;
+    /// One secret shared with a device for codes.
+    SecondFactorId;
+    /// One code that works once in place of a device.
+    RecoveryCodeId;
+    /// One sign-in that has shown a password and waits for a code.
+    ChallengeId;
     /// One attempted command; its audit rows carry it.
     AttemptId;
     /// One row of the audit trail.

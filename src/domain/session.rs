@@ -1,5 +1,7 @@
 //! Sessions: one sign-in on one device, and the refresh tokens it was given.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use chrono::Duration;
 
@@ -7,6 +9,7 @@ use super::{
     event::Event,
     id::{RefreshTokenId, SessionId, UserId},
     page::{CreatedKey, Page, Slice},
+    security::{TokenMinimums, TokenVersions},
     sign_in::Network,
     time::Timestamp,
     user::Role,
@@ -17,6 +20,9 @@ pub const SESSION_DAYS: i64 = 30;
 
 /// How long after its first use a refresh token still answers with the same successor.
 pub const REFRESH_LEEWAY_SECONDS: i64 = 10;
+
+/// How long a session may do grave things after its user has proved once more who they are.
+pub const STEP_UP_MINUTES: i64 = 5;
 
 /// Why a session ended before its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,11 +35,18 @@ pub enum RevocationReason {
     Evicted,
     /// The password was changed or reset.
     PasswordChanged,
+    /// Its tokens were rotated in an emergency.
+    TokensRotated,
+    /// An administrator ended it.
+    Administrator,
+    /// Its user was deactivated.
+    Deactivated,
 }
 
 impl RevocationReason {
     /// Every reason.
-    pub const ALL: [Self; 4] = [Self::Requested, Self::RefreshTokenReused, Self::Evicted, Self::PasswordChanged];
+    pub const ALL: [Self; 7] =
+        [Self::Requested, Self::RefreshTokenReused, Self::Evicted, Self::PasswordChanged, Self::TokensRotated, Self::Administrator, Self::Deactivated];
 
     /// The word in the database.
     pub fn as_str(self) -> &'static str {
@@ -42,6 +55,9 @@ impl RevocationReason {
             Self::RefreshTokenReused => "refresh_token_reused",
             Self::Evicted => "evicted",
             Self::PasswordChanged => "password_changed",
+            Self::TokensRotated => "tokens_rotated",
+            Self::Administrator => "administrator",
+            Self::Deactivated => "deactivated",
         }
     }
 
@@ -72,6 +88,8 @@ pub struct Session {
     pub name: Option<String>,
     /// What the client called itself.
     pub user_agent: Option<String>,
+    /// When its user last proved once more who they are.
+    pub reauthenticated_at: Option<Timestamp>,
     /// When and why it was ended early.
     pub revoked: Option<(Timestamp, RevocationReason)>,
 }
@@ -88,12 +106,17 @@ impl Session {
     pub fn begin(id: SessionId, user: UserId, ip: Option<String>, user_agent: Option<String>, now: Timestamp) -> Self {
         let expires_at = now.plus(Duration::days(SESSION_DAYS));
         let network = ip.as_deref().and_then(Network::of_text);
-        Self { id, user, created_at: now, last_seen_at: now, expires_at, ip, network, name: None, user_agent, revoked: None }
+        Self { id, user, created_at: now, last_seen_at: now, expires_at, ip, network, name: None, user_agent, reauthenticated_at: None, revoked: None }
     }
 
     /// Whether its tokens work at `now`.
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.revoked.is_none() && now < self.expires_at
+    }
+
+    /// Whether its user proved lately who they are, as grave acts ask for.
+    pub fn is_reauthenticated(&self, now: Timestamp) -> bool {
+        self.is_live(now) && self.reauthenticated_at.is_some_and(|at| now.since(at) < Duration::minutes(STEP_UP_MINUTES))
     }
 
     /// Ends it. A session that has ended stays ended for its first reason.
@@ -121,6 +144,8 @@ pub struct RefreshToken {
     pub verifier_hash: String,
     /// The key its successor is derived under.
     pub key_id: String,
+    /// What it was issued under.
+    pub versions: TokenVersions,
     /// When it was issued.
     pub issued_at: Timestamp,
     /// When it stops working unused.
@@ -142,6 +167,8 @@ pub struct SessionState {
     pub expires_at: Timestamp,
     /// False once revoked, or once its user is deactivated.
     pub is_live: bool,
+    /// What its tokens are held against.
+    pub minimums: TokenMinimums,
 }
 
 /// Sessions, inside a unit of work. Every find names the owner, so that a wrong id and a foreign id look the same.
@@ -149,6 +176,8 @@ pub struct SessionState {
 pub trait Sessions: Send {
     /// A session of `owner`.
     async fn find(&mut self, owner: UserId, id: SessionId) -> anyhow::Result<Option<Session>>;
+    /// A session, whoever it belongs to.
+    async fn find_any_for_admin(&mut self, id: SessionId) -> anyhow::Result<Option<Session>>;
     /// A new session.
     async fn insert(&mut self, session: &Session) -> anyhow::Result<()>;
     /// The live sessions of `owner`, oldest first.
@@ -157,6 +186,8 @@ pub trait Sessions: Send {
     async fn rename(&mut self, session: &Session) -> anyhow::Result<()>;
     /// Stores that a session ended; `false` when it had ended before.
     async fn end(&mut self, session: &Session) -> anyhow::Result<bool>;
+    /// Notes that the user of a live session proved who they are; `false` when it has ended.
+    async fn reauthenticate(&mut self, owner: UserId, session: SessionId, now: Timestamp) -> anyhow::Result<bool>;
     /// Notes that a session was renewed.
     async fn touch(&mut self, session: SessionId, now: Timestamp) -> anyhow::Result<()>;
     /// The refresh token of that selector, whoever presents it: the token is what proves the owner.
@@ -172,8 +203,10 @@ pub trait Sessions: Send {
 pub trait SessionReader: Send + Sync {
     /// A session of `owner`.
     async fn find(&self, owner: UserId, id: SessionId) -> anyhow::Result<Option<Session>>;
-    /// The sessions of `owner`, ended ones included, oldest first.
-    async fn page(&self, owner: UserId, page: Page<CreatedKey>) -> anyhow::Result<Slice<Session>>;
+    /// A session, whoever it belongs to.
+    async fn find_any_for_admin(&self, id: SessionId) -> anyhow::Result<Option<Session>>;
+    /// The same page of the sessions of each of several owners, ended ones included, oldest first.
+    async fn pages_by_owner(&self, owners: &[UserId], page: Page<CreatedKey>) -> anyhow::Result<HashMap<UserId, Slice<Session>>>;
     /// The state a request's token must agree with, whoever presents it.
     async fn state_of_any(&self, id: SessionId) -> anyhow::Result<Option<SessionState>>;
     /// The refresh token of that selector, whoever presents it.

@@ -19,7 +19,10 @@ pub mod password;
 pub mod provider;
 pub mod registration;
 pub mod scalar;
+pub mod second_factor;
+pub mod security;
 pub mod session;
+pub mod step_up;
 pub mod sync;
 pub mod transaction;
 pub mod user;
@@ -53,7 +56,15 @@ const MAX_ERRORS: usize = 20;
 
 /// The root of queries.
 #[derive(MergedObject, Default)]
-pub struct Query(user::UserQuery, node::NodeQuery, provider::ProviderQuery, account::AccountQuery, transaction::TransactionQuery, audit::AuditQuery);
+pub struct Query(
+    user::UserQuery,
+    node::NodeQuery,
+    provider::ProviderQuery,
+    account::AccountQuery,
+    transaction::TransactionQuery,
+    security::SecurityQuery,
+    audit::AuditQuery,
+);
 
 /// The root of mutations.
 #[derive(MergedObject, Default)]
@@ -61,6 +72,10 @@ pub struct Mutation(
     registration::RegistrationMutation,
     password::PasswordMutation,
     session::SessionMutation,
+    step_up::StepUpMutation,
+    second_factor::SecondFactorMutation,
+    security::SecurityMutation,
+    user::administration::AdministrationMutation,
     link::LinkMutation,
     sync::SyncMutation,
     import::ImportMutation,

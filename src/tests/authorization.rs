@@ -18,7 +18,8 @@ use crate::harness::{
 };
 
 /// What anyone may ask, signed in or not.
-const PUBLIC: [&str; 7] = ["createSession", "refreshSession", "registerUser", "requestPasswordReset", "resendVerification", "resetPassword", "verifyEmail"];
+const PUBLIC: [&str; 8] =
+    ["createSession", "refreshSession", "registerUser", "requestPasswordReset", "resendVerification", "resetPassword", "verifyEmail", "verifySecondFactor"];
 
 /// Refuses everyone everything.
 struct Nothing;
@@ -104,20 +105,39 @@ async fn each_rule_of_the_policy_decides_its_own_fields_and_no_other() {
     let before = matrix(POLICY).await;
     let everyone = r#"scope(_role, "ACTION", "RESOURCE", "REACH");"#;
     let editors = r#"scope(role, "ACTION", "RESOURCE", "REACH") if edits(role);"#;
-    let whole_viewer = ["User.accounts", "User.auditEvents", "User.links", "User.sessions", "User.transactions", "node", "nodes", "viewer"];
-    let rules: [(&str, &str, &str, &str, &[&str]); 11] = [
+    let whole_viewer =
+        ["User.accounts", "User.auditEvents", "User.links", "User.secondFactor", "User.sessions", "User.transactions", "node", "nodes", "viewer"];
+    let security = ["beginSecondFactor", "changePassword", "confirmSecondFactor", "disableSecondFactor", "reauthenticate", "regenerateRecoveryCodes"];
+    let rules: [(&str, &str, &str, &str, &[&str]); 12] = [
         (everyone, "read", "accounts", "own", &["User.accounts", "account"]),
         (everyone, "read", "transactions", "own", &["User.transactions", "importStatement", "transaction"]),
         (everyone, "read", "links", "own", &["User.links", "beginLink", "completeLink", "syncLink"]),
         (everyone, "read", "sessions", "own", &["User.sessions", "renameSession", "revokeAllSessions", "revokeOtherSessions", "revokeSession"]),
         (everyone, "read", "users", "own", &whole_viewer),
+        (everyone, "read", "security", "own", &["User.secondFactor", "viewer"]),
         (everyone, "read", "providers", "any", &["provider", "providers"]),
         (everyone, "read", "audit", "own", &["User.auditEvents"]),
         (everyone, "write", "sessions", "own", &["renameSession", "revokeAllSessions", "revokeOtherSessions", "revokeSession"]),
-        (everyone, "write", "security", "own", &["changePassword"]),
+        (everyone, "write", "security", "own", &security),
         (editors, "write", "links", "own", &["beginLink", "completeLink", "syncLink"]),
         (editors, "write", "transactions", "own", &["importStatement"]),
     ];
+    let administrators = r#"scope("admin", "ACTION", "RESOURCE", "REACH");"#;
+    let for_administrators: [(&str, &str, &[&str]); 4] = [
+        ("read", "users", &["assignRole", "assignTier", "deactivateUser", "reactivateUser", "unlockUser", "users"]),
+        ("read", "security", &["rotateTokens", "securityPolicy"]),
+        ("write", "users", &["assignRole", "assignTier", "deactivateUser", "reactivateUser", "unlockUser"]),
+        ("write", "security", &["rotateTokens"]),
+    ];
+    for (action, resource, fields) in for_administrators {
+        let rule = administrators.replace("ACTION", action).replace("RESOURCE", resource).replace("REACH", "any");
+        assert!(POLICY.contains(&rule), "the policy no longer says {rule}");
+        let flipped = matrix(&POLICY.replace(&rule, "")).await;
+        for (before, flipped) in before.iter().zip(&flipped) {
+            let changed: Vec<_> = before.iter().filter(|(key, code)| flipped[key] != **code).map(|((role, field), _)| (*role, field.as_str())).collect();
+            assert_eq!(changed, fields.iter().map(|field| ("admin", *field)).collect::<Vec<_>>(), "without {rule}");
+        }
+    }
     for (form, action, resource, reach, fields) in rules {
         let filled = |form: &str| form.replace("ACTION", action).replace("RESOURCE", resource).replace("REACH", reach);
         let rule = filled(form);

@@ -1,5 +1,6 @@
 //! Every test of the house, in one binary so that a build links once. One file a feature, besides those about the house itself.
 
+mod administration;
 mod architecture;
 mod audit;
 mod audit_log;
@@ -27,6 +28,7 @@ mod registration;
 mod sandbox;
 mod scalar;
 mod schema;
+mod second_factor;
 mod session;
 mod statement;
 mod store;

@@ -8,5 +8,8 @@ mod limits;
 mod passwords;
 mod refresh;
 mod revoke;
+mod rotation;
 mod secrets;
 mod sign_in;
+mod step_up;
+mod stuffing;

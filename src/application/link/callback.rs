@@ -154,7 +154,7 @@ impl LinkCommands {
     async fn activate(&self, attempt: &Attempt, authorization: &Authorization, credentials: &Credentials) -> Result<Link, LinkError> {
         let now = self.clock.now();
         let (owner, id) = (authorization.user, authorization.link);
-        let sealed = seal_credentials(self.sealer.as_ref(), Place { user: owner, link: id, purpose: "credentials" }, credentials)?;
+        let sealed = seal_credentials(self.sealer.as_ref(), Place::credentials(owner, id), credentials)?;
         let mut work = self.store.begin(attempt).await?;
         let mut link = work.links().find(owner, id).await?.ok_or(LinkError::NotFound)?;
         let event = link.activate(credentials.consent_expires_at)?;

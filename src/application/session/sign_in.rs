@@ -1,69 +1,84 @@
 //! Signing in with a password: who gets in, and whose session makes room.
 
-use secrecy::ExposeSecret;
-
 use crate::{
-    application::{audit::Attempt, ports::Work},
+    application::{
+        access::Origin,
+        audit::Attempt,
+        guesses::Verdict,
+        ports::{RefreshPair, Work},
+    },
     domain::{
         event::Event,
-        id::SessionId,
-        session::{RevocationReason, Session},
-        sign_in::Which,
+        id::{SessionId, UserId},
+        second_factor::Factor,
+        session::{RefreshToken, RevocationReason, Session},
+        sign_in::{Network, Which},
         time::Timestamp,
-        user::{EmailAddress, Password, User},
+        user::{EmailAddress, User},
     },
 };
 
-use super::{CreateSession, Granted, SessionCommands, SessionError};
+use super::{CreateSession, Granted, SessionCommands, SessionError, SignedIn};
 
 impl SessionCommands {
     /// One comparison is made whatever is known of the address; what came of it counts only if nothing else has decided meanwhile.
-    pub(super) async fn sign_in(&self, attempt: &Attempt, command: CreateSession, email: Option<&EmailAddress>) -> Result<Granted, SessionError> {
+    pub(super) async fn sign_in(&self, attempt: &Attempt, command: CreateSession, email: Option<&EmailAddress>) -> Result<SignedIn, SessionError> {
         let user = match email {
             Some(email) => self.users.find_any_by_email(email.key()).await?.filter(|user| user.is_active),
             None => None,
         };
         let origin = command.requester.origin;
-        let began = self.clock.now();
-        let network = self.guesses.network(user.as_ref(), &origin, began).await?;
-        let paused = self.guesses.are_paused(user.as_ref(), network.as_ref(), began).await?;
-        let typed = Password::typed(command.password.expose_secret());
-        // While paused not even the right password is compared.
-        let record = user.as_ref().filter(|_| typed.is_some() && !paused).map(|user| &user.password);
-        let typed = typed.unwrap_or_default();
-        let proven = self.hasher.verify(&typed, record).await?;
-        let user = user.ok_or(SessionError::InvalidCredentials)?;
-        if paused {
-            return Err(SessionError::Paused);
-        }
-        let renewed = if proven && !self.hasher.is_current(&user.password) { Some(self.hasher.hash(&typed).await?) } else { None };
-        let now = self.clock.now();
-        let session = Session::begin(SessionId(self.randomness.id()), user.id, origin.ip, origin.user_agent, now);
-        let pair = self.mint.fresh();
-        let token = if proven { Some(self.token_row(&session, &pair, now).await?) } else { None };
+        let compared = self.guesses.compare(user, &command.password, &origin).await?.ok_or(SessionError::InvalidCredentials)?;
+        let is_stale = compared.proven && !self.hasher.is_current(&compared.user.password);
+        let renewed = if is_stale { Some(self.hasher.hash(&compared.typed).await?) } else { None };
+        let newcomer = if compared.proven { Some(self.newcomer(compared.user.id, &origin, self.clock.now()).await?) } else { None };
 
-        let mut work = self.store.begin(attempt).await?;
-        let current = work.sign_ins().take_turn(user.id).await?;
-        let user = current.filter(|current| current.is_active && current.password == user.password).ok_or(SessionError::InvalidCredentials)?;
-        if self.guesses.are_paused_by_now(work.as_mut(), user.id, network.as_ref(), now).await? {
-            return Err(SessionError::Paused);
-        }
-        let Some(token) = token else {
-            self.guesses.count(work, user.id, network, &SessionError::InvalidCredentials, now).await?;
-            return Err(SessionError::InvalidCredentials);
+        let work = self.store.begin(attempt).await?;
+        let (mut work, user) = match self.guesses.decide(work, &compared, &SessionError::InvalidCredentials).await? {
+            Verdict::Right(work, user) => (work, user),
+            Verdict::Wrong => return Err(SessionError::InvalidCredentials),
+            Verdict::Paused => return Err(SessionError::Paused),
         };
+        let newcomer = newcomer.ok_or(SessionError::InvalidCredentials)?;
         if user.email_verified_at.is_none() {
             return Err(SessionError::Unverified);
         }
-        work.sign_ins().clear(user.id, Which::One(network.as_ref())).await?;
-        if let Some(renewed) = renewed {
-            work.users().save_password(user.id, &renewed).await?;
+        if let Some(renewed) = &renewed {
+            work.users().save_password(user.id, renewed).await?;
         }
-        let evicted = make_room(work.as_mut(), &user, now).await?;
-        let granted = self.grant(session, &user, &pair, now)?;
+        if work.second_factors().find(user.id).await?.is_some_and(|factor| factor.enabled_at.is_some()) {
+            // Failures go on counting: only all factors together end them.
+            let record = renewed.as_ref().unwrap_or(&user.password);
+            return self.challenge(work, &user, record, self.clock.now()).await.map(SignedIn::Challenged);
+        }
+        self.admit(work, &user, newcomer, compared.network(), None).await.map(SignedIn::Granted)
+    }
+
+    /// A session that may begin, with its first refresh token. Made before a transaction is opened, since hashing the token takes a while.
+    pub(super) async fn newcomer(&self, user: UserId, origin: &Origin, now: Timestamp) -> anyhow::Result<Newcomer> {
+        let session = Session::begin(SessionId(self.randomness.id()), user, origin.ip.clone(), origin.user_agent.clone(), now);
+        let pair = self.mint.fresh();
+        let token = self.token_row(&session, &pair, now).await?;
+        Ok(Newcomer { session, pair, token })
+    }
+
+    /// Lets a user in who has shown everything there is to show, in their turn, and commits it.
+    pub(super) async fn admit(
+        &self,
+        mut work: Box<dyn Work>,
+        user: &User,
+        newcomer: Newcomer,
+        network: Option<&Network>,
+        factor: Option<Factor>,
+    ) -> Result<Granted, SessionError> {
+        let Newcomer { session, pair, token } = newcomer;
+        let now = session.created_at;
+        work.sign_ins().clear(user.id, Which::One(network)).await?;
+        let evicted = make_room(work.as_mut(), user, now).await?;
+        let granted = self.grant(session, user, &pair, token.versions, now)?;
         work.sessions().insert(&granted.session).await?;
         work.sessions().insert_token(&token).await?;
-        work.succeed(Event::SessionCreated { session: granted.session.id, user: user.id, evicted: evicted.len() }).await?;
+        work.succeed(Event::SessionCreated { session: granted.session.id, user: user.id, evicted: evicted.len(), factor }).await?;
         for session in evicted {
             self.gate.forget(session);
         }
@@ -71,9 +86,16 @@ impl SessionCommands {
     }
 }
 
+/// A session that is not stored yet.
+pub(super) struct Newcomer {
+    session: Session,
+    pair: RefreshPair,
+    token: RefreshToken,
+}
+
 /// Ends the oldest sessions of a user who would have more than their tier allows; answers which.
 async fn make_room(work: &mut dyn Work, user: &User, now: Timestamp) -> anyhow::Result<Vec<SessionId>> {
-    let Some(limit) = user.tier.sessions() else { return Ok(Vec::new()) };
+    let Some(limit) = user.sessions() else { return Ok(Vec::new()) };
     let live = work.sessions().live(user.id, now).await?;
     let surplus = (live.len() + 1).saturating_sub(limit);
     end_each(work, live.into_iter().take(surplus), RevocationReason::Evicted, now).await

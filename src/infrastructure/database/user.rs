@@ -4,17 +4,18 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
     sea_query::{LockType, OnConflict},
 };
 
 use crate::domain::{
     id::UserId,
+    page::{CreatedKey, Page, Slice},
     time::Timestamp,
-    user::{EmailAddress, EmailKey, PasswordRecord, Role, SessionTier, User, UserReader, Users},
+    user::{EmailAddress, EmailKey, PasswordRecord, Role, SessionTier, User, UserFilter, UserReader, Users},
 };
 
-use super::{Readers, error::broken, value, work::DatabaseWork};
+use super::{Readers, error::broken, page, value, work::DatabaseWork};
 
 pub(super) mod users {
     use sea_orm::entity::prelude::*;
@@ -32,6 +33,7 @@ pub(super) mod users {
         pub is_active: bool,
         pub email_verified_at: Option<DateTimeUtc>,
         pub created_at: DateTimeUtc,
+        pub session_limit: Option<i64>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -52,6 +54,7 @@ impl From<&User> for users::Model {
             is_active: user.is_active,
             email_verified_at: user.email_verified_at.map(Timestamp::utc),
             created_at: user.created_at.utc(),
+            session_limit: user.session_limit.map(i64::from),
         }
     }
 }
@@ -68,6 +71,7 @@ impl TryFrom<users::Model> for User {
             tier: value::word("users.tier", &row.tier, SessionTier::parse)?,
             email_verified_at: value::optional_instant(row.email_verified_at),
             is_active: row.is_active,
+            session_limit: row.session_limit.map(|limit| value::count("users.session_limit", limit)).transpose()?,
             created_at: Timestamp::new(row.created_at),
         })
     }
@@ -84,6 +88,11 @@ impl Users for DatabaseWork {
         find_by_email(&self.transaction, key).await
     }
 
+    async fn find_any_for_admin(&mut self, id: UserId) -> anyhow::Result<Option<User>> {
+        let row = users::Entity::find_by_id(id.0).one(&self.transaction).await.map_err(broken("reading a user"))?;
+        row.map(User::try_from).transpose()
+    }
+
     async fn insert(&mut self, user: &User) -> anyhow::Result<bool> {
         let taken = OnConflict::column(users::Column::EmailKey).do_nothing().to_owned();
         let inserted = users::Entity::insert(users::ActiveModel::from(users::Model::from(user)))
@@ -95,10 +104,7 @@ impl Users for DatabaseWork {
     }
 
     async fn save_password(&mut self, id: UserId, password: &PasswordRecord) -> anyhow::Result<()> {
-        let changes = users::ActiveModel { password: Set(password.0.clone()), ..Default::default() };
-        let saved = users::Entity::update_many().set(changes).filter(users::Column::Id.eq(id.0)).exec(&self.transaction).await;
-        anyhow::ensure!(saved.map_err(broken("saving a password"))?.rows_affected == 1, "the user whose password is saved is gone");
-        Ok(())
+        self.change_user(id, users::ActiveModel { password: Set(password.0.clone()), ..Default::default() }).await
     }
 
     async fn replace_unverified(&mut self, id: UserId, email: &EmailAddress, password: &PasswordRecord) -> anyhow::Result<bool> {
@@ -119,8 +125,32 @@ impl Users for DatabaseWork {
         unverified.exec(&self.transaction).await.map(|_| ()).map_err(broken("confirming a user's address"))
     }
 
-    /// Administrators are locked first, so that two of them cannot each count on the other and step down together.
     async fn assign_role(&mut self, id: UserId, role: Role) -> anyhow::Result<bool> {
+        if role != Role::Admin && self.is_last_administrator(id).await? {
+            return Ok(false);
+        }
+        self.change_user(id, users::ActiveModel { role: Set(role.as_str().to_owned()), ..Default::default() }).await?;
+        Ok(true)
+    }
+
+    async fn assign_tier(&mut self, id: UserId, tier: SessionTier, session_limit: Option<u32>) -> anyhow::Result<()> {
+        let (tier, session_limit) = (Set(tier.as_str().to_owned()), Set(session_limit.map(i64::from)));
+        self.change_user(id, users::ActiveModel { tier, session_limit, ..Default::default() }).await
+    }
+
+    async fn set_active(&mut self, id: UserId, is_active: bool) -> anyhow::Result<bool> {
+        if !is_active && self.is_last_administrator(id).await? {
+            return Ok(false);
+        }
+        self.change_user(id, users::ActiveModel { is_active: Set(is_active), ..Default::default() }).await?;
+        Ok(true)
+    }
+}
+
+impl DatabaseWork {
+    /// Whether this is the only active administrator. All of them are locked first, in one order, so that two cannot each count on the
+    /// other and step down together.
+    async fn is_last_administrator(&self, id: UserId) -> anyhow::Result<bool> {
         let administrators = users::Entity::find()
             .filter(users::Column::Role.eq(Role::Admin.as_str()))
             .filter(users::Column::IsActive.eq(true))
@@ -129,14 +159,13 @@ impl Users for DatabaseWork {
             .all(&self.transaction)
             .await
             .map_err(broken("reading the administrators"))?;
-        let is_last = matches!(administrators.as_slice(), [only] if only.id == id.0);
-        if is_last && role != Role::Admin {
-            return Ok(false);
-        }
-        let changes = users::ActiveModel { role: Set(role.as_str().to_owned()), ..Default::default() };
+        Ok(matches!(administrators.as_slice(), [only] if only.id == id.0))
+    }
+
+    async fn change_user(&self, id: UserId, changes: users::ActiveModel) -> anyhow::Result<()> {
         let saved = users::Entity::update_many().set(changes).filter(users::Column::Id.eq(id.0)).exec(&self.transaction).await;
-        anyhow::ensure!(saved.map_err(broken("saving a user's role"))?.rows_affected == 1, "the user to be saved is gone");
-        Ok(true)
+        anyhow::ensure!(saved.map_err(broken("changing a user"))?.rows_affected == 1, "the user to be changed is gone");
+        Ok(())
     }
 }
 
@@ -145,6 +174,15 @@ impl UserReader for Readers {
     async fn find(&self, id: UserId) -> anyhow::Result<Option<User>> {
         let row = users::Entity::find_by_id(id.0).one(&self.connection).await.map_err(broken("reading a user"))?;
         row.map(User::try_from).transpose()
+    }
+
+    async fn page_for_admin(&self, filter: &UserFilter, page: Page<CreatedKey>) -> anyhow::Result<Slice<User>> {
+        let wanted = Condition::all()
+            .add_option(filter.email.as_ref().map(|key| users::Column::EmailKey.eq(key.as_str())))
+            .add_option(filter.role.map(|role| users::Column::Role.eq(role.as_str())))
+            .add_option(filter.is_active.map(|is_active| users::Column::IsActive.eq(is_active)));
+        let rows = users::Entity::find().filter(wanted);
+        page::read(&self.connection, rows, (users::Column::CreatedAt, users::Column::Id), page, "reading users").await
     }
 
     async fn find_any_by_email(&self, key: &EmailKey) -> anyhow::Result<Option<User>> {

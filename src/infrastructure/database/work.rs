@@ -13,7 +13,7 @@ use crate::{
     },
     domain::{
         account::Accounts, audit::Outcome, balance::BalanceSnapshots, event::Event, failure::Reason, import::Imports, link::Links, mail::Mails,
-        session::Sessions, sign_in::SignIns, sync::Syncs, transaction::Transactions, user::Users,
+        second_factor::SecondFactors, security::Rotations, session::Sessions, sign_in::SignIns, sync::Syncs, transaction::Transactions, user::Users,
     },
 };
 
@@ -72,7 +72,15 @@ impl Work for DatabaseWork {
         self
     }
 
+    fn rotations(&mut self) -> &mut dyn Rotations {
+        self
+    }
+
     fn sign_ins(&mut self) -> &mut dyn SignIns {
+        self
+    }
+
+    fn second_factors(&mut self) -> &mut dyn SecondFactors {
         self
     }
 

@@ -12,6 +12,7 @@ scope(_role, "read", "transactions", "own");
 scope(_role, "read", "links", "own");
 scope(_role, "read", "sessions", "own");
 scope(_role, "read", "users", "own");
+scope(_role, "read", "security", "own");
 scope(_role, "read", "providers", "any");
 scope(_role, "read", "audit", "own");
 
@@ -32,3 +33,5 @@ scope("admin", "write", "users", "any");
 scope("admin", "read", "sessions", "any");
 scope("admin", "write", "sessions", "any");
 scope("admin", "read", "audit", "any");
+scope("admin", "read", "security", "any");
+scope("admin", "write", "security", "any");

@@ -31,6 +31,16 @@ pub enum AuditAct {
     CreateUser,
     /// A user given another role.
     AssignRole,
+    /// A user given another tier, or a limit of their own.
+    AssignTier,
+    /// A user kept out.
+    DeactivateUser,
+    /// A user let in again.
+    ReactivateUser,
+    /// Ending a pause of somebody's sign-in.
+    UnlockUser,
+    /// Making issued tokens worthless in an emergency.
+    RotateTokens,
     /// Signing up.
     RegisterUser,
     /// Confirming an address.
@@ -49,10 +59,24 @@ pub enum AuditAct {
     RenameSession,
     /// Changing one's password.
     ChangePassword,
+    /// Proving once more who one is.
+    Reauthenticate,
     /// Asking for the mail that resets a password.
     RequestPasswordReset,
     /// Resetting a password.
     ResetPassword,
+    /// Answering a challenge with a code.
+    VerifySecondFactor,
+    /// Making a secret for a second factor.
+    BeginSecondFactor,
+    /// Confirming a second factor by its first code.
+    ConfirmSecondFactor,
+    /// Taking one's second factor away.
+    DisableSecondFactor,
+    /// Taking somebody's second factor away on the command line.
+    ResetSecondFactor,
+    /// Replacing one's recovery codes.
+    RegenerateRecoveryCodes,
     /// Starting to link a provider.
     BeginLink,
     /// Leaving for the bank.
@@ -93,6 +117,8 @@ pub enum AuditResourceKind {
     User,
     /// A session.
     Session,
+    /// What holds for everyone's tokens.
+    Security,
     /// A link.
     Link,
     /// A sync.
@@ -241,7 +267,7 @@ fn kind_of(kind: ResourceKind) -> Option<Kind> {
         ResourceKind::Link => Some(Kind::Link),
         ResourceKind::Sync => Some(Kind::Sync),
         ResourceKind::Import => Some(Kind::Import),
-        ResourceKind::Audit => None,
+        ResourceKind::Security | ResourceKind::Audit => None,
     }
 }
 

@@ -7,8 +7,19 @@ use async_graphql::{Enum, ErrorExtensions, ServerError, SimpleObject};
 
 use crate::{
     application::{
-        QueryError, access::Denied, audit::AuditError, import::ImportError, link::LinkError, password::PasswordError, registration::RegistrationError,
-        session::SessionError, sync::SyncError,
+        QueryError,
+        access::Denied,
+        audit::AuditError,
+        import::ImportError,
+        link::LinkError,
+        password::PasswordError,
+        registration::RegistrationError,
+        second_factor::{CodeRefusal, SecondFactorError},
+        security::SecurityError,
+        session::SessionError,
+        step_up::ReauthenticationError,
+        sync::SyncError,
+        user,
     },
     domain::failure::Unavailable,
     presentation::http::trace,
@@ -126,6 +137,22 @@ pub enum UserErrorCode {
     TokenInvalid,
     /// E-mail or password is wrong, or sign-in is paused; which of them is not told.
     InvalidCredentials,
+    /// This needs a proof of who is behind the session that is at most five minutes old: call `reauthenticate` first.
+    ReauthenticationRequired,
+    /// This user has a second factor: a code is needed beside the password.
+    SecondFactorCodeRequired,
+    /// The code is wrong, past its time, or was used before.
+    SecondFactorCodeInvalid,
+    /// Too many codes were wrong within an hour; none is looked at before the hour has passed.
+    SecondFactorPaused,
+    /// The challenge is unknown, was answered, took five wrong codes, or is past its time or its password; sign in again.
+    ChallengeInvalid,
+    /// A second factor is enabled already.
+    SecondFactorEnabled,
+    /// No second factor is enabled.
+    SecondFactorNotEnabled,
+    /// No second factor waits to be confirmed, or it waited too long; begin again.
+    SecondFactorNotBegun,
     /// The e-mail address is not verified yet.
     EmailUnverified,
     /// This is not a refresh token of ours.
@@ -134,6 +161,12 @@ pub enum UserErrorCode {
     RefreshTokenReused,
     /// The session has ended; sign in again.
     SessionEnded,
+    /// What is to be rotated is contradictory or out of range; the message says how.
+    RotationInvalid,
+    /// Somebody has to administer: this is the last active administrator.
+    LastAdministrator,
+    /// A limit of one's own is 1 to 1000 sessions.
+    LimitInvalid,
     /// The name is empty, too long, or holds characters for control.
     NameInvalid,
     /// The id is malformed, of another kind, absent, or someone else's.
@@ -222,11 +255,85 @@ impl From<PasswordError> for Refused {
             PasswordError::WrongPassword => (UserErrorCode::InvalidCredentials, Some("currentPassword")),
             PasswordError::WeakPassword(_) => (UserErrorCode::PasswordUnacceptable, Some("newPassword")),
             PasswordError::InvalidEmail(_) => (UserErrorCode::EmailInvalid, Some("email")),
+            PasswordError::Unproven(_) => (UserErrorCode::ReauthenticationRequired, None),
             PasswordError::InvalidToken => (UserErrorCode::TokenInvalid, Some("token")),
             // The use case keeps this to itself: an answer must not tell it.
             PasswordError::NothingToSend(reason) => return Self::Fault(Fault::internal(&anyhow::anyhow!("{reason} left the use case"))),
             PasswordError::Denied(denied) => return Self::Fault((*denied).into()),
             PasswordError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),
+        };
+        Self::user(code, &error, field)
+    }
+}
+
+/// What a client learns of a code that is not accepted; all inputs with a code call it `code`.
+fn of_code(refusal: CodeRefusal) -> (UserErrorCode, Option<&'static str>) {
+    let code = match refusal {
+        CodeRefusal::Missing => UserErrorCode::SecondFactorCodeRequired,
+        CodeRefusal::Wrong => UserErrorCode::SecondFactorCodeInvalid,
+        CodeRefusal::TooMany => UserErrorCode::SecondFactorPaused,
+    };
+    (code, Some("code"))
+}
+
+impl From<SecondFactorError> for Refused {
+    fn from(error: SecondFactorError) -> Self {
+        let (code, field) = match &error {
+            SecondFactorError::Code(refusal) => of_code(*refusal),
+            SecondFactorError::AlreadyEnabled => (UserErrorCode::SecondFactorEnabled, None),
+            SecondFactorError::NotEnabled => (UserErrorCode::SecondFactorNotEnabled, None),
+            SecondFactorError::NothingPending => (UserErrorCode::SecondFactorNotBegun, None),
+            SecondFactorError::Unproven(_) => (UserErrorCode::ReauthenticationRequired, None),
+            SecondFactorError::InvalidEmail(_) => (UserErrorCode::EmailInvalid, Some("email")),
+            SecondFactorError::NotFound => (UserErrorCode::NotFound, Some("email")),
+            SecondFactorError::Denied(denied) => return Self::Fault((*denied).into()),
+            SecondFactorError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),
+        };
+        Self::user(code, &error, field)
+    }
+}
+
+impl From<SecurityError> for Refused {
+    fn from(error: SecurityError) -> Self {
+        let (code, field) = match &error {
+            SecurityError::InvalidScope => (UserErrorCode::RotationInvalid, Some("userId")),
+            SecurityError::InvalidReason => (UserErrorCode::RotationInvalid, Some("reason")),
+            SecurityError::InvalidGrace => (UserErrorCode::RotationInvalid, Some("graceSeconds")),
+            SecurityError::NotFound => (UserErrorCode::NotFound, Some("userId")),
+            SecurityError::ReauthenticationRequired(_) => (UserErrorCode::ReauthenticationRequired, None),
+            SecurityError::Denied(denied) => return Self::Fault((*denied).into()),
+            SecurityError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),
+        };
+        Self::user(code, &error, field)
+    }
+}
+
+impl From<user::UserError> for Refused {
+    fn from(error: user::UserError) -> Self {
+        let (code, field) = match &error {
+            user::UserError::InvalidEmail(_) => (UserErrorCode::EmailInvalid, Some("email")),
+            user::UserError::WeakPassword(_) => (UserErrorCode::PasswordUnacceptable, Some("password")),
+            user::UserError::NotFound => (UserErrorCode::NotFound, Some("userId")),
+            user::UserError::LastAdministrator => (UserErrorCode::LastAdministrator, Some("userId")),
+            user::UserError::InvalidLimit => (UserErrorCode::LimitInvalid, Some("sessionLimit")),
+            user::UserError::ReauthenticationRequired(_) => (UserErrorCode::ReauthenticationRequired, None),
+            // Users are made on the command line alone.
+            user::UserError::EmailTaken => return Self::Fault(Fault::internal(&anyhow::anyhow!("a user was made over the API"))),
+            user::UserError::Denied(denied) => return Self::Fault((*denied).into()),
+            user::UserError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),
+        };
+        Self::user(code, &error, field)
+    }
+}
+
+impl From<ReauthenticationError> for Refused {
+    fn from(error: ReauthenticationError) -> Self {
+        let (code, field) = match &error {
+            ReauthenticationError::WrongPassword => (UserErrorCode::InvalidCredentials, Some("password")),
+            ReauthenticationError::Code(refusal) => of_code(*refusal),
+            ReauthenticationError::Ended => (UserErrorCode::SessionEnded, None),
+            ReauthenticationError::Denied(denied) => return Self::Fault((*denied).into()),
+            ReauthenticationError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),
         };
         Self::user(code, &error, field)
     }
@@ -238,9 +345,11 @@ impl From<SessionError> for Refused {
             SessionError::InvalidCredentials | SessionError::Paused => (UserErrorCode::InvalidCredentials, None),
             SessionError::InvalidName => (UserErrorCode::NameInvalid, Some("name")),
             SessionError::Unverified => (UserErrorCode::EmailUnverified, Some("email")),
+            SessionError::Code(refusal) => of_code(*refusal),
+            SessionError::Challenge(_) => (UserErrorCode::ChallengeInvalid, Some("challenge")),
             SessionError::InvalidRefreshToken => (UserErrorCode::RefreshTokenInvalid, Some("refreshToken")),
             SessionError::RefreshTokenReused => (UserErrorCode::RefreshTokenReused, Some("refreshToken")),
-            SessionError::Ended => (UserErrorCode::SessionEnded, None),
+            SessionError::Ended | SessionError::TokensRotated => (UserErrorCode::SessionEnded, None),
             SessionError::NotFound => (UserErrorCode::NotFound, Some("sessionId")),
             SessionError::Denied(denied) => return Self::Fault((*denied).into()),
             SessionError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),

@@ -1,13 +1,15 @@
 //! Rows to put into a store: plain, valid, and different from one another only where a test says so.
 
 use dashtam::{
-    application::ports::Randomness as _,
+    application::ports::{Randomness as _, Work},
     domain::{
         account::{Account, AccountFingerprint, AccountType, MaskedNumber},
         balance::Balances,
-        id::{AccountId, AuthorizationId, LinkId, RefreshTokenId, SessionId, SyncId, TransactionId, UserId},
+        id::{AccountId, AuthorizationId, ChallengeId, LinkId, RecoveryCodeId, RefreshTokenId, SecondFactorId, SessionId, SyncId, TransactionId, UserId},
         link::{Authorization, Link},
         money::{Amount, Currency},
+        second_factor::{Challenge, RecoveryCode, SecondFactor},
+        security::{TokenMinimum, TokenMinimums},
         session::{RefreshToken, Session},
         sync::Sync,
         time::{Clock as _, LocalDate, Timestamp},
@@ -29,6 +31,7 @@ pub(crate) fn user(email: &str, now: Timestamp) -> User {
         password: PasswordRecord("record".to_owned()),
         role: Role::User,
         tier: SessionTier::Basic,
+        session_limit: None,
         email_verified_at: Some(now),
         is_active: true,
         created_at: now,
@@ -50,6 +53,7 @@ pub(crate) fn refresh_token(session: &Session) -> RefreshToken {
         selector: id.to_string(),
         verifier_hash: "hash".to_owned(),
         key_id: "k1".to_owned(),
+        versions: TokenMinimums { global: TokenMinimum::FIRST, user: TokenMinimum::FIRST }.current(),
         issued_at: session.created_at,
         expires_at: session.expires_at,
         used_at: None,
@@ -131,6 +135,19 @@ pub(crate) fn from_feed(transactions: &[Transaction]) -> Vec<(Transaction, Sourc
 /// A sync that may run at once, not stored yet.
 pub(crate) fn sync(link: &Link, now: Timestamp) -> Sync {
     Sync::request(SyncId(TestRandomness.id()), link.id, link.user, now)
+}
+
+/// Everything a second factor leaves, of a user who has none yet.
+pub(crate) async fn second_factor(work: &mut dyn Work, user: UserId, now: Timestamp) {
+    let hash = || TestRandomness.secret().to_vec();
+    let factor = SecondFactor::begin(SecondFactorId(TestRandomness.id()), user, hash(), now);
+    let code = RecoveryCode { id: RecoveryCodeId(TestRandomness.id()), user, key_id: "k1".to_owned(), hash: hash() };
+    let id = ChallengeId(TestRandomness.id());
+    let challenge = Challenge { id, user, hash: hash(), password_digest: hash(), created_at: now, failures: 0, spent_at: None };
+    assert!(work.second_factors().replace_pending(&factor).await.unwrap());
+    work.second_factors().replace_recovery_codes(user, &[code]).await.unwrap();
+    work.second_factors().insert_challenge(&challenge).await.unwrap();
+    work.second_factors().fail(user, now, now).await.unwrap();
 }
 
 /// A day of November 2026.
