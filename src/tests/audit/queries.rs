@@ -75,6 +75,26 @@ async fn one_sees_what_one_did_and_what_was_done_to_one_and_never_who_administer
 }
 
 #[tokio::test]
+async fn looking_below_another_user_is_an_act_as_well() {
+    for app in TestApp::on_every_store().await {
+        let ann = app.signed_in("ann").await;
+        let root = administrator(&app).await;
+        let before = app.outcomes("read_audit").await.len();
+        let root_id = root.ask("{ viewer { id } }").await.data()["viewer"]["id"].clone();
+        let document = "{ users(first: 10) { nodes { id auditEvents(first: 100) { totalCount nodes { act actor { kind } } } } } }";
+        let users = root.ask(document).await.data()["users"]["nodes"].as_array().unwrap().clone();
+        assert_eq!(users.len(), 2, "{users:?}");
+        let anns = own(&ann, json!({ "acts": ["CREATE_USER", "CREATE_SESSION"] })).await.len();
+        let below = users.iter().find(|user| user["id"] != root_id).unwrap();
+        assert_eq!(below["auditEvents"]["totalCount"], anns, "{}", app.store.name);
+        // One look at somebody else; oneself is not somebody else.
+        assert_eq!(app.outcomes("read_audit").await.len(), before + 1);
+        assert_eq!(words(&own(&ann, json!({ "acts": ["READ_AUDIT"] })).await), ["READ_AUDIT SUCCEEDED"]);
+        app.every_attempt_ended_once().await;
+    }
+}
+
+#[tokio::test]
 async fn only_who_administers_sees_everybodys_and_asking_is_on_the_trail() {
     for app in TestApp::on_every_store().await {
         let (nobody, ann) = (app.nobody(), app.signed_in("ann").await);
