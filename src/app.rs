@@ -148,22 +148,7 @@ impl App {
         let sealer = Arc::new(AesSealer::new(keys, randomness.clone())?);
         let files = Arc::new(StatementFiles);
         let catalogue = Arc::new(Catalogue::new(providers, files.as_ref()));
-        let signer = Arc::new(Ed25519Signer::new(keys)?);
-        let retention = Arc::new(Retention {
-            journal: journal.clone(),
-            store: store.clone(),
-            months: database.trail_months(),
-            signer: signer.clone(),
-            access: access.clone(),
-            clock: clock.clone(),
-            days: config.audit.retention_days,
-        });
-        let keeper = Arc::new(ChainKeeper {
-            store: database.chain_store(),
-            signer,
-            publisher: Arc::new(CheckpointFile::new(config.audit.checkpoints.clone())),
-            clock: clock.clone(),
-        });
+        let (keeper, retention) = trail(config, keys, &database, &journal, &access, &clock)?;
         let wake = Arc::new(Notify::new());
         let (mailer, mailbox) = mailer(config, listening)?;
         let ground = Ground {
@@ -245,17 +230,8 @@ impl App {
         if let Some(bank) = sandbox {
             routes = routes.nest("/sandbox", bank.router());
         }
-        Ok(Self {
-            application,
-            engine,
-            courier,
-            keeper,
-            retention,
-            database,
-            router: with_common_layers(routes, REQUEST_TIMEOUT),
-            wake,
-            is_embedded: config.is_embedded(),
-        })
+        let (router, is_embedded) = (with_common_layers(routes, REQUEST_TIMEOUT), config.is_embedded());
+        Ok(Self { application, engine, courier, keeper, retention, database, router, wake, is_embedded })
     }
 
     /// All routes, for a listener or a test.
@@ -332,6 +308,30 @@ impl App {
         self.database.close().await?;
         ended.unwrap_or_else(|_| bail!("requests were still in flight {} seconds after the stop; they were cut off", GRACE.as_secs()))
     }
+}
+
+/// Who keeps the chain over the trail, and who drops what is past its retention.
+fn trail(
+    config: &Config,
+    keys: &Keys,
+    database: &Database,
+    journal: &Journal,
+    access: &Access,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<(Arc<ChainKeeper>, Arc<Retention>)> {
+    let signer = Arc::new(Ed25519Signer::new(keys)?);
+    let retention = Retention {
+        journal: journal.clone(),
+        store: database.store(),
+        months: database.trail_months(),
+        signer: signer.clone(),
+        access: access.clone(),
+        clock: clock.clone(),
+        days: config.audit.retention_days,
+    };
+    let publisher = Arc::new(CheckpointFile::new(config.audit.checkpoints.clone()));
+    let keeper = ChainKeeper { store: database.chain_store(), signer, publisher, clock: clock.clone() };
+    Ok((Arc::new(keeper), Arc::new(retention)))
 }
 
 /// Where mail goes, and where it is shown if it is kept.

@@ -44,6 +44,7 @@ pub fn public_keys(config: &Config) -> anyhow::Result<Vec<(String, String)>> {
 }
 
 /// What a trail is held against.
+#[derive(Clone, Copy)]
 pub struct Evidence<'a> {
     /// Public keys given by hand, base64. With any, those of the configuration are not asked for.
     pub keys: &'a [String],
@@ -93,6 +94,7 @@ async fn open_trail(config: &Config) -> anyhow::Result<Database> {
 }
 
 /// What of a trail is exported.
+#[derive(Clone, Copy)]
 pub struct Part {
     /// From this day on; from the trail's beginning when it is not given.
     pub from: Option<NaiveDate>,

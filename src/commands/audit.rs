@@ -79,7 +79,7 @@ pub(super) struct Verify {
     A worker does so every day by itself. It also makes room for the months to come. Nothing younger than audit.retention_days goes, and nothing that is not sealed.\n\
     On PostgreSQL it takes the role that owns the tables.")]
 pub(super) struct Prune {
-    /// Keep this month and what is younger [default: what audit.retention_days says]
+    /// Keep this month and what is younger [default: as the configuration says]
     #[arg(long, value_name = "MONTH", value_parser = month)]
     before: Option<NaiveDate>,
     /// Only say what would go

@@ -83,7 +83,9 @@ impl StoredEvent {
             self.trace_id.as_deref().map(str::as_bytes),
             Some(self.class.as_bytes()),
         ];
-        columns.into_iter().for_each(|column| append(&mut digest, column));
+        for column in columns {
+            append(&mut digest, column);
+        }
         digest.finalize().into()
     }
 }
@@ -119,7 +121,9 @@ impl StoredPerson {
             self.ip.as_deref().map(str::as_bytes),
             self.user_agent.as_deref().map(str::as_bytes),
         ];
-        columns.into_iter().for_each(|column| append(&mut digest, column));
+        for column in columns {
+            append(&mut digest, column);
+        }
         digest.finalize().into()
     }
 }

@@ -133,7 +133,7 @@ struct EntryLine {
     event_id: Uuid,
     event_hash: Bytes,
     chain_hash: Bytes,
-    event: Option<EventLine>,
+    event: Option<Box<EventLine>>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -171,7 +171,7 @@ struct CheckpointLine {
 struct UnsealedLine {
     recorded_at: Instant,
     event_id: Uuid,
-    event: Option<EventLine>,
+    event: Option<Box<EventLine>>,
 }
 
 /// A person in an event, as `audit_person` has them.
@@ -403,16 +403,16 @@ impl<W: Write> ExportFile<W> {
     }
 }
 
-fn event_line(found: &Found) -> anyhow::Result<Option<EventLine>> {
+fn event_line(found: &Found) -> anyhow::Result<Option<Box<EventLine>>> {
     match found {
-        Found::Event(event) => Ok(Some(event.as_ref().into())),
+        Found::Event(event) => Ok(Some(Box::new(event.as_ref().into()))),
         Found::Nothing => Ok(None),
         Found::Unreadable => bail!("an event of the trail cannot be read; `dashtam audit verify` says which"),
     }
 }
 
-fn found(event: Option<EventLine>) -> Found {
-    event.map_or(Found::Nothing, |event| Found::Event(Box::new(event.into())))
+fn found(event: Option<Box<EventLine>>) -> Found {
+    event.map_or(Found::Nothing, |event| Found::Event(Box::new((*event).into())))
 }
 
 /// Walks an export. What cannot be read is a finding like any other.

@@ -514,29 +514,36 @@ pub async fn verify(mut ledger: Box<dyn Ledger>, mut verifier: Verifier<'_>, per
     }
     // As many events as positions that found theirs, and each of another event: then none is without, and nobody has to look for it.
     let (events, named) = ledger.counts().await?;
-    let is_complete = events == verifier.found && named == verifier.tally.entries;
-    let mut behind = None;
-    while !is_complete {
-        let events = ledger.unsealed(behind).await?;
-        let Some((last, _)) = events.last() else { break };
-        behind = Some(*last);
-        for (event, found) in &events {
-            verifier.unsealed(*event, found);
+    if events != verifier.found || named != verifier.tally.entries {
+        let mut behind = None;
+        loop {
+            let events = ledger.unsealed(behind).await?;
+            let Some((last, _)) = events.last() else { break };
+            behind = Some(*last);
+            for (event, found) in &events {
+                verifier.unsealed(*event, found);
+            }
         }
     }
     for event in ledger.vanished().await? {
         verifier.vanished(event);
     }
+    if persons {
+        walk_persons(ledger.as_mut(), &mut verifier).await?;
+    }
+    Ok(verifier.end(true))
+}
+
+async fn walk_persons(ledger: &mut dyn Ledger, verifier: &mut Verifier<'_>) -> anyhow::Result<()> {
     let mut behind = None;
-    while persons {
+    loop {
         let persons = ledger.persons(behind).await?;
-        let Some((last, _)) = persons.last() else { break };
+        let Some((last, _)) = persons.last() else { return Ok(()) };
         behind = Some((last.event.id, last.part.clone()));
         for (person, hash) in &persons {
             verifier.person(person, hash.as_deref());
         }
     }
-    Ok(verifier.end(true))
 }
 
 /// The checkpoints of a ledger, some at a time.

@@ -122,12 +122,12 @@ impl DatabaseWork {
             .await
             .map_err(broken(doing))?;
         let dropped = match checkpoint {
-            Some(signed) => {
-                let there = audit_chain::Entity::find_by_id(signed.position).one(transaction).await.map_err(broken(doing))?;
-                if there.is_none_or(|row| row.chain_hash != signed.chain_hash) {
+            Some(last_signed) => {
+                let there = audit_chain::Entity::find_by_id(last_signed.position).one(transaction).await.map_err(broken(doing))?;
+                if there.is_none_or(|row| row.chain_hash != last_signed.chain_hash) {
                     return Err(PruneError::Tampered);
                 }
-                count("audit_checkpoints.number", signed.number)?
+                count("audit_checkpoints.number", last_signed.number)?
             }
             None => dropped_checkpoints(transaction).await?,
         };
