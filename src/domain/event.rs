@@ -8,6 +8,7 @@ use super::{
     second_factor::Factor,
     session::RevocationReason,
     sync::SyncCounts,
+    time::Timestamp,
     user::{Role, SessionTier},
 };
 
@@ -74,6 +75,12 @@ pub enum Event {
     LinkSynced { sync: SyncId, user: UserId, counts: SyncCounts },
     /// A statement file is in.
     StatementImported { import: ImportId, user: UserId, created: u32, known: u32 },
+    /// Somebody looked at acts of others, or of one other.
+    AuditRead { of: Option<UserId> },
+    /// The trail was taken elsewhere.
+    AuditExported { with_persons: bool },
+    /// What was past its retention is gone.
+    AuditPruned { before: Timestamp, events: u64 },
 }
 
 impl Event {
@@ -108,6 +115,7 @@ impl Event {
             Self::LinkBegun { link, .. } | Self::AuthorizationStarted { link, .. } | Self::LinkActivated { link, .. } => (ResourceKind::Link, Some(link.0)),
             Self::SyncRequested { sync, .. } | Self::LinkSynced { sync, .. } => (ResourceKind::Sync, Some(sync.0)),
             Self::StatementImported { import, .. } => (ResourceKind::Import, Some(import.0)),
+            Self::AuditRead { .. } | Self::AuditExported { .. } | Self::AuditPruned { .. } => (ResourceKind::Audit, None),
         }
     }
 
@@ -115,6 +123,8 @@ impl Event {
     pub fn subject(&self) -> Option<UserId> {
         match self {
             Self::TokensRotated { user, .. } => *user,
+            Self::AuditRead { of } => *of,
+            Self::AuditExported { .. } | Self::AuditPruned { .. } => None,
             Self::UserCreated { user, .. }
             | Self::RoleAssigned { user, .. }
             | Self::TierAssigned { user, .. }
@@ -161,6 +171,8 @@ impl Event {
                 ("removed", counts.removed.to_string()),
             ],
             Self::StatementImported { created, known, .. } => vec![("created", created.to_string()), ("known", known.to_string())],
+            Self::AuditExported { with_persons } => vec![("persons", with_persons.to_string())],
+            Self::AuditPruned { before, events } => vec![("before", before.to_string()), ("events", events.to_string())],
             Self::SessionCreated { evicted, factor, .. } => {
                 let factor = factor.map(|factor| ("second_factor", factor.as_str().to_owned()));
                 std::iter::once(("evicted", evicted.to_string())).chain(factor).collect()
@@ -172,7 +184,8 @@ impl Event {
             | Self::PasswordReset { ended, .. } => {
                 vec![("ended", ended.to_string())]
             }
-            Self::UserReactivated { .. }
+            Self::AuditRead { .. }
+            | Self::UserReactivated { .. }
             | Self::UserUnlocked { .. }
             | Self::UserRegistered { .. }
             | Self::EmailVerified { .. }

@@ -105,9 +105,10 @@ async fn each_rule_of_the_policy_decides_its_own_fields_and_no_other() {
     let before = matrix(POLICY).await;
     let everyone = r#"scope(_role, "ACTION", "RESOURCE", "REACH");"#;
     let editors = r#"scope(role, "ACTION", "RESOURCE", "REACH") if edits(role);"#;
-    let whole_viewer = ["User.accounts", "User.links", "User.secondFactor", "User.sessions", "User.transactions", "node", "nodes", "viewer"];
+    let whole_viewer =
+        ["User.accounts", "User.auditEvents", "User.links", "User.secondFactor", "User.sessions", "User.transactions", "node", "nodes", "viewer"];
     let security = ["beginSecondFactor", "changePassword", "confirmSecondFactor", "disableSecondFactor", "reauthenticate", "regenerateRecoveryCodes"];
-    let rules: [(&str, &str, &str, &str, &[&str]); 11] = [
+    let rules: [(&str, &str, &str, &str, &[&str]); 12] = [
         (everyone, "read", "accounts", "own", &["User.accounts", "account"]),
         (everyone, "read", "transactions", "own", &["User.transactions", "importStatement", "transaction"]),
         (everyone, "read", "links", "own", &["User.links", "beginLink", "completeLink", "syncLink"]),
@@ -115,6 +116,7 @@ async fn each_rule_of_the_policy_decides_its_own_fields_and_no_other() {
         (everyone, "read", "users", "own", &whole_viewer),
         (everyone, "read", "security", "own", &["User.secondFactor", "viewer"]),
         (everyone, "read", "providers", "any", &["provider", "providers"]),
+        (everyone, "read", "audit", "own", &["User.auditEvents"]),
         (everyone, "write", "sessions", "own", &["renameSession", "revokeAllSessions", "revokeOtherSessions", "revokeSession"]),
         (everyone, "write", "security", "own", &security),
         (editors, "write", "links", "own", &["beginLink", "completeLink", "syncLink"]),

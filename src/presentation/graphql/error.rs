@@ -9,6 +9,7 @@ use crate::{
     application::{
         QueryError,
         access::Denied,
+        audit::AuditError,
         import::ImportError,
         link::LinkError,
         password::PasswordError,
@@ -110,6 +111,15 @@ impl From<QueryError> for Fault {
         match error {
             QueryError::Denied(denied) => denied.into(),
             QueryError::Unexpected(cause) => Self::internal(&cause),
+        }
+    }
+}
+
+impl From<AuditError> for Fault {
+    fn from(error: AuditError) -> Self {
+        match error {
+            AuditError::Denied(denied) => denied.into(),
+            AuditError::Unexpected(cause) => Self::internal(&cause),
         }
     }
 }
