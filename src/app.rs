@@ -20,6 +20,7 @@ use crate::{
         access::Access,
         account::AccountQueries,
         audit::Journal,
+        erasure::Eraser,
         import::ImportCommands,
         link::{LinkCommands, LinkQueries, LinkSettings},
         mail::Courier,
@@ -103,6 +104,8 @@ pub struct App {
     pub engine: Arc<SyncEngine>,
     /// Delivers mail.
     pub courier: Arc<Courier>,
+    /// Carries erasures out.
+    pub eraser: Arc<Eraser>,
     database: Arc<Database>,
     router: Router,
     wake: Arc<Notify>,
@@ -150,7 +153,8 @@ impl App {
             randomness: randomness.clone(),
             unhurried,
         };
-        let Identity { users, registration, sessions, step_up, passwords, gate, courier } = ground.identity(config, keys, &public_url, mailer)?;
+        let Identity { users, registration, sessions, step_up, passwords, email_changes, erasures, gate, courier } =
+            ground.identity(config, keys, &public_url, mailer)?;
         let application = Arc::new(Application {
             user_queries: UserQueries { access: access.clone(), users: readers.clone() },
             users,
@@ -159,6 +163,8 @@ impl App {
             sessions,
             step_up,
             passwords,
+            email_changes,
+            erasures,
             providers: ProviderQueries { access: access.clone(), catalogue: catalogue.clone(), clock: clock.clone() },
             link_queries: LinkQueries { access: access.clone(), links: readers.clone() },
             links: LinkCommands {
@@ -199,6 +205,7 @@ impl App {
             journal: journal.clone(),
             gate,
         });
+        let eraser = Arc::new(Eraser { journal: journal.clone(), store: store.clone(), queue: database.erasure_queue(), clock: clock.clone() });
         let engine = Arc::new(SyncEngine {
             journal,
             store,
@@ -214,7 +221,16 @@ impl App {
         if let Some(bank) = sandbox {
             routes = routes.nest("/sandbox", bank.router());
         }
-        Ok(Self { application, engine, courier, database, router: with_common_layers(routes, REQUEST_TIMEOUT), wake, is_embedded: config.is_embedded() })
+        Ok(Self {
+            application,
+            engine,
+            courier,
+            eraser,
+            database,
+            router: with_common_layers(routes, REQUEST_TIMEOUT),
+            wake,
+            is_embedded: config.is_embedded(),
+        })
     }
 
     /// All routes, for a listener or a test.
@@ -245,10 +261,10 @@ impl App {
     /// What it does not do waits for `stop` as well, so that one story is told of all three.
     async fn until(self, stop: CancellationToken, listener: Option<TcpListener>, works: bool) -> anyhow::Result<()> {
         let worker = Worker { engine: self.engine.clone(), journal: self.application.journal.clone(), wake: self.wake.clone(), is_alone: self.is_embedded };
-        let (courier, stopped) = (self.courier.clone(), stop.clone());
+        let (courier, eraser, stopped) = (self.courier.clone(), self.eraser.clone(), stop.clone());
         let mut working = tokio::spawn(async move {
             if works {
-                tokio::join!(worker.run(stopped.clone()), courier.run(stopped));
+                tokio::join!(worker.run(stopped.clone()), courier.run(stopped.clone()), eraser.run(stopped));
             } else {
                 stopped.cancelled().await;
             }

@@ -6,6 +6,8 @@
 pub mod access;
 pub mod account;
 pub mod audit;
+pub mod email_change;
+pub mod erasure;
 pub mod guesses;
 pub mod import;
 pub mod ingest;
@@ -48,6 +50,10 @@ pub struct Application {
     pub step_up: step_up::StepUpCommands,
     /// Changes passwords.
     pub passwords: password::PasswordCommands,
+    /// Changes addresses.
+    pub email_changes: email_change::EmailChangeCommands,
+    /// Takes erasures in.
+    pub erasures: erasure::ErasureCommands,
     /// Looks at the catalogue.
     pub providers: provider::ProviderQueries,
     /// Looks at links.

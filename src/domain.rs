@@ -8,6 +8,8 @@ pub mod audit;
 pub mod balance;
 pub mod card_number;
 pub mod common_password;
+pub mod email_change;
+pub mod erasure;
 pub mod event;
 pub mod failure;
 pub mod id;

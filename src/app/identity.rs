@@ -8,13 +8,15 @@ use crate::{
     application::{
         access::Access,
         audit::Journal,
+        email_change::EmailChangeCommands,
+        erasure::ErasureCommands,
         guesses::Guesses,
         mail::{Courier, Writer},
         password::PasswordCommands,
         ports::{Mailer, Randomness, Store},
         registration::RegistrationCommands,
         session::{SessionCommands, SessionGate, TokenLifetimes},
-        step_up::StepUpCommands,
+        step_up::{StepUp, StepUpCommands},
         user::UserCommands,
     },
     config::Config,
@@ -43,6 +45,8 @@ pub(super) struct Identity {
     pub(super) sessions: SessionCommands,
     pub(super) step_up: StepUpCommands,
     pub(super) passwords: PasswordCommands,
+    pub(super) email_changes: EmailChangeCommands,
+    pub(super) erasures: ErasureCommands,
     pub(super) gate: Arc<SessionGate>,
     pub(super) courier: Arc<Courier>,
 }
@@ -58,7 +62,11 @@ impl Ground {
         let tokens = Arc::new(HmacMailTokens::new(keys)?);
         let writer = Writer { mint: tokens.clone(), randomness: self.randomness.clone(), bell: Arc::new(Notify::new()) };
         let guesses = Guesses { sign_ins: readers.clone(), hasher: hasher.clone(), writer: writer.clone(), clock: self.clock.clone() };
+        let step_up = StepUp { sessions: readers.clone(), clock: self.clock.clone() };
+        let (email_changes, erasures) = self.rights(&step_up, &gate, &writer);
         Ok(Identity {
+            email_changes,
+            erasures,
             users: UserCommands {
                 journal: self.journal.clone(),
                 store: self.store.clone(),
@@ -125,5 +133,33 @@ impl Ground {
             },
             gate,
         })
+    }
+
+    /// The use cases about what people may do with what is kept about them.
+    fn rights(&self, step_up: &StepUp, gate: &Arc<SessionGate>, writer: &Writer) -> (EmailChangeCommands, ErasureCommands) {
+        let readers = self.database.readers();
+        let email_changes = EmailChangeCommands {
+            journal: self.journal.clone(),
+            store: self.store.clone(),
+            access: self.access.clone(),
+            step_up: step_up.clone(),
+            tokens: readers.clone(),
+            gate: gate.clone(),
+            writer: writer.clone(),
+            clock: self.clock.clone(),
+            randomness: self.randomness.clone(),
+            unhurried: self.unhurried,
+        };
+        let erasures = ErasureCommands {
+            journal: self.journal.clone(),
+            store: self.store.clone(),
+            access: self.access.clone(),
+            step_up: step_up.clone(),
+            tokens: readers,
+            gate: gate.clone(),
+            writer: writer.clone(),
+            clock: self.clock.clone(),
+        };
+        (email_changes, erasures)
     }
 }

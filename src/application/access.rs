@@ -42,6 +42,8 @@ words! {
         Users = "users",
         /// Passwords and what else proves who one is.
         Security = "security",
+        /// What somebody says of themselves, and everything kept about them as a whole: consents, export, erasure.
+        Profile = "profile",
     }
 }
 
@@ -151,10 +153,14 @@ pub fn needs(act: Act) -> Option<(Action, Resource)> {
         | Act::VerifyEmail
         | Act::ResendVerification
         | Act::RequestPasswordReset
-        | Act::ResetPassword => None,
+        | Act::ResetPassword
+        | Act::ConfirmEmailChange
+        | Act::RevertEmailChange
+        | Act::CancelErasure => None,
         Act::CreateUser | Act::AssignRole => Some((Action::Write, Resource::Users)),
         Act::RevokeSession | Act::RevokeSessions | Act::RenameSession => Some((Action::Write, Resource::Sessions)),
-        Act::ChangePassword | Act::Reauthenticate => Some((Action::Write, Resource::Security)),
+        Act::ChangePassword | Act::Reauthenticate | Act::RequestEmailChange => Some((Action::Write, Resource::Security)),
+        Act::RequestErasure | Act::EraseUser => Some((Action::Write, Resource::Profile)),
         Act::BeginLink | Act::StartAuthorization | Act::CompleteLink | Act::RequestSync | Act::SyncLink => Some((Action::Write, Resource::Links)),
         Act::ImportStatement => Some((Action::Write, Resource::Transactions)),
     }

@@ -9,6 +9,8 @@ use uuid::Uuid;
 use crate::domain::{
     account::{AccountFingerprint, Accounts},
     balance::BalanceSnapshots,
+    email_change::EmailChanges,
+    erasure::Erasures,
     event::Event,
     failure::Reason,
     id::{LinkId, MailTokenId, SessionId, UserId},
@@ -75,6 +77,10 @@ pub trait Work: Send {
     fn sign_ins(&mut self) -> &mut dyn SignIns;
     /// The outbox, and tokens that travel by mail.
     fn mails(&mut self) -> &mut dyn Mails;
+    /// Changes of address.
+    fn email_changes(&mut self) -> &mut dyn EmailChanges;
+    /// Erasures.
+    fn erasures(&mut self) -> &mut dyn Erasures;
     /// Imports.
     fn imports(&mut self) -> &mut dyn Imports;
     /// Commits what must stand before a bank is asked (a spent state, a rotated token). The attempt goes on, in another unit of work.

@@ -117,6 +117,7 @@ impl UserCommands {
                     tier: command.tier,
                     email_verified_at: Some(now),
                     is_active: true,
+                    display_name: None,
                     created_at: now,
                 };
                 let mut work = self.store.begin(&attempt).await?;

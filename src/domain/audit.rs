@@ -33,6 +33,18 @@ words! {
         RequestPasswordReset = "request_password_reset",
         /// Resetting a password.
         ResetPassword = "reset_password",
+        /// Asking for another address.
+        RequestEmailChange = "request_email_change",
+        /// Confirming the new address.
+        ConfirmEmailChange = "confirm_email_change",
+        /// Taking the old address back.
+        RevertEmailChange = "revert_email_change",
+        /// Asking to be erased.
+        RequestErasure = "request_erasure",
+        /// Calling an erasure off.
+        CancelErasure = "cancel_erasure",
+        /// A worker erasing a user.
+        EraseUser = "erase_user",
         /// Starting to link a provider.
         BeginLink = "begin_link",
         /// Leaving our start page for the bank.

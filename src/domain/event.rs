@@ -41,6 +41,18 @@ pub enum Event {
     PasswordResetRequested { user: UserId },
     /// A password was reset by mail; every session ended.
     PasswordReset { user: UserId, ended: usize },
+    /// A user wants another address.
+    EmailChangeRequested { user: UserId },
+    /// A user has another address; `replaced` when an unconfirmed registration had to give it up.
+    EmailChanged { user: UserId, replaced: bool },
+    /// An earlier address is back; `undone` changes do not count any more, and every session ended.
+    EmailChangeReverted { user: UserId, undone: usize, ended: usize },
+    /// A user wants to be erased; every session ended, every bank's credentials are gone.
+    ErasureRequested { user: UserId, ended: usize, wiped: u64 },
+    /// An erasure was called off.
+    ErasureCancelled { user: UserId },
+    /// A user is erased. Nobody is named: that is the point of it.
+    UserErased { rows: u64 },
     /// A user is on the way to a bank.
     LinkBegun { link: LinkId, user: UserId },
     /// The user left our start page for the bank.
@@ -66,7 +78,13 @@ impl Event {
             | Self::VerificationRequested { .. }
             | Self::PasswordChanged { .. }
             | Self::PasswordResetRequested { .. }
-            | Self::PasswordReset { .. } => (ResourceKind::User, None),
+            | Self::PasswordReset { .. }
+            | Self::EmailChangeRequested { .. }
+            | Self::EmailChanged { .. }
+            | Self::EmailChangeReverted { .. }
+            | Self::ErasureRequested { .. }
+            | Self::ErasureCancelled { .. }
+            | Self::UserErased { .. } => (ResourceKind::User, None),
             Self::SessionCreated { session, .. }
             | Self::SessionRefreshed { session, .. }
             | Self::SessionRevoked { session, .. }
@@ -79,9 +97,10 @@ impl Event {
         }
     }
 
-    /// Whom it concerns.
-    pub fn subject(&self) -> UserId {
+    /// Whom it concerns; `None` when nothing may lead to them any more.
+    pub fn subject(&self) -> Option<UserId> {
         match self {
+            Self::UserErased { .. } => None,
             Self::UserCreated { user, .. }
             | Self::RoleAssigned { user, .. }
             | Self::UserRegistered { user }
@@ -101,7 +120,12 @@ impl Event {
             | Self::LinkActivated { user, .. }
             | Self::SyncRequested { user, .. }
             | Self::LinkSynced { user, .. }
-            | Self::StatementImported { user, .. } => *user,
+            | Self::EmailChangeRequested { user }
+            | Self::EmailChanged { user, .. }
+            | Self::EmailChangeReverted { user, .. }
+            | Self::ErasureRequested { user, .. }
+            | Self::ErasureCancelled { user }
+            | Self::StatementImported { user, .. } => Some(*user),
         }
     }
 
@@ -121,7 +145,13 @@ impl Event {
             Self::SessionsRevoked { ended, .. } | Self::PasswordChanged { ended, .. } | Self::PasswordReset { ended, .. } => {
                 vec![("ended", ended.to_string())]
             }
-            Self::UserRegistered { .. }
+            Self::EmailChanged { replaced, .. } => vec![("replaced", replaced.to_string())],
+            Self::EmailChangeReverted { undone, ended, .. } => vec![("undone", undone.to_string()), ("ended", ended.to_string())],
+            Self::ErasureRequested { ended, wiped, .. } => vec![("ended", ended.to_string()), ("wiped", wiped.to_string())],
+            Self::UserErased { rows } => vec![("rows", rows.to_string())],
+            Self::EmailChangeRequested { .. }
+            | Self::ErasureCancelled { .. }
+            | Self::UserRegistered { .. }
             | Self::EmailVerified { .. }
             | Self::VerificationRequested { .. }
             | Self::PasswordResetRequested { .. }

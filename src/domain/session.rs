@@ -32,11 +32,15 @@ pub enum RevocationReason {
     Evicted,
     /// The password was changed or reset.
     PasswordChanged,
+    /// An earlier address was taken back.
+    EmailReverted,
+    /// Its user asked to be erased.
+    ErasureRequested,
 }
 
 impl RevocationReason {
     /// Every reason.
-    pub const ALL: [Self; 4] = [Self::Requested, Self::RefreshTokenReused, Self::Evicted, Self::PasswordChanged];
+    pub const ALL: [Self; 6] = [Self::Requested, Self::RefreshTokenReused, Self::Evicted, Self::PasswordChanged, Self::EmailReverted, Self::ErasureRequested];
 
     /// The word in the database.
     pub fn as_str(self) -> &'static str {
@@ -45,6 +49,8 @@ impl RevocationReason {
             Self::RefreshTokenReused => "refresh_token_reused",
             Self::Evicted => "evicted",
             Self::PasswordChanged => "password_changed",
+            Self::EmailReverted => "email_reverted",
+            Self::ErasureRequested => "erasure_requested",
         }
     }
 

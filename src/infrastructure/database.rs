@@ -14,7 +14,7 @@ use sea_orm::{ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbB
 
 use crate::{
     application::ports::{AuditLog, Randomness, Store},
-    domain::{failure::Unavailable, mail::MailQueue, sync::SyncQueue, time::Clock},
+    domain::{erasure::ErasureQueue, failure::Unavailable, mail::MailQueue, sync::SyncQueue, time::Clock},
 };
 
 use error::broken;
@@ -23,6 +23,8 @@ mod account;
 mod audit;
 mod balance;
 mod connect;
+mod email_change;
+mod erasure;
 mod error;
 mod import;
 pub mod inspection;
@@ -108,6 +110,11 @@ impl Database {
 
     /// The outbox couriers take mails from.
     pub fn mail_queue(&self) -> Arc<dyn MailQueue> {
+        self.store.clone()
+    }
+
+    /// The erasures workers carry out.
+    pub fn erasure_queue(&self) -> Arc<dyn ErasureQueue> {
         self.store.clone()
     }
 

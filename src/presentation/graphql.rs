@@ -5,6 +5,8 @@
 
 pub mod account;
 pub mod completion;
+pub mod email_change;
+pub mod erasure;
 pub mod error;
 pub mod global_id;
 pub mod guard;
@@ -62,6 +64,8 @@ pub struct Mutation(
     password::PasswordMutation,
     session::SessionMutation,
     step_up::StepUpMutation,
+    email_change::EmailChangeMutation,
+    erasure::ErasureMutation,
     link::LinkMutation,
     sync::SyncMutation,
     import::ImportMutation,

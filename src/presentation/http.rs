@@ -8,6 +8,7 @@ mod oauth;
 mod playground;
 pub mod problem;
 mod requester;
+mod rights;
 pub mod trace;
 
 use std::{any::Any, sync::Arc, time::Duration};
@@ -75,6 +76,9 @@ pub fn router(edge: Edge) -> Router {
         .route("/oauth/{provider}/callback", get(oauth::callback).head(wrong_method))
         .route("/verify-email", get(mail::confirm_page).post(mail::confirm))
         .route("/reset-password", get(mail::reset_page).post(mail::reset))
+        .route("/confirm-email", get(rights::confirm_page).post(rights::confirm))
+        .route("/revert-email", get(rights::revert_page).post(rights::revert))
+        .route("/cancel-erasure", get(rights::cancel_page).post(rights::cancel))
         .route("/dev/mail", get(mail::kept_mails))
         .route("/health", get(health::health))
         .route("/ready", get(health::ready));

@@ -18,7 +18,18 @@ use crate::harness::{
 };
 
 /// What anyone may ask, signed in or not.
-const PUBLIC: [&str; 7] = ["createSession", "refreshSession", "registerUser", "requestPasswordReset", "resendVerification", "resetPassword", "verifyEmail"];
+const PUBLIC: [&str; 10] = [
+    "cancelErasure",
+    "confirmEmailChange",
+    "createSession",
+    "revertEmailChange",
+    "refreshSession",
+    "registerUser",
+    "requestPasswordReset",
+    "resendVerification",
+    "resetPassword",
+    "verifyEmail",
+];
 
 /// Refuses everyone everything.
 struct Nothing;
@@ -105,7 +116,7 @@ async fn each_rule_of_the_policy_decides_its_own_fields_and_no_other() {
     let everyone = r#"scope(_role, "ACTION", "RESOURCE", "REACH");"#;
     let editors = r#"scope(role, "ACTION", "RESOURCE", "REACH") if edits(role);"#;
     let whole_viewer = ["User.accounts", "User.links", "User.sessions", "User.transactions", "node", "nodes", "viewer"];
-    let rules: [(&str, &str, &str, &str, &[&str]); 10] = [
+    let rules: [(&str, &str, &str, &str, &[&str]); 12] = [
         (everyone, "read", "accounts", "own", &["User.accounts", "account"]),
         (everyone, "read", "transactions", "own", &["User.transactions", "importStatement", "transaction"]),
         (everyone, "read", "links", "own", &["User.links", "beginLink", "completeLink", "syncLink"]),
@@ -113,7 +124,9 @@ async fn each_rule_of_the_policy_decides_its_own_fields_and_no_other() {
         (everyone, "read", "users", "own", &whole_viewer),
         (everyone, "read", "providers", "any", &["provider", "providers"]),
         (everyone, "write", "sessions", "own", &["renameSession", "revokeAllSessions", "revokeOtherSessions", "revokeSession"]),
-        (everyone, "write", "security", "own", &["changePassword", "reauthenticate"]),
+        (everyone, "write", "security", "own", &["changePassword", "reauthenticate", "requestEmailChange"]),
+        (everyone, "read", "profile", "own", &[]),
+        (everyone, "write", "profile", "own", &["eraseMyAccount"]),
         (editors, "write", "links", "own", &["beginLink", "completeLink", "syncLink"]),
         (editors, "write", "transactions", "own", &["importStatement"]),
     ];

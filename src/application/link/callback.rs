@@ -156,6 +156,8 @@ impl LinkCommands {
         let (owner, id) = (authorization.user, authorization.link);
         let sealed = seal_credentials(self.sealer.as_ref(), Place { user: owner, link: id, purpose: "credentials" }, credentials)?;
         let mut work = self.store.begin(attempt).await?;
+        // Whoever asked to be erased while the bank was asked has no links any more.
+        work.sign_ins().take_turn(owner).await?.filter(|user| user.is_active).ok_or(LinkError::NotFound)?;
         let mut link = work.links().find(owner, id).await?.ok_or(LinkError::NotFound)?;
         let event = link.activate(credentials.consent_expires_at)?;
         work.links().save(&link).await?;

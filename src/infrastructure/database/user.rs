@@ -4,8 +4,8 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::{LockType, OnConflict},
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, SqlErr,
+    sea_query::{Expr, ExprTrait, LockType, OnConflict, Query},
 };
 
 use crate::domain::{
@@ -14,7 +14,7 @@ use crate::domain::{
     user::{EmailAddress, EmailKey, PasswordRecord, Role, SessionTier, User, UserReader, Users},
 };
 
-use super::{Readers, error::broken, value, work::DatabaseWork};
+use super::{Readers, error::broken, link::links, value, work::DatabaseWork};
 
 pub(super) mod users {
     use sea_orm::entity::prelude::*;
@@ -32,6 +32,10 @@ pub(super) mod users {
         pub is_active: bool,
         pub email_verified_at: Option<DateTimeUtc>,
         pub created_at: DateTimeUtc,
+        pub display_name: Option<String>,
+        pub erasure_requested_at: Option<DateTimeUtc>,
+        pub erasure_due_at: Option<DateTimeUtc>,
+        pub erasure_began_at: Option<DateTimeUtc>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -52,6 +56,10 @@ impl From<&User> for users::Model {
             is_active: user.is_active,
             email_verified_at: user.email_verified_at.map(Timestamp::utc),
             created_at: user.created_at.utc(),
+            display_name: user.display_name.clone(),
+            erasure_requested_at: None,
+            erasure_due_at: None,
+            erasure_began_at: None,
         }
     }
 }
@@ -67,7 +75,8 @@ impl TryFrom<users::Model> for User {
             role: value::word("users.role", &row.role, Role::parse)?,
             tier: value::word("users.tier", &row.tier, SessionTier::parse)?,
             email_verified_at: value::optional_instant(row.email_verified_at),
-            is_active: row.is_active,
+            is_active: row.is_active && row.erasure_due_at.is_none(),
+            display_name: row.display_name,
             created_at: Timestamp::new(row.created_at),
         })
     }
@@ -119,24 +128,63 @@ impl Users for DatabaseWork {
         unverified.exec(&self.transaction).await.map(|_| ()).map_err(broken("confirming a user's address"))
     }
 
-    /// Administrators are locked first, so that two of them cannot each count on the other and step down together.
+    async fn change_email(&mut self, id: UserId, email: &EmailAddress, now: Timestamp) -> anyhow::Result<bool> {
+        let changes = users::ActiveModel {
+            email: Set(email.written().to_owned()),
+            email_key: Set(email.key().as_str().to_owned()),
+            email_verified_at: Set(Some(now.utc())),
+            ..Default::default()
+        };
+        let changed = users::Entity::update_many().set(changes).filter(users::Column::Id.eq(id.0)).exec(&self.transaction).await;
+        match changed {
+            Err(refused) if matches!(refused.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => Ok(false),
+            changed => {
+                anyhow::ensure!(changed.map_err(broken("changing a user's address"))?.rows_affected == 1, "the user whose address changes is gone");
+                Ok(true)
+            }
+        }
+    }
+
+    async fn remove_unverified(&mut self, key: &EmailKey) -> anyhow::Result<bool> {
+        let theirs = Query::select()
+            .expr(Expr::val(1))
+            .from(links::Entity)
+            .and_where(links::Column::UserId.into_expr().equals((users::Entity, users::Column::Id)))
+            .take();
+        let removed = users::Entity::delete_many()
+            .filter(users::Column::EmailKey.eq(key.as_str()))
+            .filter(users::Column::EmailVerifiedAt.is_null())
+            .filter(Expr::exists(theirs).not())
+            .exec(&self.transaction)
+            .await;
+        Ok(removed.map_err(broken("removing an unconfirmed registration"))?.rows_affected == 1)
+    }
+
     async fn assign_role(&mut self, id: UserId, role: Role) -> anyhow::Result<bool> {
-        let administrators = users::Entity::find()
-            .filter(users::Column::Role.eq(Role::Admin.as_str()))
-            .filter(users::Column::IsActive.eq(true))
-            .order_by_asc(users::Column::Id)
-            .lock(LockType::NoKeyUpdate)
-            .all(&self.transaction)
-            .await
-            .map_err(broken("reading the administrators"))?;
-        let is_last = matches!(administrators.as_slice(), [only] if only.id == id.0);
-        if is_last && role != Role::Admin {
+        if self.is_last_administrator(id).await? && role != Role::Admin {
             return Ok(false);
         }
         let changes = users::ActiveModel { role: Set(role.as_str().to_owned()), ..Default::default() };
         let saved = users::Entity::update_many().set(changes).filter(users::Column::Id.eq(id.0)).exec(&self.transaction).await;
         anyhow::ensure!(saved.map_err(broken("saving a user's role"))?.rows_affected == 1, "the user to be saved is gone");
         Ok(true)
+    }
+}
+
+impl DatabaseWork {
+    /// Whether nobody else administers. Administrators are locked first, so that two of them cannot each count on the other and step down
+    /// together.
+    pub(super) async fn is_last_administrator(&self, id: UserId) -> anyhow::Result<bool> {
+        let administrators = users::Entity::find()
+            .filter(users::Column::Role.eq(Role::Admin.as_str()))
+            .filter(users::Column::IsActive.eq(true))
+            .filter(users::Column::ErasureDueAt.is_null())
+            .order_by_asc(users::Column::Id)
+            .lock(LockType::NoKeyUpdate)
+            .all(&self.transaction)
+            .await
+            .map_err(broken("reading the administrators"))?;
+        Ok(matches!(administrators.as_slice(), [only] if only.id == id.0))
     }
 }
 

@@ -11,8 +11,8 @@ use crate::{
         ports::{Randomness, Store, Work},
     },
     domain::{
-        account::Accounts, audit::Outcome, balance::BalanceSnapshots, event::Event, failure::Reason, import::Imports, link::Links, mail::Mails,
-        session::Sessions, sign_in::SignIns, sync::Syncs, transaction::Transactions, user::Users,
+        account::Accounts, audit::Outcome, balance::BalanceSnapshots, email_change::EmailChanges, erasure::Erasures, event::Event, failure::Reason,
+        import::Imports, link::Links, mail::Mails, session::Sessions, sign_in::SignIns, sync::Syncs, transaction::Transactions, user::Users,
     },
 };
 
@@ -76,6 +76,14 @@ impl Work for DatabaseWork {
     }
 
     fn mails(&mut self) -> &mut dyn Mails {
+        self
+    }
+
+    fn email_changes(&mut self) -> &mut dyn EmailChanges {
+        self
+    }
+
+    fn erasures(&mut self) -> &mut dyn Erasures {
         self
     }
 

@@ -7,8 +7,8 @@ use async_graphql::{Enum, ErrorExtensions, ServerError, SimpleObject};
 
 use crate::{
     application::{
-        QueryError, access::Denied, import::ImportError, link::LinkError, password::PasswordError, registration::RegistrationError, session::SessionError,
-        step_up::ReauthenticationError, sync::SyncError,
+        QueryError, access::Denied, email_change::EmailChangeError, erasure::ErasureError, import::ImportError, link::LinkError, password::PasswordError,
+        registration::RegistrationError, session::SessionError, step_up::ReauthenticationError, sync::SyncError,
     },
     domain::failure::Unavailable,
     presentation::http::trace,
@@ -121,6 +121,12 @@ pub enum UserErrorCode {
     ReauthenticationRequired,
     /// The e-mail address is not verified yet.
     EmailUnverified,
+    /// This is the user's e-mail address already.
+    EmailUnchanged,
+    /// The e-mail address belongs to another account by now. Told only to who has proved to read its mailbox.
+    EmailTaken,
+    /// Somebody has to administer this server, and nobody else does.
+    LastAdministrator,
     /// This is not a refresh token of ours.
     RefreshTokenInvalid,
     /// The refresh token was used before, so its session was ended; sign in again.
@@ -220,6 +226,36 @@ impl From<PasswordError> for Refused {
             PasswordError::NothingToSend(reason) => return Self::Fault(Fault::internal(&anyhow::anyhow!("{reason} left the use case"))),
             PasswordError::Denied(denied) => return Self::Fault((*denied).into()),
             PasswordError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),
+        };
+        Self::user(code, &error, field)
+    }
+}
+
+impl From<EmailChangeError> for Refused {
+    fn from(error: EmailChangeError) -> Self {
+        let (code, field) = match &error {
+            EmailChangeError::InvalidEmail(_) => (UserErrorCode::EmailInvalid, Some("email")),
+            EmailChangeError::Unchanged => (UserErrorCode::EmailUnchanged, Some("email")),
+            EmailChangeError::InvalidToken => (UserErrorCode::TokenInvalid, Some("token")),
+            EmailChangeError::EmailTaken => (UserErrorCode::EmailTaken, None),
+            EmailChangeError::Unproven(_) => (UserErrorCode::ReauthenticationRequired, None),
+            // The use case keeps this to itself: an answer must not tell it.
+            EmailChangeError::NothingToSend(reason) => return Self::Fault(Fault::internal(&anyhow::anyhow!("{reason} left the use case"))),
+            EmailChangeError::Denied(denied) => return Self::Fault((*denied).into()),
+            EmailChangeError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),
+        };
+        Self::user(code, &error, field)
+    }
+}
+
+impl From<ErasureError> for Refused {
+    fn from(error: ErasureError) -> Self {
+        let (code, field) = match &error {
+            ErasureError::LastAdministrator => (UserErrorCode::LastAdministrator, None),
+            ErasureError::InvalidToken => (UserErrorCode::TokenInvalid, Some("token")),
+            ErasureError::Unproven(_) => (UserErrorCode::ReauthenticationRequired, None),
+            ErasureError::Denied(denied) => return Self::Fault((*denied).into()),
+            ErasureError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),
         };
         Self::user(code, &error, field)
     }

@@ -38,6 +38,10 @@ pub enum SessionRevocationReason {
     Evicted,
     /// The password was changed or reset.
     PasswordChanged,
+    /// An earlier e-mail address was taken back.
+    EmailReverted,
+    /// The user asked to be erased.
+    ErasureRequested,
 }
 
 /// One session, as the graph shows it.

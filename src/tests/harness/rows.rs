@@ -31,6 +31,7 @@ pub(crate) fn user(email: &str, now: Timestamp) -> User {
         tier: SessionTier::Basic,
         email_verified_at: Some(now),
         is_active: true,
+        display_name: None,
         created_at: now,
     }
 }
