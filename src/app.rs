@@ -153,7 +153,7 @@ impl App {
             randomness: randomness.clone(),
             unhurried,
         };
-        let Identity { users, registration, sessions, step_up, passwords, email_changes, erasures, gate, courier } =
+        let Identity { users, registration, sessions, step_up, passwords, email_changes, erasures, exports, gate, courier } =
             ground.identity(config, keys, &public_url, mailer)?;
         let application = Arc::new(Application {
             user_queries: UserQueries { access: access.clone(), users: readers.clone() },
@@ -165,6 +165,7 @@ impl App {
             passwords,
             email_changes,
             erasures,
+            exports,
             providers: ProviderQueries { access: access.clone(), catalogue: catalogue.clone(), clock: clock.clone() },
             link_queries: LinkQueries { access: access.clone(), links: readers.clone() },
             links: LinkCommands {

@@ -8,6 +8,7 @@ pub mod account;
 pub mod audit;
 pub mod email_change;
 pub mod erasure;
+pub mod export;
 pub mod guesses;
 pub mod import;
 pub mod ingest;
@@ -54,6 +55,8 @@ pub struct Application {
     pub email_changes: email_change::EmailChangeCommands,
     /// Takes erasures in.
     pub erasures: erasure::ErasureCommands,
+    /// Exports what is kept about users.
+    pub exports: export::ExportCommands,
     /// Looks at the catalogue.
     pub providers: provider::ProviderQueries,
     /// Looks at links.

@@ -11,6 +11,7 @@ pub mod common_password;
 pub mod email_change;
 pub mod erasure;
 pub mod event;
+pub mod export;
 pub mod failure;
 pub mod id;
 pub mod import;

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::{
     application::{
@@ -10,6 +10,7 @@ use crate::{
         audit::Journal,
         email_change::EmailChangeCommands,
         erasure::ErasureCommands,
+        export::{ExportCommands, PACKED_AT_ONCE},
         guesses::Guesses,
         mail::{Courier, Writer},
         password::PasswordCommands,
@@ -22,6 +23,7 @@ use crate::{
     config::Config,
     domain::time::Clock,
     infrastructure::{
+        archive::ZipArchiver,
         database::Database,
         security::{jwt::JwtIssuer, keys::Keys, mail_token::HmacMailTokens, passwords::BcryptHasher, refresh::HmacMint},
     },
@@ -47,6 +49,7 @@ pub(super) struct Identity {
     pub(super) passwords: PasswordCommands,
     pub(super) email_changes: EmailChangeCommands,
     pub(super) erasures: ErasureCommands,
+    pub(super) exports: ExportCommands,
     pub(super) gate: Arc<SessionGate>,
     pub(super) courier: Arc<Courier>,
 }
@@ -67,6 +70,7 @@ impl Ground {
         Ok(Identity {
             email_changes,
             erasures,
+            exports: self.exports(&step_up),
             users: UserCommands {
                 journal: self.journal.clone(),
                 store: self.store.clone(),
@@ -161,5 +165,22 @@ impl Ground {
             clock: self.clock.clone(),
         };
         (email_changes, erasures)
+    }
+
+    /// Taking everything along.
+    fn exports(&self, step_up: &StepUp) -> ExportCommands {
+        let readers = self.database.readers();
+        ExportCommands {
+            journal: self.journal.clone(),
+            store: self.store.clone(),
+            exports: readers.clone(),
+            snapshots: readers,
+            archiver: Arc::new(ZipArchiver),
+            access: self.access.clone(),
+            step_up: step_up.clone(),
+            clock: self.clock.clone(),
+            randomness: self.randomness.clone(),
+            turns: Arc::new(Semaphore::new(PACKED_AT_ONCE)),
+        }
     }
 }

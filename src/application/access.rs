@@ -161,6 +161,7 @@ pub fn needs(act: Act) -> Option<(Action, Resource)> {
         Act::RevokeSession | Act::RevokeSessions | Act::RenameSession => Some((Action::Write, Resource::Sessions)),
         Act::ChangePassword | Act::Reauthenticate | Act::RequestEmailChange => Some((Action::Write, Resource::Security)),
         Act::RequestErasure | Act::EraseUser => Some((Action::Write, Resource::Profile)),
+        Act::RequestExport | Act::FetchExport => Some((Action::Read, Resource::Profile)),
         Act::BeginLink | Act::StartAuthorization | Act::CompleteLink | Act::RequestSync | Act::SyncLink => Some((Action::Write, Resource::Links)),
         Act::ImportStatement => Some((Action::Write, Resource::Transactions)),
     }

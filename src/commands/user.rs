@@ -1,6 +1,10 @@
 //! `dashtam user`: the first users, and who is an administrator.
 
-use std::io::Read as _;
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    path::PathBuf,
+};
 
 use anyhow::Context;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -10,6 +14,7 @@ use crate::{
     app::{App, MadeUpKeys, secret},
     application::{
         access::Requester,
+        export::FetchExport,
         user::{AssignRole, CreateUser},
     },
     config::{Config, Environment},
@@ -23,7 +28,8 @@ use super::say;
 #[command(after_help = "Examples:\n  \
     dashtam user create ann@example.com --role admin\n  \
     dashtam user create bob@example.com --password-stdin < password.txt\n  \
-    dashtam user promote bob@example.com")]
+    dashtam user promote bob@example.com\n  \
+    dashtam user export bob@example.com --output bob.zip")]
 pub(super) enum User {
     /// Make a user who can sign in at once; a password is made and shown unless one is given
     #[command(after_help = "Examples:\n  \
@@ -49,6 +55,17 @@ pub(super) enum User {
         /// The new role
         #[arg(long, value_enum, default_value_t = Role::Admin)]
         role: Role,
+    },
+    /// Write everything kept about a user into one ZIP archive, as `exportMyData` does for themselves
+    #[command(after_help = "Examples:\n  \
+        dashtam user export bob@example.com --output bob.zip\n\n\
+        The file is readable by you alone, and must not be there yet. That it was made is on the audit trail, where the user sees it.")]
+    Export {
+        /// Whose
+        email: String,
+        /// Where it is written
+        #[arg(long, value_name = "FILE")]
+        output: PathBuf,
     },
 }
 
@@ -90,6 +107,27 @@ impl User {
                 if given.is_none() {
                     say(&format!("password: {password}"))?;
                 }
+            }
+            Self::Export { email, output } => {
+                let owner = app.application.user_queries.find_any_for_operator(&email).await?;
+                // Before anything is read: who mistypes a path need not wait for it.
+                let mut options = File::options();
+                options.write(true).create_new(true);
+                #[cfg(unix)]
+                std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+                let mut file = options.open(&output).with_context(|| format!("{} cannot be made; a file that is there stays as it is", output.display()))?;
+                let fetched = app.application.exports.fetch(FetchExport { requester: Requester::command_line(Some(owner.id)), export: None }).await;
+                let written = fetched.map_err(anyhow::Error::from).and_then(|mut packed| {
+                    let bytes = io::copy(&mut packed.file, &mut file)?;
+                    file.sync_all()?;
+                    Ok((packed.rows, bytes))
+                });
+                if written.is_err() {
+                    // Half an archive helps nobody.
+                    let _left = std::fs::remove_file(&output);
+                }
+                let (rows, bytes) = written.with_context(|| format!("{} was not written", output.display()))?;
+                say(&format!("{}: {rows} rows of {}, {bytes} bytes", output.display(), owner.email.written()))?;
             }
             Self::Promote { email, role } => {
                 let user = app.application.users.assign_role(AssignRole { requester, email, role: role.into() }).await?;

@@ -41,6 +41,10 @@ words! {
         RevertEmailChange = "revert_email_change",
         /// Asking to be erased.
         RequestErasure = "request_erasure",
+        /// Asking for everything kept about oneself.
+        RequestExport = "request_export",
+        /// Fetching it.
+        FetchExport = "fetch_export",
         /// Calling an erasure off.
         CancelErasure = "cancel_erasure",
         /// A worker erasing a user.
@@ -85,5 +89,7 @@ words! {
         Sync = "sync",
         /// An import.
         Import = "import",
+        /// An export.
+        Export = "export",
     }
 }

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::{
     audit::ResourceKind,
-    id::{ImportId, LinkId, SessionId, SyncId, UserId},
+    id::{ExportId, ImportId, LinkId, SessionId, SyncId, UserId},
     session::RevocationReason,
     sync::SyncCounts,
     user::Role,
@@ -49,6 +49,10 @@ pub enum Event {
     EmailChangeReverted { user: UserId, undone: usize, ended: usize },
     /// A user wants to be erased; every session ended, every bank's credentials are gone.
     ErasureRequested { user: UserId, ended: usize, wiped: u64 },
+    /// A user may fetch everything kept about them.
+    ExportRequested { export: ExportId, user: UserId },
+    /// Everything kept about a user was packed and handed out; `None` when the operator did it.
+    ExportFetched { export: Option<ExportId>, user: UserId, rows: u64 },
     /// An erasure was called off.
     ErasureCancelled { user: UserId },
     /// A user is erased. Nobody is named: that is the point of it.
@@ -93,6 +97,8 @@ impl Event {
             Self::SessionsRevoked { .. } => (ResourceKind::Session, None),
             Self::LinkBegun { link, .. } | Self::AuthorizationStarted { link, .. } | Self::LinkActivated { link, .. } => (ResourceKind::Link, Some(link.0)),
             Self::SyncRequested { sync, .. } | Self::LinkSynced { sync, .. } => (ResourceKind::Sync, Some(sync.0)),
+            Self::ExportRequested { export, .. } => (ResourceKind::Export, Some(export.0)),
+            Self::ExportFetched { export, .. } => (ResourceKind::Export, export.map(Into::into)),
             Self::StatementImported { import, .. } => (ResourceKind::Import, Some(import.0)),
         }
     }
@@ -125,6 +131,8 @@ impl Event {
             | Self::EmailChangeReverted { user, .. }
             | Self::ErasureRequested { user, .. }
             | Self::ErasureCancelled { user }
+            | Self::ExportRequested { user, .. }
+            | Self::ExportFetched { user, .. }
             | Self::StatementImported { user, .. } => Some(*user),
         }
     }
@@ -148,8 +156,9 @@ impl Event {
             Self::EmailChanged { replaced, .. } => vec![("replaced", replaced.to_string())],
             Self::EmailChangeReverted { undone, ended, .. } => vec![("undone", undone.to_string()), ("ended", ended.to_string())],
             Self::ErasureRequested { ended, wiped, .. } => vec![("ended", ended.to_string()), ("wiped", wiped.to_string())],
-            Self::UserErased { rows } => vec![("rows", rows.to_string())],
+            Self::UserErased { rows } | Self::ExportFetched { rows, .. } => vec![("rows", rows.to_string())],
             Self::EmailChangeRequested { .. }
+            | Self::ExportRequested { .. }
             | Self::ErasureCancelled { .. }
             | Self::UserRegistered { .. }
             | Self::EmailVerified { .. }

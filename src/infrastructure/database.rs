@@ -26,6 +26,7 @@ mod connect;
 mod email_change;
 mod erasure;
 mod error;
+mod export;
 mod import;
 pub mod inspection;
 mod link;

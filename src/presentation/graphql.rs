@@ -8,6 +8,7 @@ pub mod completion;
 pub mod email_change;
 pub mod erasure;
 pub mod error;
+pub mod export;
 pub mod global_id;
 pub mod guard;
 pub mod import;
@@ -66,6 +67,7 @@ pub struct Mutation(
     step_up::StepUpMutation,
     email_change::EmailChangeMutation,
     erasure::ErasureMutation,
+    export::ExportMutation,
     link::LinkMutation,
     sync::SyncMutation,
     import::ImportMutation,

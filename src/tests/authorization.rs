@@ -125,7 +125,7 @@ async fn each_rule_of_the_policy_decides_its_own_fields_and_no_other() {
         (everyone, "read", "providers", "any", &["provider", "providers"]),
         (everyone, "write", "sessions", "own", &["renameSession", "revokeAllSessions", "revokeOtherSessions", "revokeSession"]),
         (everyone, "write", "security", "own", &["changePassword", "reauthenticate", "requestEmailChange"]),
-        (everyone, "read", "profile", "own", &[]),
+        (everyone, "read", "profile", "own", &["exportMyData"]),
         (everyone, "write", "profile", "own", &["eraseMyAccount"]),
         (editors, "write", "links", "own", &["beginLink", "completeLink", "syncLink"]),
         (editors, "write", "transactions", "own", &["importStatement"]),

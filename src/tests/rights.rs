@@ -4,6 +4,7 @@
 
 mod email_change;
 mod erasure;
+mod export;
 
 use serde_json::{Value, json};
 

@@ -11,8 +11,8 @@ use crate::{
         ports::{Randomness, Store, Work},
     },
     domain::{
-        account::Accounts, audit::Outcome, balance::BalanceSnapshots, email_change::EmailChanges, erasure::Erasures, event::Event, failure::Reason,
-        import::Imports, link::Links, mail::Mails, session::Sessions, sign_in::SignIns, sync::Syncs, transaction::Transactions, user::Users,
+        account::Accounts, audit::Outcome, balance::BalanceSnapshots, email_change::EmailChanges, erasure::Erasures, event::Event, export::Exports,
+        failure::Reason, import::Imports, link::Links, mail::Mails, session::Sessions, sign_in::SignIns, sync::Syncs, transaction::Transactions, user::Users,
     },
 };
 
@@ -84,6 +84,10 @@ impl Work for DatabaseWork {
     }
 
     fn erasures(&mut self) -> &mut dyn Erasures {
+        self
+    }
+
+    fn exports(&mut self) -> &mut dyn Exports {
         self
     }
 

@@ -7,8 +7,8 @@ use async_graphql::{Enum, ErrorExtensions, ServerError, SimpleObject};
 
 use crate::{
     application::{
-        QueryError, access::Denied, email_change::EmailChangeError, erasure::ErasureError, import::ImportError, link::LinkError, password::PasswordError,
-        registration::RegistrationError, session::SessionError, step_up::ReauthenticationError, sync::SyncError,
+        QueryError, access::Denied, email_change::EmailChangeError, erasure::ErasureError, export::ExportError, import::ImportError, link::LinkError,
+        password::PasswordError, registration::RegistrationError, session::SessionError, step_up::ReauthenticationError, sync::SyncError,
     },
     domain::failure::Unavailable,
     presentation::http::trace,
@@ -256,6 +256,18 @@ impl From<ErasureError> for Refused {
             ErasureError::Unproven(_) => (UserErrorCode::ReauthenticationRequired, None),
             ErasureError::Denied(denied) => return Self::Fault((*denied).into()),
             ErasureError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),
+        };
+        Self::user(code, &error, field)
+    }
+}
+
+impl From<ExportError> for Refused {
+    fn from(error: ExportError) -> Self {
+        let (code, field) = match &error {
+            ExportError::NotFound => (UserErrorCode::NotFound, None),
+            ExportError::Unproven(_) => (UserErrorCode::ReauthenticationRequired, None),
+            ExportError::Denied(denied) => return Self::Fault((*denied).into()),
+            ExportError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),
         };
         Self::user(code, &error, field)
     }

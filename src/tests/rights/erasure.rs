@@ -86,7 +86,7 @@ async fn nothing_that_is_stored_leads_to_them_afterwards() {
         // Somebody else, whose traces stay.
         let bystander = app.signed_in("bystander").await;
         bystander.link_sandbox().await;
-        let of_bystander = format!("SELECT COUNT(*) AS n FROM audit_person WHERE user_id = {}", literal(&app, app.user_id("bystander").await.0));
+        let of_bystander = format!("SELECT COUNT(*) AS n FROM audit_person WHERE user_id = {}", app.store.literal(app.user_id("bystander").await.0));
         let before = app.store.query(&of_bystander).await[0].try_get::<i64>("", "n").unwrap();
 
         let planted = [
@@ -113,10 +113,10 @@ async fn nothing_that_is_stored_leads_to_them_afterwards() {
             assert!(!app.store.spells(value).await, "{}: {value} is still there", app.store.name);
         }
         for table in THEIRS.iter().filter(|table| **table != "users") {
-            let left = app.store.query(&format!("SELECT COUNT(*) AS n FROM {table} WHERE user_id = {}", literal(&app, stored.0))).await;
+            let left = app.store.query(&format!("SELECT COUNT(*) AS n FROM {table} WHERE user_id = {}", app.store.literal(stored.0))).await;
             assert_eq!(left[0].try_get::<i64>("", "n").unwrap(), 0, "{}: {table}", app.store.name);
         }
-        let named = format!("SELECT COUNT(*) AS n FROM audit_person WHERE user_id = {}", literal(&app, stored.0));
+        let named = format!("SELECT COUNT(*) AS n FROM audit_person WHERE user_id = {}", app.store.literal(stored.0));
         assert_eq!(app.store.query(&named).await[0].try_get::<i64>("", "n").unwrap(), 0);
         assert_eq!(app.store.query(&of_bystander).await[0].try_get::<i64>("", "n").unwrap(), before);
         let bystander = app.signed_in("bystander").await;
@@ -126,17 +126,12 @@ async fn nothing_that_is_stored_leads_to_them_afterwards() {
 
         // What ended only afterwards is forgotten an hour later, and so is the id.
         assert_eq!(app.count("erased_users").await, 1);
-        app.store.execute(&format!("INSERT INTO audit_person SELECT event_id, 'subject', recorded_at, {}, NULL, NULL, NULL, salt FROM audit_person WHERE role = 'actor' AND user_id IS NULL AND event_id NOT IN (SELECT event_id FROM audit_person WHERE role = 'subject') LIMIT 1", literal(&app, stored.0))).await.unwrap();
+        app.store.execute(&format!("INSERT INTO audit_person SELECT event_id, 'subject', recorded_at, {}, NULL, NULL, NULL, salt FROM audit_person WHERE role = 'actor' AND user_id IS NULL AND event_id NOT IN (SELECT event_id FROM audit_person WHERE role = 'subject') LIMIT 1", app.store.literal(stored.0))).await.unwrap();
         app.pass(Duration::hours(1));
         app.app.eraser.tidy().await.unwrap();
         assert_eq!((app.count("erased_users").await, app.store.query(&named).await[0].try_get::<i64>("", "n").unwrap()), (0, 0));
         app.nobody().register(email, password).await.succeeds();
     }
-}
-
-/// An id as this database writes it.
-fn literal(app: &TestApp, id: uuid::Uuid) -> String {
-    if app.store.is_postgres() { format!("'{id}'::uuid") } else { format!("x'{}'", id.simple()) }
 }
 
 #[tokio::test]
@@ -221,7 +216,7 @@ async fn calling_off_and_the_worker_never_both_win() {
             let (called_off, one, other) = tokio::join!(cancel(&nobody, &mind), app.app.eraser.erase_next(), beside.eraser.erase_next());
             (one.unwrap(), other.unwrap());
             let stays = called_off.payload()["cancelled"] == true;
-            let rows = app.store.query(&format!("SELECT COUNT(*) AS n FROM users WHERE id = {}", literal(&app, id.0))).await;
+            let rows = app.store.query(&format!("SELECT COUNT(*) AS n FROM users WHERE id = {}", app.store.literal(id.0))).await;
             assert_eq!(rows[0].try_get::<i64>("", "n").unwrap(), i64::from(stays), "{}: called off {stays}", app.store.name);
         }
         app.every_attempt_ended_once().await;
