@@ -20,11 +20,13 @@ use crate::{
         access::Access,
         account::AccountQueries,
         audit::Journal,
+        consent::ConsentQueries,
         erasure::Eraser,
         import::ImportCommands,
         link::{LinkCommands, LinkQueries, LinkSettings},
         mail::Courier,
         ports::{Authorizer, FinancialProvider, Mailbox, Mailer, Randomness},
+        profile::ProfileCommands,
         provider::{Catalogue, ProviderQueries},
         session::SessionQueries,
         sync::{SyncCommands, SyncEngine, SyncQueries},
@@ -153,7 +155,7 @@ impl App {
             randomness: randomness.clone(),
             unhurried,
         };
-        let Identity { users, registration, sessions, step_up, passwords, email_changes, erasures, exports, gate, courier } =
+        let Identity { users, registration, sessions, security, security_queries, step_up, passwords, email_changes, erasures, exports, gate, courier } =
             ground.identity(config, keys, &public_url, mailer)?;
         let application = Arc::new(Application {
             user_queries: UserQueries { access: access.clone(), users: readers.clone() },
@@ -161,8 +163,12 @@ impl App {
             registration,
             session_queries: SessionQueries { access: access.clone(), sessions: readers.clone() },
             sessions,
+            security,
+            security_queries,
             step_up,
             passwords,
+            profiles: ProfileCommands { journal: journal.clone(), store: store.clone(), access: access.clone() },
+            consents: ConsentQueries { access: access.clone(), consents: readers.clone() },
             email_changes,
             erasures,
             exports,

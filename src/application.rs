@@ -6,6 +6,7 @@
 pub mod access;
 pub mod account;
 pub mod audit;
+pub mod consent;
 pub mod email_change;
 pub mod erasure;
 pub mod export;
@@ -16,8 +17,10 @@ pub mod link;
 pub mod mail;
 pub mod password;
 pub mod ports;
+pub mod profile;
 pub mod provider;
 pub mod registration;
+pub mod security;
 pub mod session;
 pub mod step_up;
 pub mod sync;
@@ -47,10 +50,18 @@ pub struct Application {
     pub session_queries: session::SessionQueries,
     /// Changes sessions.
     pub sessions: session::SessionCommands,
+    /// Looks at what is in force for everyone's tokens.
+    pub security_queries: security::SecurityQueries,
+    /// Rotates tokens.
+    pub security: security::SecurityCommands,
     /// Takes proofs of who is behind a session.
     pub step_up: step_up::StepUpCommands,
     /// Changes passwords.
     pub passwords: password::PasswordCommands,
+    /// Changes profiles.
+    pub profiles: profile::ProfileCommands,
+    /// Looks at consents.
+    pub consents: consent::ConsentQueries,
     /// Changes addresses.
     pub email_changes: email_change::EmailChangeCommands,
     /// Takes erasures in.

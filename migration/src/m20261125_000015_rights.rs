@@ -56,19 +56,15 @@ CREATE INDEX ix_email_changes_user_id ON email_changes (user_id, requested_at, i
 CREATE TABLE consents (
     id {id} NOT NULL,
     user_id {id} NOT NULL,
-    kind TEXT NOT NULL,
-    version TEXT,
-    link_id {id},
-    provider TEXT,
+    link_id {id} NOT NULL,
+    provider TEXT NOT NULL,
     given_at {instant} NOT NULL,
     expires_at {instant},
     withdrawn_at {instant},
     CONSTRAINT pk_consents PRIMARY KEY (id),
-    CONSTRAINT ck_consents_kind CHECK ((kind = 'link') = (version IS NULL) AND (kind = 'link') = (link_id IS NOT NULL) AND (kind = 'link') = (provider IS NOT NULL)),
     CONSTRAINT fk_consents_user_id FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE
 );
 CREATE INDEX ix_consents_user_id_given_at ON consents (user_id, given_at, id);
-CREATE INDEX ix_consents_link_id ON consents (link_id) WHERE link_id IS NOT NULL;
 
 CREATE TABLE exports (
     id {id} NOT NULL,

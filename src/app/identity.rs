@@ -16,6 +16,7 @@ use crate::{
         password::PasswordCommands,
         ports::{Mailer, Randomness, Store},
         registration::RegistrationCommands,
+        security::{SecurityCommands, SecurityQueries},
         session::{SessionCommands, SessionGate, TokenLifetimes},
         step_up::{StepUp, StepUpCommands},
         user::UserCommands,
@@ -45,6 +46,8 @@ pub(super) struct Identity {
     pub(super) users: UserCommands,
     pub(super) registration: RegistrationCommands,
     pub(super) sessions: SessionCommands,
+    pub(super) security: SecurityCommands,
+    pub(super) security_queries: SecurityQueries,
     pub(super) step_up: StepUpCommands,
     pub(super) passwords: PasswordCommands,
     pub(super) email_changes: EmailChangeCommands,
@@ -67,6 +70,7 @@ impl Ground {
         let guesses = Guesses { sign_ins: readers.clone(), hasher: hasher.clone(), writer: writer.clone(), clock: self.clock.clone() };
         let step_up = StepUp { sessions: readers.clone(), clock: self.clock.clone() };
         let (email_changes, erasures) = self.rights(&step_up, &gate, &writer);
+        let lifetimes = TokenLifetimes { access: chrono::Duration::minutes(15), refresh_idle: chrono::Duration::days(7) };
         Ok(Identity {
             email_changes,
             erasures,
@@ -75,7 +79,9 @@ impl Ground {
                 journal: self.journal.clone(),
                 store: self.store.clone(),
                 access: self.access.clone(),
+                step_up: step_up.clone(),
                 hasher: hasher.clone(),
+                gate: gate.clone(),
                 clock: self.clock.clone(),
                 randomness: self.randomness.clone(),
             },
@@ -94,6 +100,7 @@ impl Ground {
                 store: self.store.clone(),
                 users: readers.clone(),
                 sessions: readers.clone(),
+                rotations: readers.clone(),
                 access: self.access.clone(),
                 hasher: hasher.clone(),
                 guesses: guesses.clone(),
@@ -102,7 +109,7 @@ impl Ground {
                 gate: gate.clone(),
                 clock: self.clock.clone(),
                 randomness: self.randomness.clone(),
-                lifetimes: TokenLifetimes { access: chrono::Duration::minutes(15), refresh_idle: chrono::Duration::days(7) },
+                lifetimes,
                 unhurried: self.unhurried,
             },
             courier: Arc::new(Courier {
@@ -114,6 +121,15 @@ impl Ground {
                 public_url: public_url.to_owned(),
                 bell: writer.bell.clone(),
             }),
+            security: SecurityCommands {
+                journal: self.journal.clone(),
+                store: self.store.clone(),
+                access: self.access.clone(),
+                step_up,
+                gate: gate.clone(),
+                clock: self.clock.clone(),
+            },
+            security_queries: SecurityQueries { access: self.access.clone(), rotations: readers.clone(), lifetimes },
             step_up: StepUpCommands {
                 journal: self.journal.clone(),
                 store: self.store.clone(),

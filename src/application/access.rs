@@ -144,8 +144,10 @@ impl Requester {
     }
 }
 
-/// What an act needs; `None` for what anyone may try, such as signing in.
-pub fn needs(act: Act) -> Option<(Action, Resource)> {
+/// What an act needs, and how far it must reach; `None` for what anyone may try, such as signing in.
+pub fn needs(act: Act) -> Option<(Action, Resource, Scope)> {
+    let own = |resource| Some((Action::Write, resource, Scope::Own));
+    let any = |resource| Some((Action::Write, resource, Scope::Any));
     match act {
         Act::CreateSession
         | Act::RefreshSession
@@ -157,13 +159,14 @@ pub fn needs(act: Act) -> Option<(Action, Resource)> {
         | Act::ConfirmEmailChange
         | Act::RevertEmailChange
         | Act::CancelErasure => None,
-        Act::CreateUser | Act::AssignRole => Some((Action::Write, Resource::Users)),
-        Act::RevokeSession | Act::RevokeSessions | Act::RenameSession => Some((Action::Write, Resource::Sessions)),
-        Act::ChangePassword | Act::Reauthenticate | Act::RequestEmailChange => Some((Action::Write, Resource::Security)),
-        Act::RequestErasure | Act::EraseUser => Some((Action::Write, Resource::Profile)),
-        Act::RequestExport | Act::FetchExport => Some((Action::Read, Resource::Profile)),
-        Act::BeginLink | Act::StartAuthorization | Act::CompleteLink | Act::RequestSync | Act::SyncLink => Some((Action::Write, Resource::Links)),
-        Act::ImportStatement => Some((Action::Write, Resource::Transactions)),
+        Act::CreateUser | Act::AssignRole | Act::AssignTier | Act::DeactivateUser | Act::ReactivateUser | Act::UnlockUser => any(Resource::Users),
+        Act::RevokeSession | Act::RevokeSessions | Act::RenameSession => own(Resource::Sessions),
+        Act::ChangePassword | Act::Reauthenticate | Act::RequestEmailChange => own(Resource::Security),
+        Act::RotateTokens => any(Resource::Security),
+        Act::UpdateProfile | Act::RequestErasure | Act::EraseUser => own(Resource::Profile),
+        Act::RequestExport | Act::FetchExport => Some((Action::Read, Resource::Profile, Scope::Own)),
+        Act::BeginLink | Act::StartAuthorization | Act::CompleteLink | Act::RequestSync | Act::SyncLink => own(Resource::Links),
+        Act::ImportStatement => own(Resource::Transactions),
     }
 }
 
@@ -181,14 +184,29 @@ impl Access {
 
     /// The user whose `resource` may be read by this requester: themselves.
     pub fn reader(&self, requester: &Requester, resource: Resource) -> Result<UserId, Denied> {
-        self.allow(requester, Action::Read, resource)
+        self.allow(requester, Action::Read, resource).map(|(reader, _)| reader)
+    }
+
+    /// Whose `resource` is read when that of `of` is asked for: `of`, if they are the requester or the requester's role reaches everyone.
+    /// `None` shows nothing, as of a user who has none.
+    pub fn reader_of(&self, requester: &Requester, resource: Resource, of: UserId) -> Result<Option<UserId>, Denied> {
+        let (reader, scope) = self.allow(requester, Action::Read, resource)?;
+        Ok((reader == of || scope == Scope::Any).then_some(of))
+    }
+
+    /// Whether this requester may attempt `act` upon what is someone else's.
+    pub fn administers(&self, requester: &Requester, act: Act) -> bool {
+        needs(act).is_some_and(|(action, resource, _)| self.allow(requester, action, resource).is_ok_and(|(_, scope)| scope == Scope::Any))
     }
 
     /// Whether this requester may attempt `act`. Guards ask this, and the use case asks it again.
     pub fn permit(&self, requester: &Requester, act: Act) -> Result<(), Denied> {
         match (needs(act), requester.actor) {
             (None, _) | (Some(_), Actor::CommandLine { .. }) => Ok(()),
-            (Some((action, resource)), _) => self.allow(requester, action, resource).map(|_| ()),
+            (Some((action, resource, reach)), _) => match self.allow(requester, action, resource)? {
+                (_, scope) if scope < reach => Err(Denied::Forbidden),
+                _ => Ok(()),
+            },
         }
     }
 
@@ -198,18 +216,18 @@ impl Access {
         requester.user().ok_or(Denied::Unauthenticated)
     }
 
-    /// Whether the role of this requester ever allows `action` on `resource`; answers whose data it may touch.
-    pub fn allow(&self, requester: &Requester, action: Action, resource: Resource) -> Result<UserId, Denied> {
+    /// Whether the role of this requester ever allows `action` on `resource`; answers in whose name, and how far it reaches.
+    pub fn allow(&self, requester: &Requester, action: Action, resource: Resource) -> Result<(UserId, Scope), Denied> {
         match requester.actor {
             Actor::Nobody => Err(Denied::Unauthenticated),
             Actor::User { id, role, .. } => match self.authorizer.scope(role, action, resource) {
                 Scope::None => Err(Denied::Forbidden),
-                Scope::Own | Scope::Any => Ok(id),
+                scope @ (Scope::Own | Scope::Any) => Ok((id, scope)),
             },
             // These act for a user whose role was asked when the work was begun, or are the operator themselves.
-            Actor::Browser { of } => Ok(of),
-            Actor::Worker { on_behalf_of } => Ok(on_behalf_of),
-            Actor::CommandLine { on_behalf_of } => on_behalf_of.ok_or(Denied::Unauthenticated),
+            Actor::Browser { of } => Ok((of, Scope::Own)),
+            Actor::Worker { on_behalf_of } => Ok((on_behalf_of, Scope::Own)),
+            Actor::CommandLine { on_behalf_of } => on_behalf_of.map(|user| (user, Scope::Own)).ok_or(Denied::Unauthenticated),
         }
     }
 }

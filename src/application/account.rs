@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use crate::domain::{
     account::{Account, AccountFilter, AccountReader},
-    id::{AccountId, LinkId},
+    id::{AccountId, LinkId, UserId},
     page::{CreatedKey, Page, Slice},
 };
 
@@ -36,9 +36,9 @@ impl AccountQueries {
         Ok(self.accounts.pages_by_link(owner, links, page).await?)
     }
 
-    /// One's own accounts.
-    pub async fn page(&self, requester: &Requester, filter: &AccountFilter, page: Page<CreatedKey>) -> Result<Slice<Account>, super::QueryError> {
-        let owner = self.access.reader(requester, Resource::Accounts)?;
+    /// The accounts of a user: one's own, and none of anyone else.
+    pub async fn page(&self, requester: &Requester, of: UserId, filter: &AccountFilter, page: Page<CreatedKey>) -> Result<Slice<Account>, super::QueryError> {
+        let Some(owner) = self.access.reader_of(requester, Resource::Accounts, of)? else { return Ok(Slice::none(&page)) };
         Ok(self.accounts.page(owner, filter, page).await?)
     }
 }

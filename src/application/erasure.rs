@@ -122,6 +122,7 @@ impl ErasureCommands {
                 let live = work.sessions().live(user.id, now).await?;
                 let ended = end_each(work.as_mut(), live.into_iter(), RevocationReason::ErasureRequested, now).await?;
                 work.erasures().schedule(user.id, now, due).await?;
+                work.consents().withdraw_all(user.id, now).await?;
                 let wiped = work.erasures().wipe_credentials(user.id).await?;
                 for purpose in [MailTokenPurpose::PasswordReset, MailTokenPurpose::EmailChange] {
                     work.mails().void_tokens(user.id, purpose, now).await?;

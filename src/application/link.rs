@@ -19,7 +19,7 @@ use crate::domain::{
     audit::Act,
     event::Event,
     failure::Reason,
-    id::{AuthorizationId, LinkId},
+    id::{AuthorizationId, LinkId, UserId},
     link::{Authorization, Link, LinkReader, LinkReason, LinkRefusal},
     page::{CreatedKey, Page, Slice},
     time::{Clock, Timestamp},
@@ -307,9 +307,9 @@ impl LinkQueries {
         Ok(self.links.find_many(owner, ids).await?)
     }
 
-    /// One's own links.
-    pub async fn page(&self, requester: &Requester, page: Page<CreatedKey>) -> Result<Slice<Link>, QueryError> {
-        let owner = self.access.reader(requester, Resource::Links)?;
+    /// The links of a user: one's own, and none of anyone else.
+    pub async fn page(&self, requester: &Requester, of: UserId, page: Page<CreatedKey>) -> Result<Slice<Link>, QueryError> {
+        let Some(owner) = self.access.reader_of(requester, Resource::Links, of)? else { return Ok(Slice::none(&page)) };
         Ok(self.links.page(owner, page).await?)
     }
 }

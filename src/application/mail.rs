@@ -58,6 +58,8 @@ pub enum LetterContent {
     ErasureScheduled { page: SecretString, token: SecretString, hours: i64 },
     /// Signing in is paused for some minutes, since wrong passwords were tried.
     SignInPaused { minutes: i64 },
+    /// A session ended since somebody else seems to hold its tokens.
+    RefreshTokenReused,
 }
 
 /// Longer than any token of ours, which have 43 characters.
@@ -224,6 +226,7 @@ impl Courier {
             MailKind::AlreadyRegistered => LetterContent::AlreadyRegistered,
             MailKind::PasswordChanged => LetterContent::PasswordChanged,
             MailKind::SignInPaused => LetterContent::SignInPaused { minutes: WINDOW_MINUTES },
+            MailKind::RefreshTokenReused => LetterContent::RefreshTokenReused,
             MailKind::PasswordReset => {
                 let Some((page, token, lifetime)) = self.action(mail, "reset-password").await? else { return Ok(None) };
                 LetterContent::PasswordReset { page, token, minutes: lifetime.num_minutes() }

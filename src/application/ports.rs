@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::domain::{
     account::{AccountFingerprint, Accounts},
     balance::BalanceSnapshots,
+    consent::Consents,
     email_change::EmailChanges,
     erasure::Erasures,
     event::Event,
@@ -20,6 +21,7 @@ use crate::domain::{
     link::Links,
     mail::Mails,
     provider::{AccountReference, Manifest, ReportedAccount, ReportedTransaction},
+    security::{Rotations, TokenVersions},
     session::Sessions,
     sign_in::SignIns,
     sync::Syncs,
@@ -75,10 +77,14 @@ pub trait Work: Send {
     fn snapshots(&mut self) -> &mut dyn BalanceSnapshots;
     /// Syncs.
     fn syncs(&mut self) -> &mut dyn Syncs;
+    /// Rotations of tokens.
+    fn rotations(&mut self) -> &mut dyn Rotations;
     /// Failures to sign in.
     fn sign_ins(&mut self) -> &mut dyn SignIns;
     /// The outbox, and tokens that travel by mail.
     fn mails(&mut self) -> &mut dyn Mails;
+    /// Consents.
+    fn consents(&mut self) -> &mut dyn Consents;
     /// Changes of address.
     fn email_changes(&mut self) -> &mut dyn EmailChanges;
     /// Erasures.
@@ -116,6 +122,8 @@ pub struct AccessClaims {
     pub session: SessionId,
     /// `role`: information only.
     pub role: Role,
+    /// `gv` and `uv`: what it was issued under.
+    pub versions: TokenVersions,
     /// `iat`.
     pub issued_at: Timestamp,
     /// `exp`.

@@ -133,6 +133,7 @@ impl RegistrationCommands {
                     role: Role::User,
                     tier: SessionTier::Basic,
                     email_verified_at: None,
+                    session_limit: None,
                     is_active: true,
                     display_name: None,
                     created_at: now,

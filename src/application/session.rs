@@ -7,7 +7,7 @@
 mod gate;
 mod sign_in;
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use chrono::Duration;
 use secrecy::{ExposeSecret, SecretString};
@@ -17,8 +17,10 @@ use crate::domain::{
     audit::Act,
     event::Event,
     failure::Reason,
-    id::{RefreshTokenId, SessionId},
+    id::{RefreshTokenId, SessionId, UserId},
+    mail::MailKind,
     page::{CreatedKey, Page, Slice},
+    security::{RotationReader, TokenVersions},
     session::{REFRESH_LEEWAY_SECONDS, RefreshToken, RevocationReason, Session, SessionReader, SessionRefusal},
     time::{Clock, Timestamp},
     user::{EmailAddress, User, UserReader},
@@ -26,7 +28,7 @@ use crate::domain::{
 
 use super::{
     QueryError,
-    access::{Access, Denied, Requester, Resource},
+    access::{Access, Action, Denied, Requester, Resource, Scope},
     audit::{Attempt, Journal},
     guesses::Guesses,
     ports::{AccessClaims, PasswordHasher, Randomness, RefreshPair, RefreshTokenMint, Store, TokenIssuer},
@@ -59,6 +61,9 @@ pub enum SessionError {
     /// The session is over.
     #[error("the session has ended; sign in again")]
     Ended,
+    /// The token was issued before an emergency rotation.
+    #[error("the session has ended; sign in again")]
+    TokensRotated,
     /// Absent or someone else's.
     #[error("no such session")]
     NotFound,
@@ -80,6 +85,7 @@ impl Reason for SessionError {
             Self::InvalidRefreshToken => "invalid_refresh_token",
             Self::RefreshTokenReused => "refresh_token_reused",
             Self::Ended => "session_ended",
+            Self::TokensRotated => "tokens_rotated",
             Self::NotFound => "not_found",
             Self::Denied(denied) => denied.reason(),
             Self::Unexpected(_) => "internal",
@@ -173,6 +179,8 @@ pub struct SessionCommands {
     pub users: Arc<dyn UserReader>,
     /// Sessions, before a transaction is opened.
     pub sessions: Arc<dyn SessionReader>,
+    /// Which tokens count.
+    pub rotations: Arc<dyn RotationReader>,
     /// What roles may do.
     pub access: Access,
     /// Compares passwords.
@@ -224,13 +232,16 @@ impl SessionCommands {
                 if !session.is_live(now) {
                     return Err(SessionError::Ended);
                 }
+                if !self.rotations.minimums(user.id).await?.admit_refresh(token.versions) {
+                    return Err(self.end(&attempt, session, RevocationReason::TokensRotated, SessionError::TokensRotated).await?);
+                }
                 let successor = self.mint.successor(&token.key_id, &verifier).ok_or(SessionError::InvalidRefreshToken)?;
                 if token.used_at.is_none() {
                     if now >= token.expires_at {
                         return Err(SessionError::Ended);
                     }
                     let next = self.token_row(&session, &successor, now).await?;
-                    let granted = self.grant(session.clone(), &user, &successor, now)?;
+                    let granted = self.grant(session.clone(), &user, &successor, next.versions, now)?;
                     let mut work = self.store.begin(&attempt).await?;
                     if work.sessions().spend(token.id, now).await? {
                         work.sessions().insert_token(&next).await?;
@@ -253,36 +264,51 @@ impl SessionCommands {
         &self,
         attempt: &Attempt,
         token: &RefreshToken,
-        mut session: Session,
+        session: Session,
         user: &User,
         successor: &RefreshPair,
     ) -> Result<Granted, SessionError> {
         let now = self.clock.now();
         let recent = token.used_at.is_some_and(|used| now.since(used) <= Duration::seconds(REFRESH_LEEWAY_SECONDS));
         let next = self.sessions.find_any_token(&successor.selector).await?;
-        if recent && next.is_some_and(|next| next.used_at.is_none()) {
-            let granted = self.grant(session, user, successor, now)?;
+        if recent && let Some(next) = next.filter(|next| next.used_at.is_none()) {
+            let granted = self.grant(session, user, successor, next.versions, now)?;
             let work = self.store.begin(attempt).await?;
             work.succeed(Event::SessionRefreshed { session: granted.session.id, user: user.id }).await?;
             return Ok(granted);
         }
-        session.revoke(RevocationReason::RefreshTokenReused, now)?;
-        let mut work = self.store.begin(attempt).await?;
-        work.sessions().end(&session).await?;
-        work.refuse(&SessionError::RefreshTokenReused).await?;
-        self.gate.forget(session.id);
-        Err(SessionError::RefreshTokenReused)
+        Err(self.end(attempt, session, RevocationReason::RefreshTokenReused, SessionError::RefreshTokenReused).await?)
     }
 
-    /// Ends a session. Its access and refresh tokens stop at once.
+    /// Ends a session whose refresh token must not have been presented, and commits that with FAILED; answers `refusal`.
+    async fn end(&self, attempt: &Attempt, mut session: Session, reason: RevocationReason, refusal: SessionError) -> Result<SessionError, SessionError> {
+        let now = self.clock.now();
+        session.revoke(reason, now)?;
+        let mut work = self.store.begin(attempt).await?;
+        let ended = work.sessions().end(&session).await?;
+        if ended && reason == RevocationReason::RefreshTokenReused {
+            self.guesses.writer.queue(work.as_mut(), session.user, MailKind::RefreshTokenReused, now).await?;
+        }
+        work.refuse(&refusal).await?;
+        self.guesses.writer.ring();
+        self.gate.forget(session.id);
+        Ok(refusal)
+    }
+
+    /// Ends a session of oneself, or anyone's for administrators. Its access and refresh tokens stop at once.
     pub async fn revoke(&self, command: RevokeSession) -> Result<Session, SessionError> {
         let attempt = self.journal.attempt(&command.requester, Act::RevokeSession).await?;
         attempt
             .settle(async {
                 let owner = self.access.attempt(&command.requester, Act::RevokeSession)?;
                 let mut work = self.store.begin(&attempt).await?;
-                let mut session = work.sessions().find(owner, command.session).await?.ok_or(SessionError::NotFound)?;
-                let event = session.revoke(RevocationReason::Requested, self.clock.now())?;
+                let found = match work.sessions().find(owner, command.session).await? {
+                    None if self.access.administers(&command.requester, Act::RevokeSession) => work.sessions().find_any_for_admin(command.session).await?,
+                    found => found,
+                };
+                let mut session = found.ok_or(SessionError::NotFound)?;
+                let reason = if session.user == owner { RevocationReason::Requested } else { RevocationReason::Administrator };
+                let event = session.revoke(reason, self.clock.now())?;
                 if !work.sessions().end(&session).await? {
                     return Err(SessionError::Ended);
                 }
@@ -342,15 +368,16 @@ impl SessionCommands {
             selector: pair.selector.clone(),
             verifier_hash: self.mint.hash(&pair.verifier).await?,
             key_id: self.mint.key_id(),
+            versions: self.rotations.minimums(session.user).await?.current(),
             issued_at: now,
             expires_at: now.plus(self.lifetimes.refresh_idle).min(session.expires_at),
             used_at: None,
         })
     }
 
-    fn grant(&self, session: Session, user: &User, pair: &RefreshPair, now: Timestamp) -> Result<Granted, SessionError> {
+    fn grant(&self, session: Session, user: &User, pair: &RefreshPair, versions: TokenVersions, now: Timestamp) -> Result<Granted, SessionError> {
         let expires_at = now.plus(self.lifetimes.access).min(session.expires_at);
-        let claims = AccessClaims { user: user.id, session: session.id, role: user.role, issued_at: now, expires_at };
+        let claims = AccessClaims { user: user.id, session: session.id, role: user.role, versions, issued_at: now, expires_at };
         let refresh_token = SecretString::from(format!("{}.{}", pair.selector, pair.verifier.expose_secret()));
         Ok(Granted { session, access_token: self.issuer.issue(&claims)?, refresh_token, expires_in: expires_at.since(now).num_seconds() })
     }
@@ -372,15 +399,17 @@ pub struct SessionQueries {
 }
 
 impl SessionQueries {
-    /// One of one's own sessions.
+    /// One of one's own sessions; any for administrators.
     pub async fn find(&self, requester: &Requester, id: SessionId) -> Result<Option<Session>, QueryError> {
-        let owner = self.access.reader(requester, Resource::Sessions)?;
-        Ok(self.sessions.find(owner, id).await?)
+        let (reader, scope) = self.access.allow(requester, Action::Read, Resource::Sessions)?;
+        Ok(if scope == Scope::Any { self.sessions.find_any_for_admin(id).await? } else { self.sessions.find(reader, id).await? })
     }
 
-    /// One's own sessions, ended ones included.
-    pub async fn page(&self, requester: &Requester, page: Page<CreatedKey>) -> Result<Slice<Session>, QueryError> {
-        let owner = self.access.reader(requester, Resource::Sessions)?;
-        Ok(self.sessions.page(owner, page).await?)
+    /// The same page of the sessions of each of several users, ended ones included: one's own, or anyone's for administrators.
+    pub async fn pages_by_user(&self, requester: &Requester, of: &[UserId], page: Page<CreatedKey>) -> Result<HashMap<UserId, Slice<Session>>, QueryError> {
+        let (reader, scope) = self.access.allow(requester, Action::Read, Resource::Sessions)?;
+        let shown: Vec<UserId> = of.iter().copied().filter(|user| *user == reader || scope == Scope::Any).collect();
+        let mut pages = self.sessions.pages_by_owner(&shown, page).await?;
+        Ok(of.iter().map(|user| (*user, pages.remove(user).unwrap_or_else(|| Slice::none(&page)))).collect())
     }
 }

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use crate::domain::{
-    id::{AccountId, TransactionId},
+    id::{AccountId, TransactionId, UserId},
     page::{Page, PostedKey, Slice},
     transaction::{Transaction, TransactionFilter, TransactionReader},
 };
@@ -28,9 +28,9 @@ impl TransactionQueries {
         Ok(self.transactions.find_many(owner, ids).await?)
     }
 
-    /// One's own, over all accounts.
-    pub async fn page(&self, requester: &Requester, filter: &TransactionFilter, page: Page<PostedKey>) -> Result<Slice<Transaction>, QueryError> {
-        let owner = self.access.reader(requester, Resource::Transactions)?;
+    /// The transactions of a user: one's own, and none of anyone else.
+    pub async fn page(&self, requester: &Requester, of: UserId, filter: &TransactionFilter, page: Page<PostedKey>) -> Result<Slice<Transaction>, QueryError> {
+        let Some(owner) = self.access.reader_of(requester, Resource::Transactions, of)? else { return Ok(Slice::none(&page)) };
         Ok(self.transactions.page(owner, filter, page).await?)
     }
 

@@ -1,4 +1,6 @@
-//! Users: made and promoted on the command line, and looked at by themselves.
+//! Users: made on the command line, administered, and looked at by themselves and by administrators.
+
+mod administration;
 
 use std::sync::Arc;
 
@@ -7,16 +9,21 @@ use crate::domain::{
     event::Event,
     failure::Reason,
     id::UserId,
+    page::{CreatedKey, Page, Slice},
     time::Clock,
-    user::{EmailAddress, InvalidEmail, Password, Role, SessionTier, User, UserReader, WeakPassword},
+    user::{EmailAddress, InvalidEmail, Password, Role, SessionTier, User, UserFilter, UserReader, WeakPassword},
 };
 
 use super::{
     QueryError,
-    access::{Access, Denied, Requester, Resource},
+    access::{Access, Action, Denied, Requester, Resource, Scope},
     audit::Journal,
     ports::{PasswordHasher, Randomness, Store},
+    session::SessionGate,
+    step_up::{ReauthenticationRequired, StepUp},
 };
+
+pub use administration::{AssignRole, AssignTier, ChangeAccess, Whom};
 
 /// Why a user is not made or changed.
 #[derive(Debug, thiserror::Error)]
@@ -30,9 +37,15 @@ pub enum UserError {
     /// Somebody has that address.
     #[error("a user with this e-mail address exists already")]
     EmailTaken,
-    /// Nobody has that address.
-    #[error("no user has this e-mail address")]
+    /// Nobody has that address, or that id.
+    #[error("no such user")]
     NotFound,
+    /// Not a number of sessions.
+    #[error("a limit of one's own is 1 to 1000 sessions")]
+    InvalidLimit,
+    /// Not proved lately who asks.
+    #[error(transparent)]
+    ReauthenticationRequired(#[from] ReauthenticationRequired),
     /// Somebody has to administer.
     #[error("this is the last administrator; make another one first")]
     LastAdministrator,
@@ -51,6 +64,8 @@ impl Reason for UserError {
             Self::WeakPassword(_) => "weak_password",
             Self::EmailTaken => "email_taken",
             Self::NotFound => "not_found",
+            Self::InvalidLimit => "invalid_limit",
+            Self::ReauthenticationRequired(required) => required.reason(),
             Self::LastAdministrator => "last_administrator",
             Self::Denied(denied) => denied.reason(),
             Self::Unexpected(_) => "internal",
@@ -72,16 +87,6 @@ pub struct CreateUser {
     pub tier: SessionTier,
 }
 
-/// Another role for a user.
-pub struct AssignRole {
-    /// Who asks.
-    pub requester: Requester,
-    /// The user's address.
-    pub email: String,
-    /// The new role.
-    pub role: Role,
-}
-
 /// Changes users.
 pub struct UserCommands {
     /// Where attempts are written.
@@ -90,8 +95,12 @@ pub struct UserCommands {
     pub store: Arc<dyn Store>,
     /// What roles may do.
     pub access: Access,
+    /// Asks for a proof of who it is.
+    pub step_up: StepUp,
     /// Hashes the first password.
     pub hasher: Arc<dyn PasswordHasher>,
+    /// Forgets sessions at once when they end here, and roles when they change.
+    pub gate: Arc<SessionGate>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Ids.
@@ -115,6 +124,7 @@ impl UserCommands {
                     password,
                     role: command.role,
                     tier: command.tier,
+                    session_limit: None,
                     email_verified_at: Some(now),
                     is_active: true,
                     display_name: None,
@@ -125,25 +135,6 @@ impl UserCommands {
                     return Err(UserError::EmailTaken);
                 }
                 work.succeed(Event::UserCreated { user: user.id, role: user.role }).await?;
-                Ok(user)
-            })
-            .await
-    }
-
-    /// Gives a user another role. It is in force within a second everywhere. The last administrator stays one.
-    pub async fn assign_role(&self, command: AssignRole) -> Result<User, UserError> {
-        let attempt = self.journal.attempt(&command.requester, Act::AssignRole).await?;
-        attempt
-            .settle(async {
-                self.access.permit(&command.requester, Act::AssignRole)?;
-                let email = EmailAddress::parse(&command.email)?;
-                let mut work = self.store.begin(&attempt).await?;
-                let mut user = work.users().find_any_by_email(email.key()).await?.ok_or(UserError::NotFound)?;
-                user.role = command.role;
-                if !work.users().assign_role(user.id, user.role).await? {
-                    return Err(UserError::LastAdministrator);
-                }
-                work.succeed(Event::RoleAssigned { user: user.id, role: user.role }).await?;
                 Ok(user)
             })
             .await
@@ -159,6 +150,21 @@ pub struct UserQueries {
 }
 
 impl UserQueries {
+    /// A user by id: oneself, or anyone for administrators.
+    pub async fn find(&self, requester: &Requester, id: UserId) -> Result<Option<User>, QueryError> {
+        let Some(id) = self.access.reader_of(requester, Resource::Users, id)? else { return Ok(None) };
+        Ok(self.users.find(id).await?)
+    }
+
+    /// All users, for administrators.
+    pub async fn page(&self, requester: &Requester, filter: &UserFilter, page: Page<CreatedKey>) -> Result<Slice<User>, QueryError> {
+        let (_, scope) = self.access.allow(requester, Action::Read, Resource::Users)?;
+        if scope < Scope::Any {
+            return Err(Denied::Forbidden.into());
+        }
+        Ok(self.users.page_for_admin(filter, page).await?)
+    }
+
     /// Oneself.
     pub async fn me(&self, requester: &Requester) -> Result<Option<User>, QueryError> {
         let me = self.access.reader(requester, Resource::Users)?;

@@ -15,7 +15,7 @@ use crate::{
     application::{
         access::Requester,
         export::FetchExport,
-        user::{AssignRole, CreateUser},
+        user::{AssignRole, ChangeAccess, CreateUser, Whom},
     },
     config::{Config, Environment},
     domain::user,
@@ -29,6 +29,7 @@ use super::say;
     dashtam user create ann@example.com --role admin\n  \
     dashtam user create bob@example.com --password-stdin < password.txt\n  \
     dashtam user promote bob@example.com\n  \
+    dashtam user unlock bob@example.com\n  \
     dashtam user export bob@example.com --output bob.zip")]
 pub(super) enum User {
     /// Make a user who can sign in at once; a password is made and shown unless one is given
@@ -41,6 +42,9 @@ pub(super) enum User {
         /// What they may do
         #[arg(long, value_enum, default_value_t = Role::User)]
         role: Role,
+        /// How many live sessions they may have: 2, 3, 5, 10, or as many as wanted
+        #[arg(long, value_enum, default_value_t = Tier::Basic)]
+        tier: Tier,
         /// Read the password from the first line of standard input
         #[arg(long)]
         password_stdin: bool,
@@ -67,6 +71,54 @@ pub(super) enum User {
         #[arg(long, value_name = "FILE")]
         output: PathBuf,
     },
+    /// End a pause of somebody's sign-in that wrong passwords brought about
+    #[command(after_help = "Examples:\n  \
+        dashtam user unlock bob@example.com")]
+    Unlock {
+        /// Whom
+        email: String,
+    },
+    /// Keep a user out: no sign-in, and every session ends
+    #[command(after_help = "Examples:\n  \
+        dashtam user deactivate bob@example.com")]
+    Deactivate {
+        /// Whom
+        email: String,
+    },
+    /// Let a user in again who was kept out
+    #[command(after_help = "Examples:\n  \
+        dashtam user reactivate bob@example.com")]
+    Reactivate {
+        /// Whom
+        email: String,
+    },
+}
+
+/// The tiers, as they are typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Tier {
+    /// Two live sessions
+    Basic,
+    /// Three
+    Essential,
+    /// Five
+    Plus,
+    /// Ten
+    Premium,
+    /// As many as wanted
+    Pro,
+}
+
+impl From<Tier> for user::SessionTier {
+    fn from(tier: Tier) -> Self {
+        match tier {
+            Tier::Basic => Self::Basic,
+            Tier::Essential => Self::Essential,
+            Tier::Plus => Self::Plus,
+            Tier::Premium => Self::Premium,
+            Tier::Pro => Self::Pro,
+        }
+    }
 }
 
 /// The roles, as they are typed.
@@ -95,14 +147,11 @@ impl User {
         let app = App::open(config, config.bind, beside_a_server(config)).await?;
         let requester = Requester::command_line(None);
         match self {
-            Self::Create { email, role, password_stdin } => {
+            Self::Create { email, role, tier, password_stdin } => {
                 let given = password_stdin.then(first_line).transpose()?;
                 let password = given.clone().unwrap_or_else(made_up_password);
-                let user = app
-                    .application
-                    .users
-                    .create(CreateUser { requester, email, password: password.clone(), role: role.into(), tier: user::SessionTier::Basic })
-                    .await?;
+                let user =
+                    app.application.users.create(CreateUser { requester, email, password: password.clone(), role: role.into(), tier: tier.into() }).await?;
                 say(&format!("made {} ({})", user.email.written(), user.role.as_str()))?;
                 if given.is_none() {
                     say(&format!("password: {password}"))?;
@@ -130,8 +179,20 @@ impl User {
                 say(&format!("{}: {rows} rows of {}, {bytes} bytes", output.display(), owner.email.written()))?;
             }
             Self::Promote { email, role } => {
-                let user = app.application.users.assign_role(AssignRole { requester, email, role: role.into() }).await?;
+                let user = app.application.users.assign_role(AssignRole { requester, user: Whom::Address(email), role: role.into() }).await?;
                 say(&format!("{} is {} now", user.email.written(), user.role.as_str()))?;
+            }
+            Self::Unlock { email } => {
+                let user = app.application.users.unlock(ChangeAccess { requester, user: Whom::Address(email) }).await?;
+                say(&format!("{} can sign in with a password again", user.email.written()))?;
+            }
+            Self::Deactivate { email } => {
+                let user = app.application.users.deactivate(ChangeAccess { requester, user: Whom::Address(email) }).await?;
+                say(&format!("{} is kept out, and every session has ended", user.email.written()))?;
+            }
+            Self::Reactivate { email } => {
+                let user = app.application.users.reactivate(ChangeAccess { requester, user: Whom::Address(email) }).await?;
+                say(&format!("{} can sign in again", user.email.written()))?;
             }
         }
         Ok(())

@@ -7,8 +7,18 @@ words! {
     Act {
         /// A user made on the command line.
         CreateUser = "create_user",
-        /// A user given another role on the command line.
+        /// A user given another role.
         AssignRole = "assign_role",
+        /// A user given another tier, or a limit of their own.
+        AssignTier = "assign_tier",
+        /// A user kept out.
+        DeactivateUser = "deactivate_user",
+        /// A user let in again.
+        ReactivateUser = "reactivate_user",
+        /// Ending a pause of somebody's sign-in.
+        UnlockUser = "unlock_user",
+        /// Making issued tokens worthless in an emergency.
+        RotateTokens = "rotate_tokens",
         /// Signing up.
         RegisterUser = "register_user",
         /// Confirming an address.
@@ -33,6 +43,8 @@ words! {
         RequestPasswordReset = "request_password_reset",
         /// Resetting a password.
         ResetPassword = "reset_password",
+        /// Saying something else of oneself.
+        UpdateProfile = "update_profile",
         /// Asking for another address.
         RequestEmailChange = "request_email_change",
         /// Confirming the new address.
@@ -83,6 +95,8 @@ words! {
         User = "user",
         /// A session.
         Session = "session",
+        /// What holds for everyone's tokens.
+        Security = "security",
         /// A link.
         Link = "link",
         /// A sync.

@@ -7,7 +7,7 @@ use super::{
     id::{ExportId, ImportId, LinkId, SessionId, SyncId, UserId},
     session::RevocationReason,
     sync::SyncCounts,
-    user::Role,
+    user::{Role, SessionTier},
 };
 
 /// What has happened.
@@ -17,6 +17,16 @@ pub enum Event {
     UserCreated { user: UserId, role: Role },
     /// A user's role changed.
     RoleAssigned { user: UserId, role: Role },
+    /// A user's tier, or their own limit, changed.
+    TierAssigned { user: UserId, tier: SessionTier },
+    /// A user was kept out; their sessions ended.
+    UserDeactivated { user: UserId, ended: usize },
+    /// A user was let in again.
+    UserReactivated { user: UserId },
+    /// A pause of a user's sign-in was ended.
+    UserUnlocked { user: UserId },
+    /// Issued tokens became worthless: a user's, or everyone's.
+    TokensRotated { user: Option<UserId>, version: i64 },
     /// Somebody registered, or registered once more before they confirmed their address.
     UserRegistered { user: UserId },
     /// A user confirmed their address.
@@ -41,6 +51,8 @@ pub enum Event {
     PasswordResetRequested { user: UserId },
     /// A password was reset by mail; every session ended.
     PasswordReset { user: UserId, ended: usize },
+    /// A user says something else of themselves.
+    ProfileUpdated { user: UserId },
     /// A user wants another address.
     EmailChangeRequested { user: UserId },
     /// A user has another address; `replaced` when an unconfirmed registration had to give it up.
@@ -77,12 +89,18 @@ impl Event {
         match self {
             Self::UserCreated { .. }
             | Self::RoleAssigned { .. }
+            | Self::TierAssigned { .. }
+            | Self::UserDeactivated { .. }
+            | Self::UserReactivated { .. }
+            | Self::UserUnlocked { .. }
+            | Self::TokensRotated { user: Some(_), .. }
             | Self::UserRegistered { .. }
             | Self::EmailVerified { .. }
             | Self::VerificationRequested { .. }
             | Self::PasswordChanged { .. }
             | Self::PasswordResetRequested { .. }
             | Self::PasswordReset { .. }
+            | Self::ProfileUpdated { .. }
             | Self::EmailChangeRequested { .. }
             | Self::EmailChanged { .. }
             | Self::EmailChangeReverted { .. }
@@ -95,6 +113,7 @@ impl Event {
             | Self::SessionRenamed { session, .. }
             | Self::Reauthenticated { session, .. } => (ResourceKind::Session, Some(session.0)),
             Self::SessionsRevoked { .. } => (ResourceKind::Session, None),
+            Self::TokensRotated { user: None, .. } => (ResourceKind::Security, None),
             Self::LinkBegun { link, .. } | Self::AuthorizationStarted { link, .. } | Self::LinkActivated { link, .. } => (ResourceKind::Link, Some(link.0)),
             Self::SyncRequested { sync, .. } | Self::LinkSynced { sync, .. } => (ResourceKind::Sync, Some(sync.0)),
             Self::ExportRequested { export, .. } => (ResourceKind::Export, Some(export.0)),
@@ -103,12 +122,17 @@ impl Event {
         }
     }
 
-    /// Whom it concerns; `None` when nothing may lead to them any more.
+    /// Whom it concerns; `None` for what concerns everyone, and when nothing may lead to them any more.
     pub fn subject(&self) -> Option<UserId> {
         match self {
             Self::UserErased { .. } => None,
+            Self::TokensRotated { user, .. } => *user,
             Self::UserCreated { user, .. }
             | Self::RoleAssigned { user, .. }
+            | Self::TierAssigned { user, .. }
+            | Self::UserDeactivated { user, .. }
+            | Self::UserReactivated { user }
+            | Self::UserUnlocked { user }
             | Self::UserRegistered { user }
             | Self::EmailVerified { user }
             | Self::VerificationRequested { user }
@@ -126,6 +150,7 @@ impl Event {
             | Self::LinkActivated { user, .. }
             | Self::SyncRequested { user, .. }
             | Self::LinkSynced { user, .. }
+            | Self::ProfileUpdated { user }
             | Self::EmailChangeRequested { user }
             | Self::EmailChanged { user, .. }
             | Self::EmailChangeReverted { user, .. }
@@ -141,6 +166,8 @@ impl Event {
     pub fn context(&self) -> Vec<(&'static str, String)> {
         match self {
             Self::UserCreated { role, .. } | Self::RoleAssigned { role, .. } => vec![("role", role.as_str().to_owned())],
+            Self::TierAssigned { tier, .. } => vec![("tier", tier.as_str().to_owned())],
+            Self::TokensRotated { version, .. } => vec![("version", version.to_string())],
             Self::SessionRevoked { reason, .. } => vec![("reason", reason.as_str().to_owned())],
             Self::LinkSynced { counts, .. } => vec![
                 ("accounts", counts.accounts.to_string()),
@@ -150,16 +177,22 @@ impl Event {
             ],
             Self::StatementImported { created, known, .. } => vec![("created", created.to_string()), ("known", known.to_string())],
             Self::SessionCreated { evicted, .. } => vec![("evicted", evicted.to_string())],
-            Self::SessionsRevoked { ended, .. } | Self::PasswordChanged { ended, .. } | Self::PasswordReset { ended, .. } => {
+            Self::UserDeactivated { ended, .. }
+            | Self::SessionsRevoked { ended, .. }
+            | Self::PasswordChanged { ended, .. }
+            | Self::PasswordReset { ended, .. } => {
                 vec![("ended", ended.to_string())]
             }
             Self::EmailChanged { replaced, .. } => vec![("replaced", replaced.to_string())],
             Self::EmailChangeReverted { undone, ended, .. } => vec![("undone", undone.to_string()), ("ended", ended.to_string())],
             Self::ErasureRequested { ended, wiped, .. } => vec![("ended", ended.to_string()), ("wiped", wiped.to_string())],
             Self::UserErased { rows } | Self::ExportFetched { rows, .. } => vec![("rows", rows.to_string())],
-            Self::EmailChangeRequested { .. }
+            Self::ProfileUpdated { .. }
+            | Self::EmailChangeRequested { .. }
             | Self::ExportRequested { .. }
             | Self::ErasureCancelled { .. }
+            | Self::UserReactivated { .. }
+            | Self::UserUnlocked { .. }
             | Self::UserRegistered { .. }
             | Self::EmailVerified { .. }
             | Self::VerificationRequested { .. }

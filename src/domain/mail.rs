@@ -47,6 +47,8 @@ words! {
         EmailReverted = "email_reverted",
         /// Tells when the account will be erased; carries a token that calls it off.
         ErasureScheduled = "erasure_scheduled",
+        /// Tells that a session ended because one of its refresh tokens was used twice.
+        RefreshTokenReused = "refresh_token_reused",
     }
 }
 

@@ -73,6 +73,11 @@ impl<T> Slice<T> {
         Self { items: Vec::new(), has_more: false, total: None }
     }
 
+    /// What `page` shows of a list without rows.
+    pub fn none<K>(page: &Page<K>) -> Self {
+        Self { total: page.count.then_some(0), ..Self::empty() }
+    }
+
     /// The same page with each row turned into something else.
     pub fn map<U>(self, turn: impl FnMut(T) -> U) -> Slice<U> {
         Slice { items: self.items.into_iter().map(turn).collect(), has_more: self.has_more, total: self.total }

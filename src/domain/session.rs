@@ -1,5 +1,7 @@
 //! Sessions: one sign-in on one device, and the refresh tokens it was given.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use chrono::Duration;
 
@@ -7,6 +9,7 @@ use super::{
     event::Event,
     id::{RefreshTokenId, SessionId, UserId},
     page::{CreatedKey, Page, Slice},
+    security::{TokenMinimums, TokenVersions},
     sign_in::Network,
     time::Timestamp,
     user::Role,
@@ -36,11 +39,27 @@ pub enum RevocationReason {
     EmailReverted,
     /// Its user asked to be erased.
     ErasureRequested,
+    /// Its tokens were rotated in an emergency.
+    TokensRotated,
+    /// An administrator ended it.
+    Administrator,
+    /// Its user was deactivated.
+    Deactivated,
 }
 
 impl RevocationReason {
     /// Every reason.
-    pub const ALL: [Self; 6] = [Self::Requested, Self::RefreshTokenReused, Self::Evicted, Self::PasswordChanged, Self::EmailReverted, Self::ErasureRequested];
+    pub const ALL: [Self; 9] = [
+        Self::Requested,
+        Self::RefreshTokenReused,
+        Self::Evicted,
+        Self::PasswordChanged,
+        Self::EmailReverted,
+        Self::ErasureRequested,
+        Self::TokensRotated,
+        Self::Administrator,
+        Self::Deactivated,
+    ];
 
     /// The word in the database.
     pub fn as_str(self) -> &'static str {
@@ -51,6 +70,9 @@ impl RevocationReason {
             Self::PasswordChanged => "password_changed",
             Self::EmailReverted => "email_reverted",
             Self::ErasureRequested => "erasure_requested",
+            Self::TokensRotated => "tokens_rotated",
+            Self::Administrator => "administrator",
+            Self::Deactivated => "deactivated",
         }
     }
 
@@ -137,6 +159,8 @@ pub struct RefreshToken {
     pub verifier_hash: String,
     /// The key its successor is derived under.
     pub key_id: String,
+    /// What it was issued under.
+    pub versions: TokenVersions,
     /// When it was issued.
     pub issued_at: Timestamp,
     /// When it stops working unused.
@@ -158,6 +182,8 @@ pub struct SessionState {
     pub expires_at: Timestamp,
     /// False once revoked, or once its user is deactivated.
     pub is_live: bool,
+    /// What its tokens are held against.
+    pub minimums: TokenMinimums,
 }
 
 /// Sessions, inside a unit of work. Every find names the owner, so that a wrong id and a foreign id look the same.
@@ -165,6 +191,8 @@ pub struct SessionState {
 pub trait Sessions: Send {
     /// A session of `owner`.
     async fn find(&mut self, owner: UserId, id: SessionId) -> anyhow::Result<Option<Session>>;
+    /// A session, whoever it belongs to.
+    async fn find_any_for_admin(&mut self, id: SessionId) -> anyhow::Result<Option<Session>>;
     /// A new session.
     async fn insert(&mut self, session: &Session) -> anyhow::Result<()>;
     /// The live sessions of `owner`, oldest first.
@@ -190,8 +218,10 @@ pub trait Sessions: Send {
 pub trait SessionReader: Send + Sync {
     /// A session of `owner`.
     async fn find(&self, owner: UserId, id: SessionId) -> anyhow::Result<Option<Session>>;
-    /// The sessions of `owner`, ended ones included, oldest first.
-    async fn page(&self, owner: UserId, page: Page<CreatedKey>) -> anyhow::Result<Slice<Session>>;
+    /// A session, whoever it belongs to.
+    async fn find_any_for_admin(&self, id: SessionId) -> anyhow::Result<Option<Session>>;
+    /// The same page of the sessions of each of several owners, ended ones included, oldest first.
+    async fn pages_by_owner(&self, owners: &[UserId], page: Page<CreatedKey>) -> anyhow::Result<HashMap<UserId, Slice<Session>>>;
     /// The state a request's token must agree with, whoever presents it.
     async fn state_of_any(&self, id: SessionId) -> anyhow::Result<Option<SessionState>>;
     /// The refresh token of that selector, whoever presents it.

@@ -3,7 +3,12 @@
 use async_trait::async_trait;
 use unicode_normalization::UnicodeNormalization;
 
-use super::{common_password::is_common, id::UserId, time::Timestamp};
+use super::{
+    common_password::is_common,
+    id::UserId,
+    page::{CreatedKey, Page, Slice},
+    time::Timestamp,
+};
 
 /// An address as its owner wrote it. Shown and mailed as written; equality is by [`EmailKey`].
 #[derive(Debug, Clone)]
@@ -165,6 +170,8 @@ pub struct User {
     pub role: Role,
     /// How many sessions they may have.
     pub tier: SessionTier,
+    /// How many they may have whatever the tier; the tier decides without one.
+    pub session_limit: Option<u32>,
     /// When the address was confirmed; nobody signs in before.
     pub email_verified_at: Option<Timestamp>,
     /// False once deactivated, and while an erasure waits for its day: no sign-in, no live session.
@@ -173,6 +180,24 @@ pub struct User {
     pub display_name: Option<String>,
     /// When the user came to be.
     pub created_at: Timestamp,
+}
+
+impl User {
+    /// How many live sessions this user may have; `None` is as many as wanted.
+    pub fn sessions(&self) -> Option<usize> {
+        self.session_limit.map_or(self.tier.sessions(), |limit| usize::try_from(limit).ok())
+    }
+}
+
+/// Which users an administrator looks for; every field narrows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UserFilter {
+    /// Those of this address: one, or none.
+    pub email: Option<EmailKey>,
+    /// Those of this role.
+    pub role: Option<Role>,
+    /// Those who are, or are not, kept out.
+    pub is_active: Option<bool>,
 }
 
 /// A hashed password with its scheme and pepper id, such as `bcrypt-hmac-sha256:k1:$2b$12$…`. Not secret enough to redact by type,
@@ -262,6 +287,8 @@ impl Password {
 pub trait Users: Send {
     /// The user of that address, whoever asks: sign-in and the command line have no owner to name yet.
     async fn find_any_by_email(&mut self, key: &EmailKey) -> anyhow::Result<Option<User>>;
+    /// A user, whoever asks.
+    async fn find_any_for_admin(&mut self, id: UserId) -> anyhow::Result<Option<User>>;
     /// A new user; `false` when the address is taken.
     async fn insert(&mut self, user: &User) -> anyhow::Result<bool>;
     /// Stores another password.
@@ -270,12 +297,18 @@ pub trait Users: Send {
     async fn replace_unverified(&mut self, id: UserId, email: &EmailAddress, password: &PasswordRecord) -> anyhow::Result<bool>;
     /// Notes when a user confirmed their address, the first time.
     async fn verify_email(&mut self, id: UserId, now: Timestamp) -> anyhow::Result<()>;
+    /// Gives a user another name, or none.
+    async fn rename(&mut self, id: UserId, display_name: Option<&str>) -> anyhow::Result<()>;
     /// Gives a user an address that its reader has confirmed; `false` when it belongs to someone else, after which the unit of work cannot go on.
     async fn change_email(&mut self, id: UserId, email: &EmailAddress, now: Timestamp) -> anyhow::Result<bool>;
     /// Removes whoever registered this address without ever confirming it and has nothing here; `false` when there is nobody like that.
     async fn remove_unverified(&mut self, key: &EmailKey) -> anyhow::Result<bool>;
     /// Gives a user another role; `false` when no active administrator would be left.
     async fn assign_role(&mut self, id: UserId, role: Role) -> anyhow::Result<bool>;
+    /// Gives a user another tier and a limit of their own, or none.
+    async fn assign_tier(&mut self, id: UserId, tier: SessionTier, session_limit: Option<u32>) -> anyhow::Result<()>;
+    /// Keeps a user out, or lets them in again; `false` when no active administrator would be left.
+    async fn set_active(&mut self, id: UserId, is_active: bool) -> anyhow::Result<bool>;
 }
 
 /// Users for queries and loaders.
@@ -283,6 +316,8 @@ pub trait Users: Send {
 pub trait UserReader: Send + Sync {
     /// Oneself.
     async fn find(&self, id: UserId) -> anyhow::Result<Option<User>>;
+    /// All users, oldest first.
+    async fn page_for_admin(&self, filter: &UserFilter, page: Page<CreatedKey>) -> anyhow::Result<Slice<User>>;
     /// The user of that address, whoever asks.
     async fn find_any_by_email(&self, key: &EmailKey) -> anyhow::Result<Option<User>>;
 }

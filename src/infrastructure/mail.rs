@@ -147,6 +147,11 @@ impl Words {
                 &format!("Wrong passwords were tried on your Dashtam account, so signing in with a password is paused for {minutes} minutes."),
                 "Where you are signed in you stay signed in. If it was you, wait, or reset your password. You are told of this once a day at most.",
             )?,
+            LetterContent::RefreshTokenReused => Self::notice(
+                "One of your sessions was ended",
+                "A token that renews a session of your Dashtam account was used twice, so somebody else may hold a copy of it. That session has ended.",
+                "Sign in again on that device. If you see this more than once, look at your sessions, end those you do not know, and change your password.",
+            )?,
         })
     }
 

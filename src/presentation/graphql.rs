@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod completion;
+pub mod consent;
 pub mod email_change;
 pub mod erasure;
 pub mod error;
@@ -18,9 +19,11 @@ pub mod loader;
 pub mod node;
 pub mod page;
 pub mod password;
+pub mod profile;
 pub mod provider;
 pub mod registration;
 pub mod scalar;
+pub mod security;
 pub mod session;
 pub mod step_up;
 pub mod sync;
@@ -56,7 +59,7 @@ const MAX_ERRORS: usize = 20;
 
 /// The root of queries.
 #[derive(MergedObject, Default)]
-pub struct Query(user::UserQuery, node::NodeQuery, provider::ProviderQuery, account::AccountQuery, transaction::TransactionQuery);
+pub struct Query(user::UserQuery, node::NodeQuery, provider::ProviderQuery, account::AccountQuery, transaction::TransactionQuery, security::SecurityQuery);
 
 /// The root of mutations.
 #[derive(MergedObject, Default)]
@@ -65,9 +68,12 @@ pub struct Mutation(
     password::PasswordMutation,
     session::SessionMutation,
     step_up::StepUpMutation,
+    profile::ProfileMutation,
     email_change::EmailChangeMutation,
     erasure::ErasureMutation,
     export::ExportMutation,
+    security::SecurityMutation,
+    user::administration::AdministrationMutation,
     link::LinkMutation,
     sync::SyncMutation,
     import::ImportMutation,

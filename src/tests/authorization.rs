@@ -115,7 +115,7 @@ async fn each_rule_of_the_policy_decides_its_own_fields_and_no_other() {
     let before = matrix(POLICY).await;
     let everyone = r#"scope(_role, "ACTION", "RESOURCE", "REACH");"#;
     let editors = r#"scope(role, "ACTION", "RESOURCE", "REACH") if edits(role);"#;
-    let whole_viewer = ["User.accounts", "User.links", "User.sessions", "User.transactions", "node", "nodes", "viewer"];
+    let whole_viewer = ["User.accounts", "User.consents", "User.links", "User.sessions", "User.transactions", "node", "nodes", "updateProfile", "viewer"];
     let rules: [(&str, &str, &str, &str, &[&str]); 12] = [
         (everyone, "read", "accounts", "own", &["User.accounts", "account"]),
         (everyone, "read", "transactions", "own", &["User.transactions", "importStatement", "transaction"]),
@@ -125,11 +125,27 @@ async fn each_rule_of_the_policy_decides_its_own_fields_and_no_other() {
         (everyone, "read", "providers", "any", &["provider", "providers"]),
         (everyone, "write", "sessions", "own", &["renameSession", "revokeAllSessions", "revokeOtherSessions", "revokeSession"]),
         (everyone, "write", "security", "own", &["changePassword", "reauthenticate", "requestEmailChange"]),
-        (everyone, "read", "profile", "own", &["exportMyData"]),
-        (everyone, "write", "profile", "own", &["eraseMyAccount"]),
+        (everyone, "read", "profile", "own", &["User.consents", "exportMyData"]),
+        (everyone, "write", "profile", "own", &["eraseMyAccount", "updateProfile"]),
         (editors, "write", "links", "own", &["beginLink", "completeLink", "syncLink"]),
         (editors, "write", "transactions", "own", &["importStatement"]),
     ];
+    let administrators = r#"scope("admin", "ACTION", "RESOURCE", "REACH");"#;
+    let for_administrators: [(&str, &str, &[&str]); 4] = [
+        ("read", "users", &["assignRole", "assignTier", "deactivateUser", "reactivateUser", "unlockUser", "users"]),
+        ("read", "security", &["rotateTokens", "securityPolicy"]),
+        ("write", "users", &["assignRole", "assignTier", "deactivateUser", "reactivateUser", "unlockUser"]),
+        ("write", "security", &["rotateTokens"]),
+    ];
+    for (action, resource, fields) in for_administrators {
+        let rule = administrators.replace("ACTION", action).replace("RESOURCE", resource).replace("REACH", "any");
+        assert!(POLICY.contains(&rule), "the policy no longer says {rule}");
+        let flipped = matrix(&POLICY.replace(&rule, "")).await;
+        for (before, flipped) in before.iter().zip(&flipped) {
+            let changed: Vec<_> = before.iter().filter(|(key, code)| flipped[key] != **code).map(|((role, field), _)| (*role, field.as_str())).collect();
+            assert_eq!(changed, fields.iter().map(|field| ("admin", *field)).collect::<Vec<_>>(), "without {rule}");
+        }
+    }
     for (form, action, resource, reach, fields) in rules {
         let filled = |form: &str| form.replace("ACTION", action).replace("RESOURCE", resource).replace("REACH", reach);
         let rule = filled(form);

@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+mod consent;
 mod email_change;
 mod erasure;
 mod export;
+mod profile;
 
 use serde_json::{Value, json};
 

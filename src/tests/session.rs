@@ -8,6 +8,7 @@ mod limits;
 mod passwords;
 mod refresh;
 mod revoke;
+mod rotation;
 mod secrets;
 mod sign_in;
 mod step_up;

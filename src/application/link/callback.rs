@@ -16,7 +16,8 @@ use crate::{
     },
     domain::{
         audit::Act,
-        id::SyncId,
+        consent::Consent,
+        id::{ConsentId, SyncId},
         link::{Authorization, Link, LinkReason},
         sync::Sync,
     },
@@ -162,6 +163,16 @@ impl LinkCommands {
         let event = link.activate(credentials.consent_expires_at)?;
         work.links().save(&link).await?;
         work.links().save_credentials(owner, id, &sealed, now).await?;
+        let consent = Consent {
+            id: ConsentId(self.randomness.id()),
+            user: owner,
+            link: id,
+            provider: link.provider.clone(),
+            given_at: now,
+            expires_at: credentials.consent_expires_at,
+            withdrawn_at: None,
+        };
+        work.consents().insert(&consent).await?;
         work.syncs().insert(&Sync::request(SyncId(self.randomness.id()), id, owner, now)).await?;
         work.succeed(event).await?;
         self.wake.notify_one();

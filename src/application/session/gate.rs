@@ -16,7 +16,7 @@ use crate::{
         ports::{TokenIssuer, TokenProblem},
     },
     domain::{
-        id::SessionId,
+        id::{SessionId, UserId},
         session::{SessionReader, SessionState},
         time::{Clock, Timestamp},
     },
@@ -56,7 +56,7 @@ pub struct SessionGate {
 #[derive(Default)]
 struct Seen {
     states: HashMap<SessionId, (SessionState, Timestamp)>,
-    /// Counts local endings, so that a state read before one is not remembered after it.
+    /// Counts what was dropped here, so that a state read before one is not remembered after it.
     endings: u64,
 }
 
@@ -74,7 +74,8 @@ impl SessionGate {
             TokenProblem::Expired => AuthenticationProblem::TokenExpired,
         })?;
         let state = self.state(claims.session, now).await?.ok_or(AuthenticationProblem::SessionEnded)?;
-        if state.user != claims.user || !state.is_live || now >= state.expires_at {
+        let is_over = !state.is_live || now >= state.expires_at || !state.minimums.admit_access(claims.versions, now);
+        if state.user != claims.user || is_over {
             return Err(AuthenticationProblem::SessionEnded);
         }
         Ok(Actor::User { id: state.user, session: state.session, role: state.role })
@@ -85,6 +86,22 @@ impl SessionGate {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.endings += 1;
         seen.states.remove(&session);
+    }
+
+    /// Drops what is remembered of a user's sessions, when something of the user changed in this process.
+    pub fn forget_user(&self, user: UserId) {
+        self.drop_where(|state| state.user == user);
+    }
+
+    /// Drops everything that is remembered, when something changed in this process that concerns everyone.
+    pub fn forget_everyone(&self) {
+        self.drop_where(|_| true);
+    }
+
+    fn drop_where(&self, is_stale: impl Fn(&SessionState) -> bool) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.endings += 1;
+        seen.states.retain(|_, (state, _)| !is_stale(state));
     }
 
     async fn state(&self, session: SessionId, now: Timestamp) -> anyhow::Result<Option<SessionState>> {

@@ -45,7 +45,7 @@ impl SessionCommands {
             work.users().save_password(user.id, &renewed).await?;
         }
         let evicted = make_room(work.as_mut(), &user, now).await?;
-        let granted = self.grant(session, &user, &pair, now)?;
+        let granted = self.grant(session, &user, &pair, token.versions, now)?;
         work.sessions().insert(&granted.session).await?;
         work.sessions().insert_token(&token).await?;
         work.succeed(Event::SessionCreated { session: granted.session.id, user: user.id, evicted: evicted.len() }).await?;
@@ -58,7 +58,7 @@ impl SessionCommands {
 
 /// Ends the oldest sessions of a user who would have more than their tier allows; answers which.
 async fn make_room(work: &mut dyn Work, user: &User, now: Timestamp) -> anyhow::Result<Vec<SessionId>> {
-    let Some(limit) = user.tier.sessions() else { return Ok(Vec::new()) };
+    let Some(limit) = user.sessions() else { return Ok(Vec::new()) };
     let live = work.sessions().live(user.id, now).await?;
     let surplus = (live.len() + 1).saturating_sub(limit);
     end_each(work, live.into_iter().take(surplus), RevocationReason::Evicted, now).await

@@ -106,7 +106,7 @@ struct List {
 }
 
 /// Everything kept about a user.
-const LISTS: [List; 16] = [
+const LISTS: [List; 17] = [
     List {
         name: "profile",
         about: "Who you are here.",
@@ -117,6 +117,7 @@ const LISTS: [List; 16] = [
             ("display_name", Text),
             ("role", Text),
             ("tier", Text),
+            ("session_limit", Count),
             ("is_active", Flag),
             ("email_verified_at", Instant),
             ("created_at", Instant),
@@ -134,16 +135,7 @@ const LISTS: [List; 16] = [
         name: "consents",
         about: "What you agreed to, and when.",
         from: "consents AS t WHERE t.user_id = {user} ORDER BY t.given_at, t.id",
-        columns: &[
-            ("id", Id),
-            ("kind", Text),
-            ("version", Text),
-            ("link_id", Id),
-            ("provider", Text),
-            ("given_at", Instant),
-            ("expires_at", Instant),
-            ("withdrawn_at", Instant),
-        ],
+        columns: &[("id", Id), ("link_id", Id), ("provider", Text), ("given_at", Instant), ("expires_at", Instant), ("withdrawn_at", Instant)],
     },
     List {
         name: "sessions",
@@ -168,6 +160,12 @@ const LISTS: [List; 16] = [
         about: "Wrong passwords that were tried on your account.",
         from: "sign_in_counters AS t WHERE t.user_id = {user} ORDER BY t.network",
         columns: &[("network", Text), ("failures", Count), ("window_began_at", Instant), ("paused_until", Instant)],
+    },
+    List {
+        name: "user_token_versions",
+        about: "When your tokens were made worthless in an emergency, and why.",
+        from: "user_token_versions AS t WHERE t.user_id = {user}",
+        columns: &[("version", Count), ("grace_until", Instant), ("rotated_at", Instant), ("reason", Text)],
     },
     List {
         name: "links",

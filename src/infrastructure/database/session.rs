@@ -1,5 +1,7 @@
 //! Sessions: the rows of `sessions` and `refresh_tokens`.
 
+use std::collections::HashMap;
+
 use anyhow::Context as _;
 use async_trait::async_trait;
 use sea_orm::{
@@ -11,13 +13,22 @@ use sea_orm::{
 use crate::domain::{
     id::{RefreshTokenId, SessionId, UserId},
     page::{CreatedKey, Page, Slice},
+    security::TokenVersions,
     session::{RefreshToken, RevocationReason, Session, SessionReader, SessionState, Sessions},
     sign_in::Network,
     time::Timestamp,
     user::Role,
 };
 
-use super::{Readers, error::broken, page, user::users, value, work::DatabaseWork};
+use super::{
+    Readers,
+    error::broken,
+    page,
+    security::{MinimumsRow, minimum_columns},
+    user::users,
+    value,
+    work::DatabaseWork,
+};
 
 pub(super) mod sessions {
     use sea_orm::entity::prelude::*;
@@ -66,6 +77,8 @@ pub(super) mod refresh_tokens {
         pub selector: String,
         pub verifier_hash: String,
         pub key_id: String,
+        pub global_version: i64,
+        pub user_version: i64,
         pub issued_at: DateTimeUtc,
         pub expires_at: DateTimeUtc,
         pub used_at: Option<DateTimeUtc>,
@@ -126,6 +139,8 @@ impl From<&RefreshToken> for refresh_tokens::Model {
             selector: token.selector.clone(),
             verifier_hash: token.verifier_hash.clone(),
             key_id: token.key_id.clone(),
+            global_version: token.versions.global,
+            user_version: token.versions.user,
             issued_at: token.issued_at.utc(),
             expires_at: token.expires_at.utc(),
             used_at: token.used_at.map(Timestamp::utc),
@@ -142,6 +157,7 @@ impl From<refresh_tokens::Model> for RefreshToken {
             selector: row.selector,
             verifier_hash: row.verifier_hash,
             key_id: row.key_id,
+            versions: TokenVersions { global: row.global_version, user: row.user_version },
             issued_at: Timestamp::new(row.issued_at),
             expires_at: Timestamp::new(row.expires_at),
             used_at: value::optional_instant(row.used_at),
@@ -159,11 +175,18 @@ struct StateRow {
     role: String,
     is_active: bool,
     erasure_due_at: Option<sea_orm::prelude::DateTimeUtc>,
+    #[sea_orm(nested)]
+    minimums: MinimumsRow,
 }
 
 async fn find(connection: &impl ConnectionTrait, owner: UserId, id: SessionId) -> anyhow::Result<Option<Session>> {
     let row = sessions::Entity::find_by_id(id.0).filter(sessions::Column::UserId.eq(owner.0)).one(connection).await;
     row.map_err(broken("reading a session"))?.map(Session::try_from).transpose()
+}
+
+async fn find_any(connection: &impl ConnectionTrait, id: SessionId) -> anyhow::Result<Option<Session>> {
+    let row = sessions::Entity::find_by_id(id.0).one(connection).await.map_err(broken("reading a session"))?;
+    row.map(Session::try_from).transpose()
 }
 
 async fn find_token(connection: &impl ConnectionTrait, selector: &str) -> anyhow::Result<Option<RefreshToken>> {
@@ -175,6 +198,10 @@ async fn find_token(connection: &impl ConnectionTrait, selector: &str) -> anyhow
 impl Sessions for DatabaseWork {
     async fn find(&mut self, owner: UserId, id: SessionId) -> anyhow::Result<Option<Session>> {
         find(&self.transaction, owner, id).await
+    }
+
+    async fn find_any_for_admin(&mut self, id: SessionId) -> anyhow::Result<Option<Session>> {
+        find_any(&self.transaction, id).await
     }
 
     async fn insert(&mut self, session: &Session) -> anyhow::Result<()> {
@@ -270,22 +297,33 @@ impl SessionReader for Readers {
         find(&self.connection, owner, id).await
     }
 
-    async fn page(&self, owner: UserId, page: Page<CreatedKey>) -> anyhow::Result<Slice<Session>> {
-        let rows = sessions::Entity::find().filter(sessions::Column::UserId.eq(owner.0));
-        page::read(&self.connection, rows, (sessions::Column::CreatedAt, sessions::Column::Id), page, "reading sessions").await
+    async fn find_any_for_admin(&self, id: SessionId) -> anyhow::Result<Option<Session>> {
+        find_any(&self.connection, id).await
+    }
+
+    async fn pages_by_owner(&self, owners: &[UserId], page: Page<CreatedKey>) -> anyhow::Result<HashMap<UserId, Slice<Session>>> {
+        let children = page::Children {
+            parent: sessions::Column::UserId,
+            parent_of: |row: &sessions::Model| row.user_id,
+            columns: (sessions::Column::CreatedAt, sessions::Column::Id),
+            ascending: |one: &Session, other| (one.created_at, one.id).cmp(&(other.created_at, other.id)),
+        };
+        let owners = owners.iter().map(|owner| owner.0).collect();
+        let pages = page::read_each(&self.connection, sessions::Entity::find(), children, owners, page, "reading sessions").await?;
+        Ok(pages.into_iter().map(|(owner, page)| (UserId(owner), page)).collect())
     }
 
     async fn state_of_any(&self, id: SessionId) -> anyhow::Result<Option<SessionState>> {
-        let row = sessions::Entity::find_by_id(id.0)
+        let mut row = sessions::Entity::find_by_id(id.0)
             .select_only()
             .columns([sessions::Column::Id, sessions::Column::UserId, sessions::Column::ExpiresAt, sessions::Column::RevokedAt])
             .columns([users::Column::Role, users::Column::IsActive])
             .column(users::Column::ErasureDueAt)
-            .join(JoinType::InnerJoin, sessions::Relation::User.def())
-            .into_model::<StateRow>()
-            .one(&self.connection)
-            .await
-            .map_err(broken("reading a session's state"))?;
+            .join(JoinType::InnerJoin, sessions::Relation::User.def());
+        for (column, name) in minimum_columns(&sessions::Column::UserId.into_expr()) {
+            row = row.expr_as(column, name);
+        }
+        let row = row.into_model::<StateRow>().one(&self.connection).await.map_err(broken("reading a session's state"))?;
         row.map(|row| {
             Ok(SessionState {
                 session: SessionId(row.id),
@@ -293,6 +331,7 @@ impl SessionReader for Readers {
                 role: value::word("users.role", &row.role, Role::parse)?,
                 expires_at: Timestamp::new(row.expires_at),
                 is_live: row.revoked_at.is_none() && row.is_active && row.erasure_due_at.is_none(),
+                minimums: row.minimums.into(),
             })
         })
         .transpose()

@@ -4,17 +4,18 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, SqlErr,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, SqlErr,
     sea_query::{Expr, ExprTrait, LockType, OnConflict, Query},
 };
 
 use crate::domain::{
     id::UserId,
+    page::{CreatedKey, Page, Slice},
     time::Timestamp,
-    user::{EmailAddress, EmailKey, PasswordRecord, Role, SessionTier, User, UserReader, Users},
+    user::{EmailAddress, EmailKey, PasswordRecord, Role, SessionTier, User, UserFilter, UserReader, Users},
 };
 
-use super::{Readers, error::broken, link::links, value, work::DatabaseWork};
+use super::{Readers, error::broken, link::links, page, value, work::DatabaseWork};
 
 pub(super) mod users {
     use sea_orm::entity::prelude::*;
@@ -36,6 +37,7 @@ pub(super) mod users {
         pub erasure_requested_at: Option<DateTimeUtc>,
         pub erasure_due_at: Option<DateTimeUtc>,
         pub erasure_began_at: Option<DateTimeUtc>,
+        pub session_limit: Option<i64>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -60,6 +62,7 @@ impl From<&User> for users::Model {
             erasure_requested_at: None,
             erasure_due_at: None,
             erasure_began_at: None,
+            session_limit: user.session_limit.map(i64::from),
         }
     }
 }
@@ -77,6 +80,7 @@ impl TryFrom<users::Model> for User {
             email_verified_at: value::optional_instant(row.email_verified_at),
             is_active: row.is_active && row.erasure_due_at.is_none(),
             display_name: row.display_name,
+            session_limit: row.session_limit.map(|limit| value::count("users.session_limit", limit)).transpose()?,
             created_at: Timestamp::new(row.created_at),
         })
     }
@@ -93,6 +97,11 @@ impl Users for DatabaseWork {
         find_by_email(&self.transaction, key).await
     }
 
+    async fn find_any_for_admin(&mut self, id: UserId) -> anyhow::Result<Option<User>> {
+        let row = users::Entity::find_by_id(id.0).one(&self.transaction).await.map_err(broken("reading a user"))?;
+        row.map(User::try_from).transpose()
+    }
+
     async fn insert(&mut self, user: &User) -> anyhow::Result<bool> {
         let taken = OnConflict::column(users::Column::EmailKey).do_nothing().to_owned();
         let inserted = users::Entity::insert(users::ActiveModel::from(users::Model::from(user)))
@@ -104,10 +113,7 @@ impl Users for DatabaseWork {
     }
 
     async fn save_password(&mut self, id: UserId, password: &PasswordRecord) -> anyhow::Result<()> {
-        let changes = users::ActiveModel { password: Set(password.0.clone()), ..Default::default() };
-        let saved = users::Entity::update_many().set(changes).filter(users::Column::Id.eq(id.0)).exec(&self.transaction).await;
-        anyhow::ensure!(saved.map_err(broken("saving a password"))?.rows_affected == 1, "the user whose password is saved is gone");
-        Ok(())
+        self.change_user(id, users::ActiveModel { password: Set(password.0.clone()), ..Default::default() }).await
     }
 
     async fn replace_unverified(&mut self, id: UserId, email: &EmailAddress, password: &PasswordRecord) -> anyhow::Result<bool> {
@@ -126,6 +132,10 @@ impl Users for DatabaseWork {
         let changes = users::ActiveModel { email_verified_at: Set(Some(now.utc())), ..Default::default() };
         let unverified = users::Entity::update_many().set(changes).filter(users::Column::Id.eq(id.0)).filter(users::Column::EmailVerifiedAt.is_null());
         unverified.exec(&self.transaction).await.map(|_| ()).map_err(broken("confirming a user's address"))
+    }
+
+    async fn rename(&mut self, id: UserId, display_name: Option<&str>) -> anyhow::Result<()> {
+        self.change_user(id, users::ActiveModel { display_name: Set(display_name.map(str::to_owned)), ..Default::default() }).await
     }
 
     async fn change_email(&mut self, id: UserId, email: &EmailAddress, now: Timestamp) -> anyhow::Result<bool> {
@@ -161,19 +171,30 @@ impl Users for DatabaseWork {
     }
 
     async fn assign_role(&mut self, id: UserId, role: Role) -> anyhow::Result<bool> {
-        if self.is_last_administrator(id).await? && role != Role::Admin {
+        if role != Role::Admin && self.is_last_administrator(id).await? {
             return Ok(false);
         }
-        let changes = users::ActiveModel { role: Set(role.as_str().to_owned()), ..Default::default() };
-        let saved = users::Entity::update_many().set(changes).filter(users::Column::Id.eq(id.0)).exec(&self.transaction).await;
-        anyhow::ensure!(saved.map_err(broken("saving a user's role"))?.rows_affected == 1, "the user to be saved is gone");
+        self.change_user(id, users::ActiveModel { role: Set(role.as_str().to_owned()), ..Default::default() }).await?;
+        Ok(true)
+    }
+
+    async fn assign_tier(&mut self, id: UserId, tier: SessionTier, session_limit: Option<u32>) -> anyhow::Result<()> {
+        let (tier, session_limit) = (Set(tier.as_str().to_owned()), Set(session_limit.map(i64::from)));
+        self.change_user(id, users::ActiveModel { tier, session_limit, ..Default::default() }).await
+    }
+
+    async fn set_active(&mut self, id: UserId, is_active: bool) -> anyhow::Result<bool> {
+        if !is_active && self.is_last_administrator(id).await? {
+            return Ok(false);
+        }
+        self.change_user(id, users::ActiveModel { is_active: Set(is_active), ..Default::default() }).await?;
         Ok(true)
     }
 }
 
 impl DatabaseWork {
-    /// Whether nobody else administers. Administrators are locked first, so that two of them cannot each count on the other and step down
-    /// together.
+    /// Whether this is the only active administrator. All of them are locked first, in one order, so that two cannot each count on the
+    /// other and step down together.
     pub(super) async fn is_last_administrator(&self, id: UserId) -> anyhow::Result<bool> {
         let administrators = users::Entity::find()
             .filter(users::Column::Role.eq(Role::Admin.as_str()))
@@ -186,6 +207,12 @@ impl DatabaseWork {
             .map_err(broken("reading the administrators"))?;
         Ok(matches!(administrators.as_slice(), [only] if only.id == id.0))
     }
+
+    async fn change_user(&self, id: UserId, changes: users::ActiveModel) -> anyhow::Result<()> {
+        let saved = users::Entity::update_many().set(changes).filter(users::Column::Id.eq(id.0)).exec(&self.transaction).await;
+        anyhow::ensure!(saved.map_err(broken("changing a user"))?.rows_affected == 1, "the user to be changed is gone");
+        Ok(())
+    }
 }
 
 #[async_trait]
@@ -193,6 +220,18 @@ impl UserReader for Readers {
     async fn find(&self, id: UserId) -> anyhow::Result<Option<User>> {
         let row = users::Entity::find_by_id(id.0).one(&self.connection).await.map_err(broken("reading a user"))?;
         row.map(User::try_from).transpose()
+    }
+
+    async fn page_for_admin(&self, filter: &UserFilter, page: Page<CreatedKey>) -> anyhow::Result<Slice<User>> {
+        let wanted = Condition::all()
+            .add_option(filter.email.as_ref().map(|key| users::Column::EmailKey.eq(key.as_str())))
+            .add_option(filter.role.map(|role| users::Column::Role.eq(role.as_str())))
+            .add_option(filter.is_active.map(|is_active| {
+                let active = users::Column::IsActive.eq(true).and(users::Column::ErasureDueAt.is_null());
+                if is_active { active } else { active.not() }
+            }));
+        let rows = users::Entity::find().filter(wanted);
+        page::read(&self.connection, rows, (users::Column::CreatedAt, users::Column::Id), page, "reading users").await
     }
 
     async fn find_any_by_email(&self, key: &EmailKey) -> anyhow::Result<Option<User>> {

@@ -11,8 +11,9 @@ use crate::{
         ports::{Randomness, Store, Work},
     },
     domain::{
-        account::Accounts, audit::Outcome, balance::BalanceSnapshots, email_change::EmailChanges, erasure::Erasures, event::Event, export::Exports,
-        failure::Reason, import::Imports, link::Links, mail::Mails, session::Sessions, sign_in::SignIns, sync::Syncs, transaction::Transactions, user::Users,
+        account::Accounts, audit::Outcome, balance::BalanceSnapshots, consent::Consents, email_change::EmailChanges, erasure::Erasures, event::Event,
+        export::Exports, failure::Reason, import::Imports, link::Links, mail::Mails, security::Rotations, session::Sessions, sign_in::SignIns, sync::Syncs,
+        transaction::Transactions, user::Users,
     },
 };
 
@@ -71,11 +72,19 @@ impl Work for DatabaseWork {
         self
     }
 
+    fn rotations(&mut self) -> &mut dyn Rotations {
+        self
+    }
+
     fn sign_ins(&mut self) -> &mut dyn SignIns {
         self
     }
 
     fn mails(&mut self) -> &mut dyn Mails {
+        self
+    }
+
+    fn consents(&mut self) -> &mut dyn Consents {
         self
     }
 

@@ -14,6 +14,7 @@ use crate::{
     application::ports::{AccessClaims, Randomness, TokenIssuer, TokenProblem},
     domain::{
         id::{SessionId, UserId},
+        security::TokenVersions,
         time::Timestamp,
         user::Role,
     },
@@ -41,6 +42,8 @@ struct Claims {
     exp: i64,
     jti: Uuid,
     role: String,
+    gv: i64,
+    uv: i64,
 }
 
 /// Signs and reads tokens with the configured secrets.
@@ -81,6 +84,8 @@ impl TokenIssuer for JwtIssuer {
             exp: claims.expires_at.unix(),
             jti: self.randomness.id(),
             role: claims.role.as_str().to_owned(),
+            gv: claims.versions.global,
+            uv: claims.versions.user,
         };
         Ok(jsonwebtoken::encode(&header, &claims, key)?.into())
     }
@@ -103,6 +108,7 @@ impl TokenIssuer for JwtIssuer {
             user: UserId(claims.sub),
             session: SessionId(claims.sid),
             role: Role::parse(&claims.role).ok_or(TokenProblem::Invalid)?,
+            versions: TokenVersions { global: claims.gv, user: claims.uv },
             issued_at: instant(claims.iat)?,
             expires_at: instant(claims.exp)?,
         })

@@ -34,3 +34,5 @@ scope("admin", "read", "users", "any");
 scope("admin", "write", "users", "any");
 scope("admin", "read", "sessions", "any");
 scope("admin", "write", "sessions", "any");
+scope("admin", "read", "security", "any");
+scope("admin", "write", "security", "any");

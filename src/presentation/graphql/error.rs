@@ -8,7 +8,8 @@ use async_graphql::{Enum, ErrorExtensions, ServerError, SimpleObject};
 use crate::{
     application::{
         QueryError, access::Denied, email_change::EmailChangeError, erasure::ErasureError, export::ExportError, import::ImportError, link::LinkError,
-        password::PasswordError, registration::RegistrationError, session::SessionError, step_up::ReauthenticationError, sync::SyncError,
+        password::PasswordError, profile::ProfileError, registration::RegistrationError, security::SecurityError, session::SessionError,
+        step_up::ReauthenticationError, sync::SyncError, user,
     },
     domain::failure::Unavailable,
     presentation::http::trace,
@@ -125,14 +126,18 @@ pub enum UserErrorCode {
     EmailUnchanged,
     /// The e-mail address belongs to another account by now. Told only to who has proved to read its mailbox.
     EmailTaken,
-    /// Somebody has to administer this server, and nobody else does.
-    LastAdministrator,
     /// This is not a refresh token of ours.
     RefreshTokenInvalid,
     /// The refresh token was used before, so its session was ended; sign in again.
     RefreshTokenReused,
     /// The session has ended; sign in again.
     SessionEnded,
+    /// What is to be rotated is contradictory or out of range; the message says how.
+    RotationInvalid,
+    /// Somebody has to administer: this is the last active administrator.
+    LastAdministrator,
+    /// A limit of one's own is 1 to 1000 sessions.
+    LimitInvalid,
     /// The name is empty, too long, or holds characters for control.
     NameInvalid,
     /// The id is malformed, of another kind, absent, or someone else's.
@@ -231,6 +236,39 @@ impl From<PasswordError> for Refused {
     }
 }
 
+impl From<SecurityError> for Refused {
+    fn from(error: SecurityError) -> Self {
+        let (code, field) = match &error {
+            SecurityError::InvalidScope => (UserErrorCode::RotationInvalid, Some("userId")),
+            SecurityError::InvalidReason => (UserErrorCode::RotationInvalid, Some("reason")),
+            SecurityError::InvalidGrace => (UserErrorCode::RotationInvalid, Some("graceSeconds")),
+            SecurityError::NotFound => (UserErrorCode::NotFound, Some("userId")),
+            SecurityError::ReauthenticationRequired(_) => (UserErrorCode::ReauthenticationRequired, None),
+            SecurityError::Denied(denied) => return Self::Fault((*denied).into()),
+            SecurityError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),
+        };
+        Self::user(code, &error, field)
+    }
+}
+
+impl From<user::UserError> for Refused {
+    fn from(error: user::UserError) -> Self {
+        let (code, field) = match &error {
+            user::UserError::InvalidEmail(_) => (UserErrorCode::EmailInvalid, Some("email")),
+            user::UserError::WeakPassword(_) => (UserErrorCode::PasswordUnacceptable, Some("password")),
+            user::UserError::NotFound => (UserErrorCode::NotFound, Some("userId")),
+            user::UserError::LastAdministrator => (UserErrorCode::LastAdministrator, Some("userId")),
+            user::UserError::InvalidLimit => (UserErrorCode::LimitInvalid, Some("sessionLimit")),
+            user::UserError::ReauthenticationRequired(_) => (UserErrorCode::ReauthenticationRequired, None),
+            // Users are made on the command line alone.
+            user::UserError::EmailTaken => return Self::Fault(Fault::internal(&anyhow::anyhow!("a user was made over the API"))),
+            user::UserError::Denied(denied) => return Self::Fault((*denied).into()),
+            user::UserError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),
+        };
+        Self::user(code, &error, field)
+    }
+}
+
 impl From<EmailChangeError> for Refused {
     fn from(error: EmailChangeError) -> Self {
         let (code, field) = match &error {
@@ -273,6 +311,17 @@ impl From<ExportError> for Refused {
     }
 }
 
+impl From<ProfileError> for Refused {
+    fn from(error: ProfileError) -> Self {
+        let (code, field) = match &error {
+            ProfileError::InvalidName => (UserErrorCode::NameInvalid, Some("displayName")),
+            ProfileError::Denied(denied) => return Self::Fault((*denied).into()),
+            ProfileError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),
+        };
+        Self::user(code, &error, field)
+    }
+}
+
 impl From<ReauthenticationError> for Refused {
     fn from(error: ReauthenticationError) -> Self {
         let (code, field) = match &error {
@@ -293,7 +342,7 @@ impl From<SessionError> for Refused {
             SessionError::Unverified => (UserErrorCode::EmailUnverified, Some("email")),
             SessionError::InvalidRefreshToken => (UserErrorCode::RefreshTokenInvalid, Some("refreshToken")),
             SessionError::RefreshTokenReused => (UserErrorCode::RefreshTokenReused, Some("refreshToken")),
-            SessionError::Ended => (UserErrorCode::SessionEnded, None),
+            SessionError::Ended | SessionError::TokensRotated => (UserErrorCode::SessionEnded, None),
             SessionError::NotFound => (UserErrorCode::NotFound, Some("sessionId")),
             SessionError::Denied(denied) => return Self::Fault((*denied).into()),
             SessionError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),

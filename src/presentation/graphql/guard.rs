@@ -6,7 +6,7 @@
 use async_graphql::{Context, Guard, Result};
 
 use crate::{
-    application::access::{Action, Resource},
+    application::access::{Action, Denied, Resource, Scope},
     domain::audit::Act,
 };
 
@@ -16,14 +16,19 @@ use super::{ContextExt, error::Fault};
 pub struct Allow(Permission);
 
 enum Permission {
-    Read(Resource),
+    Read(Resource, Scope),
     Attempt(Act),
 }
 
 impl Allow {
     /// Looking at a resource.
     pub fn read(resource: Resource) -> Self {
-        Self(Permission::Read(resource))
+        Self(Permission::Read(resource, Scope::Own))
+    }
+
+    /// Looking at everyone's.
+    pub fn read_any(resource: Resource) -> Self {
+        Self(Permission::Read(resource, Scope::Any))
     }
 
     /// Attempting an act.
@@ -37,7 +42,12 @@ impl Guard for Allow {
         let request = ctx.of_request()?;
         let access = &request.application.access;
         match self.0 {
-            Permission::Read(resource) => access.allow(&request.requester, Action::Read, resource).map(|_| ()).map_err(Fault::from)?,
+            Permission::Read(resource, reach) => {
+                let (_, scope) = access.allow(&request.requester, Action::Read, resource).map_err(Fault::from)?;
+                if scope < reach {
+                    return Err(Fault::from(Denied::Forbidden).into());
+                }
+            }
             Permission::Attempt(act) => {
                 if let Err(denied) = access.permit(&request.requester, act) {
                     request.application.journal.denied(&request.requester, act, denied).await.map_err(|cause| Fault::internal(&cause))?;

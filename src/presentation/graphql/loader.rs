@@ -8,9 +8,10 @@ use crate::{
     application::{Application, QueryError, access::Requester},
     domain::{
         account::Account,
-        id::{AccountId, LinkId, TransactionId},
+        id::{AccountId, LinkId, TransactionId, UserId},
         link::Link,
         page::{CreatedKey, Page, PostedKey, Slice},
+        session::Session,
         sync::Sync,
         transaction::{Transaction, TransactionFilter},
     },
@@ -71,6 +72,11 @@ impl Loaders {
         Ok(self.0.load_one(LatestSyncOf(link)).await?)
     }
 
+    /// A page of a user's sessions.
+    pub async fn sessions(&self, key: SessionsOf) -> Result<Slice<Session>, Fault> {
+        Ok(self.0.load_one(key).await?.unwrap_or_else(Slice::empty))
+    }
+
     /// A page of an account's transactions.
     pub async fn transactions(&self, key: TransactionsOf) -> Result<Slice<Transaction>, Fault> {
         Ok(self.0.load_one(key).await?.unwrap_or_else(Slice::empty))
@@ -129,6 +135,33 @@ impl Loader<AccountsOf> for Batch {
         for (page, links) in alike {
             let pages = self.application.accounts.pages_by_link(&self.requester, &links, page).await?;
             loaded.extend(pages.into_iter().map(|(link, accounts)| (AccountsOf { link, page }, accounts)));
+        }
+        Ok(loaded)
+    }
+}
+
+/// Asks for a page of a user's sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SessionsOf {
+    /// Of which user.
+    pub user: UserId,
+    /// Which part of the list.
+    pub page: Page<CreatedKey>,
+}
+
+impl Loader<SessionsOf> for Batch {
+    type Value = Slice<Session>;
+    type Error = Failure;
+
+    async fn load(&self, keys: &[SessionsOf]) -> Result<HashMap<SessionsOf, Self::Value>, Failure> {
+        let mut alike: HashMap<Page<CreatedKey>, Vec<UserId>> = HashMap::new();
+        for key in keys {
+            alike.entry(key.page).or_default().push(key.user);
+        }
+        let mut loaded = HashMap::new();
+        for (page, users) in alike {
+            let pages = self.application.session_queries.pages_by_user(&self.requester, &users, page).await?;
+            loaded.extend(pages.into_iter().map(|(user, sessions)| (SessionsOf { user, page }, sessions)));
         }
         Ok(loaded)
     }

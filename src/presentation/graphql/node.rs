@@ -44,7 +44,7 @@ pub struct NodeQuery;
 
 #[Object(serial)]
 impl NodeQuery {
-    /// Whatever of one's own has this id; null for any other id.
+    /// Whatever of one's own has this id; null for any other id. Administrators see anyone's user and sessions by id, and nobody's money.
     #[graphql(guard = Allow::read(Resource::Users))]
     async fn node(&self, ctx: &Context<'_>, #[graphql(desc = "A global id.")] id: ID) -> Result<Option<Node>, Fault> {
         find(ctx.of_request()?, &id).await
@@ -65,11 +65,11 @@ async fn find(request: &RequestContext, id: &str) -> Result<Option<Node>, Fault>
     let Ok(GlobalId { kind, id }) = id.parse() else { return Ok(None) };
     let RequestContext { requester, application, loaders } = request;
     Ok(match kind {
-        Kind::User if requester.user() == Some(id.into()) => application.user_queries.me(requester).await?.map(|user| Node::User(UserNode(Arc::new(user)))),
+        Kind::User => application.user_queries.find(requester, id.into()).await?.map(|user| Node::User(UserNode(Arc::new(user)))),
         Kind::Session => application.session_queries.find(requester, id.into()).await?.map(|session| Node::Session(SessionNode(Arc::new(session)))),
         Kind::Link => loaders.link(id.into()).await?.map(|link| Node::Link(LinkNode(link))),
         Kind::Account => loaders.account(id.into()).await?.map(|account| Node::Account(AccountNode(account))),
         Kind::Transaction => loaders.transaction(id.into()).await?.map(|transaction| Node::Transaction(TransactionNode(transaction))),
-        Kind::User | Kind::Holding | Kind::Sync | Kind::Import | Kind::Export => None,
+        Kind::Holding | Kind::Sync | Kind::Import | Kind::Export => None,
     })
 }

@@ -42,6 +42,12 @@ pub enum SessionRevocationReason {
     EmailReverted,
     /// The user asked to be erased.
     ErasureRequested,
+    /// Its tokens were made worthless in an emergency.
+    TokensRotated,
+    /// An administrator ended it.
+    Administrator,
+    /// An administrator keeps its user out.
+    Deactivated,
 }
 
 /// One session, as the graph shows it.
@@ -138,7 +144,7 @@ pub struct RefreshSessionInput {
 /// Ending a session.
 #[derive(InputObject)]
 pub struct RevokeSessionInput {
-    /// One of one's own sessions.
+    /// One of one's own sessions; any for administrators.
     session_id: ID,
 }
 
@@ -243,7 +249,7 @@ impl SessionMutation {
         Ok(RefreshSessionPayload { access_token, refresh_token, expires_in, user_errors })
     }
 
-    /// Ends one of one's own sessions; its tokens stop working at once.
+    /// Ends one of one's own sessions, or anyone's for administrators; its tokens stop working at once.
     #[graphql(guard = Allow::attempt(Act::RevokeSession))]
     async fn revoke_session(&self, ctx: &Context<'_>, #[graphql(desc = "Which session.")] input: RevokeSessionInput) -> Result<RevokeSessionPayload, Fault> {
         let request = ctx.of_request()?;

@@ -1,26 +1,31 @@
-//! Users in the graph: oneself.
+//! Users in the graph: oneself, and for administrators everyone.
+
+pub mod administration;
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, ID, Object};
+use async_graphql::{Context, Enum, ID, InputObject, Object};
 
 use crate::{
     application::access::Resource,
     domain::{
         account::AccountFilter,
+        page::CreatedKey,
         transaction::TransactionFilter,
-        user::{self, User},
+        user::{self, EmailAddress, User, UserFilter},
     },
 };
 
 use super::{
     ContextExt,
     account::{AccountConnection, AccountFilterInput, AccountNode},
-    error::Fault,
+    consent::{ConsentNode, LinkConsentConnection},
+    error::{Code, Fault},
     global_id::GlobalId,
     guard::{Allow, Public},
     link::{LinkConnection, LinkNode},
-    page::PageArguments,
+    loader::SessionsOf,
+    page::{PageArguments, connection},
     scalar::DateTime,
     session::{SessionConnection, SessionNode},
     transaction::{TransactionConnection, TransactionFilterInput, TransactionNode},
@@ -58,7 +63,13 @@ pub enum SessionTier {
 #[derive(Clone)]
 pub struct UserNode(pub Arc<User>);
 
-/// A person who can sign in. Everything below is theirs alone.
+impl UserNode {
+    pub(crate) fn key(&self) -> CreatedKey {
+        CreatedKey { created_at: self.0.created_at, id: self.0.id.0 }
+    }
+}
+
+/// A person who can sign in. Money below is theirs alone; administrators see who they are and their sessions.
 #[Object(name = "User", serial, guard = Allow::read(Resource::Users))]
 impl UserNode {
     /// The global id, `user_…`.
@@ -71,6 +82,11 @@ impl UserNode {
         self.0.email.written()
     }
 
+    /// What this user wants to be called; null when they did not say.
+    async fn display_name(&self) -> Option<&str> {
+        self.0.display_name.as_deref()
+    }
+
     /// What this user may do.
     async fn role(&self) -> Role {
         self.0.role.into()
@@ -79,6 +95,16 @@ impl UserNode {
     /// How many live sessions this user may have.
     async fn tier(&self) -> SessionTier {
         self.0.tier.into()
+    }
+
+    /// How many live sessions this user may have whatever the tier; null when the tier decides.
+    async fn session_limit(&self) -> Option<u32> {
+        self.0.session_limit
+    }
+
+    /// False while an administrator keeps this user out, and while they wait to be erased.
+    async fn is_active(&self) -> bool {
+        self.0.is_active
     }
 
     /// When the address was confirmed; null before that.
@@ -103,11 +129,27 @@ impl UserNode {
     ) -> Result<SessionConnection, Fault> {
         let request = ctx.of_request()?;
         let page = PageArguments { first, after, last, before }.read(ctx)?;
-        let slice = request.application.session_queries.page(&request.requester, page).await?;
+        let slice = request.loaders.sessions(SessionsOf { user: self.0.id, page }).await?;
         Ok(SessionConnection { slice: slice.map(|session| SessionNode(Arc::new(session))), page })
     }
 
-    /// The links of this user to providers, oldest first.
+    /// What this user agreed to be read at providers, oldest first, withdrawn consents included. Empty for administrators who look at somebody else.
+    #[graphql(guard = Allow::read(Resource::Profile))]
+    async fn consents(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many from the front, 1 to 100.")] first: Option<i32>,
+        #[graphql(desc = "Only those after this cursor; goes with first.")] after: Option<String>,
+        #[graphql(desc = "How many from the back, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only those before this cursor; goes with last.")] before: Option<String>,
+    ) -> Result<LinkConsentConnection, Fault> {
+        let request = ctx.of_request()?;
+        let page = PageArguments { first, after, last, before }.read(ctx)?;
+        let slice = request.application.consents.page(&request.requester, self.0.id, page).await?;
+        Ok(LinkConsentConnection { slice: slice.map(|consent| ConsentNode(Arc::new(consent))), page })
+    }
+
+    /// The links of this user to providers, oldest first. Empty for administrators who look at somebody else.
     #[graphql(guard = Allow::read(Resource::Links))]
     async fn links(
         &self,
@@ -119,11 +161,11 @@ impl UserNode {
     ) -> Result<LinkConnection, Fault> {
         let request = ctx.of_request()?;
         let page = PageArguments { first, after, last, before }.read(ctx)?;
-        let slice = request.application.link_queries.page(&request.requester, page).await?;
+        let slice = request.application.link_queries.page(&request.requester, self.0.id, page).await?;
         Ok(LinkConnection { slice: slice.map(|link| LinkNode(Arc::new(link))), page })
     }
 
-    /// The accounts of this user, oldest first.
+    /// The accounts of this user, oldest first. Empty for administrators who look at somebody else.
     #[graphql(guard = Allow::read(Resource::Accounts))]
     async fn accounts(
         &self,
@@ -137,11 +179,11 @@ impl UserNode {
         let request = ctx.of_request()?;
         let page = PageArguments { first, after, last, before }.read(ctx)?;
         let filter = filter.map(AccountFilter::from).unwrap_or_default();
-        let slice = request.application.accounts.page(&request.requester, &filter, page).await?;
+        let slice = request.application.accounts.page(&request.requester, self.0.id, &filter, page).await?;
         Ok(AccountConnection { slice: slice.map(|account| AccountNode(Arc::new(account))), page })
     }
 
-    /// The transactions of all accounts of this user, latest day first.
+    /// The transactions of all accounts of this user, latest day first. Empty for administrators who look at somebody else.
     #[graphql(guard = Allow::read(Resource::Transactions))]
     async fn transactions(
         &self,
@@ -155,12 +197,41 @@ impl UserNode {
         let request = ctx.of_request()?;
         let page = PageArguments { first, after, last, before }.read(ctx)?;
         let filter = filter.map(TransactionFilter::try_from).transpose()?.unwrap_or_default();
-        let slice = request.application.transactions.page(&request.requester, &filter, page).await?;
+        let slice = request.application.transactions.page(&request.requester, self.0.id, &filter, page).await?;
         Ok(TransactionConnection { slice: slice.map(|transaction| TransactionNode(Arc::new(transaction))), page })
     }
 }
 
-/// Who is asking.
+connection!(
+    /// A page of users.
+    UserConnection,
+    /// A user in a page.
+    UserEdge,
+    UserNode,
+    CreatedKey,
+    Users
+);
+
+/// Which users are wanted; every field narrows.
+#[derive(InputObject)]
+pub struct UserFilterInput {
+    /// Only the one of this e-mail address, compared without regard to case in ASCII.
+    email: Option<String>,
+    /// Only those of this role.
+    role: Option<Role>,
+    /// Only those who are active, or only those who are kept out.
+    is_active: Option<bool>,
+}
+
+impl UserFilterInput {
+    fn read(self) -> Result<UserFilter, Fault> {
+        let email = self.email.map(|email| EmailAddress::parse(&email).map(|email| email.key().clone())).transpose();
+        let email = email.map_err(|invalid| Fault::new(Code::BadUserInput, &invalid.to_string()))?;
+        Ok(UserFilter { email, role: self.role.map(Into::into), is_active: self.is_active })
+    }
+}
+
+/// Who is asking, and for administrators who there is.
 #[derive(Default)]
 pub struct UserQuery;
 
@@ -174,5 +245,23 @@ impl UserQuery {
             return Ok(None);
         }
         Ok(request.application.user_queries.me(&request.requester).await?.map(|user| UserNode(Arc::new(user))))
+    }
+
+    /// Everyone, oldest first; for administrators.
+    #[graphql(guard = Allow::read_any(Resource::Users))]
+    async fn users(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many from the front, 1 to 100.")] first: Option<i32>,
+        #[graphql(desc = "Only those after this cursor; goes with first.")] after: Option<String>,
+        #[graphql(desc = "How many from the back, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only those before this cursor; goes with last.")] before: Option<String>,
+        #[graphql(desc = "Only those that match; every field narrows.")] filter: Option<UserFilterInput>,
+    ) -> Result<UserConnection, Fault> {
+        let request = ctx.of_request()?;
+        let page = PageArguments { first, after, last, before }.read(ctx)?;
+        let filter = filter.map(UserFilterInput::read).transpose()?.unwrap_or_default();
+        let slice = request.application.user_queries.page(&request.requester, &filter, page).await?;
+        Ok(UserConnection { slice: slice.map(|user| UserNode(Arc::new(user))), page })
     }
 }

@@ -8,7 +8,7 @@ use dashtam::{
     application::{
         access::Requester,
         ports::{Authorizer, FinancialProvider},
-        user::{AssignRole, CreateUser},
+        user::{AssignRole, CreateUser, Whom},
     },
     config::{Config, Environment},
     domain::{
@@ -157,7 +157,7 @@ impl TestApp {
 
     /// Gives a user another role.
     pub(crate) async fn promote(&self, name: &str, role: Role) {
-        let command = AssignRole { requester: Requester::command_line(None), email: Self::email(name), role };
+        let command = AssignRole { requester: Requester::command_line(None), user: Whom::Address(Self::email(name)), role };
         self.app.application.users.assign_role(command).await.unwrap();
     }
 

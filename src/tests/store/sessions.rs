@@ -115,7 +115,7 @@ async fn sessions_are_listed_oldest_first_with_ended_ones_and_only_ones_own() {
         let mut page = Page { limit: 2, direction: Direction::Forward, from: None, count: true };
         let mut read = Vec::new();
         loop {
-            let slice = SessionReader::page(readers.as_ref(), ann.id, page).await.unwrap();
+            let slice = readers.pages_by_owner(&[ann.id], page).await.unwrap().remove(&ann.id).unwrap();
             assert_eq!(slice.total, Some(5));
             read.extend(slice.items.iter().map(|session| session.id));
             page.from = slice.items.last().map(|session| CreatedKey { created_at: session.created_at, id: session.id.0 });
@@ -124,7 +124,12 @@ async fn sessions_are_listed_oldest_first_with_ended_ones_and_only_ones_own() {
             }
         }
         assert_eq!(read, all, "{}", store.name);
-        let last = SessionReader::page(readers.as_ref(), ann.id, Page { direction: Direction::Backward, from: None, count: false, limit: 2 }).await.unwrap();
+        let last = readers
+            .pages_by_owner(&[ann.id], Page { direction: Direction::Backward, from: None, count: false, limit: 2 })
+            .await
+            .unwrap()
+            .remove(&ann.id)
+            .unwrap();
         assert_eq!(last.items.iter().map(|session| session.id).collect::<Vec<_>>(), all[3..]);
         assert!(last.has_more && last.total.is_none());
     }
