@@ -20,13 +20,11 @@ use crate::{
         access::Access,
         account::AccountQueries,
         audit::Journal,
-        consent::ConsentQueries,
         erasure::Eraser,
         import::ImportCommands,
         link::{LinkCommands, LinkQueries, LinkSettings},
         mail::Courier,
         ports::{Authorizer, FinancialProvider, Mailbox, Mailer, Randomness},
-        profile::ProfileCommands,
         provider::{Catalogue, ProviderQueries},
         session::SessionQueries,
         sync::{SyncCommands, SyncEngine, SyncQueries},
@@ -155,7 +153,7 @@ impl App {
             randomness: randomness.clone(),
             unhurried,
         };
-        let Identity { users, registration, sessions, security, security_queries, step_up, passwords, email_changes, erasures, exports, gate, courier } =
+        let Identity { users, registration, sessions, security, security_queries, step_up, passwords, rights, gate, courier, eraser } =
             ground.identity(config, keys, &public_url, mailer)?;
         let application = Arc::new(Application {
             user_queries: UserQueries { access: access.clone(), users: readers.clone() },
@@ -167,11 +165,7 @@ impl App {
             security_queries,
             step_up,
             passwords,
-            profiles: ProfileCommands { journal: journal.clone(), store: store.clone(), access: access.clone() },
-            consents: ConsentQueries { access: access.clone(), consents: readers.clone() },
-            email_changes,
-            erasures,
-            exports,
+            rights,
             providers: ProviderQueries { access: access.clone(), catalogue: catalogue.clone(), clock: clock.clone() },
             link_queries: LinkQueries { access: access.clone(), links: readers.clone() },
             links: LinkCommands {
@@ -212,7 +206,6 @@ impl App {
             journal: journal.clone(),
             gate,
         });
-        let eraser = Arc::new(Eraser { journal: journal.clone(), store: store.clone(), queue: database.erasure_queue(), clock: clock.clone() });
         let engine = Arc::new(SyncEngine {
             journal,
             store,

@@ -58,16 +58,8 @@ pub struct Application {
     pub step_up: step_up::StepUpCommands,
     /// Changes passwords.
     pub passwords: password::PasswordCommands,
-    /// Changes profiles.
-    pub profiles: profile::ProfileCommands,
-    /// Looks at consents.
-    pub consents: consent::ConsentQueries,
-    /// Changes addresses.
-    pub email_changes: email_change::EmailChangeCommands,
-    /// Takes erasures in.
-    pub erasures: erasure::ErasureCommands,
-    /// Exports what is kept about users.
-    pub exports: export::ExportCommands,
+    /// What people may do with what is kept about them.
+    pub rights: Rights,
     /// Looks at the catalogue.
     pub providers: provider::ProviderQueries,
     /// Looks at links.
@@ -84,6 +76,20 @@ pub struct Application {
     pub transactions: transaction::TransactionQueries,
     /// Takes statement files in.
     pub imports: import::ImportCommands,
+}
+
+/// What people may do with what is kept about them, whatever their role.
+pub struct Rights {
+    /// Changes profiles.
+    pub profiles: profile::ProfileCommands,
+    /// Looks at consents.
+    pub consents: consent::ConsentQueries,
+    /// Changes addresses.
+    pub email_changes: email_change::EmailChangeCommands,
+    /// Takes erasures in.
+    pub erasures: erasure::ErasureCommands,
+    /// Exports what is kept about users.
+    pub exports: export::ExportCommands,
 }
 
 /// Why a question about one's own data is not answered.

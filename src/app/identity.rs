@@ -6,15 +6,18 @@ use tokio::sync::{Notify, Semaphore};
 
 use crate::{
     application::{
+        Rights,
         access::Access,
         audit::Journal,
+        consent::ConsentQueries,
         email_change::EmailChangeCommands,
-        erasure::ErasureCommands,
+        erasure::{Eraser, ErasureCommands},
         export::{ExportCommands, PACKED_AT_ONCE},
         guesses::Guesses,
         mail::{Courier, Writer},
         password::PasswordCommands,
         ports::{Mailer, Randomness, Store},
+        profile::ProfileCommands,
         registration::RegistrationCommands,
         security::{SecurityCommands, SecurityQueries},
         session::{SessionCommands, SessionGate, TokenLifetimes},
@@ -50,11 +53,10 @@ pub(super) struct Identity {
     pub(super) security_queries: SecurityQueries,
     pub(super) step_up: StepUpCommands,
     pub(super) passwords: PasswordCommands,
-    pub(super) email_changes: EmailChangeCommands,
-    pub(super) erasures: ErasureCommands,
-    pub(super) exports: ExportCommands,
+    pub(super) rights: Rights,
     pub(super) gate: Arc<SessionGate>,
     pub(super) courier: Arc<Courier>,
+    pub(super) eraser: Arc<Eraser>,
 }
 
 impl Ground {
@@ -69,12 +71,10 @@ impl Ground {
         let writer = Writer { mint: tokens.clone(), randomness: self.randomness.clone(), bell: Arc::new(Notify::new()) };
         let guesses = Guesses { sign_ins: readers.clone(), hasher: hasher.clone(), writer: writer.clone(), clock: self.clock.clone() };
         let step_up = StepUp { sessions: readers.clone(), clock: self.clock.clone() };
-        let (email_changes, erasures) = self.rights(&step_up, &gate, &writer);
         let lifetimes = TokenLifetimes { access: chrono::Duration::minutes(15), refresh_idle: chrono::Duration::days(7) };
         Ok(Identity {
-            email_changes,
-            erasures,
-            exports: self.exports(&step_up),
+            rights: self.rights(&step_up, &gate, &writer),
+            eraser: Arc::new(self.eraser()),
             users: UserCommands {
                 journal: self.journal.clone(),
                 store: self.store.clone(),
@@ -156,47 +156,50 @@ impl Ground {
     }
 
     /// The use cases about what people may do with what is kept about them.
-    fn rights(&self, step_up: &StepUp, gate: &Arc<SessionGate>, writer: &Writer) -> (EmailChangeCommands, ErasureCommands) {
+    fn rights(&self, step_up: &StepUp, gate: &Arc<SessionGate>, writer: &Writer) -> Rights {
         let readers = self.database.readers();
-        let email_changes = EmailChangeCommands {
-            journal: self.journal.clone(),
-            store: self.store.clone(),
-            access: self.access.clone(),
-            step_up: step_up.clone(),
-            tokens: readers.clone(),
-            gate: gate.clone(),
-            writer: writer.clone(),
-            clock: self.clock.clone(),
-            randomness: self.randomness.clone(),
-            unhurried: self.unhurried,
-        };
-        let erasures = ErasureCommands {
-            journal: self.journal.clone(),
-            store: self.store.clone(),
-            access: self.access.clone(),
-            step_up: step_up.clone(),
-            tokens: readers,
-            gate: gate.clone(),
-            writer: writer.clone(),
-            clock: self.clock.clone(),
-        };
-        (email_changes, erasures)
+        Rights {
+            profiles: ProfileCommands { journal: self.journal.clone(), store: self.store.clone(), access: self.access.clone() },
+            consents: ConsentQueries { access: self.access.clone(), consents: readers.clone() },
+            email_changes: EmailChangeCommands {
+                journal: self.journal.clone(),
+                store: self.store.clone(),
+                access: self.access.clone(),
+                step_up: step_up.clone(),
+                tokens: readers.clone(),
+                gate: gate.clone(),
+                writer: writer.clone(),
+                clock: self.clock.clone(),
+                randomness: self.randomness.clone(),
+                unhurried: self.unhurried,
+            },
+            erasures: ErasureCommands {
+                journal: self.journal.clone(),
+                store: self.store.clone(),
+                access: self.access.clone(),
+                step_up: step_up.clone(),
+                tokens: readers.clone(),
+                gate: gate.clone(),
+                writer: writer.clone(),
+                clock: self.clock.clone(),
+            },
+            exports: ExportCommands {
+                journal: self.journal.clone(),
+                store: self.store.clone(),
+                exports: readers.clone(),
+                snapshots: readers,
+                archiver: Arc::new(ZipArchiver),
+                access: self.access.clone(),
+                step_up: step_up.clone(),
+                clock: self.clock.clone(),
+                randomness: self.randomness.clone(),
+                turns: Arc::new(Semaphore::new(PACKED_AT_ONCE)),
+            },
+        }
     }
 
-    /// Taking everything along.
-    fn exports(&self, step_up: &StepUp) -> ExportCommands {
-        let readers = self.database.readers();
-        ExportCommands {
-            journal: self.journal.clone(),
-            store: self.store.clone(),
-            exports: readers.clone(),
-            snapshots: readers,
-            archiver: Arc::new(ZipArchiver),
-            access: self.access.clone(),
-            step_up: step_up.clone(),
-            clock: self.clock.clone(),
-            randomness: self.randomness.clone(),
-            turns: Arc::new(Semaphore::new(PACKED_AT_ONCE)),
-        }
+    /// What carries erasures out.
+    fn eraser(&self) -> Eraser {
+        Eraser { journal: self.journal.clone(), store: self.store.clone(), queue: self.database.erasure_queue(), clock: self.clock.clone() }
     }
 }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::{
     audit::Act,
-    email_change::CHANGE_KEPT_DAYS,
+    email_change::{CHANGE_KEPT_DAYS, REVERT_DAYS},
     erasure::{ERASURE_HOURS, ErasureQueue, STRAGGLER_HOURS},
     event::Event,
     failure::{Reason, is_unavailable},
@@ -25,7 +25,7 @@ use super::{
     access::{Access, Denied, Requester},
     audit::{Attempt, Journal},
     mail::{Writer, token_hash},
-    ports::Store,
+    ports::{Store, Work},
     session::{SessionGate, end_each},
     step_up::{ReauthenticationRequired, StepUp},
 };
@@ -111,14 +111,13 @@ impl ErasureCommands {
                 let owner = self.access.attempt(&command.requester, Act::RequestErasure)?;
                 self.step_up.require(&command.requester).await??;
                 let now = self.clock.now();
-                let lifetime = chrono::Duration::hours(ERASURE_HOURS);
-                let due = now.plus(lifetime);
                 let mut work = self.store.begin(&attempt).await?;
                 // Before one's own turn, since every administrator's is waited for here.
                 if work.erasures().is_last_administrator(owner).await? {
                     return Err(ErasureError::LastAdministrator);
                 }
                 let user = work.sign_ins().take_turn(owner).await?.filter(|user| user.is_active).ok_or(Denied::Unauthenticated)?;
+                let due = day_of_erasure(work.as_mut(), user.id, now).await?;
                 let live = work.sessions().live(user.id, now).await?;
                 let ended = end_each(work.as_mut(), live.into_iter(), RevocationReason::ErasureRequested, now).await?;
                 work.erasures().schedule(user.id, now, due).await?;
@@ -127,6 +126,7 @@ impl ErasureCommands {
                 for purpose in [MailTokenPurpose::PasswordReset, MailTokenPurpose::EmailChange] {
                     work.mails().void_tokens(user.id, purpose, now).await?;
                 }
+                let lifetime = due.since(now);
                 self.writer.queue_token(work.as_mut(), user.id, MailKind::ErasureScheduled, MailTokenPurpose::ErasureCancellation, lifetime, now).await?;
                 work.succeed(Event::ErasureRequested { user: user.id, ended: ended.len(), wiped }).await?;
                 for session in ended {
@@ -157,6 +157,15 @@ impl ErasureCommands {
             })
             .await
     }
+}
+
+/// A day from now, and not before the last day on which an address can be taken back: whoever took an account over must not get rid of it
+/// before the reader of its old address has had their time.
+async fn day_of_erasure(work: &mut dyn Work, user: UserId, now: Timestamp) -> anyhow::Result<Timestamp> {
+    let way_back = chrono::Duration::days(REVERT_DAYS);
+    let standing = work.email_changes().standing_since(user, now.minus(way_back)).await?;
+    let ends = standing.iter().filter_map(|change| change.confirmed.map(|(confirmed_at, _)| confirmed_at.plus(way_back)));
+    Ok(ends.fold(now.plus(chrono::Duration::hours(ERASURE_HOURS)), Timestamp::max))
 }
 
 /// Why a person is not erased now.

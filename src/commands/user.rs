@@ -165,7 +165,7 @@ impl User {
                 #[cfg(unix)]
                 std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
                 let mut file = options.open(&output).with_context(|| format!("{} cannot be made; a file that is there stays as it is", output.display()))?;
-                let fetched = app.application.exports.fetch(FetchExport { requester: Requester::command_line(Some(owner.id)), export: None }).await;
+                let fetched = app.application.rights.exports.fetch(FetchExport { requester: Requester::command_line(Some(owner.id)), export: None }).await;
                 let written = fetched.map_err(anyhow::Error::from).and_then(|mut packed| {
                     let bytes = io::copy(&mut packed.file, &mut file)?;
                     file.sync_all()?;

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::{id::UserId, time::Timestamp};
 
-/// How long after it was asked for an erasure begins, in hours.
+/// How long after it was asked for an erasure begins at the earliest, in hours.
 pub const ERASURE_HOURS: i64 = 24;
 
 /// How long after an erasure its user's id is remembered, in hours, so that what was still under way is forgotten too.

@@ -24,11 +24,11 @@ async fn prove(client: &Client<'_>) {
 async fn mails_to(app: &TestApp, page: &str) -> Vec<(String, String)> {
     let lead = format!("/{page}?token=");
     let mails = app.mails().await;
-    let led = mails.iter().filter_map(|mail| {
+    let found = mails.iter().filter_map(|mail| {
         let (_, rest) = mail["text"].as_str().unwrap().split_once(&lead)?;
         Some((mail["to"].as_str().unwrap().to_owned(), rest.split_whitespace().next().unwrap().to_owned()))
     });
-    led.collect()
+    found.collect()
 }
 
 /// The token of the latest mail to `address` that leads to `page`.

@@ -271,7 +271,7 @@ impl ErasureQueue for DatabaseStore {
     }
 
     /// SQLite overwrites what is deleted; its log still holds the pages as they were, and is emptied here. While somebody reads it cannot
-    /// be, and the next round tries again. PostgreSQL's files are its operator's: autovacuum, archives, backups.
+    /// be, and is an hour later, when stragglers are forgotten. PostgreSQL's files are its operator's: autovacuum, archives, backups.
     async fn scrub(&self) -> anyhow::Result<()> {
         if self.connection.get_database_backend() == DbBackend::Sqlite {
             self.connection.execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)").await.map_err(broken("emptying the log of the database"))?;

@@ -145,11 +145,11 @@ impl Users for DatabaseWork {
             email_verified_at: Set(Some(now.utc())),
             ..Default::default()
         };
-        let changed = users::Entity::update_many().set(changes).filter(users::Column::Id.eq(id.0)).exec(&self.transaction).await;
-        match changed {
+        let saved = users::Entity::update_many().set(changes).filter(users::Column::Id.eq(id.0)).exec(&self.transaction).await;
+        match saved {
             Err(refused) if matches!(refused.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => Ok(false),
-            changed => {
-                anyhow::ensure!(changed.map_err(broken("changing a user's address"))?.rows_affected == 1, "the user whose address changes is gone");
+            saved => {
+                anyhow::ensure!(saved.map_err(broken("changing a user's address"))?.rows_affected == 1, "the user whose address changes is gone");
                 Ok(true)
             }
         }

@@ -80,7 +80,7 @@ impl EmailChangeMutation {
     ) -> Result<RequestEmailChangePayload, Fault> {
         let request = ctx.of_request()?;
         let command = RequestEmailChange { requester: request.requester.clone(), email: input.email };
-        let (done, user_errors) = outcome(request.application.email_changes.request(command).await)?;
+        let (done, user_errors) = outcome(request.application.rights.email_changes.request(command).await)?;
         Ok(RequestEmailChangePayload { accepted: done.is_some(), user_errors })
     }
 
@@ -93,7 +93,7 @@ impl EmailChangeMutation {
     ) -> Result<ConfirmEmailChangePayload, Fault> {
         let request = ctx.of_request()?;
         let command = ConfirmEmailChange { requester: request.requester.clone(), token: input.token.into() };
-        let (done, user_errors) = outcome(request.application.email_changes.confirm(command).await)?;
+        let (done, user_errors) = outcome(request.application.rights.email_changes.confirm(command).await)?;
         Ok(ConfirmEmailChangePayload { changed: done.is_some(), user_errors })
     }
 
@@ -106,7 +106,7 @@ impl EmailChangeMutation {
     ) -> Result<RevertEmailChangePayload, Fault> {
         let request = ctx.of_request()?;
         let command = RevertEmailChange { requester: request.requester.clone(), token: input.token.into() };
-        let (done, user_errors) = outcome(request.application.email_changes.revert(command).await)?;
+        let (done, user_errors) = outcome(request.application.rights.email_changes.revert(command).await)?;
         Ok(RevertEmailChangePayload { reverted: done.is_some(), user_errors })
     }
 }

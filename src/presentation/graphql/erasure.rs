@@ -55,13 +55,13 @@ pub struct ErasureMutation;
 
 #[Object(serial)]
 impl ErasureMutation {
-    /// Has oneself erased, with everything, in 24 hours. Every session ends and what banks have handed out is wiped at once; a mail says how
-    /// to call it off. Needs `reauthenticate` first.
+    /// Has oneself erased, with everything, in 24 hours, or when a change of address can no longer be taken back if that is later. Every
+    /// session ends and what banks have handed out is wiped at once; a mail says how to call it off. Needs `reauthenticate` first.
     #[graphql(guard = Allow::attempt(Act::RequestErasure))]
     async fn erase_my_account(&self, ctx: &Context<'_>) -> Result<EraseMyAccountPayload, Fault> {
         let request = ctx.of_request()?;
         let command = RequestErasure { requester: request.requester.clone() };
-        let (due, user_errors) = outcome(request.application.erasures.request(command).await)?;
+        let (due, user_errors) = outcome(request.application.rights.erasures.request(command).await)?;
         Ok(EraseMyAccountPayload { erasure: due.map(|due| Erasure { scheduled_at: DateTime(due) }), user_errors })
     }
 
@@ -70,7 +70,7 @@ impl ErasureMutation {
     async fn cancel_erasure(&self, ctx: &Context<'_>, #[graphql(desc = "The proof.")] input: CancelErasureInput) -> Result<CancelErasurePayload, Fault> {
         let request = ctx.of_request()?;
         let command = CancelErasure { requester: request.requester.clone(), token: input.token.into() };
-        let (done, user_errors) = outcome(request.application.erasures.cancel(command).await)?;
+        let (done, user_errors) = outcome(request.application.rights.erasures.cancel(command).await)?;
         Ok(CancelErasurePayload { cancelled: done.is_some(), user_errors })
     }
 }

@@ -46,7 +46,7 @@ impl ExportMutation {
     async fn export_my_data(&self, ctx: &Context<'_>) -> Result<ExportMyDataPayload, Fault> {
         let request = ctx.of_request()?;
         let command = RequestExport { requester: request.requester.clone() };
-        let (export, user_errors) = outcome(request.application.exports.request(command).await)?;
+        let (export, user_errors) = outcome(request.application.rights.exports.request(command).await)?;
         let export = export.map(|export| {
             let id = GlobalId::from(export.id);
             Export { id: id.to_id(), path: format!("/exports/{id}"), expires_at: DateTime(export.expires_at) }

@@ -41,7 +41,7 @@ impl ProfileMutation {
     async fn update_profile(&self, ctx: &Context<'_>, #[graphql(desc = "What to say.")] input: UpdateProfileInput) -> Result<UpdateProfilePayload, Fault> {
         let request = ctx.of_request()?;
         let command = UpdateProfile { requester: request.requester.clone(), display_name: input.display_name };
-        let (user, user_errors) = outcome(request.application.profiles.update(command).await)?;
+        let (user, user_errors) = outcome(request.application.rights.profiles.update(command).await)?;
         Ok(UpdateProfilePayload { user: user.map(|user| UserNode(Arc::new(user))), user_errors })
     }
 }

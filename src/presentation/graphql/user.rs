@@ -145,7 +145,7 @@ impl UserNode {
     ) -> Result<LinkConsentConnection, Fault> {
         let request = ctx.of_request()?;
         let page = PageArguments { first, after, last, before }.read(ctx)?;
-        let slice = request.application.consents.page(&request.requester, self.0.id, page).await?;
+        let slice = request.application.rights.consents.page(&request.requester, self.0.id, page).await?;
         Ok(LinkConsentConnection { slice: slice.map(|consent| ConsentNode(Arc::new(consent))), page })
     }
 

@@ -27,7 +27,7 @@ pub(super) async fn fetch(State(edge): State<Edge>, OriginalUri(uri): OriginalUr
     let command = FetchExport { requester: caller.requester, export: Some(export) };
     let application = edge.application.clone();
     // A client that hangs up cancels nothing, so that the trail says how it ended.
-    let work = super::trace::carry(async move { application.exports.fetch(command).await });
+    let work = super::trace::carry(async move { application.rights.exports.fetch(command).await });
     let fetched = match tokio::spawn(work).await {
         Ok(Ok(packed)) => stream(packed).map_err(ExportError::from),
         Ok(Err(refused)) => Err(refused),

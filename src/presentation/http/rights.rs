@@ -133,7 +133,7 @@ pub(super) async fn confirm_page(query: TokenQuery) -> Response {
 /// `POST /confirm-email`.
 pub(super) async fn confirm(State(edge): State<Edge>, ConnectInfo(peer): ConnectInfo<SocketAddr>, headers: HeaderMap, form: TokenForm) -> Response {
     act(&CONFIRM, edge, peer, headers, form, async |application, requester, token| {
-        application.email_changes.confirm(ConfirmEmailChange { requester, token }).await.map_err(Refusal::from)
+        application.rights.email_changes.confirm(ConfirmEmailChange { requester, token }).await.map_err(Refusal::from)
     })
     .await
 }
@@ -146,7 +146,7 @@ pub(super) async fn revert_page(query: TokenQuery) -> Response {
 /// `POST /revert-email`.
 pub(super) async fn revert(State(edge): State<Edge>, ConnectInfo(peer): ConnectInfo<SocketAddr>, headers: HeaderMap, form: TokenForm) -> Response {
     act(&REVERT, edge, peer, headers, form, async |application, requester, token| {
-        application.email_changes.revert(RevertEmailChange { requester, token }).await.map_err(Refusal::from)
+        application.rights.email_changes.revert(RevertEmailChange { requester, token }).await.map_err(Refusal::from)
     })
     .await
 }
@@ -159,7 +159,7 @@ pub(super) async fn cancel_page(query: TokenQuery) -> Response {
 /// `POST /cancel-erasure`.
 pub(super) async fn cancel(State(edge): State<Edge>, ConnectInfo(peer): ConnectInfo<SocketAddr>, headers: HeaderMap, form: TokenForm) -> Response {
     act(&CANCEL, edge, peer, headers, form, async |application, requester, token| {
-        application.erasures.cancel(CancelErasure { requester, token }).await.map_err(Refusal::from)
+        application.rights.erasures.cancel(CancelErasure { requester, token }).await.map_err(Refusal::from)
     })
     .await
 }

@@ -180,7 +180,7 @@ async fn the_old_address_comes_back_and_with_it_goes_whatever_went_to_the_new_on
         assert!(viewer(&ann).await.is_null() && viewer(&phone).await.is_null());
         ann.refresh().await.is_refused("SESSION_ENDED");
         app.nobody().sign_in("ann@example.com", PASSWORD).await.succeeds();
-        app.pass(Duration::days(2));
+        app.pass(Duration::days(8));
         while app.app.eraser.erase_next().await.unwrap() {}
         assert_eq!(address_of(&app, &id).await, "ann@example.com", "an erasure asked for by whoever had the account is off");
         let told = app.mails().await;
