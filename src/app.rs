@@ -26,6 +26,7 @@ use crate::{
         mail::Courier,
         ports::{Authorizer, FinancialProvider, Mailbox, Mailer, Randomness},
         provider::{Catalogue, ProviderQueries},
+        second_factor::SecondFactorQueries,
         session::SessionQueries,
         sync::{SyncCommands, SyncEngine, SyncQueries},
         transaction::TransactionQueries,
@@ -51,7 +52,7 @@ use crate::{
     },
     presentation::{
         graphql::Graph,
-        http::{Edge, REQUEST_TIMEOUT, Readiness, router, with_common_layers},
+        http::{Edge, REQUEST_TIMEOUT, Readiness, proxies::Proxies, router, with_common_layers},
     },
 };
 
@@ -153,8 +154,8 @@ impl App {
             randomness: randomness.clone(),
             unhurried,
         };
-        let Identity { users, registration, sessions, security, security_queries, step_up, passwords, rights, gate, courier, eraser } =
-            ground.identity(config, keys, &public_url, mailer)?;
+        let Identity { users, registration, sessions, security, security_queries, step_up, second_factors, passwords, rights, gate, courier, eraser } =
+            ground.identity(config, keys, &public_url, mailer, sealer.clone())?;
         let application = Arc::new(Application {
             user_queries: UserQueries { access: access.clone(), users: readers.clone() },
             users,
@@ -164,6 +165,8 @@ impl App {
             security,
             security_queries,
             step_up,
+            second_factor_queries: SecondFactorQueries { access: access.clone(), factors: readers.clone() },
+            second_factors,
             passwords,
             rights,
             providers: ProviderQueries { access: access.clone(), catalogue: catalogue.clone(), clock: clock.clone() },
@@ -214,10 +217,10 @@ impl App {
             accounts: readers,
             catalogue,
             sealer,
-            clock,
+            clock: clock.clone(),
             randomness,
         });
-        let mut routes = router(edge(config, public_url, &application, &database, mailbox)?);
+        let mut routes = router(edge(config, public_url, &application, &database, &clock, mailbox)?);
         if let Some(bank) = sandbox {
             routes = routes.nest("/sandbox", bank.router());
         }
@@ -315,6 +318,7 @@ fn edge(
     public_url: String,
     application: &Arc<Application>,
     database: &Arc<Database>,
+    clock: &Arc<dyn Clock>,
     mailbox: Option<Arc<dyn Mailbox>>,
 ) -> anyhow::Result<Edge> {
     Ok(Edge {
@@ -322,6 +326,7 @@ fn edge(
         graph: Arc::new(Graph::new(application.clone())?),
         readiness: Arc::new(Parts { database: database.clone() }),
         public_url,
+        proxies: Proxies::new(config.proxies()?, clock.clone()),
         mailbox,
         playground: config.playground.enabled,
     })

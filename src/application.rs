@@ -20,6 +20,7 @@ pub mod ports;
 pub mod profile;
 pub mod provider;
 pub mod registration;
+pub mod second_factor;
 pub mod security;
 pub mod session;
 pub mod step_up;
@@ -56,6 +57,10 @@ pub struct Application {
     pub security: security::SecurityCommands,
     /// Takes proofs of who is behind a session.
     pub step_up: step_up::StepUpCommands,
+    /// Looks at second factors.
+    pub second_factor_queries: second_factor::SecondFactorQueries,
+    /// Changes second factors.
+    pub second_factors: second_factor::SecondFactorCommands,
     /// Changes passwords.
     pub passwords: password::PasswordCommands,
     /// What people may do with what is kept about them.

@@ -61,7 +61,7 @@ enum Command {
     /// Print the GraphQL schema
     #[command(after_help = "Examples:\n  dashtam schema > schema.graphql")]
     Schema,
-    /// Make users, and give them roles
+    /// Make users, give them roles, help them in
     #[command(subcommand)]
     User(user::User),
     /// Take in a statement file (OFX, QFX) for a user

@@ -9,12 +9,13 @@ pub mod settings;
 mod source;
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, bail};
 use figment::{Figment, providers::Serialized};
+use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 use url::Url;
@@ -43,6 +44,9 @@ pub struct Config {
     pub bind: SocketAddr,
     /// How browsers reach this server: scheme, host and port. From `bind` when it is not set.
     pub public_url: Option<Url>,
+    /// The proxies in front, whose `X-Forwarded-For` is believed: addresses or networks.
+    #[serde(deserialize_with = "list")]
+    pub trusted_proxies: Vec<String>,
     /// Where the binary runs.
     pub environment: Environment,
     /// Where the embedded database, made-up keys and the sandbox bank's state are kept.
@@ -147,6 +151,7 @@ impl Default for Config {
             bind: SocketAddr::from(([127, 0, 0, 1], 8080)),
             public_url: None,
             environment: Environment::Production,
+            trusted_proxies: Vec::new(),
             data_dir: PathBuf::from("dashtam-data"),
             database_url: None,
             log: None,
@@ -240,11 +245,21 @@ impl Config {
         if self.smtp.from.parse::<lettre::message::Mailbox>().is_err() {
             bail!("DASHTAM_SMTP__FROM is an address, or a name and an address, such as Dashtam <money@example.com>");
         }
+        self.proxies()?;
         for allowed in &self.links.return_urls {
             let url = Url::parse(allowed).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.query().is_none() && url.fragment().is_none());
             url.with_context(|| format!("links.return_urls holds {allowed:?}, which is not an http or https URL"))?;
         }
         Ok(())
+    }
+
+    /// The networks of the proxies in front; a single address is a network of its own.
+    pub fn proxies(&self) -> anyhow::Result<Vec<IpNet>> {
+        let network = |text: &String| text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(|address| address.to_canonical().into()));
+        let read = |text: &String| {
+            network(text).with_context(|| format!("trusted_proxies holds {text:?}, which is neither an address nor a network such as 10.0.0.0/8"))
+        };
+        self.trusted_proxies.iter().map(read).collect()
     }
 
     /// Whether the database is a file of ours.

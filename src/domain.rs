@@ -22,6 +22,7 @@ pub mod matching;
 pub mod money;
 pub mod page;
 pub mod provider;
+pub mod second_factor;
 pub mod security;
 pub mod session;
 pub mod sign_in;

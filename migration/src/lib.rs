@@ -21,6 +21,7 @@ mod m20261124_000010_link_synced_at;
 mod m20261124_000011_mail_tokens;
 mod m20261124_000012_sign_in;
 mod m20261125_000013_step_up;
+mod m20261125_000014_second_factor;
 mod m20261125_000015_rights;
 mod m20261125_000017_token_versions;
 mod m20261125_000018_administration;
@@ -44,6 +45,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000011_mail_tokens::Migration),
             Box::new(m20261124_000012_sign_in::Migration),
             Box::new(m20261125_000013_step_up::Migration),
+            Box::new(m20261125_000014_second_factor::Migration),
             Box::new(m20261125_000015_rights::Migration),
             Box::new(m20261125_000017_token_versions::Migration),
             Box::new(m20261125_000018_administration::Migration),

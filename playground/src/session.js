@@ -48,7 +48,7 @@ function forget(text) {
 }
 
 async function adopt(payload) {
-  if (!payload.accessToken) throw new Error("This account needs a second factor, which this page does not ask for.");
+  if (!payload.accessToken) throw new Error("This account needs a second factor, which this form does not ask for: run createSession and verifySecondFactor as queries.");
   const { json } = await post({ query: VIEWER }, payload.accessToken);
   if (!json.data?.viewer) throw new Error("The server does not know the session it has just made.");
   held = { id: payload.session.id };
@@ -107,8 +107,9 @@ export async function ask(request, headers) {
 }
 
 async function mind(request, { data, extensions }) {
-  const { createSession, refreshSession, revokeSession } = data ?? {};
-  if (createSession?.accessToken && createSession.session?.id && !held) await adopt(createSession);
+  const { createSession, verifySecondFactor, refreshSession, revokeSession } = data ?? {};
+  const begun = verifySecondFactor ?? createSession;
+  if (begun?.accessToken && begun.session?.id && !held) await adopt(begun);
   // A journey spent the page's own refresh token: its successor is the page's now.
   if (held && refreshSession?.accessToken && JSON.stringify(request).includes(held.refreshToken)) hold(refreshSession);
   if (held && revokeSession?.session?.id === held.id) return forget("You are signed out.");

@@ -15,7 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 
 use crate::{
-    application::ports::{Place, Sealer as _},
+    application::ports::Sealer as _,
     config::{Config, Environment, settings::Setting},
     domain::{
         failure::Unavailable,
@@ -49,8 +49,8 @@ const PLAUSIBLE_YEARS: std::ops::Range<i32> = 2026..2100;
 /// A random secret of 32 bytes has more different characters than this in any spelling; even in hex it is rarely less than fifteen.
 const GUESSABLE: usize = 12;
 
-/// How many sealed credentials are tried.
-const TRIED_CREDENTIALS: u64 = 100;
+/// How many sealed values of a kind are tried.
+const TRIED: u64 = 100;
 
 /// How a finding is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,6 +150,13 @@ fn settings(config: &Config) -> Vec<Finding> {
             "configuration",
             format!("browsers and banks are told {}", config.public_url(config.bind)),
             "set DASHTAM_PUBLIC_URL to the https address of the proxy in front",
+        ));
+    }
+    if config.environment == Environment::Production && !is_plain && config.trusted_proxies.is_empty() {
+        findings.push(Finding::warn(
+            "configuration",
+            "something in front of this server speaks TLS, and everyone seems to come from there".to_owned(),
+            "name it in DASHTAM_TRUSTED_PROXIES, so that its X-Forwarded-For is believed",
         ));
     }
     if findings.is_empty() {
@@ -284,25 +291,22 @@ async fn opened_keys(config: &Config, inspection: Option<&Inspection>) -> Findin
         Err(refusal) => return Finding::refused("keys", &refusal),
     };
     // A database without its tables holds none; what is wrong with it is said by another check.
-    let credentials = match inspection {
-        Some(inspection) if inspection.pending().await.is_ok_and(|(pending, _)| pending == 0) => inspection.credentials(TRIED_CREDENTIALS).await,
+    let tried = match inspection {
+        Some(inspection) if inspection.pending().await.is_ok_and(|(pending, _)| pending == 0) => inspection.sealed(TRIED).await,
         _ => Ok(Vec::new()),
     };
-    let credentials = match credentials {
-        Ok(credentials) => credentials,
+    let tried = match tried {
+        Ok(tried) => tried,
         Err(failure) => return Finding::fail("keys", format!("what they sealed cannot be read: {}", told(&failure)), ""),
     };
-    let lost = credentials.iter().filter(|credentials| {
-        let place = Place { user: credentials.user, link: credentials.link, purpose: "credentials" };
-        sealer.open(place, &credentials.envelope).is_err()
-    });
+    let lost = tried.iter().filter(|one| sealer.open(one.place, &one.envelope).is_err());
     match lost.count() {
-        0 if credentials.is_empty() => Finding::ok("keys", "there, and nothing is sealed with them yet"),
-        0 => Finding::ok("keys", format!("there, and they open what banks handed out ({} tried)", credentials.len())),
+        0 if tried.is_empty() => Finding::ok("keys", "there, and nothing is sealed with them yet"),
+        0 => Finding::ok("keys", format!("there, and they open what was sealed with them ({} tried)", tried.len())),
         lost => Finding::fail(
             "keys",
-            format!("{lost} of {} sealed credentials do not open with them", credentials.len()),
-            "put the key that sealed them back into DASHTAM_ENCRYPTION__KEYS, behind the first; without it these links have to be linked again",
+            format!("{lost} of {} sealed secrets do not open with them", tried.len()),
+            "put the key that sealed them back into DASHTAM_ENCRYPTION__KEYS, behind the first; without it links have to be linked again, and second factors reset",
         ),
     }
 }

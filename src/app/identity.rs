@@ -16,9 +16,10 @@ use crate::{
         guesses::Guesses,
         mail::{Courier, Writer},
         password::PasswordCommands,
-        ports::{Mailer, Randomness, Store},
+        ports::{Mailer, Randomness, Sealer, Store},
         profile::ProfileCommands,
         registration::RegistrationCommands,
+        second_factor::{CodeGuesses, SecondFactorCommands},
         security::{SecurityCommands, SecurityQueries},
         session::{SessionCommands, SessionGate, TokenLifetimes},
         step_up::{StepUp, StepUpCommands},
@@ -28,8 +29,8 @@ use crate::{
     domain::time::Clock,
     infrastructure::{
         archive::ZipArchiver,
-        database::Database,
-        security::{jwt::JwtIssuer, keys::Keys, mail_token::HmacMailTokens, passwords::BcryptHasher, refresh::HmacMint},
+        database::{Database, Readers},
+        security::{jwt::JwtIssuer, keys::Keys, mail_token::HmacMailTokens, passwords::BcryptHasher, refresh::HmacMint, second_factor::Codes},
     },
 };
 
@@ -52,6 +53,7 @@ pub(super) struct Identity {
     pub(super) security: SecurityCommands,
     pub(super) security_queries: SecurityQueries,
     pub(super) step_up: StepUpCommands,
+    pub(super) second_factors: SecondFactorCommands,
     pub(super) passwords: PasswordCommands,
     pub(super) rights: Rights,
     pub(super) gate: Arc<SessionGate>,
@@ -61,7 +63,14 @@ pub(super) struct Identity {
 
 impl Ground {
     /// Composes them over the configured keys.
-    pub(super) fn identity(&self, config: &Config, keys: &Keys, public_url: &str, mailer: Arc<dyn Mailer>) -> anyhow::Result<Identity> {
+    pub(super) fn identity(
+        &self,
+        config: &Config,
+        keys: &Keys,
+        public_url: &str,
+        mailer: Arc<dyn Mailer>,
+        sealer: Arc<dyn Sealer>,
+    ) -> anyhow::Result<Identity> {
         let readers = self.database.readers();
         let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let hasher = Arc::new(BcryptHasher::new(keys, config.passwords.cost, workers)?);
@@ -71,6 +80,7 @@ impl Ground {
         let writer = Writer { mint: tokens.clone(), randomness: self.randomness.clone(), bell: Arc::new(Notify::new()) };
         let guesses = Guesses { sign_ins: readers.clone(), hasher: hasher.clone(), writer: writer.clone(), clock: self.clock.clone() };
         let step_up = StepUp { sessions: readers.clone(), clock: self.clock.clone() };
+        let codes = CodeGuesses { sealer, codes: Arc::new(Codes::new(keys)?), writer: writer.clone(), clock: self.clock.clone() };
         let lifetimes = TokenLifetimes { access: chrono::Duration::minutes(15), refresh_idle: chrono::Duration::days(7) };
         Ok(Identity {
             rights: self.rights(&step_up, &gate, &writer),
@@ -104,6 +114,8 @@ impl Ground {
                 access: self.access.clone(),
                 hasher: hasher.clone(),
                 guesses: guesses.clone(),
+                factors: readers.clone(),
+                codes: codes.clone(),
                 issuer,
                 mint: Arc::new(HmacMint::new(keys, self.randomness.clone())?),
                 gate: gate.clone(),
@@ -112,20 +124,12 @@ impl Ground {
                 lifetimes,
                 unhurried: self.unhurried,
             },
-            courier: Arc::new(Courier {
-                queue: self.database.mail_queue(),
-                users: readers.clone(),
-                mint: tokens,
-                mailer,
-                clock: self.clock.clone(),
-                public_url: public_url.to_owned(),
-                bell: writer.bell.clone(),
-            }),
+            courier: Arc::new(self.courier(readers.clone(), tokens, mailer, public_url, writer.bell.clone())),
             security: SecurityCommands {
                 journal: self.journal.clone(),
                 store: self.store.clone(),
                 access: self.access.clone(),
-                step_up,
+                step_up: step_up.clone(),
                 gate: gate.clone(),
                 clock: self.clock.clone(),
             },
@@ -136,16 +140,20 @@ impl Ground {
                 users: readers.clone(),
                 access: self.access.clone(),
                 guesses: guesses.clone(),
+                codes: codes.clone(),
                 clock: self.clock.clone(),
             },
+            second_factors: self.second_factors(&readers, codes, step_up.clone()),
             passwords: PasswordCommands {
                 journal: self.journal.clone(),
                 store: self.store.clone(),
                 users: readers.clone(),
                 access: self.access.clone(),
                 hasher,
-                tokens: readers,
+                tokens: readers.clone(),
                 guesses,
+                factors: readers,
+                step_up,
                 gate: gate.clone(),
                 writer,
                 clock: self.clock.clone(),
@@ -201,5 +209,22 @@ impl Ground {
     /// What carries erasures out.
     fn eraser(&self) -> Eraser {
         Eraser { journal: self.journal.clone(), store: self.store.clone(), queue: self.database.erasure_queue(), clock: self.clock.clone() }
+    }
+
+    fn second_factors(&self, users: &Arc<Readers>, guesses: CodeGuesses, step_up: StepUp) -> SecondFactorCommands {
+        SecondFactorCommands {
+            journal: self.journal.clone(),
+            store: self.store.clone(),
+            users: users.clone(),
+            access: self.access.clone(),
+            step_up,
+            guesses,
+            randomness: self.randomness.clone(),
+        }
+    }
+
+    fn courier(&self, users: Arc<Readers>, mint: Arc<HmacMailTokens>, mailer: Arc<dyn Mailer>, public_url: &str, bell: Arc<Notify>) -> Courier {
+        let (queue, clock) = (self.database.mail_queue(), self.clock.clone());
+        Courier { queue, users, mint, mailer, clock, public_url: public_url.to_owned(), bell }
     }
 }

@@ -150,6 +150,7 @@ pub fn needs(act: Act) -> Option<(Action, Resource, Scope)> {
     let any = |resource| Some((Action::Write, resource, Scope::Any));
     match act {
         Act::CreateSession
+        | Act::VerifySecondFactor
         | Act::RefreshSession
         | Act::RegisterUser
         | Act::VerifyEmail
@@ -159,9 +160,17 @@ pub fn needs(act: Act) -> Option<(Action, Resource, Scope)> {
         | Act::ConfirmEmailChange
         | Act::RevertEmailChange
         | Act::CancelErasure => None,
-        Act::CreateUser | Act::AssignRole | Act::AssignTier | Act::DeactivateUser | Act::ReactivateUser | Act::UnlockUser => any(Resource::Users),
+        Act::CreateUser | Act::AssignRole | Act::ResetSecondFactor | Act::AssignTier | Act::DeactivateUser | Act::ReactivateUser | Act::UnlockUser => {
+            any(Resource::Users)
+        }
         Act::RevokeSession | Act::RevokeSessions | Act::RenameSession => own(Resource::Sessions),
-        Act::ChangePassword | Act::Reauthenticate | Act::RequestEmailChange => own(Resource::Security),
+        Act::ChangePassword
+        | Act::Reauthenticate
+        | Act::RequestEmailChange
+        | Act::BeginSecondFactor
+        | Act::ConfirmSecondFactor
+        | Act::DisableSecondFactor
+        | Act::RegenerateRecoveryCodes => own(Resource::Security),
         Act::RotateTokens => any(Resource::Security),
         Act::UpdateProfile | Act::RequestErasure | Act::EraseUser => own(Resource::Profile),
         Act::RequestExport | Act::FetchExport => Some((Action::Read, Resource::Profile, Scope::Own)),

@@ -120,7 +120,7 @@ impl Guesses {
     }
 
     /// The network whose guesses count apart: the origin's, if the user signed in from it lately.
-    async fn known_network(&self, user: Option<&User>, origin: &Origin, now: Timestamp) -> anyhow::Result<Option<Network>> {
+    pub(super) async fn known_network(&self, user: Option<&User>, origin: &Origin, now: Timestamp) -> anyhow::Result<Option<Network>> {
         let (Some(user), Some(network)) = (user, origin.ip.as_deref().and_then(Network::of_text)) else { return Ok(None) };
         let since = now.minus(Duration::days(KNOWN_NETWORK_DAYS));
         Ok(self.sign_ins.knows_network(user.id, &network, since).await?.then_some(network))

@@ -188,7 +188,7 @@ impl LinkCommands {
                 let walk =
                     Walk { state: self.secret(), code_verifier: self.secret(), redirect_uri: format!("{}/oauth/{slug}/callback", self.settings.public_url) };
                 let bank_url = provider.authorization_url(&walk)?;
-                let place = Place { user: owner, link: link.id, purpose: "authorization" };
+                let place = Place::authorization(owner, link.id);
                 let secrets = format!("{}.{}", walk.state.expose_secret(), walk.code_verifier.expose_secret());
                 let authorization = Authorization {
                     id: AuthorizationId(self.randomness.id()),
@@ -258,7 +258,7 @@ impl LinkCommands {
 
     /// The secrets of a walk, as the adapter needs them.
     fn walk(&self, authorization: &Authorization) -> anyhow::Result<Walk> {
-        let place = Place { user: authorization.user, link: authorization.link, purpose: "authorization" };
+        let place = Place::authorization(authorization.user, authorization.link);
         let secrets = self.sealer.open(place, &authorization.sealed_secrets)?;
         let (state, code_verifier) = std::str::from_utf8(&secrets)?.split_once('.').ok_or_else(|| anyhow::anyhow!("a sealed walk has two halves"))?;
         Ok(Walk { state: state.into(), code_verifier: code_verifier.into(), redirect_uri: authorization.redirect_uri.clone() })

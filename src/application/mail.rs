@@ -56,6 +56,16 @@ pub enum LetterContent {
     EmailReverted,
     /// Your account is going to be erased: the page that calls it off, and the token for frontends of one's own.
     ErasureScheduled { page: SecretString, token: SecretString, hours: i64 },
+    /// Signing in takes a code from now on.
+    SecondFactorEnabled,
+    /// Signing in takes no code any more.
+    SecondFactorDisabled,
+    /// Earlier recovery codes work no more.
+    RecoveryCodesReplaced,
+    /// A recovery code was used.
+    RecoveryCodeUsed,
+    /// Somebody who knows your password tries codes.
+    CodesGuessed,
     /// Signing in is paused for some minutes, since wrong passwords were tried.
     SignInPaused { minutes: i64 },
     /// A session ended since somebody else seems to hold its tokens.
@@ -225,6 +235,11 @@ impl Courier {
             }
             MailKind::AlreadyRegistered => LetterContent::AlreadyRegistered,
             MailKind::PasswordChanged => LetterContent::PasswordChanged,
+            MailKind::SecondFactorEnabled => LetterContent::SecondFactorEnabled,
+            MailKind::SecondFactorDisabled => LetterContent::SecondFactorDisabled,
+            MailKind::RecoveryCodesReplaced => LetterContent::RecoveryCodesReplaced,
+            MailKind::RecoveryCodeUsed => LetterContent::RecoveryCodeUsed,
+            MailKind::CodesGuessed => LetterContent::CodesGuessed,
             MailKind::SignInPaused => LetterContent::SignInPaused { minutes: WINDOW_MINUTES },
             MailKind::RefreshTokenReused => LetterContent::RefreshTokenReused,
             MailKind::PasswordReset => {

@@ -15,6 +15,7 @@ use crate::domain::{
     failure::Reason,
     id::{SessionId, UserId},
     mail::{MailKind, MailTokenPurpose, MailTokenReader},
+    second_factor::SecondFactorReader,
     session::RevocationReason,
     sign_in::Which,
     time::{Clock, Timestamp},
@@ -28,6 +29,7 @@ use super::{
     mail::{Writer, token_hash},
     ports::{PasswordHasher, Store, Work},
     session::{SessionGate, end_each},
+    step_up::{ReauthenticationRequired, StepUp},
 };
 
 /// How long the token that resets a password works, in minutes.
@@ -48,6 +50,9 @@ pub enum PasswordError {
     /// Unknown, used, replaced or past its time.
     #[error("the token is unknown, was used before, or is too old; ask for a new mail")]
     InvalidToken,
+    /// The session has to prove first who is behind it: a user with a second factor shows both.
+    #[error(transparent)]
+    Unproven(#[from] ReauthenticationRequired),
     /// Not told to anyone but the trail.
     #[error("there is nothing to send")]
     NothingToSend(&'static str),
@@ -66,6 +71,7 @@ impl Reason for PasswordError {
             Self::WeakPassword(_) => "weak_password",
             Self::InvalidEmail(_) => "invalid_email",
             Self::InvalidToken => "invalid_token",
+            Self::Unproven(required) => required.reason(),
             Self::NothingToSend(reason) => reason,
             Self::Denied(denied) => denied.reason(),
             Self::Unexpected(_) => "internal",
@@ -117,6 +123,10 @@ pub struct PasswordCommands {
     pub tokens: Arc<dyn MailTokenReader>,
     /// Counts wrong ones.
     pub guesses: Guesses,
+    /// Whether a user has a second factor.
+    pub factors: Arc<dyn SecondFactorReader>,
+    /// Asks those for proofs.
+    pub step_up: StepUp,
     /// Forgets sessions at once when they end here.
     pub gate: Arc<SessionGate>,
     /// Queues mails.
@@ -134,6 +144,10 @@ impl PasswordCommands {
         attempt
             .settle(async {
                 let owner = self.access.attempt(&command.requester, Act::ChangePassword)?;
+                // Where there is a second factor, the old password alone does not show who is asking.
+                if self.factors.state(owner).await?.is_some() {
+                    self.step_up.require(&command.requester).await??;
+                }
                 let user = self.users.find(owner).await?;
                 let compared = self.guesses.compare(user, &command.current, &command.requester.origin).await?.ok_or(PasswordError::WrongPassword)?;
                 // What is wrong with the new one is nobody's business who does not know the old one.

@@ -16,18 +16,19 @@ use crate::domain::{
     event::Event,
     export::Exports,
     failure::Reason,
-    id::{LinkId, MailTokenId, SessionId, UserId},
+    id::{LinkId, MailTokenId, SecondFactorId, SessionId, UserId},
     import::{Imports, StatementFile, UnreadableFile},
     link::Links,
     mail::Mails,
     provider::{AccountReference, Manifest, ReportedAccount, ReportedTransaction},
+    second_factor::SecondFactors,
     security::{Rotations, TokenVersions},
     session::Sessions,
     sign_in::SignIns,
     sync::Syncs,
     time::{LocalDate, Timestamp},
     transaction::Transactions,
-    user::{Password, PasswordRecord, Role, Users},
+    user::{EmailAddress, Password, PasswordRecord, Role, Users},
 };
 
 use super::{
@@ -81,6 +82,8 @@ pub trait Work: Send {
     fn rotations(&mut self) -> &mut dyn Rotations;
     /// Failures to sign in.
     fn sign_ins(&mut self) -> &mut dyn SignIns;
+    /// Second factors, recovery codes and challenges.
+    fn second_factors(&mut self) -> &mut dyn SecondFactors;
     /// The outbox, and tokens that travel by mail.
     fn mails(&mut self) -> &mut dyn Mails;
     /// Consents.
@@ -239,15 +242,67 @@ pub trait Mailbox: Send + Sync {
     fn latest(&self) -> anyhow::Result<Vec<KeptMail>>;
 }
 
-/// Where a sealed value belongs. It opens nowhere else.
+/// A secret of a second factor, as its user gets it. It is shown once.
+pub struct HandedOver {
+    /// Base32 without padding, to be typed into an authenticator app.
+    pub secret: SecretString,
+    /// `otpauth://totp/…`, which apps on the same device open.
+    pub url: SecretString,
+    /// The URL as a QR code: a `data:` URI of an SVG image.
+    pub qr_code: SecretString,
+}
+
+/// A recovery code as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HashedCode {
+    /// The key it is hashed under.
+    pub key_id: String,
+    /// HMAC-SHA-256 of its owner and text.
+    pub hash: Vec<u8>,
+}
+
+/// Codes of second factors: those of devices (TOTP, RFC 6238: SHA-1, six digits, thirty seconds) and recovery codes. Spaces and hyphens in
+/// what is typed do not count.
+pub trait CodeBook: Send + Sync {
+    /// A secret of 160 bits as the device of its owner takes it.
+    fn hand_over(&self, secret: &[u8], account: &EmailAddress) -> anyhow::Result<HandedOver>;
+    /// The step of thirty seconds whose code was typed: the present one, the one before or the one after. `None` when it is none of them.
+    fn step(&self, secret: &[u8], typed: &SecretString, now: Timestamp) -> anyhow::Result<Option<i64>>;
+    /// A recovery code made of random bits, and what is kept of it.
+    fn recovery_code(&self, user: UserId, random: &[u8; 32]) -> anyhow::Result<(SecretString, HashedCode)>;
+    /// What a typed recovery code would be kept as, under each key of the ring; nothing for what cannot be one.
+    fn recovery_hashes(&self, user: UserId, typed: &SecretString) -> Vec<Vec<u8>>;
+}
+
+/// Where a sealed value belongs: to whom, to what, and for what. It opens nowhere else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
-    /// Whose it is.
-    pub user: UserId,
-    /// The link it belongs to.
-    pub link: LinkId,
-    /// What it is for: `credentials`, `authorization`.
-    pub purpose: &'static str,
+    user: UserId,
+    of: Uuid,
+    purpose: &'static str,
+}
+
+impl Place {
+    /// A bank's tokens, of a link.
+    pub fn credentials(user: UserId, link: LinkId) -> Self {
+        Self { user, of: link.0, purpose: "credentials" }
+    }
+
+    /// The secrets of a walk to a bank, of a link.
+    pub fn authorization(user: UserId, link: LinkId) -> Self {
+        Self { user, of: link.0, purpose: "authorization" }
+    }
+
+    /// What is shared with a device, of a second factor.
+    pub fn second_factor(user: UserId, factor: SecondFactorId) -> Self {
+        Self { user, of: factor.0, purpose: "second_factor" }
+    }
+
+    /// Owner, thing and purpose in one text that no other place has: two ids of one length, then the purpose, which says what kind of thing
+    /// the second id is of.
+    pub fn to_bytes(self) -> Vec<u8> {
+        [self.user.0.as_bytes(), self.of.as_bytes(), self.purpose.as_bytes()].concat()
+    }
 }
 
 /// Seals secrets for storage (AES-256-GCM) and recognises account numbers without keeping them.

@@ -4,6 +4,7 @@
 //! that lost an answer and asks again within ten seconds gets the same successor, and nothing in clear is stored. A token used
 //! again after that ends the session: two parties hold it (RFC 9700, section 4.14.2).
 
+mod challenge;
 mod gate;
 mod sign_in;
 
@@ -20,6 +21,7 @@ use crate::domain::{
     id::{RefreshTokenId, SessionId, UserId},
     mail::MailKind,
     page::{CreatedKey, Page, Slice},
+    second_factor::{ChallengeProblem, SecondFactorReader},
     security::{RotationReader, TokenVersions},
     session::{REFRESH_LEEWAY_SECONDS, RefreshToken, RevocationReason, Session, SessionReader, SessionRefusal},
     time::{Clock, Timestamp},
@@ -32,8 +34,10 @@ use super::{
     audit::{Attempt, Journal},
     guesses::Guesses,
     ports::{AccessClaims, PasswordHasher, Randomness, RefreshPair, RefreshTokenMint, Store, TokenIssuer},
+    second_factor::{CodeGuesses, CodeRefusal},
 };
 
+pub use challenge::{Challenged, VerifySecondFactor};
 pub use gate::{AuthenticationProblem, SessionGate};
 pub(super) use sign_in::end_each;
 
@@ -52,6 +56,12 @@ pub enum SessionError {
     /// Only after the right password.
     #[error("the e-mail address is not verified yet")]
     Unverified,
+    /// The second factor was not shown.
+    #[error(transparent)]
+    Code(#[from] CodeRefusal),
+    /// Why is for the trail alone; a client signs in anew.
+    #[error("the challenge is unknown, was answered before, or is void; sign in again")]
+    Challenge(ChallengeProblem),
     /// Not a refresh token of ours.
     #[error("the refresh token is not valid")]
     InvalidRefreshToken,
@@ -82,6 +92,8 @@ impl Reason for SessionError {
             Self::Paused => "sign_in_paused",
             Self::InvalidName => "invalid_name",
             Self::Unverified => "unverified",
+            Self::Code(refusal) => refusal.reason(),
+            Self::Challenge(problem) => problem.as_str(),
             Self::InvalidRefreshToken => "invalid_refresh_token",
             Self::RefreshTokenReused => "refresh_token_reused",
             Self::Ended => "session_ended",
@@ -160,6 +172,14 @@ pub struct Granted {
     pub expires_in: i64,
 }
 
+/// What a right password brings.
+pub enum SignedIn {
+    /// A session, to a user without a second factor.
+    Granted(Granted),
+    /// The question for a code, to a user with one.
+    Challenged(Challenged),
+}
+
 /// How long tokens live.
 #[derive(Debug, Clone, Copy)]
 pub struct TokenLifetimes {
@@ -187,6 +207,10 @@ pub struct SessionCommands {
     pub hasher: Arc<dyn PasswordHasher>,
     /// Counts wrong ones.
     pub guesses: Guesses,
+    /// Challenges, before a transaction is opened.
+    pub factors: Arc<dyn SecondFactorReader>,
+    /// Decides about codes.
+    pub codes: CodeGuesses,
     /// Access tokens.
     pub issuer: Arc<dyn TokenIssuer>,
     /// Refresh tokens.
@@ -204,8 +228,9 @@ pub struct SessionCommands {
 }
 
 impl SessionCommands {
-    /// Signs in. Unknown address, wrong password, deactivated user and paused sign-in answer alike and cost alike.
-    pub async fn create(&self, command: CreateSession) -> Result<Granted, SessionError> {
+    /// Signs in, or asks a user with a second factor for a code. Unknown address, wrong password, deactivated user and paused sign-in answer
+    /// alike and cost alike.
+    pub async fn create(&self, command: CreateSession) -> Result<SignedIn, SessionError> {
         let began = Instant::now();
         let email = EmailAddress::parse(&command.email).ok();
         let attempt = self.journal.attempt_as(&command.requester, Act::CreateSession, email.as_ref().map(|email| email.written().to_owned())).await?;

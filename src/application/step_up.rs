@@ -22,6 +22,7 @@ use super::{
     audit::Journal,
     guesses::{Guesses, Verdict},
     ports::Store,
+    second_factor::{CodeGuesses, CodeRefusal, CodeVerdict},
 };
 
 /// The session has not proved lately who is behind it.
@@ -62,6 +63,9 @@ pub enum ReauthenticationError {
     /// The password is wrong, or was wrong too often.
     #[error("the password is wrong, or was wrong too often; wait a quarter of an hour or reset it")]
     WrongPassword,
+    /// The second factor was not shown.
+    #[error(transparent)]
+    Code(#[from] CodeRefusal),
     /// The session ended meanwhile.
     #[error("the session has ended; sign in again")]
     Ended,
@@ -77,6 +81,7 @@ impl Reason for ReauthenticationError {
     fn reason(&self) -> &'static str {
         match self {
             Self::WrongPassword => "wrong_password",
+            Self::Code(refusal) => refusal.reason(),
             Self::Ended => "session_ended",
             Self::Denied(denied) => denied.reason(),
             Self::Unexpected(_) => "internal",
@@ -90,6 +95,8 @@ pub struct Reauthenticate {
     pub requester: Requester,
     /// As typed.
     pub password: SecretString,
+    /// As typed; needed of a user with a second factor.
+    pub code: Option<SecretString>,
 }
 
 /// Takes proofs.
@@ -104,12 +111,14 @@ pub struct StepUpCommands {
     pub access: Access,
     /// Compares passwords and counts wrong ones.
     pub guesses: Guesses,
+    /// Decides about codes.
+    pub codes: CodeGuesses,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
 
 impl StepUpCommands {
-    /// Takes a proof for the session of the requester; answers until when it counts.
+    /// Takes a proof, by all factors there are, for the session of the requester; answers until when it counts.
     pub async fn reauthenticate(&self, command: Reauthenticate) -> Result<Timestamp, ReauthenticationError> {
         let attempt = self.journal.attempt(&command.requester, Act::Reauthenticate).await?;
         attempt
@@ -122,6 +131,13 @@ impl StepUpCommands {
                 let Verdict::Right(mut work, user) = self.guesses.decide(work, &compared, &ReauthenticationError::WrongPassword).await? else {
                     return Err(ReauthenticationError::WrongPassword);
                 };
+                if let Some(factor) = work.second_factors().find(user.id).await?.filter(|factor| factor.enabled_at.is_some()) {
+                    let code = command.code.as_ref().ok_or(CodeRefusal::Missing)?;
+                    work = match self.codes.decide(work, &factor, None, code).await? {
+                        CodeVerdict::Right(work, _) => work,
+                        CodeVerdict::Refused(refusal) => return Err(refusal.into()),
+                    };
+                }
                 let now = self.clock.now();
                 if !work.sessions().reauthenticate(user.id, session, now).await? {
                     return Err(ReauthenticationError::Ended);

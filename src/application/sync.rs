@@ -200,7 +200,7 @@ impl SyncEngine {
 
     /// The link's tokens, renewed when they are about to end.
     async fn working_credentials(&self, attempt: &Attempt, provider: &dyn FinancialProvider, link: &Link) -> Result<Credentials, RunError> {
-        let place = Place { user: link.user, link: link.id, purpose: "credentials" };
+        let place = Place::credentials(link.user, link.id);
         let sealed = self.links.credentials(link.user, link.id).await?.ok_or(RunError::NotActive)?;
         let credentials = open_credentials(self.sealer.as_ref(), place, &sealed)?;
         if self.clock.now().plus(Duration::minutes(2)) < credentials.access_expires_at {
@@ -211,7 +211,7 @@ impl SyncEngine {
 
     /// Fresh tokens. A rotated refresh token is committed before it is used for anything.
     async fn renew(&self, attempt: &Attempt, provider: &dyn FinancialProvider, link: &Link, credentials: &Credentials) -> Result<Credentials, RunError> {
-        let place = Place { user: link.user, link: link.id, purpose: "credentials" };
+        let place = Place::credentials(link.user, link.id);
         let now = self.clock.now();
         let renewed = provider.refresh(credentials, now).await?;
         let mut work = self.store.begin(attempt).await?;

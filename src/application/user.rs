@@ -38,7 +38,7 @@ pub enum UserError {
     #[error("a user with this e-mail address exists already")]
     EmailTaken,
     /// Nobody has that address, or that id.
-    #[error("no such user")]
+    #[error("no user has this id or e-mail address")]
     NotFound,
     /// Not a number of sessions.
     #[error("a limit of one's own is 1 to 1000 sessions")]

@@ -1,4 +1,4 @@
-//! `dashtam user`: the first users, and who is an administrator.
+//! `dashtam user`: the first users, who is an administrator, and who has lost their second factor.
 
 use std::{
     fs::File,
@@ -30,6 +30,7 @@ use super::say;
     dashtam user create bob@example.com --password-stdin < password.txt\n  \
     dashtam user promote bob@example.com\n  \
     dashtam user unlock bob@example.com\n  \
+    dashtam user reset-second-factor bob@example.com\n  \
     dashtam user export bob@example.com --output bob.zip")]
 pub(super) enum User {
     /// Make a user who can sign in at once; a password is made and shown unless one is given
@@ -70,6 +71,13 @@ pub(super) enum User {
         /// Where it is written
         #[arg(long, value_name = "FILE")]
         output: PathBuf,
+    },
+    /// Take the second factor of a user away who has lost device and recovery codes; they are told by mail, and their sessions go on
+    #[command(after_help = "Make sure first that it is them who ask: their password alone signs in afterwards.\n\n\
+        Examples:\n  dashtam user reset-second-factor bob@example.com")]
+    ResetSecondFactor {
+        /// Whom
+        email: String,
     },
     /// End a pause of somebody's sign-in that wrong passwords brought about
     #[command(after_help = "Examples:\n  \
@@ -181,6 +189,10 @@ impl User {
             Self::Promote { email, role } => {
                 let user = app.application.users.assign_role(AssignRole { requester, user: Whom::Address(email), role: role.into() }).await?;
                 say(&format!("{} is {} now", user.email.written(), user.role.as_str()))?;
+            }
+            Self::ResetSecondFactor { email } => {
+                let user = app.application.second_factors.reset_for_operator(requester, &email).await?;
+                say(&format!("{} signs in without a code now", user.email.written()))?;
             }
             Self::Unlock { email } => {
                 let user = app.application.users.unlock(ChangeAccess { requester, user: Whom::Address(email) }).await?;

@@ -70,6 +70,13 @@ pub const SETTINGS: &[Setting] = &[
                 tokens name it as their issuer. Made from `bind` when it is not set, which serves on this machine only.",
     },
     Setting {
+        name: "trusted_proxies",
+        kind: Kind::List,
+        preset: Preset::Default("[]"),
+        about: "The proxies in front of this server, as addresses or networks such as `10.0.0.0/8`. From them alone `X-Forwarded-For` is believed; without \
+                any, everyone behind a proxy seems to come from the proxy, and shares its limits.",
+    },
+    Setting {
         name: "data_dir",
         kind: Kind::Folder,
         preset: Preset::Default("\"dashtam-data\""),
@@ -159,7 +166,7 @@ pub const SETTINGS: &[Setting] = &[
 ];
 
 /// Settings that other parts of a deployment may set already, and that this version does not use; sections among them.
-pub const WITHOUT_EFFECT: [&str; 5] = ["redis_url", "rate_limits", "trusted_proxies", "cors", "providers"];
+pub const WITHOUT_EFFECT: [&str; 4] = ["redis_url", "rate_limits", "cors", "providers"];
 
 /// How alike two names are, from 0 to 1, for one to be taken for the other.
 const ALIKE: f64 = 0.7;

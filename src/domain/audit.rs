@@ -61,6 +61,18 @@ words! {
         CancelErasure = "cancel_erasure",
         /// A worker erasing a user.
         EraseUser = "erase_user",
+        /// Answering a challenge with a code.
+        VerifySecondFactor = "verify_second_factor",
+        /// Making a secret for a second factor.
+        BeginSecondFactor = "begin_second_factor",
+        /// Confirming a second factor by its first code.
+        ConfirmSecondFactor = "confirm_second_factor",
+        /// Taking one's second factor away.
+        DisableSecondFactor = "disable_second_factor",
+        /// Taking somebody's second factor away on the command line.
+        ResetSecondFactor = "reset_second_factor",
+        /// Replacing one's recovery codes.
+        RegenerateRecoveryCodes = "regenerate_recovery_codes",
         /// Starting to link a provider.
         BeginLink = "begin_link",
         /// Leaving our start page for the bank.

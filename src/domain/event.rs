@@ -5,6 +5,7 @@ use uuid::Uuid;
 use super::{
     audit::ResourceKind,
     id::{ExportId, ImportId, LinkId, SessionId, SyncId, UserId},
+    second_factor::Factor,
     session::RevocationReason,
     sync::SyncCounts,
     user::{Role, SessionTier},
@@ -34,7 +35,17 @@ pub enum Event {
     /// A user wants the mail that confirms their address once more.
     VerificationRequested { user: UserId },
     /// A user signed in.
-    SessionCreated { session: SessionId, user: UserId, evicted: usize },
+    SessionCreated { session: SessionId, user: UserId, evicted: usize, factor: Option<Factor> },
+    /// A user has shown the right password and is asked for a code.
+    SignInChallenged { user: UserId },
+    /// A user has a secret to show to their device.
+    SecondFactorBegun { user: UserId },
+    /// Signing in takes a code from now on.
+    SecondFactorEnabled { user: UserId },
+    /// Signing in takes no code any more.
+    SecondFactorDisabled { user: UserId },
+    /// A user has other recovery codes.
+    RecoveryCodesReplaced { user: UserId },
     /// A session's tokens were renewed.
     SessionRefreshed { session: SessionId, user: UserId },
     /// A session ended before its time.
@@ -106,7 +117,12 @@ impl Event {
             | Self::EmailChangeReverted { .. }
             | Self::ErasureRequested { .. }
             | Self::ErasureCancelled { .. }
-            | Self::UserErased { .. } => (ResourceKind::User, None),
+            | Self::UserErased { .. }
+            | Self::SignInChallenged { .. }
+            | Self::SecondFactorBegun { .. }
+            | Self::SecondFactorEnabled { .. }
+            | Self::SecondFactorDisabled { .. }
+            | Self::RecoveryCodesReplaced { .. } => (ResourceKind::User, None),
             Self::SessionCreated { session, .. }
             | Self::SessionRefreshed { session, .. }
             | Self::SessionRevoked { session, .. }
@@ -142,6 +158,11 @@ impl Event {
             | Self::PasswordChanged { user, .. }
             | Self::PasswordResetRequested { user }
             | Self::PasswordReset { user, .. }
+            | Self::SignInChallenged { user }
+            | Self::SecondFactorBegun { user }
+            | Self::SecondFactorEnabled { user }
+            | Self::SecondFactorDisabled { user }
+            | Self::RecoveryCodesReplaced { user }
             | Self::SessionCreated { user, .. }
             | Self::SessionRefreshed { user, .. }
             | Self::SessionRevoked { user, .. }
@@ -176,7 +197,11 @@ impl Event {
                 ("removed", counts.removed.to_string()),
             ],
             Self::StatementImported { created, known, .. } => vec![("created", created.to_string()), ("known", known.to_string())],
-            Self::SessionCreated { evicted, .. } => vec![("evicted", evicted.to_string())],
+            Self::SessionCreated { evicted, factor, .. } => {
+                let factor = factor.map(|factor| ("second_factor", factor.as_str().to_owned()));
+                std::iter::once(("evicted", evicted.to_string())).chain(factor).collect()
+            }
+            Self::SignInChallenged { .. } => vec![("awaits", "second_factor".to_owned())],
             Self::UserDeactivated { ended, .. }
             | Self::SessionsRevoked { ended, .. }
             | Self::PasswordChanged { ended, .. }
@@ -197,6 +222,10 @@ impl Event {
             | Self::EmailVerified { .. }
             | Self::VerificationRequested { .. }
             | Self::PasswordResetRequested { .. }
+            | Self::SecondFactorBegun { .. }
+            | Self::SecondFactorEnabled { .. }
+            | Self::SecondFactorDisabled { .. }
+            | Self::RecoveryCodesReplaced { .. }
             | Self::SessionRenamed { .. }
             | Self::Reauthenticated { .. }
             | Self::SessionRefreshed { .. }

@@ -54,6 +54,12 @@ identifiers! {
     ConsentId;
     /// One archive of everything kept about a user, for a few minutes.
     ExportId;
+    /// One secret shared with a device for codes.
+    SecondFactorId;
+    /// One code that works once in place of a device.
+    RecoveryCodeId;
+    /// One sign-in that has shown a password and waits for a code.
+    ChallengeId;
     /// One attempted command; its audit rows carry it.
     AttemptId;
     /// One row of the audit trail.

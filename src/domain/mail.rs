@@ -37,6 +37,16 @@ words! {
         PasswordReset = "password_reset",
         /// Tells that the password was changed or reset.
         PasswordChanged = "password_changed",
+        /// Tells that signing in takes a code from now on.
+        SecondFactorEnabled = "second_factor_enabled",
+        /// Tells that signing in takes no code any more.
+        SecondFactorDisabled = "second_factor_disabled",
+        /// Tells that recovery codes were replaced.
+        RecoveryCodesReplaced = "recovery_codes_replaced",
+        /// Tells that a recovery code was used.
+        RecoveryCodeUsed = "recovery_code_used",
+        /// Tells that somebody who knows the password tries codes.
+        CodesGuessed = "codes_guessed",
         /// Tells that signing in is paused, since wrong passwords were tried.
         SignInPaused = "sign_in_paused",
         /// Asks the reader of a new address to confirm that it becomes a user's; goes there and carries a token.

@@ -34,6 +34,7 @@ mod link;
 mod mail;
 mod page;
 mod quantity;
+mod second_factor;
 mod security;
 mod session;
 mod sign_in;

@@ -142,6 +142,31 @@ impl Words {
                 "The password of your Dashtam account is another one now, and other sessions have ended.",
                 "If it was not you, reset your password at once: whoever did it knew the old one or reads your mail.",
             )?,
+            LetterContent::SecondFactorEnabled => Self::notice(
+                "Signing in takes a code from now on",
+                "A second factor was enabled for your Dashtam account. Signing in takes a code of your device from now on, or one of your recovery codes.",
+                "If it was not you, reset your password at once, and ask whoever runs this server to take the second factor away.",
+            )?,
+            LetterContent::SecondFactorDisabled => Self::notice(
+                "Signing in takes no code any more",
+                "The second factor of your Dashtam account is gone, and with it its recovery codes. Your password alone signs you in.",
+                "If it was neither you nor somebody you asked, reset your password at once and enable a second factor again.",
+            )?,
+            LetterContent::RecoveryCodesReplaced => Self::notice(
+                "Your recovery codes were replaced",
+                "Your Dashtam account has new recovery codes. All earlier ones work no more.",
+                "If it was not you, reset your password at once: whoever did it knew it, and had your device or a code.",
+            )?,
+            LetterContent::RecoveryCodeUsed => Self::notice(
+                "A recovery code was used",
+                "One of the recovery codes of your Dashtam account was used in place of your device. It works no more.",
+                "If it was not you, reset your password at once and replace your recovery codes. If few are left, replace them too.",
+            )?,
+            LetterContent::CodesGuessed => Self::notice(
+                "Somebody tries codes on your account",
+                "Ten wrong codes were tried on your Dashtam account within an hour, so no code is accepted until that hour has passed.",
+                "Only who knows your password is asked for a code. If it was not you, reset your password. You are told of this once a day at most.",
+            )?,
             LetterContent::SignInPaused { minutes } => Self::notice(
                 "Somebody tries passwords on your account",
                 &format!("Wrong passwords were tried on your Dashtam account, so signing in with a password is paused for {minutes} minutes."),

@@ -7,3 +7,4 @@ pub mod passwords;
 pub mod policy;
 pub mod refresh;
 pub mod sealer;
+pub mod second_factor;

@@ -23,6 +23,7 @@ pub mod profile;
 pub mod provider;
 pub mod registration;
 pub mod scalar;
+pub mod second_factor;
 pub mod security;
 pub mod session;
 pub mod step_up;
@@ -72,6 +73,7 @@ pub struct Mutation(
     email_change::EmailChangeMutation,
     erasure::ErasureMutation,
     export::ExportMutation,
+    second_factor::SecondFactorMutation,
     security::SecurityMutation,
     user::administration::AdministrationMutation,
     link::LinkMutation,

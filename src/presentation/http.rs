@@ -8,6 +8,7 @@ mod mail;
 mod oauth;
 mod playground;
 pub mod problem;
+pub mod proxies;
 mod requester;
 mod rights;
 pub mod trace;
@@ -26,7 +27,10 @@ use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLaye
 
 use crate::{
     application::{Application, ports::Mailbox},
-    presentation::{graphql::Graph, http::problem::Problem},
+    presentation::{
+        graphql::Graph,
+        http::{problem::Problem, proxies::Proxies},
+    },
 };
 
 /// How long a request may take, unless it is an upload.
@@ -46,6 +50,8 @@ pub struct Edge {
     pub readiness: Arc<dyn Readiness>,
     /// How browsers reach this server: scheme, host and port.
     pub public_url: String,
+    /// The proxies in front of this server.
+    pub proxies: Proxies,
     /// The mails that are kept instead of sent; only in development.
     pub mailbox: Option<Arc<dyn Mailbox>>,
     /// Whether the playground is served.
@@ -68,6 +74,7 @@ pub trait Readiness: Send + Sync {
 
 /// All routes of the product. The sandbox bank is no part of it and is merged in by whoever composes.
 pub fn router(edge: Edge) -> Router {
+    let seen_through = middleware::from_fn_with_state(edge.proxies.clone(), proxies::see_through);
     let routes = Router::new()
         .route("/graphql", get(graphql::get).post(graphql::post))
         .route("/schema.graphql", get(graphql::schema))
@@ -85,7 +92,7 @@ pub fn router(edge: Edge) -> Router {
         .route("/health", get(health::health))
         .route("/ready", get(health::ready));
     let routes = if edge.playground { routes.route("/playground", get(playground::page)).route("/playground/{file}", get(playground::asset)) } else { routes };
-    routes.method_not_allowed_fallback(wrong_method).fallback(unknown_route).layer(middleware::from_fn(in_our_words)).with_state(edge)
+    routes.method_not_allowed_fallback(wrong_method).fallback(unknown_route).layer(middleware::from_fn(in_our_words)).layer(seen_through).with_state(edge)
 }
 
 /// What every answer of the listener has in common, whoever made it; none takes longer than `patience`.

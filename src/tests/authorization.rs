@@ -18,17 +18,18 @@ use crate::harness::{
 };
 
 /// What anyone may ask, signed in or not.
-const PUBLIC: [&str; 10] = [
+const PUBLIC: [&str; 11] = [
     "cancelErasure",
     "confirmEmailChange",
     "createSession",
-    "revertEmailChange",
     "refreshSession",
     "registerUser",
     "requestPasswordReset",
     "resendVerification",
     "resetPassword",
+    "revertEmailChange",
     "verifyEmail",
+    "verifySecondFactor",
 ];
 
 /// Refuses everyone everything.
@@ -115,16 +116,27 @@ async fn each_rule_of_the_policy_decides_its_own_fields_and_no_other() {
     let before = matrix(POLICY).await;
     let everyone = r#"scope(_role, "ACTION", "RESOURCE", "REACH");"#;
     let editors = r#"scope(role, "ACTION", "RESOURCE", "REACH") if edits(role);"#;
-    let whole_viewer = ["User.accounts", "User.consents", "User.links", "User.sessions", "User.transactions", "node", "nodes", "updateProfile", "viewer"];
-    let rules: [(&str, &str, &str, &str, &[&str]); 12] = [
+    let whole_viewer =
+        ["User.accounts", "User.consents", "User.links", "User.secondFactor", "User.sessions", "User.transactions", "node", "nodes", "updateProfile", "viewer"];
+    let security = [
+        "beginSecondFactor",
+        "changePassword",
+        "confirmSecondFactor",
+        "disableSecondFactor",
+        "reauthenticate",
+        "regenerateRecoveryCodes",
+        "requestEmailChange",
+    ];
+    let rules: [(&str, &str, &str, &str, &[&str]); 13] = [
         (everyone, "read", "accounts", "own", &["User.accounts", "account"]),
         (everyone, "read", "transactions", "own", &["User.transactions", "importStatement", "transaction"]),
         (everyone, "read", "links", "own", &["User.links", "beginLink", "completeLink", "syncLink"]),
         (everyone, "read", "sessions", "own", &["User.sessions", "renameSession", "revokeAllSessions", "revokeOtherSessions", "revokeSession"]),
         (everyone, "read", "users", "own", &whole_viewer),
+        (everyone, "read", "security", "own", &["User.secondFactor", "viewer"]),
         (everyone, "read", "providers", "any", &["provider", "providers"]),
         (everyone, "write", "sessions", "own", &["renameSession", "revokeAllSessions", "revokeOtherSessions", "revokeSession"]),
-        (everyone, "write", "security", "own", &["changePassword", "reauthenticate", "requestEmailChange"]),
+        (everyone, "write", "security", "own", &security),
         (everyone, "read", "profile", "own", &["User.consents", "exportMyData"]),
         (everyone, "write", "profile", "own", &["eraseMyAccount", "updateProfile"]),
         (editors, "write", "links", "own", &["beginLink", "completeLink", "syncLink"]),

@@ -180,7 +180,9 @@ fn users_are_made_once_with_a_password_worth_having_and_promoted_by_address() {
     binary.run(&["user", "promote", "bob@example.com", "--role", "user"]).fails_saying(&["last administrator"]);
     binary.run(&["user", "create", "root@example.com", "--role", "admin"]).succeeds();
     assert_eq!(binary.run(&["user", "promote", "bob@example.com", "--role", "user"]).succeeds(), "bob@example.com is user now\n");
-    binary.run(&["user", "promote", "nobody@example.com"]).fails_saying(&["no user has this e-mail address"]);
+    binary.run(&["user", "promote", "nobody@example.com"]).fails_saying(&["no user has this id or e-mail address"]);
+    binary.run(&["user", "reset-second-factor", "bob@example.com"]).fails_saying(&["no second factor is enabled"]);
+    binary.run(&["user", "reset-second-factor", "nobody@example.com"]).fails_saying(&["no user has this e-mail address"]);
 }
 
 #[test]
@@ -196,7 +198,7 @@ fn a_statement_file_is_taken_in_once_and_what_cannot_be_read_is_named_by_its_lin
     import(&binary.file("letter.txt", "Dear bank,\n\nplease find enclosed\n"), "ann@example.com").fails_saying(&["line 1", ": "]);
     import(&binary.file("empty.ofx", ""), "ann@example.com").fails_saying(&["line 1"]);
     import("missing.ofx", "ann@example.com").fails_saying(&["missing.ofx cannot be opened"]);
-    import(&statement, "bob@example.com").fails_saying(&["no user has this e-mail address"]);
+    import(&statement, "bob@example.com").fails_saying(&["no user has this id or e-mail address"]);
     binary.run(&["import", &statement, "--user", "ann@example.com", "--account", "nonsense"]).fails_saying(&["acct_"]);
     binary.run(&["import", &statement, "--user", "ann@example.com", "--account", "acct_00000000000000000000000000"]).fails_saying(&["no such account"]);
 }
@@ -314,6 +316,7 @@ fn every_command_explains_itself_and_wrong_usage_is_exit_code_two() {
         &["user"],
         &["user", "create"],
         &["user", "promote"],
+        &["user", "reset-second-factor"],
         &["import"],
         &["reference"],
         &["completions"],

@@ -102,7 +102,6 @@ fn names_that_are_fixed_are_accepted_even_where_they_have_no_effect_yet() {
         ("DASHTAM_REDIS_URL", "redis://127.0.0.1"),
         ("DASHTAM_REDIS_URL_FILE", "/run/secrets/redis"),
         ("DASHTAM_RATE_LIMITS__ENABLED", "true"),
-        ("DASHTAM_TRUSTED_PROXIES", "10.0.0.0/8"),
         ("DASHTAM_CORS__ORIGINS", "https://app.example"),
         ("DASHTAM_PROVIDERS__SCHWAB__CLIENT_SECRET", "secret"),
     ];
@@ -113,6 +112,17 @@ fn names_that_are_fixed_are_accepted_even_where_they_have_no_effect_yet() {
     assert_eq!(told.len(), fixed.len() + 3, "{told:?}");
     assert!(told[0].starts_with("providers in ") || told[0].starts_with("redis_url in "), "{told:?}");
     assert!(read(&[("DASHTAM_BIND", "127.0.0.1:1"), ("REDIS_URL", "x")]).without_effect.is_empty());
+}
+
+#[test]
+fn proxies_are_addresses_and_networks() {
+    let proxies = |text: &str| read(&[("DASHTAM_TRUSTED_PROXIES", text)]).proxies().unwrap();
+    let written = |text: &str| proxies(text).iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(written("10.0.0.0/8, 192.0.2.1,fd00::/8"), ["10.0.0.0/8", "192.0.2.1/32", "fd00::/8"]);
+    assert!(written("").is_empty());
+    for wrong in ["proxy.internal", "10.0.0.0/33", "*", "10.0.0.0/8;10.1.0.0/16"] {
+        assert!(refusal(&[("DASHTAM_TRUSTED_PROXIES", wrong)]).contains("trusted_proxies"), "{wrong}");
+    }
 }
 
 #[test]

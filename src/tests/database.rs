@@ -15,7 +15,7 @@ use crate::harness::{
     stores::{ServerDatabase, commit, every_store, open},
 };
 
-const MIGRATIONS: usize = 16;
+const MIGRATIONS: usize = 17;
 
 /// Every name a table, index or constraint of ours goes by.
 async fn names(store: &crate::harness::stores::TestStore) -> Vec<String> {
@@ -151,10 +151,25 @@ async fn erasing_a_user_takes_everything_that_is_theirs_and_leaves_the_trail() {
         work.links().insert_authorization(&rows::authorization(&link)).await.unwrap();
         work.links().save_credentials(ann.id, link.id, b"sealed", account.created_at).await.unwrap();
         work.syncs().insert(&rows::sync(&link, account.created_at)).await.unwrap();
+        rows::second_factor(work.as_mut(), ann.id, account.created_at).await;
         commit(work).await;
         let events = store.query("SELECT id FROM audit_events").await.len();
         store.execute("DELETE FROM users").await.unwrap();
-        for table in ["sessions", "refresh_tokens", "links", "authorizations", "credentials", "accounts", "transactions", "transaction_references", "syncs"] {
+        for table in [
+            "second_factors",
+            "recovery_codes",
+            "sign_in_challenges",
+            "second_factor_failures",
+            "sessions",
+            "refresh_tokens",
+            "links",
+            "authorizations",
+            "credentials",
+            "accounts",
+            "transactions",
+            "transaction_references",
+            "syncs",
+        ] {
             assert!(store.query(&format!("SELECT 1 FROM {table}")).await.is_empty(), "{} {table}", store.name);
         }
         assert_eq!(store.query("SELECT id FROM audit_events").await.len(), events);

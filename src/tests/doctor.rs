@@ -19,10 +19,10 @@ use dashtam::{
     config::{Config, Environment},
     domain::time::Clock,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::{
-    app::{TOKEN_SECRET, TestApp},
+    app::{PASSWORD, TOKEN_SECRET, TestApp},
     binary::Binary,
     clock::TestClock,
     stores::{ServerDatabase, TestStore, every_store},
@@ -32,7 +32,7 @@ const JWT: (&str, &str) = ("DASHTAM_JWT__SECRET", "uS0c7Qm2vXnYt5LkPz8RbHaD4wGjE
 const RING: (&str, &str) = ("DASHTAM_ENCRYPTION__KEYS", "k7:vJ2mX0qLr9TzKc4WbYh7NsEa1PdGf8Ui5OoQxRtM3lE=");
 const DEVELOPMENT: (&str, &str) = ("DASHTAM_ENVIRONMENT", "development");
 const FREE: (&str, &str) = ("DASHTAM_BIND", "127.0.0.1:0");
-const PUBLIC: (&str, &str) = ("DASHTAM_PUBLIC_URL", "https://money.example.com");
+const PUBLIC: [(&str, &str); 2] = [("DASHTAM_PUBLIC_URL", "https://money.example.com"), ("DASHTAM_TRUSTED_PROXIES", "10.0.0.0/8")];
 
 /// What a doctor found, from the binary or from the library.
 struct Report(Vec<(String, &'static str, String)>);
@@ -280,24 +280,30 @@ fn keys_that_are_missing_short_guessable_or_those_of_the_manual_are_told() {
 }
 
 #[tokio::test]
-async fn keys_that_do_not_open_what_banks_handed_out_are_told() {
+async fn keys_that_do_not_open_what_was_sealed_are_told() {
     for app in TestApp::on_every_store().await {
-        app.signed_in("ann").await.link_scripted().await;
+        let ann = app.signed_in("ann").await;
+        ann.link_scripted().await;
+        ann.mutate("reauthenticate", "validUntil", json!({ "password": PASSWORD })).await.succeeds();
+        ann.ask("mutation { beginSecondFactor { userErrors { code } } }").await.succeeds();
         let theirs = format!("t1:{}=", "A".repeat(43));
         let with =
             async |ring: String| over(&app.store, |config| (config.jwt.secret, config.encryption.keys) = (Some(TOKEN_SECRET.into()), Some(ring.into()))).await;
-        with(theirs.clone()).await.says("keys", "ok", &["they open what banks handed out (1 tried)"]);
-        with(format!("{},{theirs}", RING.1)).await.says("keys", "ok", &["(1 tried)"]);
-        with(RING.1.to_owned()).await.says("keys", "fail", &["1 of 1 sealed credentials", "put the key that sealed them back"]);
+        with(theirs.clone()).await.says("keys", "ok", &["they open what was sealed with them (2 tried)"]);
+        with(format!("{},{theirs}", RING.1)).await.says("keys", "ok", &["(2 tried)"]);
+        with(RING.1.to_owned()).await.says("keys", "fail", &["2 of 2 sealed secrets", "put the key that sealed them back"]);
     }
 }
 
 #[test]
 fn a_mail_server_is_greeted_and_sent_nothing_or_its_absence_is_told() {
-    let with = |url: &str| doctor(&Binary::with(&[FREE, PUBLIC, JWT, RING, ("DASHTAM_SMTP__URL", url), ("DASHTAM_SMTP__FROM", "money@example.com")]), &[]);
+    let with = |url: &str| {
+        doctor(&Binary::with(&[FREE, PUBLIC[0], PUBLIC[1], JWT, RING, ("DASHTAM_SMTP__URL", url), ("DASHTAM_SMTP__FROM", "money@example.com")]), &[])
+    };
     let (url, heard) = mail_server("220 mail.example.com ESMTP");
     let report = with(&url);
     report.is_healthy().says("mail", "ok", &["takes our greeting"]).is_content_with("configuration");
+    doctor(&Binary::with(&[FREE, PUBLIC[0]]), &[]).says("configuration", "warn", &["everyone seems to come from there", "DASHTAM_TRUSTED_PROXIES"]);
     let told: Vec<String> = heard.iter().collect();
     assert!(told.iter().any(|line| line.starts_with("EHLO")) && told.iter().all(|line| !line.starts_with("MAIL")), "{told:?}");
     with(&mail_server("554 go away").0).says("mail", "fail", &["554", "DASHTAM_SMTP__URL"]);
@@ -351,7 +357,7 @@ fn an_address_that_is_taken_foreign_or_too_open_is_told_unless_we_have_it_oursel
     let demo = binary.demo();
     let ours = demo.ready["url"].as_str().unwrap().trim_start_matches("http://").to_owned();
     let report = doctor(&binary, &["--bind", &ours, "--data-dir", "demo"]);
-    report.says("address", "ok", &["a server of ours"]).says("keys", "ok", &["they open what banks handed out"]).is_healthy();
+    report.says("address", "ok", &["a server of ours"]).says("keys", "ok", &["they open what was sealed with them"]).is_healthy();
     demo.signal("TERM");
     assert_eq!(demo.end().0, Some(0));
 }

@@ -4,3 +4,4 @@ mod answers;
 mod limits;
 mod negotiation;
 mod pages;
+mod proxies;

@@ -28,6 +28,7 @@ mod rights;
 mod sandbox;
 mod scalar;
 mod schema;
+mod second_factor;
 mod session;
 mod statement;
 mod store;

@@ -12,3 +12,4 @@ mod rotation;
 mod secrets;
 mod sign_in;
 mod step_up;
+mod stuffing;

@@ -92,6 +92,7 @@ export class Session {
   async signIn(email: string, password: string): Promise<Refusal[]> {
     const { createSession: answer } = await this.#data(await this.#post(SIGN_IN, { email, password }))
     if (answer.session) this.#keep(answer.session.id, answer)
+    else if (!answer.userErrors.length) throw new Fault('this account has a second factor, which this example does not ask for')
     return answer.userErrors
   }
 

@@ -155,7 +155,7 @@ impl LinkCommands {
     async fn activate(&self, attempt: &Attempt, authorization: &Authorization, credentials: &Credentials) -> Result<Link, LinkError> {
         let now = self.clock.now();
         let (owner, id) = (authorization.user, authorization.link);
-        let sealed = seal_credentials(self.sealer.as_ref(), Place { user: owner, link: id, purpose: "credentials" }, credentials)?;
+        let sealed = seal_credentials(self.sealer.as_ref(), Place::credentials(owner, id), credentials)?;
         let mut work = self.store.begin(attempt).await?;
         // Whoever asked to be erased while the bank was asked has no links any more.
         work.sign_ins().take_turn(owner).await?.filter(|user| user.is_active).ok_or(LinkError::NotFound)?;

@@ -106,7 +106,7 @@ struct List {
 }
 
 /// Everything kept about a user.
-const LISTS: [List; 17] = [
+const LISTS: [List; 21] = [
     List {
         name: "profile",
         about: "Who you are here.",
@@ -160,6 +160,30 @@ const LISTS: [List; 17] = [
         about: "Wrong passwords that were tried on your account.",
         from: "sign_in_counters AS t WHERE t.user_id = {user} ORDER BY t.network",
         columns: &[("network", Text), ("failures", Count), ("window_began_at", Instant), ("paused_until", Instant)],
+    },
+    List {
+        name: "second_factors",
+        about: "Your second factor. Its secret is sealed, and not in here.",
+        from: "second_factors AS t WHERE t.user_id = {user}",
+        columns: &[("id", Id), ("begun_at", Instant), ("enabled_at", Instant)],
+    },
+    List {
+        name: "recovery_codes",
+        about: "Codes that work once in place of your second factor: when each was used, not what it is.",
+        from: "recovery_codes AS t WHERE t.user_id = {user} ORDER BY t.id",
+        columns: &[("id", Id), ("spent_at", Instant)],
+    },
+    List {
+        name: "sign_in_challenges",
+        about: "Sign-ins that showed your password and were asked for a code.",
+        from: "sign_in_challenges AS t WHERE t.user_id = {user} ORDER BY t.created_at, t.id",
+        columns: &[("id", Id), ("created_at", Instant), ("failures", Count), ("spent_at", Instant)],
+    },
+    List {
+        name: "second_factor_failures",
+        about: "Wrong codes that were tried on your account.",
+        from: "second_factor_failures AS t WHERE t.user_id = {user} ORDER BY t.failed_at, t.id",
+        columns: &[("id", Id), ("failed_at", Instant)],
     },
     List {
         name: "user_token_versions",

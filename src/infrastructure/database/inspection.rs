@@ -14,15 +14,19 @@ use sea_orm::{
     },
 };
 
-use crate::domain::{
-    id::{LinkId, UserId},
-    time::Timestamp,
+use crate::{
+    application::ports::Place,
+    domain::{
+        id::{LinkId, SecondFactorId, UserId},
+        time::Timestamp,
+    },
 };
 
 use super::{
     connect::PATIENCE,
     error::{broken, broken_driver},
     link::credentials,
+    second_factor::second_factors,
 };
 
 /// A database that is looked at.
@@ -30,12 +34,10 @@ pub struct Inspection {
     connection: DatabaseConnection,
 }
 
-/// What links have sealed, and whose it is.
-pub struct SealedCredentials {
-    /// Whose.
-    pub user: UserId,
-    /// Of which link.
-    pub link: LinkId,
+/// Something that is sealed, and the one place where it opens.
+pub struct Sealed {
+    /// Where it belongs.
+    pub place: Place,
     /// The envelope.
     pub envelope: Vec<u8>,
 }
@@ -101,11 +103,16 @@ impl Inspection {
         Ok((pending, migrations.len()))
     }
 
-    /// What the links that changed last have sealed, `limit` at most.
-    pub async fn credentials(&self, limit: u64) -> anyhow::Result<Vec<SealedCredentials>> {
+    /// What was sealed last, of links and of second factors, `limit` of each at most.
+    pub async fn sealed(&self, limit: u64) -> anyhow::Result<Vec<Sealed>> {
         let rows = credentials::Entity::find().order_by_desc(credentials::Column::UpdatedAt).limit(limit).all(&self.connection).await;
         let rows = rows.map_err(broken("reading sealed credentials"))?;
-        Ok(rows.into_iter().map(|row| SealedCredentials { user: UserId(row.user_id), link: LinkId(row.link_id), envelope: row.sealed }).collect())
+        let of_links = rows.into_iter().map(|row| Sealed { place: Place::credentials(UserId(row.user_id), LinkId(row.link_id)), envelope: row.sealed });
+        let rows = second_factors::Entity::find().order_by_desc(second_factors::Column::BegunAt).limit(limit).all(&self.connection).await;
+        let rows = rows.map_err(broken("reading sealed second factors"))?;
+        let of_factors =
+            rows.into_iter().map(|row| Sealed { place: Place::second_factor(UserId(row.user_id), SecondFactorId(row.id)), envelope: row.sealed_secret });
+        Ok(of_links.chain(of_factors).collect())
     }
 
     /// Closes the connection.

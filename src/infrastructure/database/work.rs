@@ -12,8 +12,8 @@ use crate::{
     },
     domain::{
         account::Accounts, audit::Outcome, balance::BalanceSnapshots, consent::Consents, email_change::EmailChanges, erasure::Erasures, event::Event,
-        export::Exports, failure::Reason, import::Imports, link::Links, mail::Mails, security::Rotations, session::Sessions, sign_in::SignIns, sync::Syncs,
-        transaction::Transactions, user::Users,
+        export::Exports, failure::Reason, import::Imports, link::Links, mail::Mails, second_factor::SecondFactors, security::Rotations, session::Sessions,
+        sign_in::SignIns, sync::Syncs, transaction::Transactions, user::Users,
     },
 };
 
@@ -77,6 +77,10 @@ impl Work for DatabaseWork {
     }
 
     fn sign_ins(&mut self) -> &mut dyn SignIns {
+        self
+    }
+
+    fn second_factors(&mut self) -> &mut dyn SecondFactors {
         self
     }
 

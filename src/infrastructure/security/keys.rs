@@ -1,6 +1,6 @@
 //! Keys: two secrets are configured, everything else is derived from them.
 //!
-//! The ring (`DASHTAM_ENCRYPTION__KEYS`) seals credentials, peppers passwords and fingerprints account numbers; the token secrets
+//! The ring (`DASHTAM_ENCRYPTION__KEYS`) seals credentials, peppers passwords, fingerprints account numbers and recovery codes; the token secrets
 //! (`DASHTAM_JWT__SECRET`, `DASHTAM_JWT__PREVIOUS`) sign access tokens and derive refresh tokens and those that travel by mail. Each use has a key of its own by
 //! HKDF-SHA-256 (RFC 5869), and whatever is stored names the id of its key, so that keys can be rotated.
 
@@ -46,6 +46,8 @@ pub enum Purpose {
     Pepper,
     /// Recognising accounts without keeping their numbers.
     Fingerprint,
+    /// Recognising recovery codes without keeping them.
+    RecoveryCode,
     /// Deriving refresh tokens.
     Refresh,
     /// Deriving tokens that travel by mail.
@@ -58,6 +60,7 @@ impl Purpose {
             Self::Sealing => b"dashtam/sealing/1",
             Self::Pepper => b"dashtam/pepper/1",
             Self::Fingerprint => b"dashtam/fingerprint/1",
+            Self::RecoveryCode => b"dashtam/recovery-code/1",
             Self::Refresh => b"dashtam/refresh/1",
             Self::MailToken => b"dashtam/mail-token/1",
         }

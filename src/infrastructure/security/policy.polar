@@ -12,6 +12,7 @@ scope(_role, "read", "transactions", "own");
 scope(_role, "read", "links", "own");
 scope(_role, "read", "sessions", "own");
 scope(_role, "read", "users", "own");
+scope(_role, "read", "security", "own");
 scope(_role, "read", "providers", "any");
 
 # Ending one's own sessions and changing one's password are rights of identity, whatever the role.

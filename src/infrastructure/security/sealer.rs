@@ -1,6 +1,6 @@
 //! Sealing: provider credentials and other secrets at rest.
 //!
-//! AES-256-GCM (NIST SP 800-38D) with a fresh 96-bit nonce for every seal, and the value's place (user, link, purpose, version) as
+//! AES-256-GCM (NIST SP 800-38D) with a fresh 96-bit nonce for every seal, and the value's place (owner, the row it belongs to, purpose, version) as
 //! associated data, so that a sealed value copied to another row does not open. The envelope names its key. This module knows nothing
 //! of databases.
 //!
@@ -41,9 +41,7 @@ impl AesSealer {
 
 fn associated_data(place: Place) -> Vec<u8> {
     let mut data = vec![VERSION];
-    data.extend_from_slice(place.user.0.as_bytes());
-    data.extend_from_slice(place.link.0.as_bytes());
-    data.extend_from_slice(place.purpose.as_bytes());
+    data.extend(place.to_bytes());
     data
 }
 

@@ -7,9 +7,22 @@ use async_graphql::{Enum, ErrorExtensions, ServerError, SimpleObject};
 
 use crate::{
     application::{
-        QueryError, access::Denied, email_change::EmailChangeError, erasure::ErasureError, export::ExportError, import::ImportError, link::LinkError,
-        password::PasswordError, profile::ProfileError, registration::RegistrationError, security::SecurityError, session::SessionError,
-        step_up::ReauthenticationError, sync::SyncError, user,
+        QueryError,
+        access::Denied,
+        email_change::EmailChangeError,
+        erasure::ErasureError,
+        export::ExportError,
+        import::ImportError,
+        link::LinkError,
+        password::PasswordError,
+        profile::ProfileError,
+        registration::RegistrationError,
+        second_factor::{CodeRefusal, SecondFactorError},
+        security::SecurityError,
+        session::SessionError,
+        step_up::ReauthenticationError,
+        sync::SyncError,
+        user,
     },
     domain::failure::Unavailable,
     presentation::http::trace,
@@ -120,6 +133,20 @@ pub enum UserErrorCode {
     InvalidCredentials,
     /// This needs a proof of who is behind the session that is at most five minutes old: call `reauthenticate` first.
     ReauthenticationRequired,
+    /// This user has a second factor: a code is needed beside the password.
+    SecondFactorCodeRequired,
+    /// The code is wrong, past its time, or was used before.
+    SecondFactorCodeInvalid,
+    /// Too many codes were wrong within an hour; none is looked at before the hour has passed.
+    SecondFactorPaused,
+    /// The challenge is unknown, was answered, took five wrong codes, or is past its time or its password; sign in again.
+    ChallengeInvalid,
+    /// A second factor is enabled already.
+    SecondFactorEnabled,
+    /// No second factor is enabled.
+    SecondFactorNotEnabled,
+    /// No second factor waits to be confirmed, or it waited too long; begin again.
+    SecondFactorNotBegun,
     /// The e-mail address is not verified yet.
     EmailUnverified,
     /// This is the user's e-mail address already.
@@ -226,11 +253,39 @@ impl From<PasswordError> for Refused {
             PasswordError::WrongPassword => (UserErrorCode::InvalidCredentials, Some("currentPassword")),
             PasswordError::WeakPassword(_) => (UserErrorCode::PasswordUnacceptable, Some("newPassword")),
             PasswordError::InvalidEmail(_) => (UserErrorCode::EmailInvalid, Some("email")),
+            PasswordError::Unproven(_) => (UserErrorCode::ReauthenticationRequired, None),
             PasswordError::InvalidToken => (UserErrorCode::TokenInvalid, Some("token")),
             // The use case keeps this to itself: an answer must not tell it.
             PasswordError::NothingToSend(reason) => return Self::Fault(Fault::internal(&anyhow::anyhow!("{reason} left the use case"))),
             PasswordError::Denied(denied) => return Self::Fault((*denied).into()),
             PasswordError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),
+        };
+        Self::user(code, &error, field)
+    }
+}
+
+/// What a client learns of a code that is not accepted; all inputs with a code call it `code`.
+fn of_code(refusal: CodeRefusal) -> (UserErrorCode, Option<&'static str>) {
+    let code = match refusal {
+        CodeRefusal::Missing => UserErrorCode::SecondFactorCodeRequired,
+        CodeRefusal::Wrong => UserErrorCode::SecondFactorCodeInvalid,
+        CodeRefusal::TooMany => UserErrorCode::SecondFactorPaused,
+    };
+    (code, Some("code"))
+}
+
+impl From<SecondFactorError> for Refused {
+    fn from(error: SecondFactorError) -> Self {
+        let (code, field) = match &error {
+            SecondFactorError::Code(refusal) => of_code(*refusal),
+            SecondFactorError::AlreadyEnabled => (UserErrorCode::SecondFactorEnabled, None),
+            SecondFactorError::NotEnabled => (UserErrorCode::SecondFactorNotEnabled, None),
+            SecondFactorError::NothingPending => (UserErrorCode::SecondFactorNotBegun, None),
+            SecondFactorError::Unproven(_) => (UserErrorCode::ReauthenticationRequired, None),
+            SecondFactorError::InvalidEmail(_) => (UserErrorCode::EmailInvalid, Some("email")),
+            SecondFactorError::NotFound => (UserErrorCode::NotFound, Some("email")),
+            SecondFactorError::Denied(denied) => return Self::Fault((*denied).into()),
+            SecondFactorError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),
         };
         Self::user(code, &error, field)
     }
@@ -326,6 +381,7 @@ impl From<ReauthenticationError> for Refused {
     fn from(error: ReauthenticationError) -> Self {
         let (code, field) = match &error {
             ReauthenticationError::WrongPassword => (UserErrorCode::InvalidCredentials, Some("password")),
+            ReauthenticationError::Code(refusal) => of_code(*refusal),
             ReauthenticationError::Ended => (UserErrorCode::SessionEnded, None),
             ReauthenticationError::Denied(denied) => return Self::Fault((*denied).into()),
             ReauthenticationError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),
@@ -340,6 +396,8 @@ impl From<SessionError> for Refused {
             SessionError::InvalidCredentials | SessionError::Paused => (UserErrorCode::InvalidCredentials, None),
             SessionError::InvalidName => (UserErrorCode::NameInvalid, Some("name")),
             SessionError::Unverified => (UserErrorCode::EmailUnverified, Some("email")),
+            SessionError::Code(refusal) => of_code(*refusal),
+            SessionError::Challenge(_) => (UserErrorCode::ChallengeInvalid, Some("challenge")),
             SessionError::InvalidRefreshToken => (UserErrorCode::RefreshTokenInvalid, Some("refreshToken")),
             SessionError::RefreshTokenReused => (UserErrorCode::RefreshTokenReused, Some("refreshToken")),
             SessionError::Ended | SessionError::TokensRotated => (UserErrorCode::SessionEnded, None),

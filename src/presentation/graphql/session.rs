@@ -8,13 +8,14 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::{
     application::{
         access::Resource,
-        session::{CreateSession, Granted, RefreshSession, RenameSession, RevokeSession, RevokeSessions},
+        session::{Challenged, CreateSession, Granted, RefreshSession, RenameSession, RevokeSession, RevokeSessions, SignedIn, VerifySecondFactor},
     },
     domain::{
         audit::Act,
         page::CreatedKey,
         session::{self, Session},
     },
+    presentation::device,
 };
 
 use super::{
@@ -86,6 +87,11 @@ impl SessionNode {
     /// The address the sign-in came from; null when it is not known.
     async fn ip_address(&self) -> Option<&str> {
         self.0.ip.as_deref()
+    }
+
+    /// The device, told from what the client called itself, such as `Firefox on Linux`; null when nothing can be told.
+    async fn device(&self) -> Option<String> {
+        self.0.user_agent.as_deref().and_then(device::described)
     }
 
     /// What the client called itself; null when it did not say.
@@ -177,10 +183,53 @@ pub struct RevokeSessionsPayload {
     user_errors: Vec<UserError>,
 }
 
-/// A new session with its tokens, or why there is none.
+/// Showing a second factor.
+#[derive(InputObject)]
+pub struct VerifySecondFactorInput {
+    /// The token of the challenge that `createSession` answered.
+    challenge: String,
+    /// The six digits the user's device shows, or one of their recovery codes. Spaces and hyphens do not count.
+    code: String,
+}
+
+/// The question for a second factor: the password was right, and a code is needed as well.
+#[derive(SimpleObject)]
+#[graphql(serial, guard = Public("signing in is how one stops being nobody"))]
+pub struct SignInChallenge {
+    /// Goes into `verifySecondFactor` with a code. It works for one sign-in and for five wrong codes.
+    token: String,
+    /// When it is void: five minutes from now, or as soon as the password is changed.
+    expires_at: DateTime,
+}
+
+impl From<Challenged> for SignInChallenge {
+    fn from(Challenged { token, expires_at }: Challenged) -> Self {
+        Self { token: token.expose_secret().to_owned(), expires_at: DateTime(expires_at) }
+    }
+}
+
+/// A new session with its tokens, the question for a second factor, or why there is neither.
 #[derive(SimpleObject)]
 #[graphql(serial, guard = Public("signing in is how one stops being nobody"))]
 pub struct CreateSessionPayload {
+    /// The session; null when signing in failed, or takes a code as well.
+    session: Option<SessionNode>,
+    /// Goes into the Authorization header as `Bearer …`; null when signing in failed, or takes a code as well.
+    access_token: Option<String>,
+    /// Goes into `refreshSession` before the access token ends; null when signing in failed, or takes a code as well.
+    refresh_token: Option<String>,
+    /// Seconds until the access token ends; null when signing in failed, or takes a code as well.
+    expires_in: Option<i64>,
+    /// Goes into `verifySecondFactor` with a code of the user's second factor; null when there is none, or when signing in failed.
+    challenge: Option<SignInChallenge>,
+    /// Why there is neither a session nor a challenge; empty when there is one.
+    user_errors: Vec<UserError>,
+}
+
+/// A new session with its tokens, or why there is none.
+#[derive(SimpleObject)]
+#[graphql(serial, guard = Public("signing in is how one stops being nobody"))]
+pub struct VerifySecondFactorPayload {
     /// The session; null when signing in failed.
     session: Option<SessionNode>,
     /// Goes into the Authorization header as `Bearer …`; null when signing in failed.
@@ -223,15 +272,37 @@ pub struct SessionMutation;
 
 #[Object(serial)]
 impl SessionMutation {
-    /// Signs in. An unknown address, a wrong password and a paused sign-in answer alike.
+    /// Signs in. An unknown address, a wrong password and a paused sign-in answer alike. A user with a second factor gets a challenge
+    /// instead of a session, for `verifySecondFactor`.
     #[graphql(guard = Public("signing in is how one stops being nobody"))]
     async fn create_session(&self, ctx: &Context<'_>, #[graphql(desc = "Who signs in.")] input: CreateSessionInput) -> Result<CreateSessionPayload, Fault> {
         let request = ctx.of_request()?;
         let command = CreateSession { requester: request.requester.clone(), email: input.email, password: input.password.into() };
-        let (granted, user_errors) = outcome(request.application.sessions.create(command).await)?;
+        let (signed_in, user_errors) = outcome(request.application.sessions.create(command).await)?;
+        let (granted, challenge) = match signed_in {
+            Some(SignedIn::Granted(granted)) => (Some(granted), None),
+            Some(SignedIn::Challenged(challenged)) => (None, Some(challenged.into())),
+            None => (None, None),
+        };
         let session = granted.as_ref().map(|granted| SessionNode(Arc::new(granted.session.clone())));
         let (access_token, refresh_token, expires_in) = tokens(granted);
-        Ok(CreateSessionPayload { session, access_token, refresh_token, expires_in, user_errors })
+        Ok(CreateSessionPayload { session, access_token, refresh_token, expires_in, challenge, user_errors })
+    }
+
+    /// Goes on with a sign-in that takes a code: answers the challenge of `createSession`. A code works once; after five wrong ones for a
+    /// challenge, or ten within an hour, none is looked at.
+    #[graphql(guard = Public("signing in is how one stops being nobody"))]
+    async fn verify_second_factor(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The challenge and the code.")] input: VerifySecondFactorInput,
+    ) -> Result<VerifySecondFactorPayload, Fault> {
+        let request = ctx.of_request()?;
+        let command = VerifySecondFactor { requester: request.requester.clone(), challenge: input.challenge.into(), code: input.code.into() };
+        let (granted, user_errors) = outcome(request.application.sessions.verify(command).await)?;
+        let session = granted.as_ref().map(|granted| SessionNode(Arc::new(granted.session.clone())));
+        let (access_token, refresh_token, expires_in) = tokens(granted);
+        Ok(VerifySecondFactorPayload { session, access_token, refresh_token, expires_in, user_errors })
     }
 
     /// Exchanges a refresh token for its successor and a new access token. Asked again within ten seconds it answers alike, for clients that

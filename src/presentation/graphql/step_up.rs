@@ -16,6 +16,8 @@ use super::{
 pub struct ReauthenticateInput {
     /// The password in use now.
     password: String,
+    /// What the user's device shows, or a recovery code; needed when `viewer.secondFactor` is not null, and not looked at otherwise.
+    code: Option<String>,
 }
 
 /// Whether a proof was accepted.
@@ -35,11 +37,11 @@ pub struct StepUpMutation;
 #[Object(serial)]
 impl StepUpMutation {
     /// Proves once more who is behind this session. For five minutes it may then do what answers `REAUTHENTICATION_REQUIRED` otherwise. Wrong
-    /// passwords count like failed sign-ins.
+    /// passwords and codes count like those of failed sign-ins.
     #[graphql(guard = Allow::attempt(Act::Reauthenticate))]
     async fn reauthenticate(&self, ctx: &Context<'_>, #[graphql(desc = "The proof.")] input: ReauthenticateInput) -> Result<ReauthenticatePayload, Fault> {
         let request = ctx.of_request()?;
-        let command = Reauthenticate { requester: request.requester.clone(), password: input.password.into() };
+        let command = Reauthenticate { requester: request.requester.clone(), password: input.password.into(), code: input.code.map(Into::into) };
         let (until, user_errors) = outcome(request.application.step_up.reauthenticate(command).await)?;
         Ok(ReauthenticatePayload { valid_until: until.map(DateTime), user_errors })
     }

@@ -27,6 +27,7 @@ use super::{
     loader::SessionsOf,
     page::{PageArguments, connection},
     scalar::DateTime,
+    second_factor::SecondFactorNode,
     session::{SessionConnection, SessionNode},
     transaction::{TransactionConnection, TransactionFilterInput, TransactionNode},
 };
@@ -115,6 +116,13 @@ impl UserNode {
     /// When this user came to be.
     async fn created_at(&self) -> DateTime {
         DateTime(self.0.created_at)
+    }
+
+    /// What signing in takes beside the password; null for nothing.
+    #[graphql(guard = Allow::read(Resource::Security))]
+    async fn second_factor(&self, ctx: &Context<'_>) -> Result<Option<SecondFactorNode>, Fault> {
+        let request = ctx.of_request()?;
+        Ok(request.application.second_factor_queries.of(&request.requester, self.0.id).await?.map(Into::into))
     }
 
     /// The sessions of this user, ended ones included, oldest first.

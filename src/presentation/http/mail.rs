@@ -164,6 +164,7 @@ fn not_reset(refused: &PasswordError, token: &str) -> Response {
         PasswordError::Unexpected(cause) => return told(&RegistrationError::Unexpected(anyhow::anyhow!("{cause:#}"))),
         PasswordError::InvalidToken
         | PasswordError::WrongPassword
+        | PasswordError::Unproven(_)
         | PasswordError::InvalidEmail(_)
         | PasswordError::NothingToSend(_)
         | PasswordError::Denied(_) => {}

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use dashtam::domain::time::Clock as _;
 use serde_json::{Value, json};
 
 use crate::harness::{
@@ -46,6 +47,15 @@ impl Memory {
         memory.0.insert("password".to_owned(), PASSWORD.to_owned());
         memory.0.insert("content".to_owned(), include_str!("../fixtures/ofx/checking-sgml.ofx").to_owned());
         memory
+    }
+
+    /// Once a page was shown a secret, each document finds the next code on the device.
+    fn look_at_the_device(&mut self, app: &TestApp) {
+        let Some(secret) = self.0.get("secret") else { return };
+        app.pass(chrono::Duration::seconds(30));
+        let device = totp_rs::Builder::new().with_secret(totp_rs::Secret::try_from_base32(secret).unwrap()).build().unwrap();
+        let code = device.generate(u64::try_from(app.store.clock.now().unix()).unwrap()).to_string();
+        self.0.insert("code".to_owned(), code);
     }
 
     fn learn(&mut self, answer: &Value) {
@@ -128,6 +138,7 @@ async fn every_document_runs_and_is_answered_as_shown() {
             ann.link_sandbox().await;
             let mut memory = Memory::of(&ann).await;
             for Example { place, document, variables, answer } in &examples {
+                memory.look_at_the_device(&app);
                 let mut variables = variables.clone();
                 memory.fill("", &mut variables);
                 let actual = ann.ask_with(document, variables).await;

@@ -1,7 +1,7 @@
 //! The whole product over a fresh store: composed as the binary composes it, listening on a free port, with a clock the test moves and a
 //! worker that runs when the test says so.
 
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use dashtam::{
     app::{App, Surroundings},
@@ -93,17 +93,30 @@ impl TestApp {
         apps
     }
 
+    /// One over every kind of store, whose answers that must not tell anything take at least `unhurried`.
+    pub(crate) async fn unhurried(unhurried: Duration) -> Vec<Self> {
+        let mut apps = Vec::new();
+        for store in every_store().await {
+            apps.push(Self::paced(store, Arc::new(PolarPolicy::read(POLICY).unwrap()), |_| {}, unhurried).await);
+        }
+        apps
+    }
+
     /// One over `store`, listening.
     pub(crate) async fn over(store: TestStore, policy: &str) -> Self {
         Self::listening(store, Arc::new(PolarPolicy::read(policy).unwrap()), |_| {}).await
     }
 
     async fn listening(store: TestStore, authorizer: Arc<dyn Authorizer>, change: impl FnOnce(&mut Config)) -> Self {
+        Self::paced(store, authorizer, change, Duration::ZERO).await
+    }
+
+    async fn paced(store: TestStore, authorizer: Arc<dyn Authorizer>, change: impl FnOnce(&mut Config), unhurried: Duration) -> Self {
         let data = tempfile::tempdir().unwrap();
         let bank = Arc::new(ScriptedBank::default());
         let mut config = config(data.path());
         change(&mut config);
-        let (app, url) = serve(&store, store.database.clone(), &config, authorizer, bank.clone()).await;
+        let (app, url) = serve(&store, store.database.clone(), &config, (authorizer, unhurried), bank.clone()).await;
         Self { store, app, url, bank, data }
     }
 
@@ -111,7 +124,7 @@ impl TestApp {
     pub(crate) async fn second_process(&self) -> String {
         let database = Arc::new(open(&self.store.url, &self.store.clock).await.unwrap());
         let config = Config { public_url: Some(Url::parse(&self.url).unwrap()), ..config(self.data.path()) };
-        serve(&self.store, database, &config, Arc::new(PolarPolicy::read(POLICY).unwrap()), self.bank.clone()).await.1
+        serve(&self.store, database, &config, (Arc::new(PolarPolicy::read(POLICY).unwrap()), Duration::ZERO), self.bank.clone()).await.1
     }
 
     /// A second process over the same store and bank, with connections of its own. It works; it does not listen.
@@ -119,7 +132,7 @@ impl TestApp {
         let database = Arc::new(open(&self.store.url, &self.store.clock).await.unwrap());
         let config = Config { environment: Environment::Production, ..Config::default() };
         let listening = self.url.trim_start_matches("http://").parse().unwrap();
-        compose(&self.store, database, &config, listening, Arc::new(PolarPolicy::read(POLICY).unwrap()), self.bank.clone())
+        compose(&self.store, database, &config, listening, (Arc::new(PolarPolicy::read(POLICY).unwrap()), Duration::ZERO), self.bank.clone())
     }
 
     /// The address of the user called `name`.
@@ -275,11 +288,14 @@ fn config(data_dir: &Path) -> Config {
     config
 }
 
+/// What decides who may do what, and how long answers take at least that must not tell anything.
+type Manners = (Arc<dyn Authorizer>, Duration);
+
 /// Composes the product over `database` and lets it listen on a free port.
-async fn serve(store: &TestStore, database: Arc<Database>, config: &Config, authorizer: Arc<dyn Authorizer>, bank: Arc<ScriptedBank>) -> (App, String) {
+async fn serve(store: &TestStore, database: Arc<Database>, config: &Config, manners: Manners, bank: Arc<ScriptedBank>) -> (App, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let listening = listener.local_addr().unwrap();
-    let app = compose(store, database, config, listening, authorizer, bank);
+    let app = compose(store, database, config, listening, manners, bank);
     let service = app.router().into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move { axum::serve(listener, service).await });
     (app, format!("http://{listening}"))
@@ -290,11 +306,10 @@ fn compose(
     database: Arc<Database>,
     config: &Config,
     listening: SocketAddr,
-    authorizer: Arc<dyn Authorizer>,
+    (authorizer, unhurried): Manners,
     bank: Arc<ScriptedBank>,
 ) -> App {
     let providers = vec![bank as Arc<dyn FinancialProvider>];
-    let surroundings =
-        Surroundings { clock: store.clock.clone(), randomness: Arc::new(TestRandomness), authorizer, providers, unhurried: std::time::Duration::ZERO };
+    let surroundings = Surroundings { clock: store.clock.clone(), randomness: Arc::new(TestRandomness), authorizer, providers, unhurried };
     App::compose(config, listening, &keys(), database, surroundings).unwrap()
 }

@@ -88,7 +88,7 @@ impl<'a> Client<'a> {
 
     /// Signs in and keeps what it got.
     pub(crate) async fn sign_in(&mut self, email: &str, password: &str) -> Answer {
-        let document = "mutation($input: CreateSessionInput!) { createSession(input: $input) { session { id } accessToken refreshToken expiresIn userErrors { code message field } } }";
+        let document = "mutation($input: CreateSessionInput!) { createSession(input: $input) { session { id } accessToken refreshToken expiresIn challenge { token expiresAt } userErrors { code message field } } }";
         let answer = self.ask_with(document, json!({ "input": { "email": email, "password": password } })).await;
         let payload = &answer.body["data"]["createSession"];
         self.access_token = payload["accessToken"].as_str().map(str::to_owned);

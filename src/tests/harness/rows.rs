@@ -1,13 +1,14 @@
 //! Rows to put into a store: plain, valid, and different from one another only where a test says so.
 
 use dashtam::{
-    application::ports::Randomness as _,
+    application::ports::{Randomness as _, Work},
     domain::{
         account::{Account, AccountFingerprint, AccountType, MaskedNumber},
         balance::Balances,
-        id::{AccountId, AuthorizationId, LinkId, RefreshTokenId, SessionId, SyncId, TransactionId, UserId},
+        id::{AccountId, AuthorizationId, ChallengeId, LinkId, RecoveryCodeId, RefreshTokenId, SecondFactorId, SessionId, SyncId, TransactionId, UserId},
         link::{Authorization, Link},
         money::{Amount, Currency},
+        second_factor::{Challenge, RecoveryCode, SecondFactor},
         security::{TokenMinimum, TokenMinimums},
         session::{RefreshToken, Session},
         sync::Sync,
@@ -135,6 +136,19 @@ pub(crate) fn from_feed(transactions: &[Transaction]) -> Vec<(Transaction, Sourc
 /// A sync that may run at once, not stored yet.
 pub(crate) fn sync(link: &Link, now: Timestamp) -> Sync {
     Sync::request(SyncId(TestRandomness.id()), link.id, link.user, now)
+}
+
+/// Everything a second factor leaves, of a user who has none yet.
+pub(crate) async fn second_factor(work: &mut dyn Work, user: UserId, now: Timestamp) {
+    let hash = || TestRandomness.secret().to_vec();
+    let factor = SecondFactor::begin(SecondFactorId(TestRandomness.id()), user, hash(), now);
+    let code = RecoveryCode { id: RecoveryCodeId(TestRandomness.id()), user, key_id: "k1".to_owned(), hash: hash() };
+    let id = ChallengeId(TestRandomness.id());
+    let challenge = Challenge { id, user, hash: hash(), password_digest: hash(), created_at: now, failures: 0, spent_at: None };
+    assert!(work.second_factors().replace_pending(&factor).await.unwrap());
+    work.second_factors().replace_recovery_codes(user, &[code]).await.unwrap();
+    work.second_factors().insert_challenge(&challenge).await.unwrap();
+    work.second_factors().fail(user, now, now).await.unwrap();
 }
 
 /// A day of November 2026.

@@ -99,6 +99,45 @@ async fn a_session_ended_in_another_process_stops_within_a_second() {
 }
 
 #[tokio::test]
+async fn of_three_processes_none_lets_an_ended_session_in_for_longer_than_a_second() {
+    for app in TestApp::on_every_store().await {
+        let ann = app.signed_in("ann").await;
+        let (second, third) = (app.second_process().await, app.second_process().await);
+        let mut phones = Vec::new();
+        for _ in 0..3 {
+            let phone = app.signed_in("ann").await;
+            let everywhere = [app.url.as_str(), &second, &third].map(|url| app.nobody().at(url).bearing(phone.access_token.as_deref().unwrap()));
+            for client in &everywhere {
+                assert!(authentication(client).await.is_null());
+            }
+            phones.push((phone.session_id.clone().unwrap(), everywhere));
+        }
+        let revoking = [app.url.as_str(), &second, &third].map(|url| app.nobody().at(url).bearing(ann.access_token.as_deref().unwrap()));
+        for (at, (session, clients)) in phones.iter().enumerate() {
+            revoking[at].revoke(session).await.succeeds();
+            assert_eq!(authentication(&clients[at]).await, "SESSION_ENDED", "at once where it was ended");
+        }
+        app.pass(Duration::seconds(1));
+        for client in phones.iter().flat_map(|(_, clients)| clients) {
+            assert_eq!(authentication(client).await, "SESSION_ENDED", "{}", app.store.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_asked_often_asks_the_database_once_a_second() {
+    for app in TestApp::on_every_store().await {
+        let ann = app.signed_in("ann").await;
+        authentication(&ann).await;
+        let before = app.store.database.statements();
+        for _ in 0..50 {
+            assert!(ann.ask("{ __typename }").await.data().is_object());
+        }
+        assert_eq!(app.store.database.statements(), before, "{}: the session's state is trusted meanwhile", app.store.name);
+    }
+}
+
+#[tokio::test]
 async fn a_clock_set_back_does_not_prolong_what_was_seen_of_a_session() {
     for app in TestApp::on_every_store().await {
         let (ann, phone) = (app.signed_in("ann").await, app.signed_in("ann").await);

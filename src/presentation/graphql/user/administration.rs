@@ -61,32 +61,54 @@ pub struct UnlockUserInput {
     user_id: ID,
 }
 
-/// Declares a payload that shows the user as they are now.
-macro_rules! payloads {
-    ($($(#[$doc:meta])+ $name:ident),+ $(,)?) => {$(
-        $(#[$doc])+
-        #[derive(SimpleObject)]
-        #[graphql(serial, guard = Allow::read_any(Resource::Users))]
-        pub struct $name {
-            /// The user as they are now; null when nothing was changed.
-            user: Option<UserNode>,
-            /// Why nothing was changed; empty when it was.
-            user_errors: Vec<UserError>,
-        }
-    )+};
+/// The user with their new role, or why they kept the old one.
+#[derive(SimpleObject)]
+#[graphql(serial, guard = Allow::read_any(Resource::Users))]
+pub struct AssignRolePayload {
+    /// The user as they are now; null when nothing was changed.
+    user: Option<UserNode>,
+    /// Why nothing was changed; empty when it was.
+    user_errors: Vec<UserError>,
 }
 
-payloads! {
-    /// The user with their new role, or why they kept the old one.
-    AssignRolePayload,
-    /// The user with their new tier, or why they kept the old one.
-    AssignTierPayload,
-    /// The user who is kept out, or why they are not.
-    DeactivateUserPayload,
-    /// The user who was let in again, or why they were not.
-    ReactivateUserPayload,
-    /// The user whose sign-in goes on, or why it does not.
-    UnlockUserPayload,
+/// The user with their new tier, or why they kept the old one.
+#[derive(SimpleObject)]
+#[graphql(serial, guard = Allow::read_any(Resource::Users))]
+pub struct AssignTierPayload {
+    /// The user as they are now; null when nothing was changed.
+    user: Option<UserNode>,
+    /// Why nothing was changed; empty when it was.
+    user_errors: Vec<UserError>,
+}
+
+/// The user who is kept out, or why they are not.
+#[derive(SimpleObject)]
+#[graphql(serial, guard = Allow::read_any(Resource::Users))]
+pub struct DeactivateUserPayload {
+    /// The user as they are now; null when nothing was changed.
+    user: Option<UserNode>,
+    /// Why nothing was changed; empty when it was.
+    user_errors: Vec<UserError>,
+}
+
+/// The user who was let in again, or why they were not.
+#[derive(SimpleObject)]
+#[graphql(serial, guard = Allow::read_any(Resource::Users))]
+pub struct ReactivateUserPayload {
+    /// The user as they are now; null when nothing was changed.
+    user: Option<UserNode>,
+    /// Why nothing was changed; empty when it was.
+    user_errors: Vec<UserError>,
+}
+
+/// The user whose sign-in goes on, or why it does not.
+#[derive(SimpleObject)]
+#[graphql(serial, guard = Allow::read_any(Resource::Users))]
+pub struct UnlockUserPayload {
+    /// The user as they are now; null when nothing was changed.
+    user: Option<UserNode>,
+    /// Why nothing was changed; empty when it was.
+    user_errors: Vec<UserError>,
 }
 
 fn access(request: &RequestContext, user: &ID) -> ChangeAccess {
