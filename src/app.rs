@@ -22,6 +22,7 @@ use crate::{
         account::AccountQueries,
         audit::{AuditQueries, Journal},
         chain::{ChainKeeper, retention::Retention},
+        erasure::Eraser,
         import::ImportCommands,
         link::{LinkCommands, LinkQueries, LinkSettings},
         mail::Courier,
@@ -112,6 +113,8 @@ pub struct App {
     pub keeper: Arc<ChainKeeper>,
     /// Drops what of the trail is past its retention.
     pub retention: Arc<Retention>,
+    /// Carries erasures out.
+    pub eraser: Arc<Eraser>,
     database: Arc<Database>,
     router: Router,
     wake: Arc<Notify>,
@@ -160,7 +163,7 @@ impl App {
             randomness: randomness.clone(),
             unhurried,
         };
-        let Identity { users, registration, sessions, security, security_queries, step_up, second_factors, passwords, gate, courier } =
+        let Identity { users, registration, sessions, security, security_queries, step_up, second_factors, passwords, rights, gate, courier, eraser } =
             ground.identity(config, keys, &public_url, mailer, sealer.clone())?;
         let application = Arc::new(Application {
             user_queries: UserQueries { access: access.clone(), users: readers.clone() },
@@ -174,6 +177,7 @@ impl App {
             second_factor_queries: SecondFactorQueries { access: access.clone(), factors: readers.clone() },
             second_factors,
             passwords,
+            rights,
             providers: ProviderQueries { access: access.clone(), catalogue: catalogue.clone(), clock: clock.clone() },
             link_queries: LinkQueries { access: access.clone(), links: readers.clone() },
             links: LinkCommands {
@@ -230,8 +234,9 @@ impl App {
         if let Some(bank) = sandbox {
             routes = routes.nest("/sandbox", bank.router());
         }
-        let (router, is_embedded) = (with_common_layers(routes, REQUEST_TIMEOUT), config.is_embedded());
-        Ok(Self { application, engine, courier, keeper, retention, database, router, wake, is_embedded })
+        let is_embedded = config.is_embedded();
+        let router = with_common_layers(routes, REQUEST_TIMEOUT);
+        Ok(Self { application, engine, courier, keeper, retention, eraser, database, router, wake, is_embedded })
     }
 
     /// All routes, for a listener or a test.
@@ -262,10 +267,10 @@ impl App {
     /// What it does not do waits for `stop` as well, so that one story is told of all three.
     async fn until(self, stop: CancellationToken, listener: Option<TcpListener>, works: bool) -> anyhow::Result<()> {
         let worker = Worker { engine: self.engine.clone(), journal: self.application.journal.clone(), wake: self.wake.clone(), is_alone: self.is_embedded };
-        let (courier, retention, stopped) = (self.courier.clone(), self.retention.clone(), stop.clone());
+        let (courier, retention, eraser, stopped) = (self.courier.clone(), self.retention.clone(), self.eraser.clone(), stop.clone());
         let mut working = tokio::spawn(async move {
             if works {
-                tokio::join!(worker.run(stopped.clone()), courier.run(stopped.clone()), retention.run(stopped));
+                tokio::join!(worker.run(stopped.clone()), courier.run(stopped.clone()), eraser.run(stopped.clone()), retention.run(stopped));
             } else {
                 stopped.cancelled().await;
             }

@@ -1,5 +1,6 @@
 //! The adapters: each port met by a technology. Sees application and domain.
 
+pub mod archive;
 pub mod audit_file;
 pub mod database;
 pub mod machine;

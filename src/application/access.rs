@@ -44,6 +44,8 @@ words! {
         Security = "security",
         /// The audit trail.
         Audit = "audit",
+        /// What somebody says of themselves, and everything kept about them as a whole: consents, export, erasure.
+        Profile = "profile",
     }
 }
 
@@ -163,18 +165,24 @@ pub fn needs(act: Act) -> Option<(Action, Resource, Scope)> {
         | Act::VerifyEmail
         | Act::ResendVerification
         | Act::RequestPasswordReset
-        | Act::ResetPassword => None,
+        | Act::ResetPassword
+        | Act::ConfirmEmailChange
+        | Act::RevertEmailChange
+        | Act::CancelErasure => None,
         Act::CreateUser | Act::AssignRole | Act::ResetSecondFactor | Act::AssignTier | Act::DeactivateUser | Act::ReactivateUser | Act::UnlockUser => {
             any(Resource::Users)
         }
         Act::RevokeSession | Act::RevokeSessions | Act::RenameSession => own(Resource::Sessions),
         Act::ChangePassword
         | Act::Reauthenticate
+        | Act::RequestEmailChange
         | Act::BeginSecondFactor
         | Act::ConfirmSecondFactor
         | Act::DisableSecondFactor
         | Act::RegenerateRecoveryCodes => own(Resource::Security),
         Act::RotateTokens => any(Resource::Security),
+        Act::UpdateProfile | Act::RequestErasure | Act::EraseUser => own(Resource::Profile),
+        Act::RequestExport | Act::FetchExport => Some((Action::Read, Resource::Profile, Scope::Own)),
         Act::BeginLink | Act::StartAuthorization | Act::CompleteLink | Act::RequestSync | Act::SyncLink => own(Resource::Links),
         Act::ImportStatement => own(Resource::Transactions),
         Act::ReadAudit | Act::ExportAudit => Some((Action::Read, Resource::Audit, Scope::Any)),

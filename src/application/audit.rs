@@ -221,7 +221,8 @@ impl Attempt {
             Actor::User { id, .. } => Some(id),
             Actor::Nobody | Actor::Browser { .. } | Actor::CommandLine { .. } | Actor::Worker { .. } | Actor::Job => None,
         };
-        let subject = event.and_then(Event::subject).or(self.requester.user());
+        // What has succeeded knows whom it concerns, and sometimes that it concerns nobody any more.
+        let subject = event.map_or(self.requester.user(), Event::subject);
         AuditEntry {
             id: AuditEventId(self.journal.randomness.id()),
             attempt: self.id,

@@ -51,6 +51,24 @@ words! {
         RequestPasswordReset = "request_password_reset",
         /// Resetting a password.
         ResetPassword = "reset_password",
+        /// Saying something else of oneself.
+        UpdateProfile = "update_profile",
+        /// Asking for another address.
+        RequestEmailChange = "request_email_change",
+        /// Confirming the new address.
+        ConfirmEmailChange = "confirm_email_change",
+        /// Taking the old address back.
+        RevertEmailChange = "revert_email_change",
+        /// Asking to be erased.
+        RequestErasure = "request_erasure",
+        /// Asking for everything kept about oneself.
+        RequestExport = "request_export",
+        /// Fetching it.
+        FetchExport = "fetch_export",
+        /// Calling an erasure off.
+        CancelErasure = "cancel_erasure",
+        /// A worker erasing a user.
+        EraseUser = "erase_user",
         /// Answering a challenge with a code.
         VerifySecondFactor = "verify_second_factor",
         /// Making a secret for a second factor.
@@ -113,6 +131,8 @@ words! {
         Import = "import",
         /// The audit trail.
         Audit = "audit",
+        /// An export.
+        Export = "export",
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
         chain::{ChainStore, retention::TrailMonths},
         ports::{AuditLog, Randomness, Store},
     },
-    domain::{failure::Unavailable, mail::MailQueue, sync::SyncQueue, time::Clock},
+    domain::{erasure::ErasureQueue, failure::Unavailable, mail::MailQueue, sync::SyncQueue, time::Clock},
 };
 
 use error::broken;
@@ -27,7 +27,11 @@ mod audit;
 mod balance;
 mod chain;
 mod connect;
+mod consent;
+mod email_change;
+mod erasure;
 mod error;
+mod export;
 mod import;
 pub mod inspection;
 mod link;
@@ -126,6 +130,11 @@ impl Database {
 
     /// The outbox couriers take mails from.
     pub fn mail_queue(&self) -> Arc<dyn MailQueue> {
+        self.store.clone()
+    }
+
+    /// The erasures workers carry out.
+    pub fn erasure_queue(&self) -> Arc<dyn ErasureQueue> {
         self.store.clone()
     }
 

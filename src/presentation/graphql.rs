@@ -6,7 +6,11 @@
 pub mod account;
 pub mod audit;
 pub mod completion;
+pub mod consent;
+pub mod email_change;
+pub mod erasure;
 pub mod error;
+pub mod export;
 pub mod global_id;
 pub mod guard;
 pub mod import;
@@ -16,6 +20,7 @@ pub mod loader;
 pub mod node;
 pub mod page;
 pub mod password;
+pub mod profile;
 pub mod provider;
 pub mod registration;
 pub mod scalar;
@@ -73,6 +78,10 @@ pub struct Mutation(
     password::PasswordMutation,
     session::SessionMutation,
     step_up::StepUpMutation,
+    profile::ProfileMutation,
+    email_change::EmailChangeMutation,
+    erasure::ErasureMutation,
+    export::ExportMutation,
     second_factor::SecondFactorMutation,
     security::SecurityMutation,
     user::administration::AdministrationMutation,

@@ -25,6 +25,7 @@ mod matching;
 mod money;
 mod reference;
 mod registration;
+mod rights;
 mod sandbox;
 mod scalar;
 mod schema;

@@ -64,7 +64,8 @@ async fn sqlite(url: &str) -> anyhow::Result<(DatabaseConnection, DatabaseConnec
         .disable_statement_logging();
     let pool = || SqlitePoolOptions::new().acquire_timeout(TURN).test_before_acquire(false).idle_timeout(None).max_lifetime(None);
 
-    let writing = options.clone().journal_mode(SqliteJournalMode::Wal);
+    // What is deleted is overwritten, or somebody who was erased could be read out of the file's free pages.
+    let writing = options.clone().journal_mode(SqliteJournalMode::Wal).pragma("secure_delete", "ON");
     let mut tries = 1;
     let writer = loop {
         match pool().max_connections(1).connect_with(writing.clone()).await {

@@ -12,8 +12,9 @@ use crate::{
         ports::{Randomness, Store, Work},
     },
     domain::{
-        account::Accounts, audit::Outcome, balance::BalanceSnapshots, event::Event, failure::Reason, import::Imports, link::Links, mail::Mails,
-        second_factor::SecondFactors, security::Rotations, session::Sessions, sign_in::SignIns, sync::Syncs, transaction::Transactions, user::Users,
+        account::Accounts, audit::Outcome, balance::BalanceSnapshots, consent::Consents, email_change::EmailChanges, erasure::Erasures, event::Event,
+        export::Exports, failure::Reason, import::Imports, link::Links, mail::Mails, second_factor::SecondFactors, security::Rotations, session::Sessions,
+        sign_in::SignIns, sync::Syncs, transaction::Transactions, user::Users,
     },
 };
 
@@ -85,6 +86,22 @@ impl Work for DatabaseWork {
     }
 
     fn mails(&mut self) -> &mut dyn Mails {
+        self
+    }
+
+    fn consents(&mut self) -> &mut dyn Consents {
+        self
+    }
+
+    fn email_changes(&mut self) -> &mut dyn EmailChanges {
+        self
+    }
+
+    fn erasures(&mut self) -> &mut dyn Erasures {
+        self
+    }
+
+    fn exports(&mut self) -> &mut dyn Exports {
         self
     }
 

@@ -20,6 +20,10 @@ scope(_role, "read", "audit", "own");
 scope(_role, "write", "sessions", "own");
 scope(_role, "write", "security", "own");
 
+# So are one's name, one's consents, taking everything along, and being forgotten.
+scope(_role, "read", "profile", "own");
+scope(_role, "write", "profile", "own");
+
 # Linking, syncing and importing need more than reading.
 scope(role, "write", "links", "own") if edits(role);
 scope(role, "write", "transactions", "own") if edits(role);

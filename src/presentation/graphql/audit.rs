@@ -65,6 +65,24 @@ pub enum AuditAct {
     RequestPasswordReset,
     /// Resetting a password.
     ResetPassword,
+    /// Saying something else of oneself.
+    UpdateProfile,
+    /// Asking for another address.
+    RequestEmailChange,
+    /// Confirming the new address.
+    ConfirmEmailChange,
+    /// Taking the old address back.
+    RevertEmailChange,
+    /// Asking to be erased.
+    RequestErasure,
+    /// Asking for everything kept about oneself.
+    RequestExport,
+    /// Fetching it.
+    FetchExport,
+    /// Calling an erasure off.
+    CancelErasure,
+    /// A worker erasing a user.
+    EraseUser,
     /// Answering a challenge with a code.
     VerifySecondFactor,
     /// Making a secret for a second factor.
@@ -125,6 +143,8 @@ pub enum AuditResourceKind {
     Sync,
     /// An import.
     Import,
+    /// An export.
+    Export,
     /// The audit trail.
     Audit,
 }
@@ -267,6 +287,7 @@ fn kind_of(kind: ResourceKind) -> Option<Kind> {
         ResourceKind::Link => Some(Kind::Link),
         ResourceKind::Sync => Some(Kind::Sync),
         ResourceKind::Import => Some(Kind::Import),
+        ResourceKind::Export => Some(Kind::Export),
         ResourceKind::Security | ResourceKind::Audit => None,
     }
 }

@@ -6,7 +6,7 @@
 use async_graphql::ID;
 use uuid::Uuid;
 
-use crate::domain::id::{AccountId, AuditEventId, ImportId, LinkId, SessionId, SyncId, TransactionId, UserId};
+use crate::domain::id::{AccountId, AuditEventId, ExportId, ImportId, LinkId, SessionId, SyncId, TransactionId, UserId};
 
 /// What an id can be the id of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -29,12 +29,14 @@ pub enum Kind {
     Import,
     /// `audit_…`
     AuditEvent,
+    /// `export_…`
+    Export,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 9] =
-        [Self::User, Self::Session, Self::Link, Self::Account, Self::Transaction, Self::Holding, Self::Sync, Self::Import, Self::AuditEvent];
+    pub const ALL: [Self; 10] =
+        [Self::User, Self::Session, Self::Link, Self::Account, Self::Transaction, Self::Holding, Self::Sync, Self::Import, Self::AuditEvent, Self::Export];
 
     /// The text before the underscore.
     pub fn prefix(self) -> &'static str {
@@ -48,6 +50,7 @@ impl Kind {
             Self::Sync => "sync",
             Self::Import => "import",
             Self::AuditEvent => "audit",
+            Self::Export => "export",
         }
     }
 }
@@ -75,6 +78,7 @@ globals! {
     SyncId => Sync,
     ImportId => Import,
     AuditEventId => AuditEvent,
+    ExportId => Export,
 }
 
 /// A kind and an id of that kind.
