@@ -230,8 +230,8 @@ impl App {
         if let Some(bank) = sandbox {
             routes = routes.nest("/sandbox", bank.router());
         }
-        let (router, is_embedded) = (with_common_layers(routes, REQUEST_TIMEOUT), config.is_embedded());
-        Ok(Self { application, engine, courier, keeper, retention, database, router, wake, is_embedded })
+        let is_embedded = config.is_embedded();
+        Ok(Self { application, engine, courier, keeper, retention, database, router: with_common_layers(routes, REQUEST_TIMEOUT), wake, is_embedded })
     }
 
     /// All routes, for a listener or a test.
