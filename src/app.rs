@@ -235,8 +235,7 @@ impl App {
             routes = routes.nest("/sandbox", bank.router());
         }
         let is_embedded = config.is_embedded();
-        let router = with_common_layers(routes, REQUEST_TIMEOUT);
-        Ok(Self { application, engine, courier, keeper, retention, eraser, database, router, wake, is_embedded })
+        Ok(Self { application, engine, courier, keeper, retention, eraser, database, router: with_common_layers(routes, REQUEST_TIMEOUT), wake, is_embedded })
     }
 
     /// All routes, for a listener or a test.
