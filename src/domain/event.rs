@@ -149,10 +149,9 @@ impl Event {
     /// Whom it concerns; `None` for what concerns everyone, and when nothing may lead to them any more.
     pub fn subject(&self) -> Option<UserId> {
         match self {
-            Self::UserErased { .. } => None,
             Self::TokensRotated { user, .. } => *user,
             Self::AuditRead { of } => *of,
-            Self::AuditExported { .. } | Self::AuditPruned { .. } => None,
+            Self::UserErased { .. } | Self::AuditExported { .. } | Self::AuditPruned { .. } => None,
             Self::UserCreated { user, .. }
             | Self::RoleAssigned { user, .. }
             | Self::TierAssigned { user, .. }
