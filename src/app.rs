@@ -220,10 +220,8 @@ impl App {
             clock: clock.clone(),
             randomness,
         });
-        let mut routes = router(edge(config, public_url, &application, &database, &clock, mailbox)?);
-        if let Some(bank) = sandbox {
-            routes = routes.nest("/sandbox", bank.router());
-        }
+        let routes = router(edge(config, public_url, &application, &database, &clock, mailbox)?);
+        let routes = sandbox.into_iter().fold(routes, |routes, bank| routes.nest("/sandbox", bank.router()));
         Ok(Self {
             application,
             engine,
