@@ -1,5 +1,6 @@
-//! The composition root: the only file that names ports and adapters, with [`doctor`] beside it.
+//! The composition root: the only file that names ports and adapters, with [`audit`] and [`doctor`] beside it.
 
+pub mod audit;
 pub mod doctor;
 mod identity;
 
@@ -19,7 +20,8 @@ use crate::{
         Application,
         access::Access,
         account::AccountQueries,
-        audit::Journal,
+        audit::{AuditQueries, Journal},
+        chain::{ChainKeeper, retention::Retention},
         erasure::Eraser,
         import::ImportCommands,
         link::{LinkCommands, LinkQueries, LinkSettings},
@@ -36,6 +38,7 @@ use crate::{
     config::{Config, Environment},
     domain::time::Clock,
     infrastructure::{
+        audit_file::CheckpointFile,
         database::Database,
         machine::Machine,
         mail::{folder::MailFolder, smtp::SmtpMailer},
@@ -45,6 +48,7 @@ use crate::{
             statement::StatementFiles,
         },
         security::{
+            checkpoint::Ed25519Signer,
             keys::Keys,
             policy::{POLICY, PolarPolicy},
             sealer::AesSealer,
@@ -107,6 +111,10 @@ pub struct App {
     pub courier: Arc<Courier>,
     /// Carries erasures out.
     pub eraser: Arc<Eraser>,
+    /// Keeps the chain over the audit trail.
+    pub keeper: Arc<ChainKeeper>,
+    /// Drops what of the trail is past its retention.
+    pub retention: Arc<Retention>,
     database: Arc<Database>,
     router: Router,
     wake: Arc<Notify>,
@@ -143,6 +151,7 @@ impl App {
         let sealer = Arc::new(AesSealer::new(keys, randomness.clone())?);
         let files = Arc::new(StatementFiles);
         let catalogue = Arc::new(Catalogue::new(providers, files.as_ref()));
+        let (keeper, retention) = trail(config, keys, &database, &journal, &access, &clock)?;
         let wake = Arc::new(Notify::new());
         let (mailer, mailbox) = mailer(config, listening)?;
         let ground = Ground {
@@ -205,6 +214,7 @@ impl App {
                 clock: clock.clone(),
                 randomness: randomness.clone(),
             },
+            audit: AuditQueries { journal: journal.clone(), store: store.clone(), access: access.clone(), events: readers.clone() },
             access,
             journal: journal.clone(),
             gate,
@@ -222,16 +232,8 @@ impl App {
         });
         let routes = router(edge(config, public_url, &application, &database, &clock, mailbox)?);
         let routes = sandbox.into_iter().fold(routes, |routes, bank| routes.nest("/sandbox", bank.router()));
-        Ok(Self {
-            application,
-            engine,
-            courier,
-            eraser,
-            database,
-            router: with_common_layers(routes, REQUEST_TIMEOUT),
-            wake,
-            is_embedded: config.is_embedded(),
-        })
+        let (router, is_embedded) = (with_common_layers(routes, REQUEST_TIMEOUT), config.is_embedded());
+        Ok(Self { application, engine, courier, eraser, keeper, retention, database, router, wake, is_embedded })
     }
 
     /// All routes, for a listener or a test.
@@ -262,14 +264,20 @@ impl App {
     /// What it does not do waits for `stop` as well, so that one story is told of all three.
     async fn until(self, stop: CancellationToken, listener: Option<TcpListener>, works: bool) -> anyhow::Result<()> {
         let worker = Worker { engine: self.engine.clone(), journal: self.application.journal.clone(), wake: self.wake.clone(), is_alone: self.is_embedded };
-        let (courier, eraser, stopped) = (self.courier.clone(), self.eraser.clone(), stop.clone());
+        let (courier, eraser, retention, stopped) = (self.courier.clone(), self.eraser.clone(), self.retention.clone(), stop.clone());
         let mut working = tokio::spawn(async move {
             if works {
-                tokio::join!(worker.run(stopped.clone()), courier.run(stopped.clone()), eraser.run(stopped));
+                tokio::join!(worker.run(stopped.clone()), courier.run(stopped.clone()), eraser.run(stopped.clone()), retention.run(stopped));
             } else {
                 stopped.cancelled().await;
             }
         });
+        // It goes on until the others have written their last.
+        let (keeper, last) = (self.keeper.clone(), CancellationToken::new());
+        let ended = last.clone();
+        let mut keeping = tokio::spawn(async move { keeper.run(ended).await });
+        let journal = self.application.journal.clone();
+        let telling = tokio::spawn(journal.clone().tell_refusals_until(stop.clone()));
         let service = self.router.into_make_service_with_connect_info::<SocketAddr>();
         let stopped = stop.clone();
         let mut serving = tokio::spawn(async move {
@@ -286,15 +294,46 @@ impl App {
             () = stop.cancelled() => {}
             ended = &mut working => bail!("the worker ended by itself: {ended:?}"),
             ended = &mut serving => bail!("the server ended by itself: {ended:?}"),
+            ended = &mut keeping => bail!("the keeper of the audit chain ended by itself: {ended:?}"),
         }
         let ended = tokio::time::timeout(GRACE, async {
             serving.await.context("the server's task stopped")?.context("the server stopped")?;
             working.await.context("the worker's task stopped")
         })
         .await;
+        telling.await.context("the task that tells refusals stopped")?;
+        if let Err(failure) = journal.tell_refusals(true).await {
+            tracing::error!(error = ?failure, "refusals that were counted could not be written");
+        }
+        last.cancel();
+        keeping.await.context("the task that keeps the audit chain stopped")?;
         self.database.close().await?;
         ended.unwrap_or_else(|_| bail!("requests were still in flight {} seconds after the stop; they were cut off", GRACE.as_secs()))
     }
+}
+
+/// Who keeps the chain over the trail, and who drops what is past its retention.
+fn trail(
+    config: &Config,
+    keys: &Keys,
+    database: &Database,
+    journal: &Journal,
+    access: &Access,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<(Arc<ChainKeeper>, Arc<Retention>)> {
+    let signer = Arc::new(Ed25519Signer::new(keys)?);
+    let retention = Retention {
+        journal: journal.clone(),
+        store: database.store(),
+        months: database.trail_months(),
+        signer: signer.clone(),
+        access: access.clone(),
+        clock: clock.clone(),
+        days: config.audit.retention_days,
+    };
+    let publisher = Arc::new(CheckpointFile::new(config.audit.checkpoints.clone()));
+    let keeper = ChainKeeper { store: database.chain_store(), signer, publisher, clock: clock.clone() };
+    Ok((Arc::new(keeper), Arc::new(retention)))
 }
 
 /// Where mail goes, and where it is shown if it is kept.

@@ -6,6 +6,7 @@
 pub mod access;
 pub mod account;
 pub mod audit;
+pub mod chain;
 pub mod consent;
 pub mod email_change;
 pub mod erasure;
@@ -39,6 +40,8 @@ pub struct Application {
     pub access: Access,
     /// Where refusals of guards are written.
     pub journal: audit::Journal,
+    /// Looks at the audit trail.
+    pub audit: audit::AuditQueries,
     /// Tells whom a request's token stands for.
     pub gate: Arc<session::SessionGate>,
     /// Looks at users.

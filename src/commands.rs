@@ -1,5 +1,6 @@
 //! The command line: what the binary does.
 
+mod audit;
 mod demo;
 mod doctor;
 mod health;
@@ -64,6 +65,9 @@ enum Command {
     /// Make users, give them roles, help them in
     #[command(subcommand)]
     User(user::User),
+    /// Check the audit trail, take it elsewhere, or drop what is past its retention
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Take in a statement file (OFX, QFX) for a user
     Import(import::Import),
     /// Print a page of the manual
@@ -108,6 +112,7 @@ impl CommandLine {
             Command::Health(health) => health.run(&settings?).await,
             Command::Migrate(migrate) => migrate.run(&logging(settings, LOG)?).await,
             Command::User(user) => user.run(&logging(settings, LOG)?).await,
+            Command::Audit(audit) => audit.run(settings).await,
             Command::Import(import) => import.run(&logging(settings, LOG)?).await,
             // These need no settings, so wrong ones are none of their business.
             Command::Schema => say(crate::presentation::graphql::sdl().trim_end()),

@@ -67,6 +67,8 @@ pub struct Config {
     pub registration: Registration,
     /// Linking.
     pub links: Links,
+    /// The audit trail.
+    pub audit: Audit,
     /// The sandbox bank.
     pub sandbox: Sandbox,
     /// The playground.
@@ -129,6 +131,16 @@ pub struct Links {
     pub return_urls: Vec<String>,
 }
 
+/// `[audit]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Audit {
+    /// A file that checkpoints are appended to.
+    pub checkpoints: Option<PathBuf>,
+    /// How many days the trail is kept, 365 at least.
+    pub retention_days: u32,
+}
+
 /// `[sandbox]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -161,6 +173,7 @@ impl Default for Config {
             passwords: Passwords::default(),
             registration: Registration::default(),
             links: Links::default(),
+            audit: Audit::default(),
             sandbox: Sandbox::default(),
             playground: Playground::default(),
             without_effect: Vec::new(),
@@ -189,6 +202,12 @@ impl Default for Registration {
 impl Default for Sandbox {
     fn default() -> Self {
         Self { seed: 7 }
+    }
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self { checkpoints: None, retention_days: 2557 }
     }
 }
 
@@ -229,6 +248,9 @@ impl Config {
         let lowest = if self.environment == Environment::Development { 4 } else { 10 };
         if !(lowest..=16).contains(&self.passwords.cost) {
             bail!("passwords.cost is from {lowest} to 16");
+        }
+        if self.audit.retention_days < 365 {
+            bail!("audit.retention_days is 365 or more");
         }
         if let Some(url) = &self.public_url
             && (!matches!(url.scheme(), "http" | "https") || url.path() != "/" || url.query().is_some() || url.host().is_none())

@@ -7,6 +7,7 @@ pub mod account;
 pub mod audit;
 pub mod balance;
 pub mod card_number;
+pub mod chain;
 pub mod common_password;
 pub mod consent;
 pub mod email_change;

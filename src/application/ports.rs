@@ -34,6 +34,7 @@ use crate::domain::{
 use super::{
     access::{Action, Resource, Scope},
     audit::{Attempt, AuditEntry},
+    chain::retention::ChainWork,
     mail::Letter,
 };
 
@@ -96,6 +97,8 @@ pub trait Work: Send {
     fn exports(&mut self) -> &mut dyn Exports;
     /// Imports.
     fn imports(&mut self) -> &mut dyn Imports;
+    /// The chain over the audit trail.
+    fn chain(&mut self) -> &mut dyn ChainWork;
     /// Commits what must stand before a bank is asked (a spent state, a rotated token). The attempt goes on, in another unit of work.
     async fn checkpoint(self: Box<Self>) -> anyhow::Result<()>;
     /// Commits the change with SUCCEEDED.

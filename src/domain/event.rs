@@ -8,6 +8,7 @@ use super::{
     second_factor::Factor,
     session::RevocationReason,
     sync::SyncCounts,
+    time::Timestamp,
     user::{Role, SessionTier},
 };
 
@@ -92,6 +93,12 @@ pub enum Event {
     LinkSynced { sync: SyncId, user: UserId, counts: SyncCounts },
     /// A statement file is in.
     StatementImported { import: ImportId, user: UserId, created: u32, known: u32 },
+    /// Somebody looked at acts of others, or of one other.
+    AuditRead { of: Option<UserId> },
+    /// The trail was taken elsewhere.
+    AuditExported { with_persons: bool },
+    /// What was past its retention is gone.
+    AuditPruned { before: Timestamp, events: u64 },
 }
 
 impl Event {
@@ -135,6 +142,7 @@ impl Event {
             Self::ExportRequested { export, .. } => (ResourceKind::Export, Some(export.0)),
             Self::ExportFetched { export, .. } => (ResourceKind::Export, export.map(Into::into)),
             Self::StatementImported { import, .. } => (ResourceKind::Import, Some(import.0)),
+            Self::AuditRead { .. } | Self::AuditExported { .. } | Self::AuditPruned { .. } => (ResourceKind::Audit, None),
         }
     }
 
@@ -143,6 +151,8 @@ impl Event {
         match self {
             Self::UserErased { .. } => None,
             Self::TokensRotated { user, .. } => *user,
+            Self::AuditRead { of } => *of,
+            Self::AuditExported { .. } | Self::AuditPruned { .. } => None,
             Self::UserCreated { user, .. }
             | Self::RoleAssigned { user, .. }
             | Self::TierAssigned { user, .. }
@@ -197,6 +207,8 @@ impl Event {
                 ("removed", counts.removed.to_string()),
             ],
             Self::StatementImported { created, known, .. } => vec![("created", created.to_string()), ("known", known.to_string())],
+            Self::AuditExported { with_persons } => vec![("persons", with_persons.to_string())],
+            Self::AuditPruned { before, events } => vec![("before", before.to_string()), ("events", events.to_string())],
             Self::SessionCreated { evicted, factor, .. } => {
                 let factor = factor.map(|factor| ("second_factor", factor.as_str().to_owned()));
                 std::iter::once(("evicted", evicted.to_string())).chain(factor).collect()
@@ -216,6 +228,7 @@ impl Event {
             | Self::EmailChangeRequested { .. }
             | Self::ExportRequested { .. }
             | Self::ErasureCancelled { .. }
+            | Self::AuditRead { .. }
             | Self::UserReactivated { .. }
             | Self::UserUnlocked { .. }
             | Self::UserRegistered { .. }

@@ -13,7 +13,10 @@ use ::migration::{MigrationStatus, Migrator, MigratorTrait as _};
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode, TransactionOptions, TransactionTrait as _};
 
 use crate::{
-    application::ports::{AuditLog, Randomness, Store},
+    application::{
+        chain::{ChainStore, retention::TrailMonths},
+        ports::{AuditLog, Randomness, Store},
+    },
     domain::{erasure::ErasureQueue, failure::Unavailable, mail::MailQueue, sync::SyncQueue, time::Clock},
 };
 
@@ -22,6 +25,7 @@ use error::broken;
 mod account;
 mod audit;
 mod balance;
+mod chain;
 mod connect;
 mod consent;
 mod email_change;
@@ -60,6 +64,8 @@ pub struct Database {
 /// The side that writes: units of work, the audit trail and the queue.
 struct DatabaseStore {
     connection: DatabaseConnection,
+    /// For looking whether there is something to write at all.
+    reading: DatabaseConnection,
     clock: Arc<dyn Clock>,
     randomness: Arc<dyn Randomness>,
 }
@@ -93,7 +99,7 @@ impl Database {
         reader.set_metric_callback(move |_| {
             counter.fetch_add(1, Ordering::Relaxed);
         });
-        let store = Arc::new(DatabaseStore { connection: writer, clock, randomness });
+        let store = Arc::new(DatabaseStore { connection: writer, reading: reader.clone(), clock, randomness });
         Ok(Self { store, readers: Arc::new(Readers { connection: reader }), statements })
     }
 
@@ -104,6 +110,16 @@ impl Database {
 
     /// The audit trail.
     pub fn audit_log(&self) -> Arc<dyn AuditLog> {
+        self.store.clone()
+    }
+
+    /// The chain over the audit trail.
+    pub fn chain_store(&self) -> Arc<dyn ChainStore> {
+        self.store.clone()
+    }
+
+    /// The months of the audit trail.
+    pub fn trail_months(&self) -> Arc<dyn TrailMonths> {
         self.store.clone()
     }
 
@@ -132,8 +148,12 @@ impl Database {
         self.statements.load(Ordering::Relaxed)
     }
 
-    /// Applies all pending migrations in one transaction: all of them, or none. Processes that start together take turns.
+    /// Applies all pending migrations in one transaction: all of them, or none. Processes that start together take turns. With nothing to
+    /// apply it takes no right over the schema.
     pub async fn migrate_up(&self) -> anyhow::Result<()> {
+        if self.pending().await? == 0 {
+            return Ok(());
+        }
         let transaction = self.migration().await?;
         Migrator::up(&transaction, None).await.map_err(broken("applying migrations"))?;
         transaction.commit().await.map_err(broken("committing migrations"))

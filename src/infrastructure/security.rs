@@ -1,5 +1,6 @@
 //! Security: keys, tokens, passwords, sealing, and the policy.
 
+pub mod checkpoint;
 pub mod jwt;
 pub mod keys;
 pub mod mail_token;

@@ -4,6 +4,7 @@
 //! use cases; whose a row is, is in every query below.
 
 pub mod account;
+pub mod audit;
 pub mod completion;
 pub mod consent;
 pub mod email_change;
@@ -60,7 +61,15 @@ const MAX_ERRORS: usize = 20;
 
 /// The root of queries.
 #[derive(MergedObject, Default)]
-pub struct Query(user::UserQuery, node::NodeQuery, provider::ProviderQuery, account::AccountQuery, transaction::TransactionQuery, security::SecurityQuery);
+pub struct Query(
+    user::UserQuery,
+    node::NodeQuery,
+    provider::ProviderQuery,
+    account::AccountQuery,
+    transaction::TransactionQuery,
+    security::SecurityQuery,
+    audit::AuditQuery,
+);
 
 /// The root of mutations.
 #[derive(MergedObject, Default)]

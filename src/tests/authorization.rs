@@ -116,8 +116,19 @@ async fn each_rule_of_the_policy_decides_its_own_fields_and_no_other() {
     let before = matrix(POLICY).await;
     let everyone = r#"scope(_role, "ACTION", "RESOURCE", "REACH");"#;
     let editors = r#"scope(role, "ACTION", "RESOURCE", "REACH") if edits(role);"#;
-    let whole_viewer =
-        ["User.accounts", "User.consents", "User.links", "User.secondFactor", "User.sessions", "User.transactions", "node", "nodes", "updateProfile", "viewer"];
+    let whole_viewer = [
+        "User.accounts",
+        "User.auditEvents",
+        "User.consents",
+        "User.links",
+        "User.secondFactor",
+        "User.sessions",
+        "User.transactions",
+        "node",
+        "nodes",
+        "updateProfile",
+        "viewer",
+    ];
     let security = [
         "beginSecondFactor",
         "changePassword",
@@ -127,7 +138,7 @@ async fn each_rule_of_the_policy_decides_its_own_fields_and_no_other() {
         "regenerateRecoveryCodes",
         "requestEmailChange",
     ];
-    let rules: [(&str, &str, &str, &str, &[&str]); 13] = [
+    let rules: [(&str, &str, &str, &str, &[&str]); 14] = [
         (everyone, "read", "accounts", "own", &["User.accounts", "account"]),
         (everyone, "read", "transactions", "own", &["User.transactions", "importStatement", "transaction"]),
         (everyone, "read", "links", "own", &["User.links", "beginLink", "completeLink", "syncLink"]),
@@ -135,6 +146,7 @@ async fn each_rule_of_the_policy_decides_its_own_fields_and_no_other() {
         (everyone, "read", "users", "own", &whole_viewer),
         (everyone, "read", "security", "own", &["User.secondFactor", "viewer"]),
         (everyone, "read", "providers", "any", &["provider", "providers"]),
+        (everyone, "read", "audit", "own", &["User.auditEvents"]),
         (everyone, "write", "sessions", "own", &["renameSession", "revokeAllSessions", "revokeOtherSessions", "revokeSession"]),
         (everyone, "write", "security", "own", &security),
         (everyone, "read", "profile", "own", &["User.consents", "exportMyData"]),

@@ -2,6 +2,7 @@
 
 mod administration;
 mod architecture;
+mod audit;
 mod audit_log;
 mod authorization;
 mod command_line;

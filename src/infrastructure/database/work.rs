@@ -8,6 +8,7 @@ use sea_orm::DatabaseTransaction;
 use crate::{
     application::{
         audit::{Attempt, AuditEntry},
+        chain::retention::ChainWork,
         ports::{Randomness, Store, Work},
     },
     domain::{
@@ -105,6 +106,10 @@ impl Work for DatabaseWork {
     }
 
     fn imports(&mut self) -> &mut dyn Imports {
+        self
+    }
+
+    fn chain(&mut self) -> &mut dyn ChainWork {
         self
     }
 

@@ -1,6 +1,7 @@
 //! Keys: two secrets are configured, everything else is derived from them.
 //!
-//! The ring (`DASHTAM_ENCRYPTION__KEYS`) seals credentials, peppers passwords, fingerprints account numbers and recovery codes; the token secrets
+//! The ring (`DASHTAM_ENCRYPTION__KEYS`) seals credentials, peppers passwords, fingerprints account numbers and recovery codes, and signs the audit trail;
+//! the token secrets
 //! (`DASHTAM_JWT__SECRET`, `DASHTAM_JWT__PREVIOUS`) sign access tokens and derive refresh tokens and those that travel by mail. Each use has a key of its own by
 //! HKDF-SHA-256 (RFC 5869), and whatever is stored names the id of its key, so that keys can be rotated.
 
@@ -52,6 +53,8 @@ pub enum Purpose {
     Refresh,
     /// Deriving tokens that travel by mail.
     MailToken,
+    /// Signing checkpoints of the audit trail.
+    AuditSigning,
 }
 
 impl Purpose {
@@ -63,6 +66,7 @@ impl Purpose {
             Self::RecoveryCode => b"dashtam/recovery-code/1",
             Self::Refresh => b"dashtam/refresh/1",
             Self::MailToken => b"dashtam/mail-token/1",
+            Self::AuditSigning => b"dashtam/audit-signing/1",
         }
     }
 }

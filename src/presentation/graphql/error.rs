@@ -9,6 +9,7 @@ use crate::{
     application::{
         QueryError,
         access::Denied,
+        audit::AuditError,
         email_change::EmailChangeError,
         erasure::ErasureError,
         export::ExportError,
@@ -114,6 +115,15 @@ impl From<QueryError> for Fault {
         match error {
             QueryError::Denied(denied) => denied.into(),
             QueryError::Unexpected(cause) => Self::internal(&cause),
+        }
+    }
+}
+
+impl From<AuditError> for Fault {
+    fn from(error: AuditError) -> Self {
+        match error {
+            AuditError::Denied(denied) => denied.into(),
+            AuditError::Unexpected(cause) => Self::internal(&cause),
         }
     }
 }

@@ -6,7 +6,7 @@
 use async_graphql::ID;
 use uuid::Uuid;
 
-use crate::domain::id::{AccountId, ExportId, ImportId, LinkId, SessionId, SyncId, TransactionId, UserId};
+use crate::domain::id::{AccountId, AuditEventId, ExportId, ImportId, LinkId, SessionId, SyncId, TransactionId, UserId};
 
 /// What an id can be the id of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -29,11 +29,14 @@ pub enum Kind {
     Import,
     /// `export_…`
     Export,
+    /// `audit_…`
+    AuditEvent,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [Self::User, Self::Session, Self::Link, Self::Account, Self::Transaction, Self::Holding, Self::Sync, Self::Import, Self::Export];
+    pub const ALL: [Self; 10] =
+        [Self::User, Self::Session, Self::Link, Self::Account, Self::Transaction, Self::Holding, Self::Sync, Self::Import, Self::Export, Self::AuditEvent];
 
     /// The text before the underscore.
     pub fn prefix(self) -> &'static str {
@@ -47,6 +50,7 @@ impl Kind {
             Self::Sync => "sync",
             Self::Import => "import",
             Self::Export => "export",
+            Self::AuditEvent => "audit",
         }
     }
 }
@@ -74,6 +78,7 @@ globals! {
     SyncId => Sync,
     ImportId => Import,
     ExportId => Export,
+    AuditEventId => AuditEvent,
 }
 
 /// A kind and an id of that kind.

@@ -10,6 +10,7 @@ use crate::{
     application::access::Resource,
     domain::{
         account::AccountFilter,
+        audit::AuditFilter,
         page::CreatedKey,
         transaction::TransactionFilter,
         user::{self, EmailAddress, User, UserFilter},
@@ -19,6 +20,7 @@ use crate::{
 use super::{
     ContextExt,
     account::{AccountConnection, AccountFilterInput, AccountNode},
+    audit::{AuditEventConnection, AuditEventNode, OwnAuditFilterInput},
     consent::{ConsentNode, LinkConsentConnection},
     error::{Code, Fault},
     global_id::GlobalId,
@@ -207,6 +209,25 @@ impl UserNode {
         let filter = filter.map(TransactionFilter::try_from).transpose()?.unwrap_or_default();
         let slice = request.application.transactions.page(&request.requester, self.0.id, &filter, page).await?;
         Ok(TransactionConnection { slice: slice.map(|transaction| TransactionNode(Arc::new(transaction))), page })
+    }
+
+    /// What this user did and what was done to them, oldest first. Who did it, if it was somebody who administers, is not told
+    /// to them. Looking at somebody else's is an act itself.
+    #[graphql(guard = Allow::read(Resource::Audit))]
+    async fn audit_events(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many from the front, 1 to 100.")] first: Option<i32>,
+        #[graphql(desc = "Only those after this cursor; goes with first.")] after: Option<String>,
+        #[graphql(desc = "How many from the back, 1 to 100: the latest.")] last: Option<i32>,
+        #[graphql(desc = "Only those before this cursor; goes with last.")] before: Option<String>,
+        #[graphql(desc = "Only those that match; every field narrows.")] filter: Option<OwnAuditFilterInput>,
+    ) -> Result<AuditEventConnection, Fault> {
+        let request = ctx.of_request()?;
+        let page = PageArguments { first, after, last, before }.read(ctx)?;
+        let filter = filter.map(AuditFilter::from).unwrap_or_default();
+        let slice = request.application.audit.of(&request.requester, self.0.id, filter, page).await?;
+        Ok(AuditEventConnection { slice: slice.map(|event| AuditEventNode(Arc::new(event))), page })
     }
 }
 
