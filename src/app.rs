@@ -230,9 +230,9 @@ impl App {
             clock: clock.clone(),
             randomness,
         });
-        let routes = router(edge(config, public_url, &application, &database, &clock, mailbox)?);
-        let routes = sandbox.into_iter().fold(routes, |routes, bank| routes.nest("/sandbox", bank.router()));
-        let (router, is_embedded) = (with_common_layers(routes, REQUEST_TIMEOUT), config.is_embedded());
+        let product = router(edge(config, public_url, &application, &database, &clock, mailbox)?);
+        let all = sandbox.into_iter().fold(product, |all, bank| all.nest("/sandbox", bank.router()));
+        let (router, is_embedded) = (with_common_layers(all, REQUEST_TIMEOUT), config.is_embedded());
         Ok(Self { application, engine, courier, eraser, keeper, retention, database, router, wake, is_embedded })
     }
 
