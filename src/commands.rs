@@ -4,6 +4,7 @@ mod demo;
 mod doctor;
 mod health;
 mod import;
+mod keys;
 mod migrate;
 mod reference;
 mod serve;
@@ -64,6 +65,9 @@ enum Command {
     /// Make users, give them roles, help them in
     #[command(subcommand)]
     User(user::User),
+    /// Look after keys: what hangs on each, new ones, and what older ones sealed
+    #[command(subcommand)]
+    Keys(keys::Keys),
     /// Take in a statement file (OFX, QFX) for a user
     Import(import::Import),
     /// Print a page of the manual
@@ -108,6 +112,7 @@ impl CommandLine {
             Command::Health(health) => health.run(&settings?).await,
             Command::Migrate(migrate) => migrate.run(&logging(settings, LOG)?).await,
             Command::User(user) => user.run(&logging(settings, LOG)?).await,
+            Command::Keys(keys) => keys.run(&logging(settings, "warn")?).await,
             Command::Import(import) => import.run(&logging(settings, LOG)?).await,
             // These need no settings, so wrong ones are none of their business.
             Command::Schema => say(crate::presentation::graphql::sdl().trim_end()),

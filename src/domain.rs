@@ -12,6 +12,7 @@ pub mod event;
 pub mod failure;
 pub mod id;
 pub mod import;
+pub mod keys;
 pub mod link;
 pub mod mail;
 pub mod matching;

@@ -3,5 +3,6 @@
 pub mod database;
 pub mod machine;
 pub mod mail;
+pub mod private_file;
 pub mod providers;
 pub mod security;

@@ -23,7 +23,7 @@ use crate::{
     domain::time::Clock,
     infrastructure::{
         database::{Database, Readers},
-        security::{jwt::JwtIssuer, keys::Keys, mail_token::HmacMailTokens, passwords::BcryptHasher, refresh::HmacMint, second_factor::Codes},
+        security::{jwt::JwtIssuer, keys::KeysInForce, mail_token::HmacMailTokens, passwords::BcryptHasher, refresh::HmacMint, second_factor::Codes},
     },
 };
 
@@ -57,7 +57,7 @@ impl Ground {
     pub(super) fn identity(
         &self,
         config: &Config,
-        keys: &Keys,
+        keys: &KeysInForce,
         public_url: &str,
         mailer: Arc<dyn Mailer>,
         sealer: Arc<dyn Sealer>,
@@ -65,7 +65,7 @@ impl Ground {
         let readers = self.database.readers();
         let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let hasher = Arc::new(BcryptHasher::new(keys, config.passwords.cost, workers)?);
-        let issuer = Arc::new(JwtIssuer::new(keys, public_url, self.randomness.clone()));
+        let issuer = Arc::new(JwtIssuer::new(keys, public_url, self.randomness.clone())?);
         let gate = Arc::new(SessionGate::new(issuer.clone(), readers.clone(), self.clock.clone()));
         let tokens = Arc::new(HmacMailTokens::new(keys)?);
         let writer = Writer { mint: tokens.clone(), randomness: self.randomness.clone(), bell: Arc::new(Notify::new()) };

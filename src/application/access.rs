@@ -165,7 +165,7 @@ pub fn needs(act: Act) -> Option<(Action, Resource, Scope)> {
         | Act::ConfirmSecondFactor
         | Act::DisableSecondFactor
         | Act::RegenerateRecoveryCodes => own(Resource::Security),
-        Act::RotateTokens => any(Resource::Security),
+        Act::RotateTokens | Act::RotateKeys | Act::ResealSecrets => any(Resource::Security),
         Act::BeginLink | Act::StartAuthorization | Act::CompleteLink | Act::RequestSync | Act::SyncLink => own(Resource::Links),
         Act::ImportStatement => own(Resource::Transactions),
     }

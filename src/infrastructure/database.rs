@@ -26,6 +26,7 @@ mod connect;
 mod error;
 mod import;
 pub mod inspection;
+pub mod keys;
 mod link;
 mod mail;
 mod page;

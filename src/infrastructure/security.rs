@@ -1,6 +1,8 @@
 //! Security: keys, tokens, passwords, sealing, and the policy.
 
 pub mod jwt;
+pub mod key_places;
+pub mod key_watch;
 pub mod keys;
 pub mod mail_token;
 pub mod passwords;

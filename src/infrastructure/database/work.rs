@@ -11,7 +11,7 @@ use crate::{
         ports::{Randomness, Store, Work},
     },
     domain::{
-        account::Accounts, audit::Outcome, balance::BalanceSnapshots, event::Event, failure::Reason, import::Imports, link::Links, mail::Mails,
+        account::Accounts, audit::Outcome, balance::BalanceSnapshots, event::Event, failure::Reason, import::Imports, keys::SealedSecrets, link::Links, mail::Mails,
         second_factor::SecondFactors, security::Rotations, session::Sessions, sign_in::SignIns, sync::Syncs, transaction::Transactions, user::Users,
     },
 };
@@ -84,6 +84,10 @@ impl Work for DatabaseWork {
     }
 
     fn mails(&mut self) -> &mut dyn Mails {
+        self
+    }
+
+    fn sealed_secrets(&mut self) -> &mut dyn SealedSecrets {
         self
     }
 

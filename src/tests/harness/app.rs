@@ -19,7 +19,7 @@ use dashtam::{
     infrastructure::{
         database::Database,
         security::{
-            keys::Keys,
+            keys::{Keys, KeysInForce},
             policy::{POLICY, PolarPolicy},
         },
     },
@@ -276,9 +276,9 @@ impl TestApp {
 pub(crate) const TOKEN_SECRET: &str = "a token secret of thirty-two bytes or more";
 
 /// Keys that are the same in every test.
-pub(crate) fn keys() -> Keys {
+pub(crate) fn keys() -> KeysInForce {
     let ring = format!("t1:{}", "A".repeat(43) + "=");
-    Keys::read(&ring.into(), &TOKEN_SECRET.into(), None).unwrap()
+    KeysInForce::new(Keys::read(&ring.into(), &TOKEN_SECRET.into(), None).unwrap())
 }
 
 fn config(data_dir: &Path) -> Config {
