@@ -235,7 +235,16 @@ impl App {
         if let Some(bank) = sandbox {
             routes = routes.nest("/sandbox", bank.router());
         }
-        Ok(Self { application, engine, courier, database, router: with_common_layers(routes, REQUEST_TIMEOUT), wake, is_embedded: config.is_embedded(), watch: None })
+        Ok(Self {
+            application,
+            engine,
+            courier,
+            database,
+            router: with_common_layers(routes, REQUEST_TIMEOUT),
+            wake,
+            is_embedded: config.is_embedded(),
+            watch: None,
+        })
     }
 
     /// All routes, for a listener or a test.

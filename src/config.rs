@@ -247,8 +247,9 @@ impl Config {
         if !unknown.is_empty() {
             bail!("{}", unknown.join("\n"));
         }
-        let written =
-            |setting: &'static Setting| variables.written.get(setting.name).or_else(|| file.written.get(setting.name)).map_or(setting.name, |origin| &origin.written);
+        let written = |setting: &'static Setting| {
+            variables.written.get(setting.name).or_else(|| file.written.get(setting.name)).map_or(setting.name, |origin| &origin.written)
+        };
         let values = Figment::from(Serialized::defaults(&file.values)).merge(Serialized::defaults(&variables.values));
         // The library's own words quote the value, which may be a secret.
         let mut config: Self = values.extract().map_err(|error| match SETTINGS.iter().find(|setting| error.path.join(".").starts_with(setting.name)) {

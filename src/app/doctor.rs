@@ -268,7 +268,7 @@ fn key_strength(config: &Config) -> Vec<Finding> {
         let setting = Setting::find(name)?;
         let secret = secret.expose_secret();
         let is_example = setting.sample().trim_matches('"') == secret;
-        let is_guessable = secret.split(',').any(|part| {
+        let is_guessable = secret.split(',').filter(|part| !part.is_empty()).any(|part| {
             let mut letters: Vec<_> = part.split_once(':').map_or(part, |(_, key)| key).chars().collect();
             letters.sort_unstable();
             letters.dedup();

@@ -77,13 +77,7 @@ pub async fn status(config: &Config, made_up: MadeUpKeys) -> anyhow::Result<Stan
 }
 
 /// The same over what is open already.
-pub(super) async fn standings(
-    config: &Config,
-    places: &KeyPlaces,
-    keys: &Keys,
-    inspection: Option<&Inspection>,
-    now: Timestamp,
-) -> anyhow::Result<Standings> {
+pub(super) async fn standings(config: &Config, places: &KeyPlaces, keys: &Keys, inspection: Option<&Inspection>, now: Timestamp) -> anyhow::Result<Standings> {
     let (ring, tokens) = (keys.ring_ids(), keys.token_ids());
     let usage = match inspection {
         Some(inspection) if inspection.pending().await.is_ok_and(|(pending, _)| pending == 0) => Some(inspection.key_usage(&ring, &tokens, now).await?),

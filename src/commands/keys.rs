@@ -150,11 +150,8 @@ impl Rotate {
         }
         if !renewable.is_empty() {
             let app = App::open(config, config.bind, beside_a_server(config)).await?;
-            let command = RotateKeys {
-                requester: Requester::command_line(None),
-                ring: renewable.contains(&Family::Ring),
-                tokens: renewable.contains(&Family::Tokens),
-            };
+            let command =
+                RotateKeys { requester: Requester::command_line(None), ring: renewable.contains(&Family::Ring), tokens: renewable.contains(&Family::Tokens) };
             let renewed = app.application.keys.rotate(command, shelf.clone()).await?;
             for (one, id) in [(Family::Ring, renewed.ring), (Family::Tokens, renewed.tokens)] {
                 if let Some(id) = id {

@@ -3,11 +3,7 @@
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::{
-    id::UserId,
-    time::Timestamp,
-    transaction::words,
-};
+use super::{id::UserId, time::Timestamp, transaction::words};
 
 words! {
     /// What is sealed, by the table it stands in. What has run out is sealed for nobody, and does not count.
@@ -58,14 +54,7 @@ words! {
 #[async_trait]
 pub trait SealedSecretReader: Send + Sync {
     /// At most `limit` values of a kind that do not begin with `current`, after a row, in the order of their ids.
-    async fn sealed_otherwise(
-        &self,
-        kind: SealedKind,
-        current: &[u8],
-        after: Option<Uuid>,
-        limit: u64,
-        now: Timestamp,
-    ) -> anyhow::Result<Vec<SealedSecret>>;
+    async fn sealed_otherwise(&self, kind: SealedKind, current: &[u8], after: Option<Uuid>, limit: u64, now: Timestamp) -> anyhow::Result<Vec<SealedSecret>>;
 }
 
 /// Everything sealed, inside a unit of work.

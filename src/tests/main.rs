@@ -18,6 +18,7 @@ mod http;
 mod import;
 mod isolation;
 mod journeys;
+mod keys;
 mod link;
 mod listing;
 mod matching;

@@ -64,14 +64,7 @@ fn open_authorizations(now: Timestamp) -> Select<authorizations::Entity> {
 
 #[async_trait]
 impl SealedSecretReader for Readers {
-    async fn sealed_otherwise(
-        &self,
-        kind: SealedKind,
-        current: &[u8],
-        after: Option<Uuid>,
-        limit: u64,
-        now: Timestamp,
-    ) -> anyhow::Result<Vec<SealedSecret>> {
+    async fn sealed_otherwise(&self, kind: SealedKind, current: &[u8], after: Option<Uuid>, limit: u64, now: Timestamp) -> anyhow::Result<Vec<SealedSecret>> {
         let after = after.unwrap_or_default();
         let sealed = |id: Uuid, user: Uuid, of: Uuid, envelope: Vec<u8>| SealedSecret { kind, id, user: UserId(user), of, envelope };
         Ok(match kind {
@@ -202,9 +195,7 @@ impl Inspection {
         for kind in SealedKind::ALL {
             let (counted, others) = match kind {
                 SealedKind::Credentials => by_beginning(connection, &credentials::Entity::find(), credentials::Column::Sealed, &envelopes).await?,
-                SealedKind::Authorization => {
-                    by_beginning(connection, &open_authorizations(now), authorizations::Column::SealedSecrets, &envelopes).await?
-                }
+                SealedKind::Authorization => by_beginning(connection, &open_authorizations(now), authorizations::Column::SealedSecrets, &envelopes).await?,
                 SealedKind::SecondFactor => by_beginning(connection, &second_factors::Entity::find(), second_factors::Column::SealedSecret, &envelopes).await?,
             };
             usage.note(true, ring, sealed_word(*kind), counted, others);
@@ -218,9 +209,7 @@ impl Inspection {
                 }
                 Bound::Accounts => (true, ring, (by_id(connection, accounts::Entity::find(), accounts::Column::FingerprintKeyId).await?, 0)),
                 Bound::RefreshTokens => {
-                    let live = of_live_sessions(now)
-                        .filter(refresh_tokens::Column::UsedAt.is_null())
-                        .filter(refresh_tokens::Column::ExpiresAt.gt(now.utc()));
+                    let live = of_live_sessions(now).filter(refresh_tokens::Column::UsedAt.is_null()).filter(refresh_tokens::Column::ExpiresAt.gt(now.utc()));
                     (false, tokens, (by_id(connection, live, refresh_tokens::Column::KeyId).await?, 0))
                 }
                 Bound::AccessTokens => {
@@ -230,9 +219,8 @@ impl Inspection {
                     (false, tokens, (by_id(connection, recent, refresh_tokens::Column::KeyId).await?, 0))
                 }
                 Bound::MailTokens => {
-                    let unspent = mail_tokens::Entity::find()
-                        .filter(mail_tokens::Column::SpentAt.is_null())
-                        .filter(mail_tokens::Column::ExpiresAt.gt(now.utc()));
+                    let unspent =
+                        mail_tokens::Entity::find().filter(mail_tokens::Column::SpentAt.is_null()).filter(mail_tokens::Column::ExpiresAt.gt(now.utc()));
                     (false, tokens, (by_id(connection, unspent, mail_tokens::Column::KeyId).await?, 0))
                 }
             };

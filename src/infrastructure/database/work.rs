@@ -11,8 +11,9 @@ use crate::{
         ports::{Randomness, Store, Work},
     },
     domain::{
-        account::Accounts, audit::Outcome, balance::BalanceSnapshots, event::Event, failure::Reason, import::Imports, keys::SealedSecrets, link::Links, mail::Mails,
-        second_factor::SecondFactors, security::Rotations, session::Sessions, sign_in::SignIns, sync::Syncs, transaction::Transactions, user::Users,
+        account::Accounts, audit::Outcome, balance::BalanceSnapshots, event::Event, failure::Reason, import::Imports, keys::SealedSecrets, link::Links,
+        mail::Mails, second_factor::SecondFactors, security::Rotations, session::Sessions, sign_in::SignIns, sync::Syncs, transaction::Transactions,
+        user::Users,
     },
 };
 

@@ -10,7 +10,11 @@ use dashtam::{
         time::Timestamp,
         user::EmailAddress,
     },
-    infrastructure::security::{keys::{Keys, KeysInForce}, sealer::AesSealer, second_factor::Codes},
+    infrastructure::security::{
+        keys::{Keys, KeysInForce},
+        sealer::AesSealer,
+        second_factor::Codes,
+    },
 };
 use secrecy::ExposeSecret as _;
 use uuid::Uuid;
