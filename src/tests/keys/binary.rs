@@ -115,7 +115,7 @@ async fn a_running_server_takes_new_keys_up_and_lets_nobody_down() {
             ("DASHTAM_JWT__SECRET_FILE", &file("token")),
             ("DASHTAM_JWT__PREVIOUS_FILE", &file("previous")),
         ]);
-        binary.run_with_input(&["user", "create", "ann@example.com", "--password-stdin"], PASSWORD).succeeds();
+        binary.run_with_input(&["user", "create", "ann@example.com", "--tier", "pro", "--password-stdin"], PASSWORD).succeeds();
         binary.run_with_input(&["user", "create", "bob@example.com", "--password-stdin"], PASSWORD).succeeds();
         let server = Server::start(&binary, &address).await;
         let (first, refresh) = server.sign_in().await;
@@ -196,7 +196,7 @@ async fn made_up_keys_are_rotated_in_the_data_folder_below_a_running_server() {
         ("DASHTAM_KEYS__WAIT_SECONDS", "0"),
         ("DASHTAM_BIND", &address),
     ]);
-    binary.run_with_input(&["user", "create", "ann@example.com", "--password-stdin"], PASSWORD).succeeds();
+    binary.run_with_input(&["user", "create", "ann@example.com", "--tier", "pro", "--password-stdin"], PASSWORD).succeeds();
     let server = Server::start(&binary, &address).await;
     let (first, refresh) = server.sign_in().await;
     binary.run(&["keys", "rotate", "--tokens"]).succeeds();

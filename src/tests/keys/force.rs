@@ -52,7 +52,7 @@ async fn a_chain_of_refreshes_goes_on_across_two_rotations_within_seven_days() {
         let before = app.store.contents("refresh_tokens").await;
         app.keys.adopt(keys(&[first_ring()], &[secret('d')])).unwrap();
         assert!(!is_live(&app.nobody().bearing(&access)).await);
-        app.nobody().refresh_with(&fifth).await.is_refused("INVALID_REFRESH_TOKEN");
+        app.nobody().refresh_with(&fifth).await.is_refused("REFRESH_TOKEN_INVALID");
         assert_eq!(app.store.contents("refresh_tokens").await, before);
         assert!(usage(&app).await.foreign.iter().any(|(what, count)| *what == "refresh tokens" && *count == 1));
         app.every_attempt_ended_once().await;
