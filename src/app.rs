@@ -1,5 +1,6 @@
-//! The composition root: the only file that names ports and adapters, with [`doctor`] and [`keys`] beside it.
+//! The composition root: the only file that names ports and adapters, with [`audit`], [`doctor`] and [`keys`] beside it.
 
+pub mod audit;
 pub mod doctor;
 mod identity;
 pub mod keys;
@@ -18,9 +19,10 @@ use crate::{
         Application,
         access::Access,
         account::AccountQueries,
-        audit::Journal,
+        audit::{AuditQueries, Journal},
+        chain::{ChainKeeper, retention::Retention},
+        erasure::Eraser,
         import::ImportCommands,
-        keys::KeyCommands,
         link::{LinkCommands, LinkQueries, LinkSettings},
         mail::Courier,
         ports::{Authorizer, FinancialProvider, Mailbox, Mailer, Randomness},
@@ -35,6 +37,7 @@ use crate::{
     config::{Config, Environment},
     domain::time::Clock,
     infrastructure::{
+        audit_file::CheckpointFile,
         database::Database,
         machine::Machine,
         mail::{folder::MailFolder, smtp::SmtpMailer},
@@ -45,9 +48,10 @@ use crate::{
             statement::StatementFiles,
         },
         security::{
+            checkpoint::Ed25519Signer,
             key_places::KeyPlaces,
             key_watch::KeyWatch,
-            keys::KeysInForce,
+            keys::{Keys, KeysInForce},
             policy::{POLICY, PolarPolicy},
             sealer::AesSealer,
         },
@@ -107,6 +111,12 @@ pub struct App {
     pub engine: Arc<SyncEngine>,
     /// Delivers mail.
     pub courier: Arc<Courier>,
+    /// Keeps the chain over the audit trail.
+    pub keeper: Arc<ChainKeeper>,
+    /// Drops what of the trail is past its retention.
+    pub retention: Arc<Retention>,
+    /// Carries erasures out.
+    pub eraser: Arc<Eraser>,
     database: Arc<Database>,
     router: Router,
     wake: Arc<Notify>,
@@ -147,6 +157,7 @@ impl App {
         let sealer = Arc::new(AesSealer::new(keys, randomness.clone())?);
         let files = Arc::new(StatementFiles);
         let catalogue = Arc::new(Catalogue::new(providers, files.as_ref()));
+        let (keeper, retention) = trail(config, &keys.now(), &database, &journal, &access, &clock)?;
         let wake = Arc::new(Notify::new());
         let (mailer, mailbox) = mailer(config, listening)?;
         let ground = Ground {
@@ -158,7 +169,7 @@ impl App {
             randomness: randomness.clone(),
             unhurried,
         };
-        let Identity { users, registration, sessions, security, security_queries, step_up, second_factors, passwords, gate, courier } =
+        let Identity { users, registration, sessions, security, security_queries, step_up, second_factors, passwords, rights, gate, courier, eraser } =
             ground.identity(config, keys, &public_url, mailer, sealer.clone())?;
         let application = Arc::new(Application {
             user_queries: UserQueries { access: access.clone(), users: readers.clone() },
@@ -171,15 +182,9 @@ impl App {
             step_up,
             second_factor_queries: SecondFactorQueries { access: access.clone(), factors: readers.clone() },
             second_factors,
-            keys: KeyCommands {
-                journal: journal.clone(),
-                store: store.clone(),
-                sealed: readers.clone(),
-                access: access.clone(),
-                sealer: sealer.clone(),
-                clock: clock.clone(),
-            },
+            keys: ground.keys(sealer.clone()),
             passwords,
+            rights,
             providers: ProviderQueries { access: access.clone(), catalogue: catalogue.clone(), clock: clock.clone() },
             link_queries: LinkQueries { access: access.clone(), links: readers.clone() },
             links: LinkCommands {
@@ -216,6 +221,7 @@ impl App {
                 clock: clock.clone(),
                 randomness: randomness.clone(),
             },
+            audit: AuditQueries { journal: journal.clone(), store: store.clone(), access: access.clone(), events: readers.clone() },
             access,
             journal: journal.clone(),
             gate,
@@ -235,16 +241,9 @@ impl App {
         if let Some(bank) = sandbox {
             routes = routes.nest("/sandbox", bank.router());
         }
-        Ok(Self {
-            application,
-            engine,
-            courier,
-            database,
-            router: with_common_layers(routes, REQUEST_TIMEOUT),
-            wake,
-            is_embedded: config.is_embedded(),
-            watch: None,
-        })
+        let is_embedded = config.is_embedded();
+        let layered = with_common_layers(routes, REQUEST_TIMEOUT);
+        Ok(Self { application, engine, courier, keeper, retention, eraser, database, router: layered, wake, is_embedded, watch: None })
     }
 
     /// All routes, for a listener or a test.
@@ -280,10 +279,10 @@ impl App {
     /// What it does not do waits for `stop` as well, so that one story is told of all three.
     async fn until(mut self, stop: CancellationToken, listener: Option<TcpListener>, works: bool) -> anyhow::Result<()> {
         let worker = Worker { engine: self.engine.clone(), journal: self.application.journal.clone(), wake: self.wake.clone(), is_alone: self.is_embedded };
-        let (courier, stopped) = (self.courier.clone(), stop.clone());
+        let (courier, retention, eraser, stopped) = (self.courier.clone(), self.retention.clone(), self.eraser.clone(), stop.clone());
         let mut working = tokio::spawn(async move {
             if works {
-                tokio::join!(worker.run(stopped.clone()), courier.run(stopped));
+                tokio::join!(worker.run(stopped.clone()), courier.run(stopped.clone()), eraser.run(stopped.clone()), retention.run(stopped));
             } else {
                 stopped.cancelled().await;
             }
@@ -295,6 +294,12 @@ impl App {
                 None => stopped.cancelled().await,
             }
         });
+        // It goes on until the others have written their last.
+        let (keeper, last) = (self.keeper.clone(), CancellationToken::new());
+        let ended = last.clone();
+        let mut keeping = tokio::spawn(async move { keeper.run(ended).await });
+        let journal = self.application.journal.clone();
+        let telling = tokio::spawn(journal.clone().tell_refusals_until(stop.clone()));
         let service = self.router.into_make_service_with_connect_info::<SocketAddr>();
         let stopped = stop.clone();
         let mut serving = tokio::spawn(async move {
@@ -311,6 +316,7 @@ impl App {
             () = stop.cancelled() => {}
             ended = &mut working => bail!("the worker ended by itself: {ended:?}"),
             ended = &mut serving => bail!("the server ended by itself: {ended:?}"),
+            ended = &mut keeping => bail!("the keeper of the audit chain ended by itself: {ended:?}"),
         }
         let ended = tokio::time::timeout(GRACE, async {
             serving.await.context("the server's task stopped")?.context("the server stopped")?;
@@ -318,9 +324,40 @@ impl App {
             working.await.context("the worker's task stopped")
         })
         .await;
+        telling.await.context("the task that tells refusals stopped")?;
+        if let Err(failure) = journal.tell_refusals(true).await {
+            tracing::error!(error = ?failure, "refusals that were counted could not be written");
+        }
+        last.cancel();
+        keeping.await.context("the task that keeps the audit chain stopped")?;
         self.database.close().await?;
         ended.unwrap_or_else(|_| bail!("requests were still in flight {} seconds after the stop; they were cut off", GRACE.as_secs()))
     }
+}
+
+/// Who keeps the chain over the trail, and who drops what is past its retention.
+fn trail(
+    config: &Config,
+    keys: &Keys,
+    database: &Database,
+    journal: &Journal,
+    access: &Access,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<(Arc<ChainKeeper>, Arc<Retention>)> {
+    // Its keys are those of the start: what it signs stays good as long as the ring holds them.
+    let signer = Arc::new(Ed25519Signer::new(keys)?);
+    let retention = Retention {
+        journal: journal.clone(),
+        store: database.store(),
+        months: database.trail_months(),
+        signer: signer.clone(),
+        access: access.clone(),
+        clock: clock.clone(),
+        days: config.audit.retention_days,
+    };
+    let publisher = Arc::new(CheckpointFile::new(config.audit.checkpoints.clone()));
+    let keeper = ChainKeeper { store: database.chain_store(), signer, publisher, clock: clock.clone() };
+    Ok((Arc::new(keeper), Arc::new(retention)))
 }
 
 /// Where mail goes, and where it is shown if it is kept.

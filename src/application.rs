@@ -6,6 +6,11 @@
 pub mod access;
 pub mod account;
 pub mod audit;
+pub mod chain;
+pub mod consent;
+pub mod email_change;
+pub mod erasure;
+pub mod export;
 pub mod guesses;
 pub mod import;
 pub mod ingest;
@@ -14,6 +19,7 @@ pub mod link;
 pub mod mail;
 pub mod password;
 pub mod ports;
+pub mod profile;
 pub mod provider;
 pub mod registration;
 pub mod second_factor;
@@ -35,6 +41,8 @@ pub struct Application {
     pub access: Access,
     /// Where refusals of guards are written.
     pub journal: audit::Journal,
+    /// Looks at the audit trail.
+    pub audit: audit::AuditQueries,
     /// Tells whom a request's token stands for.
     pub gate: Arc<session::SessionGate>,
     /// Looks at users.
@@ -61,6 +69,8 @@ pub struct Application {
     pub second_factors: second_factor::SecondFactorCommands,
     /// Changes passwords.
     pub passwords: password::PasswordCommands,
+    /// What people may do with what is kept about them.
+    pub rights: Rights,
     /// Looks at the catalogue.
     pub providers: provider::ProviderQueries,
     /// Looks at links.
@@ -77,6 +87,20 @@ pub struct Application {
     pub transactions: transaction::TransactionQueries,
     /// Takes statement files in.
     pub imports: import::ImportCommands,
+}
+
+/// What people may do with what is kept about them, whatever their role.
+pub struct Rights {
+    /// Changes profiles.
+    pub profiles: profile::ProfileCommands,
+    /// Looks at consents.
+    pub consents: consent::ConsentQueries,
+    /// Changes addresses.
+    pub email_changes: email_change::EmailChangeCommands,
+    /// Takes erasures in.
+    pub erasures: erasure::ErasureCommands,
+    /// Exports what is kept about users.
+    pub exports: export::ExportCommands,
 }
 
 /// Why a question about one's own data is not answered.

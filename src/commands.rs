@@ -1,5 +1,6 @@
 //! The command line: what the binary does.
 
+mod audit;
 mod demo;
 mod doctor;
 mod health;
@@ -68,6 +69,9 @@ enum Command {
     /// Look after keys: what hangs on each, new ones, and what older ones sealed
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// Check the audit trail, take it elsewhere, or drop what is past its retention
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Take in a statement file (OFX, QFX) for a user
     Import(import::Import),
     /// Print a page of the manual
@@ -113,6 +117,7 @@ impl CommandLine {
             Command::Migrate(migrate) => migrate.run(&logging(settings, LOG)?).await,
             Command::User(user) => user.run(&logging(settings, LOG)?).await,
             Command::Keys(keys) => keys.run(&logging(settings, "warn")?).await,
+            Command::Audit(audit) => audit.run(settings).await,
             Command::Import(import) => import.run(&logging(settings, LOG)?).await,
             // These need no settings, so wrong ones are none of their business.
             Command::Schema => say(crate::presentation::graphql::sdl().trim_end()),

@@ -69,6 +69,8 @@ pub struct Config {
     pub registration: Registration,
     /// Linking.
     pub links: Links,
+    /// The audit trail.
+    pub audit: Audit,
     /// The sandbox bank.
     pub sandbox: Sandbox,
     /// The playground.
@@ -156,6 +158,16 @@ pub struct Links {
     pub return_urls: Vec<String>,
 }
 
+/// `[audit]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Audit {
+    /// A file that checkpoints are appended to.
+    pub checkpoints: Option<PathBuf>,
+    /// How many days the trail is kept, 365 at least.
+    pub retention_days: u32,
+}
+
 /// `[sandbox]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -188,6 +200,7 @@ impl Default for Config {
             passwords: Passwords::default(),
             registration: Registration::default(),
             links: Links::default(),
+            audit: Audit::default(),
             sandbox: Sandbox::default(),
             playground: Playground::default(),
             keys: Keys::default(),
@@ -224,6 +237,12 @@ impl Default for Registration {
 impl Default for Sandbox {
     fn default() -> Self {
         Self { seed: 7 }
+    }
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self { checkpoints: None, retention_days: 2557 }
     }
 }
 
@@ -269,6 +288,9 @@ impl Config {
         }
         if self.keys.wait_seconds > LONGEST_WAIT {
             bail!("keys.wait_seconds is from 0 to {LONGEST_WAIT}");
+        }
+        if self.audit.retention_days < 365 {
+            bail!("audit.retention_days is 365 or more");
         }
         if let Some(url) = &self.public_url
             && (!matches!(url.scheme(), "http" | "https") || url.path() != "/" || url.query().is_some() || url.host().is_none())

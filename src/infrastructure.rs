@@ -1,5 +1,7 @@
 //! The adapters: each port met by a technology. Sees application and domain.
 
+pub mod archive;
+pub mod audit_file;
 pub mod database;
 pub mod machine;
 pub mod mail;

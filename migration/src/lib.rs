@@ -22,6 +22,8 @@ mod m20261124_000011_mail_tokens;
 mod m20261124_000012_sign_in;
 mod m20261125_000013_step_up;
 mod m20261125_000014_second_factor;
+mod m20261125_000015_rights;
+mod m20261125_000016_audit_chain;
 mod m20261125_000017_token_versions;
 mod m20261125_000018_administration;
 
@@ -45,6 +47,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000012_sign_in::Migration),
             Box::new(m20261125_000013_step_up::Migration),
             Box::new(m20261125_000014_second_factor::Migration),
+            Box::new(m20261125_000015_rights::Migration),
+            Box::new(m20261125_000016_audit_chain::Migration),
             Box::new(m20261125_000017_token_versions::Migration),
             Box::new(m20261125_000018_administration::Migration),
         ]

@@ -18,6 +18,7 @@ use crate::{
     application::ports::Sealer as _,
     config::{Config, Environment, settings::Setting},
     domain::{
+        chain::{UNSEALED_MINUTES, UNSIGNED_MINUTES},
         failure::Unavailable,
         time::{Clock, Timestamp},
     },
@@ -131,6 +132,7 @@ pub async fn examine(config: &Config, clock: &dyn Clock) -> Vec<Finding> {
     findings.push(migrations(inspection.as_ref()).await);
     findings.extend(key_strength(config));
     findings.extend(keys(config, inspection.as_ref(), clock.now()).await);
+    findings.extend(audit(clock, inspection.as_ref()).await);
     findings.extend(the_rest(config, clock, inspection.as_ref()).await);
     if let Some(inspection) = inspection
         && let Err(failure) = inspection.close().await
@@ -346,6 +348,33 @@ async fn opened(sealer: &AesSealer, inspection: Option<&Inspection>) -> Finding 
             "put the key that sealed them back into DASHTAM_ENCRYPTION__KEYS, behind the first; without it links have to be linked again, and second factors reset",
         ),
     }
+}
+
+/// How far the chain over the audit trail has come, and whether somebody sees to it. Nothing is said of a database that has no tables yet.
+async fn audit(clock: &dyn Clock, inspection: Option<&Inspection>) -> Option<Finding> {
+    let inspection = inspection?;
+    if !inspection.pending().await.is_ok_and(|(pending, _)| pending == 0) {
+        return None;
+    }
+    let standing = match inspection.standing().await {
+        Ok(standing) => standing,
+        Err(failure) => return Some(Finding::fail("audit", told(&failure), "`dashtam audit verify` says more")),
+    };
+    let signed = standing.signed.map_or("nothing signed yet".to_owned(), |(position, at)| format!("signed up to {position} at {at}"));
+    let found = format!("position {}, {} events not sealed yet, {signed}", standing.position, standing.unsealed);
+    let now = clock.now();
+    let is_late = |since: Timestamp, minutes: i64| now.since(since) > chrono::Duration::minutes(minutes);
+    let waits = standing.oldest_unsealed.filter(|oldest| is_late(*oldest, UNSEALED_MINUTES));
+    let is_unsigned = standing.signed.is_some_and(|(position, at)| standing.position > position && is_late(at, UNSIGNED_MINUTES));
+    Some(match waits {
+        Some(oldest) => Finding::warn(
+            "audit",
+            format!("{found}; the oldest of them is of {oldest}"),
+            "start a server, which seals them; if one runs, its log says why it does not",
+        ),
+        None if is_unsigned => Finding::warn("audit", found, "start a server, which signs the rest; if one runs, its log says why it does not"),
+        None => Finding::ok("audit", found),
+    })
 }
 
 async fn mail(config: &Config) -> Finding {

@@ -2,16 +2,23 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::{
     application::{
+        Rights,
         access::Access,
         audit::Journal,
+        consent::ConsentQueries,
+        email_change::EmailChangeCommands,
+        erasure::{Eraser, ErasureCommands},
+        export::{ExportCommands, PACKED_AT_ONCE},
         guesses::Guesses,
+        keys::KeyCommands,
         mail::{Courier, Writer},
         password::PasswordCommands,
         ports::{Mailer, Randomness, Sealer, Store},
+        profile::ProfileCommands,
         registration::RegistrationCommands,
         second_factor::{CodeGuesses, SecondFactorCommands},
         security::{SecurityCommands, SecurityQueries},
@@ -22,6 +29,7 @@ use crate::{
     config::Config,
     domain::time::Clock,
     infrastructure::{
+        archive::ZipArchiver,
         database::{Database, Readers},
         security::{jwt::JwtIssuer, keys::KeysInForce, mail_token::HmacMailTokens, passwords::BcryptHasher, refresh::HmacMint, second_factor::Codes},
     },
@@ -48,8 +56,10 @@ pub(super) struct Identity {
     pub(super) step_up: StepUpCommands,
     pub(super) second_factors: SecondFactorCommands,
     pub(super) passwords: PasswordCommands,
+    pub(super) rights: Rights,
     pub(super) gate: Arc<SessionGate>,
     pub(super) courier: Arc<Courier>,
+    pub(super) eraser: Arc<Eraser>,
 }
 
 impl Ground {
@@ -74,6 +84,8 @@ impl Ground {
         let codes = CodeGuesses { sealer, codes: Arc::new(Codes::new(keys)?), writer: writer.clone(), clock: self.clock.clone() };
         let lifetimes = TokenLifetimes { access: chrono::Duration::minutes(15), refresh_idle: chrono::Duration::days(7) };
         Ok(Identity {
+            rights: self.rights(&step_up, &gate, &writer),
+            eraser: Arc::new(self.eraser()),
             users: UserCommands {
                 journal: self.journal.clone(),
                 store: self.store.clone(),
@@ -150,6 +162,66 @@ impl Ground {
             },
             gate,
         })
+    }
+
+    /// The use cases about what people may do with what is kept about them.
+    fn rights(&self, step_up: &StepUp, gate: &Arc<SessionGate>, writer: &Writer) -> Rights {
+        let readers = self.database.readers();
+        Rights {
+            profiles: ProfileCommands { journal: self.journal.clone(), store: self.store.clone(), access: self.access.clone() },
+            consents: ConsentQueries { access: self.access.clone(), consents: readers.clone() },
+            email_changes: EmailChangeCommands {
+                journal: self.journal.clone(),
+                store: self.store.clone(),
+                access: self.access.clone(),
+                step_up: step_up.clone(),
+                tokens: readers.clone(),
+                gate: gate.clone(),
+                writer: writer.clone(),
+                clock: self.clock.clone(),
+                randomness: self.randomness.clone(),
+                unhurried: self.unhurried,
+            },
+            erasures: ErasureCommands {
+                journal: self.journal.clone(),
+                store: self.store.clone(),
+                access: self.access.clone(),
+                step_up: step_up.clone(),
+                tokens: readers.clone(),
+                gate: gate.clone(),
+                writer: writer.clone(),
+                clock: self.clock.clone(),
+            },
+            exports: ExportCommands {
+                journal: self.journal.clone(),
+                store: self.store.clone(),
+                exports: readers.clone(),
+                snapshots: readers,
+                archiver: Arc::new(ZipArchiver),
+                access: self.access.clone(),
+                step_up: step_up.clone(),
+                clock: self.clock.clone(),
+                randomness: self.randomness.clone(),
+                turns: Arc::new(Semaphore::new(PACKED_AT_ONCE)),
+            },
+        }
+    }
+
+    /// What carries erasures out.
+    fn eraser(&self) -> Eraser {
+        Eraser { journal: self.journal.clone(), store: self.store.clone(), queue: self.database.erasure_queue(), clock: self.clock.clone() }
+    }
+
+    /// Composes what looks after keys.
+    pub(super) fn keys(&self, sealer: Arc<dyn Sealer>) -> KeyCommands {
+        KeyCommands {
+            journal: self.journal.clone(),
+            store: self.store.clone(),
+            sealed: self.database.readers(),
+            access: self.access.clone(),
+            sealer,
+            clock: self.clock.clone(),
+        }
     }
 
     fn second_factors(&self, users: &Arc<Readers>, guesses: CodeGuesses, step_up: StepUp) -> SecondFactorCommands {

@@ -42,6 +42,10 @@ words! {
         Users = "users",
         /// Passwords and what else proves who one is.
         Security = "security",
+        /// The audit trail.
+        Audit = "audit",
+        /// What somebody says of themselves, and everything kept about them as a whole: consents, export, erasure.
+        Profile = "profile",
     }
 }
 
@@ -89,6 +93,8 @@ pub enum Actor {
     CommandLine { on_behalf_of: Option<UserId> },
     /// A worker of ours, for a user.
     Worker { on_behalf_of: UserId },
+    /// A job of ours, for nobody in particular.
+    Job,
 }
 
 /// Where a request came from. Personal, so it goes to the deletable part of the audit trail only.
@@ -122,10 +128,15 @@ impl Requester {
         Self { actor: Actor::Worker { on_behalf_of }, origin: Origin::default() }
     }
 
+    /// A job of ours.
+    pub fn job() -> Self {
+        Self { actor: Actor::Job, origin: Origin::default() }
+    }
+
     /// The user whose data this request may touch at all.
     pub fn user(&self) -> Option<UserId> {
         match self.actor {
-            Actor::Nobody => None,
+            Actor::Nobody | Actor::Job => None,
             Actor::User { id, .. } => Some(id),
             Actor::Browser { of } => Some(of),
             Actor::CommandLine { on_behalf_of } => on_behalf_of,
@@ -154,20 +165,28 @@ pub fn needs(act: Act) -> Option<(Action, Resource, Scope)> {
         | Act::VerifyEmail
         | Act::ResendVerification
         | Act::RequestPasswordReset
-        | Act::ResetPassword => None,
+        | Act::ResetPassword
+        | Act::ConfirmEmailChange
+        | Act::RevertEmailChange
+        | Act::CancelErasure => None,
         Act::CreateUser | Act::AssignRole | Act::ResetSecondFactor | Act::AssignTier | Act::DeactivateUser | Act::ReactivateUser | Act::UnlockUser => {
             any(Resource::Users)
         }
         Act::RevokeSession | Act::RevokeSessions | Act::RenameSession => own(Resource::Sessions),
         Act::ChangePassword
         | Act::Reauthenticate
+        | Act::RequestEmailChange
         | Act::BeginSecondFactor
         | Act::ConfirmSecondFactor
         | Act::DisableSecondFactor
         | Act::RegenerateRecoveryCodes => own(Resource::Security),
         Act::RotateTokens | Act::RotateKeys | Act::ResealSecrets => any(Resource::Security),
+        Act::UpdateProfile | Act::RequestErasure | Act::EraseUser => own(Resource::Profile),
+        Act::RequestExport | Act::FetchExport => Some((Action::Read, Resource::Profile, Scope::Own)),
         Act::BeginLink | Act::StartAuthorization | Act::CompleteLink | Act::RequestSync | Act::SyncLink => own(Resource::Links),
         Act::ImportStatement => own(Resource::Transactions),
+        Act::ReadAudit | Act::ExportAudit => Some((Action::Read, Resource::Audit, Scope::Any)),
+        Act::PruneAudit => any(Resource::Audit),
     }
 }
 
@@ -203,7 +222,7 @@ impl Access {
     /// Whether this requester may attempt `act`. Guards ask this, and the use case asks it again.
     pub fn permit(&self, requester: &Requester, act: Act) -> Result<(), Denied> {
         match (needs(act), requester.actor) {
-            (None, _) | (Some(_), Actor::CommandLine { .. }) => Ok(()),
+            (None, _) | (Some(_), Actor::CommandLine { .. } | Actor::Job) => Ok(()),
             (Some((action, resource, reach)), _) => match self.allow(requester, action, resource)? {
                 (_, scope) if scope < reach => Err(Denied::Forbidden),
                 _ => Ok(()),
@@ -220,7 +239,7 @@ impl Access {
     /// Whether the role of this requester ever allows `action` on `resource`; answers in whose name, and how far it reaches.
     pub fn allow(&self, requester: &Requester, action: Action, resource: Resource) -> Result<(UserId, Scope), Denied> {
         match requester.actor {
-            Actor::Nobody => Err(Denied::Unauthenticated),
+            Actor::Nobody | Actor::Job => Err(Denied::Unauthenticated),
             Actor::User { id, role, .. } => match self.authorizer.scope(role, action, resource) {
                 Scope::None => Err(Denied::Forbidden),
                 scope @ (Scope::Own | Scope::Any) => Ok((id, scope)),

@@ -7,31 +7,39 @@
 //! [`Work::succeed`]: super::ports::Work::succeed
 //! [`Work::refuse`]: super::ports::Work::refuse
 
+mod refusals;
+
 use std::{
     future::Future,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::domain::{
-    audit::{Act, Outcome, ResourceKind},
+    audit::{Act, ActorKind, AuditEvent, AuditFilter, AuditReader, Outcome, ResourceKind},
     event::Event,
     failure::Reason,
     id::{AttemptId, AuditEventId, UserId},
+    page::{CreatedKey, Page, Slice},
     time::{Clock, Timestamp},
 };
 
 use super::{
-    access::{Actor, Denied, Origin, Requester},
-    ports::{AuditLog, Randomness},
+    access::{Access, Actor, Denied, Origin, Requester, Resource},
+    ports::{AuditLog, Randomness, Store},
 };
 
 /// How long an attempt may be open before its process counts as dead; nothing here takes nearly as long.
 const ORPHAN_HOURS: i64 = 1;
+
+/// How often it is looked whether a minute of counted refusals is over.
+const TELLING: Duration = Duration::from_secs(15);
 
 /// One row of the trail, with the people in it apart so that they can be forgotten.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +54,7 @@ pub struct AuditEntry {
     pub act: Act,
     /// How far it has come.
     pub outcome: Outcome,
-    /// `user`, `nobody`, `browser`, `command_line` or `worker`.
+    /// `user`, `nobody`, `browser`, `command_line`, `worker` or `job`.
     pub actor_kind: &'static str,
     /// Who acted, and from where.
     pub actor: Person,
@@ -81,12 +89,13 @@ pub struct Journal {
     log: Arc<dyn AuditLog>,
     clock: Arc<dyn Clock>,
     randomness: Arc<dyn Randomness>,
+    refusals: Arc<refusals::Refusals>,
 }
 
 impl Journal {
     /// Over the trail of one store.
     pub fn new(log: Arc<dyn AuditLog>, clock: Arc<dyn Clock>, randomness: Arc<dyn Randomness>) -> Self {
-        Self { log, clock, randomness }
+        Self { log, clock, randomness, refusals: Arc::default() }
     }
 
     /// Writes ATTEMPTED, committed by itself.
@@ -108,10 +117,45 @@ impl Journal {
         Ok(attempt)
     }
 
-    /// Puts an act on the trail that a guard turned away before it began.
+    /// Puts an act on the trail that a guard turned away before it began. More of the same within a minute are counted, and told as one
+    /// row once the minute is over, so that whoever knocks all day long does not fill the trail.
     pub async fn denied(&self, requester: &Requester, act: Act, denied: Denied) -> anyhow::Result<()> {
+        let (is_first, over) = self.refusals.count(requester, act, denied, self.clock.now());
+        if let Some(over) = over {
+            self.refused(&over.requester, act, over.denied, Some(over.more)).await?;
+        }
+        if is_first { self.refused(requester, act, denied, None).await } else { Ok(()) }
+    }
+
+    /// Tells refusals that were counted and whose minute is over; with `all` also those whose minute is not. Answers how many rows.
+    pub async fn tell_refusals(&self, all: bool) -> anyhow::Result<usize> {
+        let over = self.refusals.take_over(self.clock.now(), all);
+        let rows = over.len();
+        for (act, refusal) in over {
+            self.refused(&refusal.requester, act, refusal.denied, Some(refusal.more)).await?;
+        }
+        Ok(rows)
+    }
+
+    /// Tells them as their minutes pass, until `stop`.
+    pub async fn tell_refusals_until(self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(TELLING) => {
+                    if let Err(failure) = self.tell_refusals(false).await {
+                        tracing::error!(error = ?failure, "refusals that were counted could not be written");
+                    }
+                }
+            }
+        }
+    }
+
+    async fn refused(&self, requester: &Requester, act: Act, denied: Denied, times: Option<u64>) -> anyhow::Result<()> {
         let attempt = self.attempt(requester, act).await?;
-        self.log.record(&attempt.entry(Outcome::Failed, None, Some(denied.reason()))).await
+        let mut entry = attempt.entry(Outcome::Failed, None, Some(denied.reason()));
+        entry.context.extend(times.map(|times| ("times", times.to_string())));
+        self.log.record(&entry).await
     }
 
     /// Closes attempts whose process died: FAILED, reason `interrupted`. Answers how many. Without `all` only the last week is looked at,
@@ -166,24 +210,26 @@ impl Attempt {
     pub fn entry(&self, outcome: Outcome, event: Option<&Event>, reason: Option<&'static str>) -> AuditEntry {
         let Origin { ip, user_agent, trace_id } = self.requester.origin.clone();
         let actor_kind = match self.requester.actor {
-            Actor::Nobody => "nobody",
-            Actor::User { .. } => "user",
-            Actor::Browser { .. } => "browser",
-            Actor::CommandLine { .. } => "command_line",
-            Actor::Worker { .. } => "worker",
+            Actor::Nobody => ActorKind::Nobody,
+            Actor::User { .. } => ActorKind::User,
+            Actor::Browser { .. } => ActorKind::Browser,
+            Actor::CommandLine { .. } => ActorKind::CommandLine,
+            Actor::Worker { .. } => ActorKind::Worker,
+            Actor::Job => ActorKind::Job,
         };
         let acting_user = match self.requester.actor {
             Actor::User { id, .. } => Some(id),
-            Actor::Nobody | Actor::Browser { .. } | Actor::CommandLine { .. } | Actor::Worker { .. } => None,
+            Actor::Nobody | Actor::Browser { .. } | Actor::CommandLine { .. } | Actor::Worker { .. } | Actor::Job => None,
         };
-        let subject = event.and_then(Event::subject).or(self.requester.user());
+        // What has succeeded knows whom it concerns, and sometimes that it concerns nobody any more.
+        let subject = event.map_or(self.requester.user(), Event::subject);
         AuditEntry {
             id: AuditEventId(self.journal.randomness.id()),
             attempt: self.id,
             recorded_at: self.journal.clock.now(),
             act: self.act,
             outcome,
-            actor_kind,
+            actor_kind: actor_kind.as_str(),
             actor: Person { user: acting_user, email: self.email.clone(), ip, user_agent },
             subject: subject.map(|user| Person { user: Some(user), ..Person::default() }),
             resource: event.map(Event::resource),
@@ -191,5 +237,61 @@ impl Attempt {
             context: event.map(Event::context).unwrap_or_default(),
             trace_id,
         }
+    }
+}
+
+/// Looks at the trail.
+pub struct AuditQueries {
+    /// Where looking at others is written.
+    pub journal: Journal,
+    /// For the row that says so.
+    pub store: Arc<dyn Store>,
+    /// What roles may do.
+    pub access: Access,
+    /// Where the trail is kept.
+    pub events: Arc<dyn AuditReader>,
+}
+
+/// Why the acts of others are not shown.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    /// The requester may not.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// Broken.
+    #[error(transparent)]
+    Unexpected(#[from] anyhow::Error),
+}
+
+impl Reason for AuditError {
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Denied(denied) => denied.reason(),
+            Self::Unexpected(_) => "internal",
+        }
+    }
+}
+
+impl AuditQueries {
+    /// Acts by or upon a user. To themselves who else acted is not shown; to others they are shown as acts of anybody are.
+    pub async fn of(&self, requester: &Requester, user: UserId, filter: AuditFilter, page: Page<CreatedKey>) -> Result<Slice<AuditEvent>, AuditError> {
+        let reader = self.access.reader(requester, Resource::Audit)?;
+        if reader != user {
+            return self.of_any(requester, &AuditFilter { user: Some(user), ..filter }, page).await;
+        }
+        Ok(self.events.page(user, &filter, page).await?.map(|event| event.seen_by(user)))
+    }
+
+    /// Acts of everybody. That they were looked at is on the trail as well.
+    pub async fn of_any(&self, requester: &Requester, filter: &AuditFilter, page: Page<CreatedKey>) -> Result<Slice<AuditEvent>, AuditError> {
+        let attempt = self.journal.attempt(requester, Act::ReadAudit).await?;
+        attempt
+            .settle(async {
+                self.access.permit(requester, Act::ReadAudit)?;
+                let events = self.events.page_of_any(filter, page).await?;
+                self.store.begin(&attempt).await?.succeed(Event::AuditRead { of: filter.user }).await?;
+                Ok(events)
+            })
+            .await
     }
 }

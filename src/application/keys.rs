@@ -86,12 +86,12 @@ pub struct KeyCommands {
 
 impl KeyCommands {
     /// Makes new keys where they are kept. Running servers take them up by themselves.
-    pub async fn rotate(&self, command: RotateKeys, shelf: Arc<dyn KeyShelf>) -> Result<RenewedKeys, KeyError> {
+    pub async fn rotate(&self, command: RotateKeys, kept: Arc<dyn KeyShelf>) -> Result<RenewedKeys, KeyError> {
         let attempt = self.journal.attempt(&command.requester, Act::RotateKeys).await?;
         attempt
             .settle(async {
                 self.access.permit(&command.requester, Act::RotateKeys)?;
-                let renewing = tokio::task::spawn_blocking(move || shelf.renew(command.ring, command.tokens));
+                let renewing = tokio::task::spawn_blocking(move || kept.renew(command.ring, command.tokens));
                 let renewed = renewing.await.context("making new keys")??;
                 let work = self.store.begin(&attempt).await?;
                 work.succeed(Event::KeysRotated { ring: renewed.ring.clone(), tokens: renewed.tokens.clone() }).await?;

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::{
     failure::is_unavailable,
-    id::{MailId, UserId},
+    id::{MailId, MailTokenId, UserId},
     mail::{DELIVERED_MAIL_DAYS, MAILS_AN_HOUR, Mail, MailKind, MailQueue, MailToken, MailTokenPurpose},
     sign_in::WINDOW_MINUTES,
     time::{Clock, Timestamp},
@@ -48,6 +48,14 @@ pub enum LetterContent {
     PasswordReset { page: SecretString, token: SecretString, minutes: i64 },
     /// Your password is another one now.
     PasswordChanged,
+    /// Confirm that this address becomes yours: the page that does it, and the token for frontends of one's own.
+    EmailChange { page: SecretString, token: SecretString, hours: i64 },
+    /// Another address took the place of this one: the page that takes it back, and the token for frontends of one's own.
+    EmailChanged { page: SecretString, token: SecretString, days: i64 },
+    /// Your address is back.
+    EmailReverted,
+    /// Your account is going to be erased: the page that calls it off, and the token for frontends of one's own.
+    ErasureScheduled { page: SecretString, token: SecretString, hours: i64 },
     /// Signing in takes a code from now on.
     SecondFactorEnabled,
     /// Signing in takes no code any more.
@@ -96,7 +104,7 @@ impl Writer {
         work.mails().queue(&Mail::new(MailId(self.randomness.id()), user, kind, None, now)).await
     }
 
-    /// Queues a mail with a new token, which takes the place of older ones.
+    /// Queues a mail with a new token, which takes the place of older ones; answers which.
     pub(super) async fn queue_token(
         &self,
         work: &mut dyn Work,
@@ -105,13 +113,28 @@ impl Writer {
         purpose: MailTokenPurpose,
         lifetime: chrono::Duration,
         now: Timestamp,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<MailTokenId> {
+        work.mails().void_tokens(user, purpose, now).await?;
+        self.queue_another_token(work, user, kind, purpose, lifetime, now).await
+    }
+
+    /// Queues a mail with a new token; older ones work on. Answers which.
+    pub(super) async fn queue_another_token(
+        &self,
+        work: &mut dyn Work,
+        user: UserId,
+        kind: MailKind,
+        purpose: MailTokenPurpose,
+        lifetime: chrono::Duration,
+        now: Timestamp,
+    ) -> anyhow::Result<MailTokenId> {
         let (id, key_id) = (self.randomness.id().into(), self.mint.key_id());
         let token = self.mint.token(&key_id, id).ok_or_else(|| anyhow::anyhow!("there is no key for tokens that travel by mail"))?;
         let hash = token_hash(&token).ok_or_else(|| anyhow::anyhow!("a token that travels by mail is too long"))?;
         let token = MailToken { id, user, purpose, key_id, hash, created_at: now, expires_at: now.plus(lifetime), spent_at: None };
-        work.mails().replace_token(&token).await?;
-        work.mails().queue(&Mail::new(MailId(self.randomness.id()), user, kind, Some(id), now)).await
+        work.mails().add_token(&token).await?;
+        work.mails().queue(&Mail::new(MailId(self.randomness.id()), user, kind, Some(id), now)).await?;
+        Ok(id)
     }
 
     /// Rings for the courier, once what was queued is committed.
@@ -191,7 +214,25 @@ impl Courier {
 
     async fn write(&self, mail: &Mail) -> anyhow::Result<Option<Letter>> {
         let Some(user) = self.users.find(mail.user).await? else { return Ok(None) };
+        let mut to = user.email;
         let content = match mail.kind {
+            MailKind::EmailReverted => LetterContent::EmailReverted,
+            MailKind::EmailChange => {
+                let Some((page, token, lifetime)) = self.action(mail, "confirm-email").await? else { return Ok(None) };
+                let Some(address) = self.address_of(mail).await? else { return Ok(None) };
+                to = address;
+                LetterContent::EmailChange { page, token, hours: lifetime.num_hours() }
+            }
+            MailKind::EmailChanged => {
+                let Some((page, token, lifetime)) = self.action(mail, "revert-email").await? else { return Ok(None) };
+                let Some(address) = self.address_of(mail).await? else { return Ok(None) };
+                to = address;
+                LetterContent::EmailChanged { page, token, days: lifetime.num_days() }
+            }
+            MailKind::ErasureScheduled => {
+                let Some((page, token, lifetime)) = self.action(mail, "cancel-erasure").await? else { return Ok(None) };
+                LetterContent::ErasureScheduled { page, token, hours: lifetime.num_hours() }
+            }
             MailKind::AlreadyRegistered => LetterContent::AlreadyRegistered,
             MailKind::PasswordChanged => LetterContent::PasswordChanged,
             MailKind::SecondFactorEnabled => LetterContent::SecondFactorEnabled,
@@ -202,17 +243,30 @@ impl Courier {
             MailKind::SignInPaused => LetterContent::SignInPaused { minutes: WINDOW_MINUTES },
             MailKind::RefreshTokenReused => LetterContent::RefreshTokenReused,
             MailKind::PasswordReset => {
-                let Some((token, expires_at)) = self.token_of(mail).await? else { return Ok(None) };
-                let page = format!("{}/reset-password?token={}", self.public_url, token.expose_secret()).into();
-                LetterContent::PasswordReset { page, token, minutes: expires_at.since(mail.created_at).num_minutes() }
+                let Some((page, token, lifetime)) = self.action(mail, "reset-password").await? else { return Ok(None) };
+                LetterContent::PasswordReset { page, token, minutes: lifetime.num_minutes() }
             }
             MailKind::Verification => {
-                let Some((token, expires_at)) = self.token_of(mail).await? else { return Ok(None) };
-                let page = format!("{}/verify-email?token={}", self.public_url, token.expose_secret()).into();
-                LetterContent::Verification { page, token, hours: expires_at.since(mail.created_at).num_hours() }
+                let Some((page, token, lifetime)) = self.action(mail, "verify-email").await? else { return Ok(None) };
+                LetterContent::Verification { page, token, hours: lifetime.num_hours() }
             }
         };
-        Ok(Some(Letter { id: mail.id, to: user.email, written_at: mail.created_at, content }))
+        Ok(Some(Letter { id: mail.id, to, written_at: mail.created_at, content }))
+    }
+
+    /// The page a mail leads to, the token it carries, and how long both work; `None` once they do not.
+    async fn action(&self, mail: &Mail, page: &str) -> anyhow::Result<Option<(SecretString, SecretString, chrono::Duration)>> {
+        let Some((token, expires_at)) = self.token_of(mail).await? else { return Ok(None) };
+        let page = format!("{}/{page}?token={}", self.public_url, token.expose_secret()).into();
+        Ok(Some((page, token, expires_at.since(mail.created_at))))
+    }
+
+    /// Where a mail about a change of address goes; `None` once the change is forgotten.
+    async fn address_of(&self, mail: &Mail) -> anyhow::Result<Option<EmailAddress>> {
+        match mail.token {
+            Some(token) => self.queue.find_any_address_for_courier(token).await,
+            None => Ok(None),
+        }
     }
 
     /// The token of a mail, while it works.

@@ -1,15 +1,20 @@
 //! What the use cases need from outside. A port is a role with duties; an adapter is a technology.
 
-use std::io::BufRead;
+use std::{fs::File, io::BufRead, sync::Arc};
 
 use async_trait::async_trait;
+use futures_util::stream::BoxStream;
 use secrecy::SecretString;
 use uuid::Uuid;
 
 use crate::domain::{
     account::{AccountFingerprint, Accounts},
     balance::BalanceSnapshots,
+    consent::Consents,
+    email_change::EmailChanges,
+    erasure::Erasures,
     event::Event,
+    export::Exports,
     failure::Reason,
     id::{LinkId, MailTokenId, SecondFactorId, SessionId, UserId},
     import::{Imports, StatementFile, UnreadableFile},
@@ -30,6 +35,7 @@ use crate::domain::{
 use super::{
     access::{Action, Resource, Scope},
     audit::{Attempt, AuditEntry},
+    chain::retention::ChainWork,
     mail::Letter,
 };
 
@@ -84,8 +90,18 @@ pub trait Work: Send {
     fn mails(&mut self) -> &mut dyn Mails;
     /// Whatever is sealed.
     fn sealed_secrets(&mut self) -> &mut dyn SealedSecrets;
+    /// Consents.
+    fn consents(&mut self) -> &mut dyn Consents;
+    /// Changes of address.
+    fn email_changes(&mut self) -> &mut dyn EmailChanges;
+    /// Erasures.
+    fn erasures(&mut self) -> &mut dyn Erasures;
+    /// Exports.
+    fn exports(&mut self) -> &mut dyn Exports;
     /// Imports.
     fn imports(&mut self) -> &mut dyn Imports;
+    /// The chain over the audit trail.
+    fn chain(&mut self) -> &mut dyn ChainWork;
     /// Commits what must stand before a bank is asked (a spent state, a rotated token). The attempt goes on, in another unit of work.
     async fn checkpoint(self: Box<Self>) -> anyhow::Result<()>;
     /// Commits the change with SUCCEEDED.
@@ -410,6 +426,69 @@ pub trait FinancialProvider: Send + Sync {
         to: LocalDate,
         page: Option<&str>,
     ) -> Result<TransactionPage, ProviderFault>;
+}
+
+/// One value of an export.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cell {
+    /// Nothing is known.
+    Nothing,
+    /// Yes or no.
+    Flag(bool),
+    /// How many.
+    Count(i64),
+    /// An exact number as text, such as `-12.50`.
+    Decimal(String),
+    /// Text, of ours or of anyone's.
+    Text(String),
+    /// JSON as it is stored.
+    Json(String),
+}
+
+/// One list of an export.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ExportTable {
+    /// What its files are called.
+    pub name: &'static str,
+    /// What is in it, for its owner.
+    pub about: &'static str,
+    /// What its columns are called, in order.
+    pub columns: Vec<String>,
+}
+
+/// The rows of one list, as they come in.
+pub type ExportRows<'a> = BoxStream<'a, anyhow::Result<Vec<Cell>>>;
+
+/// Reads everything kept about a user, as it was at one instant.
+#[async_trait]
+pub trait Snapshots: Send + Sync {
+    /// Opens a reading that changes of others do not reach.
+    async fn open(&self, owner: UserId) -> anyhow::Result<Box<dyn Snapshot>>;
+}
+
+/// Everything kept about one user, as it was when this was opened.
+#[async_trait]
+pub trait Snapshot: Send {
+    /// What there is.
+    fn tables(&self) -> Vec<Arc<ExportTable>>;
+    /// The rows of one list, oldest first. They come one after the other, however many there are.
+    async fn rows(&mut self, table: &ExportTable) -> anyhow::Result<ExportRows<'_>>;
+}
+
+/// Packs archives. Blocking: call it off the runtime's threads.
+pub trait Archiver: Send + Sync {
+    /// An archive that is packed now, and holds nothing yet.
+    fn begin(&self, packed_at: Timestamp) -> anyhow::Result<Box<dyn Archive>>;
+}
+
+/// An archive that is being packed.
+pub trait Archive {
+    /// Begins a list.
+    fn table(&mut self, table: &ExportTable) -> anyhow::Result<()>;
+    /// One more row of it.
+    fn row(&mut self, cells: &[Cell]) -> anyhow::Result<()>;
+    /// The whole, with its table of contents, in a file that nobody else can open.
+    fn finish(self: Box<Self>) -> anyhow::Result<File>;
 }
 
 /// Reads statement files.

@@ -135,6 +135,7 @@ impl RegistrationCommands {
                     email_verified_at: None,
                     session_limit: None,
                     is_active: true,
+                    display_name: None,
                     created_at: now,
                 };
                 self.take_in(&attempt, user, now).await
@@ -213,7 +214,7 @@ impl RegistrationCommands {
 
     async fn queue_verification(&self, work: &mut dyn Work, user: UserId, now: Timestamp) -> anyhow::Result<()> {
         let lifetime = chrono::Duration::hours(VERIFICATION_HOURS);
-        self.writer.queue_token(work, user, MailKind::Verification, MailTokenPurpose::Verification, lifetime, now).await
+        self.writer.queue_token(work, user, MailKind::Verification, MailTokenPurpose::Verification, lifetime, now).await.map(drop)
     }
 
     async fn succeed(&self, work: Box<dyn Work>, event: Event) -> Result<(), RegistrationError> {

@@ -257,7 +257,9 @@ impl SessionCommands {
                 if !session.is_live(now) {
                     return Err(SessionError::Ended);
                 }
-                if !self.rotations.minimums(user.id).await?.admit_refresh(token.versions) {
+                // Read once: the successor is of the versions this token was held against, never of a rotation that came between.
+                let minimums = self.rotations.minimums(user.id).await?;
+                if !minimums.admit_refresh(token.versions) {
                     return Err(self.end(&attempt, session, RevocationReason::TokensRotated, SessionError::TokensRotated).await?);
                 }
                 let successor = self.mint.successor(&token.key_id, &verifier).ok_or(SessionError::InvalidRefreshToken)?;
@@ -265,7 +267,7 @@ impl SessionCommands {
                     if now >= token.expires_at {
                         return Err(SessionError::Ended);
                     }
-                    let next = self.token_row(&session, &successor, now).await?;
+                    let next = self.token_row(&session, &successor, minimums.current(), now).await?;
                     let granted = self.grant(session.clone(), &user, &successor, next.versions, now)?;
                     let mut work = self.store.begin(&attempt).await?;
                     if work.sessions().spend(token.id, now).await? {
@@ -385,7 +387,7 @@ impl SessionCommands {
             .await
     }
 
-    async fn token_row(&self, session: &Session, pair: &RefreshPair, now: Timestamp) -> anyhow::Result<RefreshToken> {
+    async fn token_row(&self, session: &Session, pair: &RefreshPair, versions: TokenVersions, now: Timestamp) -> anyhow::Result<RefreshToken> {
         Ok(RefreshToken {
             id: RefreshTokenId(self.randomness.id()),
             session: session.id,
@@ -393,7 +395,7 @@ impl SessionCommands {
             selector: pair.selector.clone(),
             verifier_hash: self.mint.hash(&pair.verifier).await?,
             key_id: self.mint.key_id(),
-            versions: self.rotations.minimums(session.user).await?.current(),
+            versions,
             issued_at: now,
             expires_at: now.plus(self.lifetimes.refresh_idle).min(session.expires_at),
             used_at: None,

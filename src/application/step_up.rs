@@ -51,7 +51,7 @@ impl StepUp {
         let proven = match requester.actor {
             Actor::CommandLine { .. } => true,
             Actor::User { id, session, .. } => self.sessions.find(id, session).await?.is_some_and(|session| session.is_reauthenticated(self.clock.now())),
-            Actor::Nobody | Actor::Browser { .. } | Actor::Worker { .. } => false,
+            Actor::Nobody | Actor::Browser { .. } | Actor::Worker { .. } | Actor::Job => false,
         };
         Ok(if proven { Ok(()) } else { Err(ReauthenticationRequired) })
     }

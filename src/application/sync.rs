@@ -215,6 +215,9 @@ impl SyncEngine {
         let now = self.clock.now();
         let renewed = provider.refresh(credentials, now).await?;
         let mut work = self.store.begin(attempt).await?;
+        work.accounts().take_turn(link.user).await?;
+        // What was wiped meanwhile stays wiped.
+        still_active(work.as_mut(), link).await?;
         work.links().save_credentials(link.user, link.id, &seal_credentials(self.sealer.as_ref(), place, &renewed)?, now).await?;
         work.checkpoint().await?;
         Ok(renewed)
@@ -256,10 +259,11 @@ impl SyncEngine {
         Ok(fetched)
     }
 
-    async fn write(&self, attempt: &Attempt, sync: &mut Sync, mut link: Link, provider: &dyn FinancialProvider, fetched: Fetched) -> Result<bool, RunError> {
+    async fn write(&self, attempt: &Attempt, sync: &mut Sync, link: Link, provider: &dyn FinancialProvider, fetched: Fetched) -> Result<bool, RunError> {
         let now = self.clock.now();
         let mut work = self.store.begin(attempt).await?;
         work.accounts().take_turn(link.user).await?;
+        let mut link = still_active(work.as_mut(), &link).await?;
         let mut accounts = work.accounts().of_link(link.user, link.id).await?;
         let mut counts = SyncCounts { accounts: u32::try_from(fetched.accounts.len()).unwrap_or(u32::MAX), ..sync.counts };
         for FetchedAccount { account: reported, rows, from } in &fetched.accounts {
@@ -360,6 +364,11 @@ impl SyncEngine {
         };
         Duration::seconds(jitter.max(asked).max(1))
     }
+}
+
+/// The link as it is by now, when nobody has ended it while its bank was asked.
+async fn still_active(work: &mut dyn Work, link: &Link) -> Result<Link, RunError> {
+    work.links().find(link.user, link.id).await?.filter(|link| link.status == LinkStatus::Active).ok_or(RunError::NotActive)
 }
 
 /// The earliest day of which a provider has anything.

@@ -127,6 +127,7 @@ impl UserCommands {
                     session_limit: None,
                     email_verified_at: Some(now),
                     is_active: true,
+                    display_name: None,
                     created_at: now,
                 };
                 let mut work = self.store.begin(&attempt).await?;

@@ -140,10 +140,10 @@ impl Rotate {
         let both = self.ring == self.tokens;
         let wanted = [(Family::Ring, both || self.ring), (Family::Tokens, both || self.tokens)];
         let wanted: Vec<_> = wanted.into_iter().filter(|(_, wanted)| *wanted).map(|(family, _)| family).collect();
-        let shelf = places(config, beside_a_server(config))?;
+        let kept_at = places(config, beside_a_server(config))?;
         let (mut renewable, mut shown) = (Vec::new(), Vec::new());
         for one in wanted {
-            match shelf.can_renew(one) {
+            match kept_at.can_renew(one) {
                 Ok(()) => renewable.push(one),
                 Err(why) => shown.push((one, why)),
             }
@@ -152,17 +152,17 @@ impl Rotate {
             let app = App::open(config, config.bind, beside_a_server(config)).await?;
             let command =
                 RotateKeys { requester: Requester::command_line(None), ring: renewable.contains(&Family::Ring), tokens: renewable.contains(&Family::Tokens) };
-            let renewed = app.application.keys.rotate(command, shelf.clone()).await?;
+            let renewed = app.application.keys.rotate(command, kept_at.clone()).await?;
             for (one, id) in [(Family::Ring, renewed.ring), (Family::Tokens, renewed.tokens)] {
                 if let Some(id) = id {
-                    let place = shelf.described(one).0;
+                    let place = kept_at.described(one).0;
                     say(&format!("{}: {id} is made, in {place}; running servers use it in {} seconds", family(one), config.keys.wait_seconds))?;
                 }
             }
         }
         for (one, why) in shown {
             mention(&format!("{}: nothing was changed, since {why}. For new keys, set what follows, for every server:", family(one)))?;
-            for proposal in shelf.propose(one)? {
+            for proposal in kept_at.propose(one)? {
                 say(&format!("{}={}", proposal.setting, proposal.value.expose_secret()))?;
             }
         }
@@ -171,11 +171,11 @@ impl Rotate {
 }
 
 async fn reseal(config: &Config) -> anyhow::Result<()> {
-    let shelf = places(config, beside_a_server(config))?;
+    let kept_at = places(config, beside_a_server(config))?;
     let progress = Arc::new(Progress::new());
     // What is sealed under a key that some server has not seen yet would not open there; and one that does not use it yet would seal under
     // the old one after this has ended.
-    while let Some(left) = waits(config, &shelf, Family::Ring).filter(|_| shelf.read().is_ok_and(|keys| keys.ring_ids().len() > 1)) {
+    while let Some(left) = waits(config, &kept_at, Family::Ring).filter(|_| kept_at.read().is_ok_and(|keys| keys.ring_ids().len() > 1)) {
         progress.passing(&format!("waiting for servers to use the new key, {} s", left.as_secs() + 1));
         tokio::time::sleep(left.min(Duration::from_secs(1))).await;
     }
@@ -184,7 +184,7 @@ async fn reseal(config: &Config) -> anyhow::Result<()> {
     let told = move |done: &crate::application::keys::Resealed| watched.passing(&format!("{} sealed anew", done.resealed));
     let done = app.application.keys.reseal(&Requester::command_line(None), &told).await?;
     drop((told, progress));
-    let current = shelf.read()?.ring_ids().first().map(|id| (*id).to_owned()).unwrap_or_default();
+    let current = kept_at.read()?.ring_ids().first().map(|id| (*id).to_owned()).unwrap_or_default();
     say(&format!("{} sealed anew under {current}", done.resealed))?;
     for (kind, id) in &done.unopened {
         mention(&format!("{} {id} does not open", kind.as_str()))?;

@@ -1,6 +1,10 @@
 //! `dashtam user`: the first users, who is an administrator, and who has lost their second factor.
 
-use std::io::Read as _;
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    path::PathBuf,
+};
 
 use anyhow::Context;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -10,6 +14,7 @@ use crate::{
     app::{App, MadeUpKeys, secret},
     application::{
         access::Requester,
+        export::FetchExport,
         user::{AssignRole, ChangeAccess, CreateUser, Whom},
     },
     config::{Config, Environment},
@@ -25,7 +30,8 @@ use super::say;
     dashtam user create bob@example.com --password-stdin < password.txt\n  \
     dashtam user promote bob@example.com\n  \
     dashtam user unlock bob@example.com\n  \
-    dashtam user reset-second-factor bob@example.com")]
+    dashtam user reset-second-factor bob@example.com\n  \
+    dashtam user export bob@example.com --output bob.zip")]
 pub(super) enum User {
     /// Make a user who can sign in at once; a password is made and shown unless one is given
     #[command(after_help = "Examples:\n  \
@@ -54,6 +60,17 @@ pub(super) enum User {
         /// The new role
         #[arg(long, value_enum, default_value_t = Role::Admin)]
         role: Role,
+    },
+    /// Write everything kept about a user into one ZIP archive, as `exportMyData` does for themselves
+    #[command(after_help = "Examples:\n  \
+        dashtam user export bob@example.com --output bob.zip\n\n\
+        The file is readable by you alone, and must not be there yet. That it was made is on the audit trail, where the user sees it.")]
+    Export {
+        /// Whose
+        email: String,
+        /// Where it is written
+        #[arg(long, value_name = "FILE")]
+        output: PathBuf,
     },
     /// Take the second factor of a user away who has lost device and recovery codes; they are told by mail, and their sessions go on
     #[command(after_help = "Make sure first that it is them who ask: their password alone signs in afterwards.\n\n\
@@ -147,6 +164,27 @@ impl User {
                 if given.is_none() {
                     say(&format!("password: {password}"))?;
                 }
+            }
+            Self::Export { email, output } => {
+                let owner = app.application.user_queries.find_any_for_operator(&email).await?;
+                // Before anything is read: who mistypes a path need not wait for it.
+                let mut options = File::options();
+                options.write(true).create_new(true);
+                #[cfg(unix)]
+                std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+                let mut file = options.open(&output).with_context(|| format!("{} cannot be made; a file that is there stays as it is", output.display()))?;
+                let fetched = app.application.rights.exports.fetch(FetchExport { requester: Requester::command_line(Some(owner.id)), export: None }).await;
+                let written = fetched.map_err(anyhow::Error::from).and_then(|mut packed| {
+                    let bytes = io::copy(&mut packed.file, &mut file)?;
+                    file.sync_all()?;
+                    Ok((packed.rows, bytes))
+                });
+                if written.is_err() {
+                    // Half an archive helps nobody.
+                    let _left = std::fs::remove_file(&output);
+                }
+                let (rows, bytes) = written.with_context(|| format!("{} was not written", output.display()))?;
+                say(&format!("{}: {rows} rows of {}, {bytes} bytes", output.display(), owner.email.written()))?;
             }
             Self::Promote { email, role } => {
                 let user = app.application.users.assign_role(AssignRole { requester, user: Whom::Address(email), role: role.into() }).await?;

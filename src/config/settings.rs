@@ -26,6 +26,8 @@ pub enum Kind {
     Word(&'static [&'static str]),
     /// A folder.
     Folder,
+    /// A file.
+    File,
     /// A whole number.
     Number,
     /// `true` or `false`.
@@ -159,6 +161,20 @@ pub const SETTINGS: &[Setting] = &[
                 any, the walk ends on a page of ours.",
     },
     Setting {
+        name: "audit.checkpoints",
+        kind: Kind::File,
+        preset: Preset::Unset("\"/mnt/append-only/dashtam-checkpoints.jsonl\""),
+        about: "A file that each checkpoint of the audit trail is appended to, a line of JSON each. Keep it where who has the database cannot change it: with \
+                it `dashtam audit verify --checkpoint` also finds a trail that was cut off at its end, or rewritten by somebody who has the keys. The log has \
+                the same lines.",
+    },
+    Setting {
+        name: "audit.retention_days",
+        kind: Kind::Number,
+        preset: Preset::Default("2557"),
+        about: "How many days the audit trail is kept: seven years by default, 365 at least. Whole months go, once each of their days is older than that.",
+    },
+    Setting {
         name: "playground.enabled",
         kind: Kind::Switch,
         preset: Preset::Default("true"),
@@ -215,6 +231,7 @@ impl Kind {
             Self::Url => "a URL".to_owned(),
             Self::Word(words) => words.join(" or "),
             Self::Folder => "a folder".to_owned(),
+            Self::File => "a file".to_owned(),
             Self::Number => "a whole number".to_owned(),
             Self::Switch => "true or false".to_owned(),
             Self::List => "a list of texts".to_owned(),

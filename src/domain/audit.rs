@@ -1,6 +1,14 @@
-//! The audit trail's words: what was attempted, and how it ended.
+//! The audit trail: what was attempted, by whom and upon what, and how it ended.
 
-use super::transaction::words;
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use super::{
+    id::{AuditEventId, UserId},
+    page::{CreatedKey, Page, Slice},
+    time::Timestamp,
+    transaction::words,
+};
 
 words! {
     /// Everything that can be attempted. Each is on the trail as ATTEMPTED and exactly one outcome.
@@ -47,6 +55,24 @@ words! {
         RequestPasswordReset = "request_password_reset",
         /// Resetting a password.
         ResetPassword = "reset_password",
+        /// Saying something else of oneself.
+        UpdateProfile = "update_profile",
+        /// Asking for another address.
+        RequestEmailChange = "request_email_change",
+        /// Confirming the new address.
+        ConfirmEmailChange = "confirm_email_change",
+        /// Taking the old address back.
+        RevertEmailChange = "revert_email_change",
+        /// Asking to be erased.
+        RequestErasure = "request_erasure",
+        /// Asking for everything kept about oneself.
+        RequestExport = "request_export",
+        /// Fetching it.
+        FetchExport = "fetch_export",
+        /// Calling an erasure off.
+        CancelErasure = "cancel_erasure",
+        /// A worker erasing a user.
+        EraseUser = "erase_user",
         /// Answering a challenge with a code.
         VerifySecondFactor = "verify_second_factor",
         /// Making a secret for a second factor.
@@ -71,6 +97,12 @@ words! {
         SyncLink = "sync_link",
         /// Taking in a statement file.
         ImportStatement = "import_statement",
+        /// Looking at acts of others.
+        ReadAudit = "read_audit",
+        /// Taking the trail elsewhere.
+        ExportAudit = "export_audit",
+        /// Dropping what of the trail is past its retention.
+        PruneAudit = "prune_audit",
     }
 }
 
@@ -101,5 +133,113 @@ words! {
         Sync = "sync",
         /// An import.
         Import = "import",
+        /// The audit trail.
+        Audit = "audit",
+        /// An export.
+        Export = "export",
     }
+}
+
+words! {
+    /// What kind of actor it was.
+    ActorKind {
+        /// Nobody who was signed in.
+        Nobody = "nobody",
+        /// A signed-in user.
+        User = "user",
+        /// The browser of a user who is known only by what it holds.
+        Browser = "browser",
+        /// The operator, on the machine itself.
+        CommandLine = "command_line",
+        /// A worker of ours, for a user.
+        Worker = "worker",
+        /// A job of ours, for nobody in particular.
+        Job = "job",
+        /// Somebody who administers, to those whom they act upon. Never stored.
+        Administrator = "administrator",
+    }
+}
+
+/// Who acted, as far as it is known and not forgotten.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditActor {
+    /// What kind of actor.
+    pub kind: ActorKind,
+    /// Which user, for one who was signed in.
+    pub user: Option<UserId>,
+    /// The address that was typed by somebody who was not.
+    pub email: Option<String>,
+    /// Where the request came from.
+    pub ip: Option<String>,
+    /// What the client called itself.
+    pub user_agent: Option<String>,
+}
+
+/// One row of the trail, with its persons as far as they are not forgotten.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditEvent {
+    /// Its id.
+    pub id: AuditEventId,
+    /// When.
+    pub recorded_at: Timestamp,
+    /// What was attempted.
+    pub act: Act,
+    /// How far it had come.
+    pub outcome: Outcome,
+    /// Why it failed.
+    pub reason: Option<String>,
+    /// Who acted.
+    pub actor: AuditActor,
+    /// Upon which user.
+    pub subject: Option<UserId>,
+    /// Upon what, and which.
+    pub resource: Option<(ResourceKind, Option<Uuid>)>,
+    /// What else is known: words and numbers.
+    pub context: Vec<(String, String)>,
+    /// The trace of the request.
+    pub trace_id: Option<String>,
+}
+
+impl AuditEvent {
+    /// As the user sees it who acted or was acted upon: who else acted is nobody's business but the administrators'.
+    #[must_use]
+    pub fn seen_by(mut self, user: UserId) -> Self {
+        if self.actor.kind == ActorKind::User && self.actor.user != Some(user) {
+            self.actor = AuditActor { kind: ActorKind::Administrator, user: None, email: None, ip: None, user_agent: None };
+            self.trace_id = None;
+        }
+        // One's own act upon somebody else is one's own; upon whom stays with the administrators as well.
+        self.subject = self.subject.filter(|subject| *subject == user);
+        self
+    }
+}
+
+/// Which rows are wanted; every field narrows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// Only these acts.
+    pub acts: Option<Vec<Act>>,
+    /// Only these outcomes.
+    pub outcomes: Option<Vec<Outcome>>,
+    /// Only by these kinds of actors.
+    pub actor_kinds: Option<Vec<ActorKind>>,
+    /// Only by or upon this user.
+    pub user: Option<UserId>,
+    /// Only upon this.
+    pub resource: Option<(ResourceKind, Uuid)>,
+    /// Recorded then or later.
+    pub from: Option<Timestamp>,
+    /// Recorded before then.
+    pub to: Option<Timestamp>,
+    /// Only of this trace.
+    pub trace_id: Option<String>,
+}
+
+/// The trail, for those who may look at it. Oldest first.
+#[async_trait]
+pub trait AuditReader: Send + Sync {
+    /// Acts by or upon one user.
+    async fn page(&self, owner: UserId, filter: &AuditFilter, page: Page<CreatedKey>) -> anyhow::Result<Slice<AuditEvent>>;
+    /// Acts of everybody.
+    async fn page_of_any(&self, filter: &AuditFilter, page: Page<CreatedKey>) -> anyhow::Result<Slice<AuditEvent>>;
 }

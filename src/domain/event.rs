@@ -4,10 +4,11 @@ use uuid::Uuid;
 
 use super::{
     audit::ResourceKind,
-    id::{ImportId, LinkId, SessionId, SyncId, UserId},
+    id::{ExportId, ImportId, LinkId, SessionId, SyncId, UserId},
     second_factor::Factor,
     session::RevocationReason,
     sync::SyncCounts,
+    time::Timestamp,
     user::{Role, SessionTier},
 };
 
@@ -66,6 +67,24 @@ pub enum Event {
     PasswordResetRequested { user: UserId },
     /// A password was reset by mail; every session ended.
     PasswordReset { user: UserId, ended: usize },
+    /// A user says something else of themselves.
+    ProfileUpdated { user: UserId },
+    /// A user wants another address.
+    EmailChangeRequested { user: UserId },
+    /// A user has another address; `replaced` when an unconfirmed registration had to give it up.
+    EmailChanged { user: UserId, replaced: bool },
+    /// An earlier address is back; `undone` changes do not count any more, and every session ended.
+    EmailChangeReverted { user: UserId, undone: usize, ended: usize },
+    /// A user wants to be erased; every session ended, every bank's credentials are gone.
+    ErasureRequested { user: UserId, ended: usize, wiped: u64 },
+    /// A user may fetch everything kept about them.
+    ExportRequested { export: ExportId, user: UserId },
+    /// Everything kept about a user was packed and handed out; `None` when the operator did it.
+    ExportFetched { export: Option<ExportId>, user: UserId, rows: u64 },
+    /// An erasure was called off.
+    ErasureCancelled { user: UserId },
+    /// A user is erased. Nobody is named: that is the point of it.
+    UserErased { rows: u64 },
     /// A user is on the way to a bank.
     LinkBegun { link: LinkId, user: UserId },
     /// The user left our start page for the bank.
@@ -78,6 +97,12 @@ pub enum Event {
     LinkSynced { sync: SyncId, user: UserId, counts: SyncCounts },
     /// A statement file is in.
     StatementImported { import: ImportId, user: UserId, created: u32, known: u32 },
+    /// Somebody looked at acts of others, or of one other.
+    AuditRead { of: Option<UserId> },
+    /// The trail was taken elsewhere.
+    AuditExported { with_persons: bool },
+    /// What was past its retention is gone.
+    AuditPruned { before: Timestamp, events: u64 },
 }
 
 impl Event {
@@ -97,6 +122,13 @@ impl Event {
             | Self::PasswordChanged { .. }
             | Self::PasswordResetRequested { .. }
             | Self::PasswordReset { .. }
+            | Self::ProfileUpdated { .. }
+            | Self::EmailChangeRequested { .. }
+            | Self::EmailChanged { .. }
+            | Self::EmailChangeReverted { .. }
+            | Self::ErasureRequested { .. }
+            | Self::ErasureCancelled { .. }
+            | Self::UserErased { .. }
             | Self::SignInChallenged { .. }
             | Self::SecondFactorBegun { .. }
             | Self::SecondFactorEnabled { .. }
@@ -111,15 +143,19 @@ impl Event {
             Self::TokensRotated { user: None, .. } | Self::KeysRotated { .. } | Self::SecretsResealed { .. } => (ResourceKind::Security, None),
             Self::LinkBegun { link, .. } | Self::AuthorizationStarted { link, .. } | Self::LinkActivated { link, .. } => (ResourceKind::Link, Some(link.0)),
             Self::SyncRequested { sync, .. } | Self::LinkSynced { sync, .. } => (ResourceKind::Sync, Some(sync.0)),
+            Self::ExportRequested { export, .. } => (ResourceKind::Export, Some(export.0)),
+            Self::ExportFetched { export, .. } => (ResourceKind::Export, export.map(Into::into)),
             Self::StatementImported { import, .. } => (ResourceKind::Import, Some(import.0)),
+            Self::AuditRead { .. } | Self::AuditExported { .. } | Self::AuditPruned { .. } => (ResourceKind::Audit, None),
         }
     }
 
-    /// Whom it concerns; `None` for what concerns everyone.
+    /// Whom it concerns; `None` for what concerns everyone, and when nothing may lead to them any more.
     pub fn subject(&self) -> Option<UserId> {
         match self {
             Self::TokensRotated { user, .. } => *user,
-            Self::KeysRotated { .. } | Self::SecretsResealed { .. } => None,
+            Self::AuditRead { of } => *of,
+            Self::KeysRotated { .. } | Self::SecretsResealed { .. } | Self::UserErased { .. } | Self::AuditExported { .. } | Self::AuditPruned { .. } => None,
             Self::UserCreated { user, .. }
             | Self::RoleAssigned { user, .. }
             | Self::TierAssigned { user, .. }
@@ -148,6 +184,14 @@ impl Event {
             | Self::LinkActivated { user, .. }
             | Self::SyncRequested { user, .. }
             | Self::LinkSynced { user, .. }
+            | Self::ProfileUpdated { user }
+            | Self::EmailChangeRequested { user }
+            | Self::EmailChanged { user, .. }
+            | Self::EmailChangeReverted { user, .. }
+            | Self::ErasureRequested { user, .. }
+            | Self::ErasureCancelled { user }
+            | Self::ExportRequested { user, .. }
+            | Self::ExportFetched { user, .. }
             | Self::StatementImported { user, .. } => Some(*user),
         }
     }
@@ -171,6 +215,8 @@ impl Event {
                 ("removed", counts.removed.to_string()),
             ],
             Self::StatementImported { created, known, .. } => vec![("created", created.to_string()), ("known", known.to_string())],
+            Self::AuditExported { with_persons } => vec![("persons", with_persons.to_string())],
+            Self::AuditPruned { before, events } => vec![("before", before.to_string()), ("events", events.to_string())],
             Self::SessionCreated { evicted, factor, .. } => {
                 let factor = factor.map(|factor| ("second_factor", factor.as_str().to_owned()));
                 std::iter::once(("evicted", evicted.to_string())).chain(factor).collect()
@@ -182,7 +228,16 @@ impl Event {
             | Self::PasswordReset { ended, .. } => {
                 vec![("ended", ended.to_string())]
             }
-            Self::UserReactivated { .. }
+            Self::EmailChanged { replaced, .. } => vec![("replaced", replaced.to_string())],
+            Self::EmailChangeReverted { undone, ended, .. } => vec![("undone", undone.to_string()), ("ended", ended.to_string())],
+            Self::ErasureRequested { ended, wiped, .. } => vec![("ended", ended.to_string()), ("wiped", wiped.to_string())],
+            Self::UserErased { rows } | Self::ExportFetched { rows, .. } => vec![("rows", rows.to_string())],
+            Self::ProfileUpdated { .. }
+            | Self::AuditRead { .. }
+            | Self::EmailChangeRequested { .. }
+            | Self::ExportRequested { .. }
+            | Self::ErasureCancelled { .. }
+            | Self::UserReactivated { .. }
             | Self::UserUnlocked { .. }
             | Self::UserRegistered { .. }
             | Self::EmailVerified { .. }

@@ -48,6 +48,12 @@ identifiers! {
     MailId;
     /// One secret that travels by mail.
     MailTokenId;
+    /// One change of a user's address.
+    EmailChangeId;
+    /// One consent that was given.
+    ConsentId;
+    /// One archive of everything kept about a user, for a few minutes.
+    ExportId;
     /// One secret shared with a device for codes.
     SecondFactorId;
     /// One code that works once in place of a device.

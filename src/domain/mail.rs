@@ -1,7 +1,8 @@
 //! Mail: what Dashtam has to say to a person, from the commit that gave reason for it to its delivery.
 //!
 //! A mail in the outbox names its reader and the token it carries by id. The address is looked up and the token derived when it is
-//! sent, so nothing that waits here, and no copy of the database, opens anything.
+//! sent, so nothing that waits here, and no copy of the database, opens anything. Where a mail goes to an address that is not the
+//! reader's own, not yet or not any more, the change of address that its token belongs to knows it.
 
 use async_trait::async_trait;
 use chrono::Duration;
@@ -10,6 +11,7 @@ use super::{
     id::{MailId, MailTokenId, UserId},
     time::Timestamp,
     transaction::words,
+    user::EmailAddress,
 };
 
 /// How many mails of one kind a user gets in an hour.
@@ -47,6 +49,14 @@ words! {
         CodesGuessed = "codes_guessed",
         /// Tells that signing in is paused, since wrong passwords were tried.
         SignInPaused = "sign_in_paused",
+        /// Asks the reader of a new address to confirm that it becomes a user's; goes there and carries a token.
+        EmailChange = "email_change",
+        /// Tells the reader of the old address that it is another one now; goes there and carries a token that takes it back.
+        EmailChanged = "email_changed",
+        /// Tells that the old address is back.
+        EmailReverted = "email_reverted",
+        /// Tells when the account will be erased; carries a token that calls it off.
+        ErasureScheduled = "erasure_scheduled",
         /// Tells that a session ended because one of its refresh tokens was used twice.
         RefreshTokenReused = "refresh_token_reused",
     }
@@ -59,6 +69,12 @@ words! {
         Verification = "verification",
         /// That its reader may choose a new password.
         PasswordReset = "password_reset",
+        /// That its reader receives mail at the address a user wants to have.
+        EmailChange = "email_change",
+        /// That its reader received mail at the address a user had.
+        EmailRevert = "email_revert",
+        /// That its reader may call an erasure off.
+        ErasureCancellation = "erasure_cancellation",
     }
 }
 
@@ -126,10 +142,12 @@ pub trait Mails: Send {
     async fn queue(&mut self, mail: &Mail) -> anyhow::Result<()>;
     /// How many mails of a kind were queued for a user since an instant.
     async fn queued_since(&mut self, user: UserId, kind: MailKind, since: Timestamp) -> anyhow::Result<u64>;
-    /// A new token; older ones of the same user and purpose stop working.
-    async fn replace_token(&mut self, token: &MailToken) -> anyhow::Result<()>;
+    /// A new token beside older ones of the same user and purpose.
+    async fn add_token(&mut self, token: &MailToken) -> anyhow::Result<()>;
     /// A user's tokens of one purpose stop working.
     async fn void_tokens(&mut self, user: UserId, purpose: MailTokenPurpose, now: Timestamp) -> anyhow::Result<()>;
+    /// These tokens of a user stop working.
+    async fn void_tokens_of(&mut self, user: UserId, tokens: &[MailTokenId], now: Timestamp) -> anyhow::Result<()>;
     /// Uses a token up and answers whose it was; `None` when it is unknown, used, replaced or past its time.
     async fn spend_token(&mut self, hash: &[u8], purpose: MailTokenPurpose, now: Timestamp) -> anyhow::Result<Option<UserId>>;
 }
@@ -148,6 +166,8 @@ pub trait MailQueue: Send + Sync {
     async fn take_any_for_courier(&self, now: Timestamp) -> anyhow::Result<Option<Mail>>;
     /// The token a mail carries.
     async fn find_any_token_for_courier(&self, id: MailTokenId) -> anyhow::Result<Option<MailToken>>;
+    /// Where a mail about a change of address goes, by the token it carries.
+    async fn find_any_address_for_courier(&self, token: MailTokenId) -> anyhow::Result<Option<EmailAddress>>;
     /// It is out, or its reason is gone.
     async fn delivered(&self, mail: MailId, now: Timestamp) -> anyhow::Result<()>;
     /// It is tried again at `at`, or parked when there is no such instant. `problem` is a word for the operator.

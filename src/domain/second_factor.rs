@@ -189,6 +189,8 @@ pub trait SecondFactors: Send {
     async fn fail_challenge(&mut self, challenge: ChallengeId) -> anyhow::Result<()>;
     /// Counts a wrong code against a user. Those that count no longer, being from before `since`, go.
     async fn fail(&mut self, user: UserId, now: Timestamp, since: Timestamp) -> anyhow::Result<()>;
+    /// Forgets a user's wrong codes.
+    async fn forget_failures(&mut self, user: UserId) -> anyhow::Result<()>;
     /// How many wrong codes a user had since an instant.
     async fn failures_since(&mut self, user: UserId, since: Timestamp) -> anyhow::Result<u64>;
 }

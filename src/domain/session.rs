@@ -35,6 +35,10 @@ pub enum RevocationReason {
     Evicted,
     /// The password was changed or reset.
     PasswordChanged,
+    /// An earlier address was taken back.
+    EmailReverted,
+    /// Its user asked to be erased.
+    ErasureRequested,
     /// Its tokens were rotated in an emergency.
     TokensRotated,
     /// An administrator ended it.
@@ -45,8 +49,17 @@ pub enum RevocationReason {
 
 impl RevocationReason {
     /// Every reason.
-    pub const ALL: [Self; 7] =
-        [Self::Requested, Self::RefreshTokenReused, Self::Evicted, Self::PasswordChanged, Self::TokensRotated, Self::Administrator, Self::Deactivated];
+    pub const ALL: [Self; 9] = [
+        Self::Requested,
+        Self::RefreshTokenReused,
+        Self::Evicted,
+        Self::PasswordChanged,
+        Self::EmailReverted,
+        Self::ErasureRequested,
+        Self::TokensRotated,
+        Self::Administrator,
+        Self::Deactivated,
+    ];
 
     /// The word in the database.
     pub fn as_str(self) -> &'static str {
@@ -55,6 +68,8 @@ impl RevocationReason {
             Self::RefreshTokenReused => "refresh_token_reused",
             Self::Evicted => "evicted",
             Self::PasswordChanged => "password_changed",
+            Self::EmailReverted => "email_reverted",
+            Self::ErasureRequested => "erasure_requested",
             Self::TokensRotated => "tokens_rotated",
             Self::Administrator => "administrator",
             Self::Deactivated => "deactivated",

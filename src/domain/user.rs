@@ -174,8 +174,10 @@ pub struct User {
     pub session_limit: Option<u32>,
     /// When the address was confirmed; nobody signs in before.
     pub email_verified_at: Option<Timestamp>,
-    /// False once deactivated: no sign-in, no live session.
+    /// False once deactivated, and while an erasure waits for its day: no sign-in, no live session.
     pub is_active: bool,
+    /// What they call themselves; `None` when they did not say.
+    pub display_name: Option<String>,
     /// When the user came to be.
     pub created_at: Timestamp,
 }
@@ -295,6 +297,12 @@ pub trait Users: Send {
     async fn replace_unverified(&mut self, id: UserId, email: &EmailAddress, password: &PasswordRecord) -> anyhow::Result<bool>;
     /// Notes when a user confirmed their address, the first time.
     async fn verify_email(&mut self, id: UserId, now: Timestamp) -> anyhow::Result<()>;
+    /// Gives a user another name, or none.
+    async fn rename(&mut self, id: UserId, display_name: Option<&str>) -> anyhow::Result<()>;
+    /// Gives a user an address that its reader has confirmed; `false` when it belongs to someone else, after which the unit of work cannot go on.
+    async fn change_email(&mut self, id: UserId, email: &EmailAddress, now: Timestamp) -> anyhow::Result<bool>;
+    /// Removes whoever registered this address without ever confirming it and has nothing here; `false` when there is nobody like that.
+    async fn remove_unverified(&mut self, key: &EmailKey) -> anyhow::Result<bool>;
     /// Gives a user another role; `false` when no active administrator would be left.
     async fn assign_role(&mut self, id: UserId, role: Role) -> anyhow::Result<bool>;
     /// Gives a user another tier and a limit of their own, or none.

@@ -13,8 +13,11 @@ use ::migration::{MigrationStatus, Migrator, MigratorTrait as _};
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode, TransactionOptions, TransactionTrait as _};
 
 use crate::{
-    application::ports::{AuditLog, Randomness, Store},
-    domain::{failure::Unavailable, mail::MailQueue, sync::SyncQueue, time::Clock},
+    application::{
+        chain::{ChainStore, retention::TrailMonths},
+        ports::{AuditLog, Randomness, Store},
+    },
+    domain::{erasure::ErasureQueue, failure::Unavailable, mail::MailQueue, sync::SyncQueue, time::Clock},
 };
 
 use error::broken;
@@ -22,8 +25,13 @@ use error::broken;
 mod account;
 mod audit;
 mod balance;
+mod chain;
 mod connect;
+mod consent;
+mod email_change;
+mod erasure;
 mod error;
+mod export;
 mod import;
 pub mod inspection;
 pub mod keys;
@@ -57,6 +65,8 @@ pub struct Database {
 /// The side that writes: units of work, the audit trail and the queue.
 struct DatabaseStore {
     connection: DatabaseConnection,
+    /// For looking whether there is something to write at all.
+    reading: DatabaseConnection,
     clock: Arc<dyn Clock>,
     randomness: Arc<dyn Randomness>,
 }
@@ -90,7 +100,7 @@ impl Database {
         reader.set_metric_callback(move |_| {
             counter.fetch_add(1, Ordering::Relaxed);
         });
-        let store = Arc::new(DatabaseStore { connection: writer, clock, randomness });
+        let store = Arc::new(DatabaseStore { connection: writer, reading: reader.clone(), clock, randomness });
         Ok(Self { store, readers: Arc::new(Readers { connection: reader }), statements })
     }
 
@@ -104,6 +114,16 @@ impl Database {
         self.store.clone()
     }
 
+    /// The chain over the audit trail.
+    pub fn chain_store(&self) -> Arc<dyn ChainStore> {
+        self.store.clone()
+    }
+
+    /// The months of the audit trail.
+    pub fn trail_months(&self) -> Arc<dyn TrailMonths> {
+        self.store.clone()
+    }
+
     /// The queue workers take syncs from.
     pub fn sync_queue(&self) -> Arc<dyn SyncQueue> {
         self.store.clone()
@@ -111,6 +131,11 @@ impl Database {
 
     /// The outbox couriers take mails from.
     pub fn mail_queue(&self) -> Arc<dyn MailQueue> {
+        self.store.clone()
+    }
+
+    /// The erasures workers carry out.
+    pub fn erasure_queue(&self) -> Arc<dyn ErasureQueue> {
         self.store.clone()
     }
 
@@ -124,8 +149,12 @@ impl Database {
         self.statements.load(Ordering::Relaxed)
     }
 
-    /// Applies all pending migrations in one transaction: all of them, or none. Processes that start together take turns.
+    /// Applies all pending migrations in one transaction: all of them, or none. Processes that start together take turns. With nothing to
+    /// apply it takes no right over the schema.
     pub async fn migrate_up(&self) -> anyhow::Result<()> {
+        if self.pending().await? == 0 {
+            return Ok(());
+        }
         let transaction = self.migration().await?;
         Migrator::up(&transaction, None).await.map_err(broken("applying migrations"))?;
         transaction.commit().await.map_err(broken("committing migrations"))

@@ -10,7 +10,7 @@ use lettre::{
         header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue},
     },
 };
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::application::mail::{Letter, LetterContent};
 
@@ -45,6 +45,26 @@ struct PasswordResetText<'a> {
 struct PasswordResetHtml<'a> {
     page: &'a str,
     minutes: i64,
+}
+
+/// A mail that asks for something: a page with a button, and a token for frontends of one's own.
+#[derive(Template)]
+#[template(path = "mail/action.txt")]
+struct ActionText<'a> {
+    what: &'a str,
+    page: &'a str,
+    token: &'a str,
+    next: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "mail/action.html")]
+struct ActionHtml<'a> {
+    subject: &'a str,
+    what: &'a str,
+    page: &'a str,
+    button: &'a str,
+    next: &'a str,
 }
 
 /// A mail that only tells something.
@@ -91,8 +111,31 @@ impl Words {
             }
             LetterContent::AlreadyRegistered => Self::notice(
                 "You have a Dashtam account already",
-                "Somebody tried to register this e-mail address at Dashtam, where it has an account already. Nothing was changed.",
+                "Somebody tried to use this e-mail address for an account at Dashtam, where it has one already. Nothing was changed.",
                 "If it was you, sign in with the password you have, or reset it. If it was not you, there is nothing to do.",
+            )?,
+            LetterContent::EmailChange { page, token, hours } => Self::action(
+                "Confirm your new e-mail address",
+                "Somebody wants this address to become that of their Dashtam account. If it was you, confirm it:",
+                (page, "Use this address", token),
+                &format!("It works once, within {hours} hours. If it was not you, do nothing: without this step nothing changes."),
+            )?,
+            LetterContent::EmailChanged { page, token, days } => Self::action(
+                "Your e-mail address was changed",
+                "Another e-mail address took the place of this one at your Dashtam account. If it was you, there is nothing to do. If it was not:",
+                (page, "Take my address back", token),
+                &format!("It works once, within {days} days. Every session ends, and what was mailed to the other address opens nothing any more."),
+            )?,
+            LetterContent::EmailReverted => Self::notice(
+                "Your e-mail address is back",
+                "This address is that of your Dashtam account again, every session has ended, and other changes of address are void.",
+                "If somebody else changed it, they knew your password: reset it now, before they sign in again.",
+            )?,
+            LetterContent::ErasureScheduled { page, token, hours } => Self::action(
+                "Your account is going to be erased",
+                &format!("Your Dashtam account will be erased in {hours} hours, with everything in it. Every session has ended. If you changed your mind:"),
+                (page, "Keep my account", token),
+                "It works until then. Banks have to be linked again. If it was not you who asked, keep the account and change your password.",
             )?,
             LetterContent::PasswordChanged => Self::notice(
                 "Your password was changed",
@@ -135,6 +178,11 @@ impl Words {
                 "Sign in again on that device. If you see this more than once, look at your sessions, end those you do not know, and change your password.",
             )?,
         })
+    }
+
+    fn action(subject: &'static str, what: &str, (page, button, token): (&SecretString, &str, &SecretString), next: &str) -> anyhow::Result<Self> {
+        let (page, token) = (page.expose_secret(), token.expose_secret());
+        Ok(Self { subject, text: ActionText { what, page, token, next }.render()?, html: ActionHtml { subject, what, page, button, next }.render()? })
     }
 
     fn notice(subject: &'static str, what: &str, next: &str) -> anyhow::Result<Self> {

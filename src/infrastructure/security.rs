@@ -1,5 +1,6 @@
 //! Security: keys, tokens, passwords, sealing, and the policy.
 
+pub mod checkpoint;
 pub mod jwt;
 pub mod key_places;
 pub mod key_watch;

@@ -4,8 +4,13 @@
 //! use cases; whose a row is, is in every query below.
 
 pub mod account;
+pub mod audit;
 pub mod completion;
+pub mod consent;
+pub mod email_change;
+pub mod erasure;
 pub mod error;
+pub mod export;
 pub mod global_id;
 pub mod guard;
 pub mod import;
@@ -15,6 +20,7 @@ pub mod loader;
 pub mod node;
 pub mod page;
 pub mod password;
+pub mod profile;
 pub mod provider;
 pub mod registration;
 pub mod scalar;
@@ -55,7 +61,15 @@ const MAX_ERRORS: usize = 20;
 
 /// The root of queries.
 #[derive(MergedObject, Default)]
-pub struct Query(user::UserQuery, node::NodeQuery, provider::ProviderQuery, account::AccountQuery, transaction::TransactionQuery, security::SecurityQuery);
+pub struct Query(
+    user::UserQuery,
+    node::NodeQuery,
+    provider::ProviderQuery,
+    account::AccountQuery,
+    transaction::TransactionQuery,
+    security::SecurityQuery,
+    audit::AuditQuery,
+);
 
 /// The root of mutations.
 #[derive(MergedObject, Default)]
@@ -64,6 +78,10 @@ pub struct Mutation(
     password::PasswordMutation,
     session::SessionMutation,
     step_up::StepUpMutation,
+    profile::ProfileMutation,
+    email_change::EmailChangeMutation,
+    erasure::ErasureMutation,
+    export::ExportMutation,
     second_factor::SecondFactorMutation,
     security::SecurityMutation,
     user::administration::AdministrationMutation,

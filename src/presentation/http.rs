@@ -1,5 +1,6 @@
 //! Plain HTTP: the router, and what every answer has in common.
 
+mod exports;
 mod graphql;
 mod health;
 mod imports;
@@ -9,6 +10,7 @@ mod playground;
 pub mod problem;
 pub mod proxies;
 mod requester;
+mod rights;
 pub mod trace;
 
 use std::{any::Any, sync::Arc, time::Duration};
@@ -34,7 +36,7 @@ use crate::{
 /// How long a request may take, unless it is an upload.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long an upload may take, its body included: 50 MiB over a line of a megabit a second.
+/// How long an upload may take, its body included: 50 MiB over a line of a megabit a second. As long may it take to pack an export.
 const UPLOAD_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// What handlers share.
@@ -77,11 +79,15 @@ pub fn router(edge: Edge) -> Router {
         .route("/graphql", get(graphql::get).post(graphql::post))
         .route("/schema.graphql", get(graphql::schema))
         .route("/imports", post(imports::upload).layer(DefaultBodyLimit::max(imports::MAX_FORM_BYTES)))
+        .route("/exports/{id}", get(exports::fetch).head(wrong_method))
         .route("/oauth/pages.css", get(oauth::stylesheet))
         .route("/oauth/{provider}/start", get(oauth::start_page).post(oauth::start))
         .route("/oauth/{provider}/callback", get(oauth::callback).head(wrong_method))
         .route("/verify-email", get(mail::confirm_page).post(mail::confirm))
         .route("/reset-password", get(mail::reset_page).post(mail::reset))
+        .route("/confirm-email", get(rights::confirm_page).post(rights::confirm))
+        .route("/revert-email", get(rights::revert_page).post(rights::revert))
+        .route("/cancel-erasure", get(rights::cancel_page).post(rights::cancel))
         .route("/dev/mail", get(mail::kept_mails))
         .route("/health", get(health::health))
         .route("/ready", get(health::ready));
@@ -117,7 +123,8 @@ async fn in_our_words(request: Request, next: Next) -> Response {
 
 /// Answers a request that takes too long; what it began in a task of its own goes on.
 async fn in_time(patience: Duration, request: Request, next: Next) -> Response {
-    let limit = if request.uri().path() == "/imports" { UPLOAD_TIMEOUT } else { patience };
+    let path = request.uri().path();
+    let limit = if path == "/imports" || path.starts_with("/exports/") { UPLOAD_TIMEOUT } else { patience };
     let late = |_| {
         let detail = format!("The answer took longer than {} seconds. What was asked for may still happen.", limit.as_secs());
         Problem::new(StatusCode::REQUEST_TIMEOUT, "TIMEOUT", "It took too long", &detail).into_response()

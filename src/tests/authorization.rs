@@ -18,8 +18,19 @@ use crate::harness::{
 };
 
 /// What anyone may ask, signed in or not.
-const PUBLIC: [&str; 8] =
-    ["createSession", "refreshSession", "registerUser", "requestPasswordReset", "resendVerification", "resetPassword", "verifyEmail", "verifySecondFactor"];
+const PUBLIC: [&str; 11] = [
+    "cancelErasure",
+    "confirmEmailChange",
+    "createSession",
+    "refreshSession",
+    "registerUser",
+    "requestPasswordReset",
+    "resendVerification",
+    "resetPassword",
+    "revertEmailChange",
+    "verifyEmail",
+    "verifySecondFactor",
+];
 
 /// Refuses everyone everything.
 struct Nothing;
@@ -105,9 +116,29 @@ async fn each_rule_of_the_policy_decides_its_own_fields_and_no_other() {
     let before = matrix(POLICY).await;
     let everyone = r#"scope(_role, "ACTION", "RESOURCE", "REACH");"#;
     let editors = r#"scope(role, "ACTION", "RESOURCE", "REACH") if edits(role);"#;
-    let whole_viewer = ["User.accounts", "User.links", "User.secondFactor", "User.sessions", "User.transactions", "node", "nodes", "viewer"];
-    let security = ["beginSecondFactor", "changePassword", "confirmSecondFactor", "disableSecondFactor", "reauthenticate", "regenerateRecoveryCodes"];
-    let rules: [(&str, &str, &str, &str, &[&str]); 11] = [
+    let whole_viewer = [
+        "User.accounts",
+        "User.auditEvents",
+        "User.consents",
+        "User.links",
+        "User.secondFactor",
+        "User.sessions",
+        "User.transactions",
+        "node",
+        "nodes",
+        "updateProfile",
+        "viewer",
+    ];
+    let security = [
+        "beginSecondFactor",
+        "changePassword",
+        "confirmSecondFactor",
+        "disableSecondFactor",
+        "reauthenticate",
+        "regenerateRecoveryCodes",
+        "requestEmailChange",
+    ];
+    let rules: [(&str, &str, &str, &str, &[&str]); 14] = [
         (everyone, "read", "accounts", "own", &["User.accounts", "account"]),
         (everyone, "read", "transactions", "own", &["User.transactions", "importStatement", "transaction"]),
         (everyone, "read", "links", "own", &["User.links", "beginLink", "completeLink", "syncLink"]),
@@ -115,8 +146,11 @@ async fn each_rule_of_the_policy_decides_its_own_fields_and_no_other() {
         (everyone, "read", "users", "own", &whole_viewer),
         (everyone, "read", "security", "own", &["User.secondFactor", "viewer"]),
         (everyone, "read", "providers", "any", &["provider", "providers"]),
+        (everyone, "read", "audit", "own", &["User.auditEvents"]),
         (everyone, "write", "sessions", "own", &["renameSession", "revokeAllSessions", "revokeOtherSessions", "revokeSession"]),
         (everyone, "write", "security", "own", &security),
+        (everyone, "read", "profile", "own", &["User.consents", "exportMyData"]),
+        (everyone, "write", "profile", "own", &["eraseMyAccount", "updateProfile"]),
         (editors, "write", "links", "own", &["beginLink", "completeLink", "syncLink"]),
         (editors, "write", "transactions", "own", &["importStatement"]),
     ];

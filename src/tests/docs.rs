@@ -151,7 +151,7 @@ fn an_ellipsis_stands_for_anything() {
 
 #[test]
 fn every_block_says_what_it_is() {
-    let known = ["graphql", "json variables", "json answer", "console", "sh", "toml", "ts", "text"];
+    let known = ["graphql", "json variables", "json answer", "console", "sh", "sql", "toml", "ts", "text"];
     let odd = |page: &Page| {
         let blocks = page.blocks().into_iter().filter(|block| !known.contains(&block.info.as_str()));
         blocks.map(|block| format!("{}:{}: {:?}", page.path, block.line, block.info)).collect::<Vec<_>>()

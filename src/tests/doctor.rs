@@ -121,6 +121,23 @@ fn mail_server(greeting: &'static str) -> (String, mpsc::Receiver<String>) {
     (url, heard)
 }
 
+#[tokio::test]
+async fn a_trail_that_nobody_seals_or_signs_is_told() {
+    for store in every_store().await {
+        over(&store, |_| {}).await.says("audit", "ok", &["position 0, 0 events not sealed yet, nothing signed yet"]);
+        // Recorded by the test's clock, which is behind this machine's.
+        store.clock.pass(Duration::days(-400));
+        store.user("ann@example.com").await;
+        over(&store, |_| {}).await.says("audit", "warn", &["position 0, 2 events not sealed yet", "start a server"]).is_healthy();
+        let trail = crate::audit::Trail::over(store);
+        trail.keeper.close().await.unwrap();
+        over(&trail.store, |_| {}).await.says("audit", "ok", &["position 2, 0 events not sealed yet, signed up to 2 at 2025-"]);
+        trail.store.user("bob@example.com").await;
+        trail.store.database.chain_store().seal().await.unwrap();
+        over(&trail.store, |_| {}).await.says("audit", "warn", &["position 4", "signed up to 2", "signs the rest"]).is_healthy();
+    }
+}
+
 /// Every file below a folder with its bytes.
 fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut found: Vec<_> =

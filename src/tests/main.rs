@@ -2,6 +2,7 @@
 
 mod administration;
 mod architecture;
+mod audit;
 mod audit_log;
 mod authorization;
 mod command_line;
@@ -25,6 +26,7 @@ mod matching;
 mod money;
 mod reference;
 mod registration;
+mod rights;
 mod sandbox;
 mod scalar;
 mod schema;

@@ -16,7 +16,8 @@ use crate::{
     },
     domain::{
         audit::Act,
-        id::SyncId,
+        consent::Consent,
+        id::{ConsentId, SyncId},
         link::{Authorization, Link, LinkReason},
         sync::Sync,
     },
@@ -156,10 +157,22 @@ impl LinkCommands {
         let (owner, id) = (authorization.user, authorization.link);
         let sealed = seal_credentials(self.sealer.as_ref(), Place::credentials(owner, id), credentials)?;
         let mut work = self.store.begin(attempt).await?;
+        // Whoever asked to be erased while the bank was asked has no links any more.
+        work.sign_ins().take_turn(owner).await?.filter(|user| user.is_active).ok_or(LinkError::NotFound)?;
         let mut link = work.links().find(owner, id).await?.ok_or(LinkError::NotFound)?;
         let event = link.activate(credentials.consent_expires_at)?;
         work.links().save(&link).await?;
         work.links().save_credentials(owner, id, &sealed, now).await?;
+        let consent = Consent {
+            id: ConsentId(self.randomness.id()),
+            user: owner,
+            link: id,
+            provider: link.provider.clone(),
+            given_at: now,
+            expires_at: credentials.consent_expires_at,
+            withdrawn_at: None,
+        };
+        work.consents().insert(&consent).await?;
         work.syncs().insert(&Sync::request(SyncId(self.randomness.id()), id, owner, now)).await?;
         work.succeed(event).await?;
         self.wake.notify_one();

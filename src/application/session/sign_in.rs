@@ -58,7 +58,8 @@ impl SessionCommands {
     pub(super) async fn newcomer(&self, user: UserId, origin: &Origin, now: Timestamp) -> anyhow::Result<Newcomer> {
         let session = Session::begin(SessionId(self.randomness.id()), user, origin.ip.clone(), origin.user_agent.clone(), now);
         let pair = self.mint.fresh();
-        let token = self.token_row(&session, &pair, now).await?;
+        let versions = self.rotations.minimums(user).await?.current();
+        let token = self.token_row(&session, &pair, versions, now).await?;
         Ok(Newcomer { session, pair, token })
     }
 

@@ -145,7 +145,7 @@ impl UserCommands {
             .await
     }
 
-    /// Ends a pause of somebody's sign-in, and forgets their failures.
+    /// Ends a pause of somebody's sign-in, and forgets their wrong passwords and codes.
     pub async fn unlock(&self, command: ChangeAccess) -> Result<User, UserError> {
         let attempt = self.journal.attempt(&command.requester, Act::UnlockUser).await?;
         attempt
@@ -155,6 +155,7 @@ impl UserCommands {
                 let user = find(work.as_mut(), &command.user).await?;
                 work.sign_ins().take_turn(user.id).await?;
                 work.sign_ins().clear(user.id, Which::All).await?;
+                work.second_factors().forget_failures(user.id).await?;
                 work.succeed(Event::UserUnlocked { user: user.id }).await?;
                 Ok(user)
             })

@@ -8,11 +8,10 @@ use std::collections::HashMap;
 use anyhow::Context as _;
 use async_trait::async_trait;
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
     sea_query::{Expr, ExprTrait, Query},
 };
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::{
@@ -20,10 +19,16 @@ use crate::{
         audit::{AuditEntry, Person},
         ports::{AuditLog, Randomness},
     },
-    domain::{audit::Outcome, id::UserId, time::Timestamp},
+    domain::{
+        audit::{Act, ActorKind, AuditActor, AuditEvent, AuditFilter, AuditReader, Outcome, ResourceKind},
+        chain::{EventKey, StoredPerson},
+        id::{AuditEventId, UserId},
+        page::{CreatedKey, Page, Slice},
+        time::Timestamp,
+    },
 };
 
-use super::{DatabaseStore, error::broken};
+use super::{DatabaseStore, Readers, error::broken, page, value};
 
 /// Orphans closed in one transaction.
 const ORPHANS_AT_ONCE: u64 = 200;
@@ -104,6 +109,20 @@ impl Part {
 /// The retention class every event has today.
 const STANDARD: &str = "standard";
 
+impl From<audit_person::Model> for StoredPerson {
+    fn from(row: audit_person::Model) -> Self {
+        Self {
+            event: EventKey { recorded_at: Timestamp::new(row.recorded_at), id: row.event_id },
+            part: row.role,
+            user: row.user_id,
+            email: row.email,
+            ip: row.ip,
+            user_agent: row.user_agent,
+            salt: row.salt,
+        }
+    }
+}
+
 impl audit_person::Model {
     fn new(event: Uuid, recorded_at: Timestamp, part: Part, person: &Person, randomness: &dyn Randomness) -> Self {
         Self {
@@ -118,27 +137,8 @@ impl audit_person::Model {
         }
     }
 
-    /// SHA-256 of the salt and, in this order, part, user, e-mail, IP and user agent: each one byte that says whether it is there, and if
-    /// so its length in four bytes, most significant first, and its bytes.
     fn hash(&self) -> Vec<u8> {
-        let user = self.user_id.map(Uuid::into_bytes);
-        let fields: [Option<&[u8]>; 5] = [
-            Some(self.role.as_bytes()),
-            user.as_ref().map(<[u8; 16]>::as_slice),
-            self.email.as_deref().map(str::as_bytes),
-            self.ip.as_deref().map(str::as_bytes),
-            self.user_agent.as_deref().map(str::as_bytes),
-        ];
-        let mut digest = Sha256::new_with_prefix(&self.salt);
-        for field in fields {
-            digest.update([u8::from(field.is_some())]);
-            if let Some(bytes) = field {
-                // Each is at most some hundred bytes; a length beyond u32 cannot come from a request.
-                digest.update(u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes());
-                digest.update(bytes);
-            }
-        }
-        digest.finalize().to_vec()
+        StoredPerson::from(self.clone()).hash().to_vec()
     }
 
     fn person(self) -> Person {
@@ -225,7 +225,8 @@ impl DatabaseStore {
             transaction.execute_unprepared(SWEEPER_LOCK).await.map_err(broken("waiting for another sweeper"))?;
         }
         let orphans = orphans(&transaction, since, before).await?;
-        let mut persons = persons_of(&transaction, &orphans).await?;
+        let ids: Vec<Uuid> = orphans.iter().map(|orphan| orphan.id).collect();
+        let mut persons = persons_of(&transaction, &ids).await?;
         let closed = orphans.len() as u64;
         for orphan in orphans {
             let mut person = |part: Part| persons.remove(&(orphan.id, part.as_str().to_owned()));
@@ -241,6 +242,88 @@ impl DatabaseStore {
         }
         transaction.commit().await.map_err(broken("committing to the audit trail"))?;
         Ok(closed)
+    }
+}
+
+/// What a filter lets through.
+fn matching(filter: &AuditFilter) -> Select<audit_events::Entity> {
+    use audit_events::Column;
+    let words = |column: Column, words: Vec<&'static str>| column.is_in(words);
+    audit_events::Entity::find().filter(
+        Condition::all()
+            .add_option(filter.acts.as_ref().map(|acts| words(Column::Act, acts.iter().map(|act| act.as_str()).collect())))
+            .add_option(filter.outcomes.as_ref().map(|outcomes| words(Column::Outcome, outcomes.iter().map(|outcome| outcome.as_str()).collect())))
+            .add_option(filter.actor_kinds.as_ref().map(|kinds| words(Column::ActorKind, kinds.iter().map(|kind| kind.as_str()).collect())))
+            .add_option(filter.user.map(by_or_upon))
+            .add_option(filter.resource.map(|(kind, id)| Column::ResourceKind.eq(kind.as_str()).and(Column::ResourceId.eq(id))))
+            .add_option(filter.from.map(|from| Column::RecordedAt.gte(from.utc())))
+            .add_option(filter.to.map(|to| Column::RecordedAt.lt(to.utc())))
+            .add_option(filter.trace_id.as_ref().map(|trace| Column::TraceId.eq(trace.as_str()))),
+    )
+}
+
+/// Whether a user is a person of an event, in whatever part. Persons stand apart, by user and time.
+fn by_or_upon(user: UserId) -> Expr {
+    use audit_person::Column;
+    let theirs =
+        Query::select().columns([Column::RecordedAt, Column::EventId]).from(audit_person::Entity).and_where(Expr::col(Column::UserId).eq(user.0)).take();
+    let event = Expr::tuple([audit_events::Column::RecordedAt.into_expr(), audit_events::Column::Id.into_expr()]);
+    event.in_subquery(theirs)
+}
+
+impl TryFrom<audit_events::Model> for AuditEvent {
+    type Error = anyhow::Error;
+
+    /// Still without its persons.
+    fn try_from(row: audit_events::Model) -> anyhow::Result<Self> {
+        let context: serde_json::Map<String, Value> = serde_json::from_str(&row.context).context("audit_events.context is not a JSON object")?;
+        let text = |value: Value| if let Value::String(text) = value { text } else { value.to_string() };
+        let kind = value::optional_word("audit_events.resource_kind", row.resource_kind.as_deref(), ResourceKind::parse)?;
+        Ok(Self {
+            id: AuditEventId(row.id),
+            recorded_at: Timestamp::new(row.recorded_at),
+            act: value::word("audit_events.act", &row.act, Act::parse)?,
+            outcome: value::word("audit_events.outcome", &row.outcome, Outcome::parse)?,
+            reason: row.reason,
+            actor: AuditActor {
+                kind: value::word("audit_events.actor_kind", &row.actor_kind, ActorKind::parse)?,
+                user: None,
+                email: None,
+                ip: None,
+                user_agent: None,
+            },
+            subject: None,
+            resource: kind.map(|kind| (kind, row.resource_id)),
+            context: context.into_iter().map(|(name, value)| (name, text(value))).collect(),
+            trace_id: row.trace_id,
+        })
+    }
+}
+
+impl Readers {
+    async fn audit_page(&self, rows: Select<audit_events::Entity>, page: Page<CreatedKey>) -> anyhow::Result<Slice<AuditEvent>> {
+        let columns = (audit_events::Column::RecordedAt, audit_events::Column::Id);
+        let mut slice: Slice<AuditEvent> = page::read(&self.connection, rows, columns, page, "reading the audit trail").await?;
+        let ids: Vec<Uuid> = slice.items.iter().map(|event| event.id.0).collect();
+        let mut persons = persons_of(&self.connection, &ids).await?;
+        for event in &mut slice.items {
+            let mut person = |part: Part| persons.remove(&(event.id.0, part.as_str().to_owned()));
+            let (actor, subject) = (person(Part::Actor).unwrap_or_default(), person(Part::Subject).unwrap_or_default());
+            event.actor = AuditActor { kind: event.actor.kind, user: actor.user, email: actor.email, ip: actor.ip, user_agent: actor.user_agent };
+            event.subject = subject.user;
+        }
+        Ok(slice)
+    }
+}
+
+#[async_trait]
+impl AuditReader for Readers {
+    async fn page(&self, owner: UserId, filter: &AuditFilter, page: Page<CreatedKey>) -> anyhow::Result<Slice<AuditEvent>> {
+        self.audit_page(matching(filter).filter(by_or_upon(owner)), page).await
+    }
+
+    async fn page_of_any(&self, filter: &AuditFilter, page: Page<CreatedKey>) -> anyhow::Result<Slice<AuditEvent>> {
+        self.audit_page(matching(filter), page).await
     }
 }
 
@@ -271,10 +354,13 @@ async fn orphans(transaction: &DatabaseTransaction, since: Option<Timestamp>, be
 }
 
 /// The people in `events`, by event and part; those forgotten meanwhile are missing.
-async fn persons_of(transaction: &DatabaseTransaction, events: &[audit_events::Model]) -> anyhow::Result<HashMap<(Uuid, String), Person>> {
+async fn persons_of(connection: &impl ConnectionTrait, events: &[Uuid]) -> anyhow::Result<HashMap<(Uuid, String), Person>> {
+    if events.is_empty() {
+        return Ok(HashMap::new());
+    }
     let rows = audit_person::Entity::find()
-        .filter(audit_person::Column::EventId.is_in(events.iter().map(|event| event.id)))
-        .all(transaction)
+        .filter(audit_person::Column::EventId.is_in(events.iter().copied()))
+        .all(connection)
         .await
         .map_err(broken("reading the persons of audit events"))?;
     Ok(rows.into_iter().map(|row| ((row.event_id, row.role.clone()), row.person())).collect())

@@ -32,6 +32,9 @@ const TRUSTED_IDLE: Duration = Duration::from_secs(10);
 /// Connections that read from SQLite.
 const SQLITE_READERS: u32 = 4;
 
+/// Rows that SQLite's thread may be ahead of whoever reads them: each hand-over between threads costs more than a row does.
+const ROWS_AHEAD: usize = 500;
+
 /// How often, and how far apart, a switch to the write-ahead log is tried: no busy time-out covers it, and another process may be
 /// opening the same file.
 const WAL_TRIES: u32 = 50;
@@ -52,10 +55,17 @@ async fn sqlite(url: &str) -> anyhow::Result<(DatabaseConnection, DatabaseConnec
     anyhow::ensure!(!url.contains(":memory:") && !url.contains("mode=memory"), "SQLite needs a file: reader and writer would each have a memory of their own");
     let file = SqliteConnectOptions::from_str(url).map_err(|_| anyhow::anyhow!("the SQLite URL cannot be read"))?;
     create_private(file.get_filename()).await.context("creating the database file")?;
-    let options = file.create_if_missing(false).foreign_keys(true).synchronous(SqliteSynchronous::Normal).busy_timeout(PATIENCE).disable_statement_logging();
+    let options = file
+        .create_if_missing(false)
+        .foreign_keys(true)
+        .synchronous(SqliteSynchronous::Normal)
+        .busy_timeout(PATIENCE)
+        .row_buffer_size(ROWS_AHEAD)
+        .disable_statement_logging();
     let pool = || SqlitePoolOptions::new().acquire_timeout(TURN).test_before_acquire(false).idle_timeout(None).max_lifetime(None);
 
-    let writing = options.clone().journal_mode(SqliteJournalMode::Wal);
+    // What is deleted is overwritten, or somebody who was erased could be read out of the file's free pages.
+    let writing = options.clone().journal_mode(SqliteJournalMode::Wal).pragma("secure_delete", "ON");
     let mut tries = 1;
     let writer = loop {
         match pool().max_connections(1).connect_with(writing.clone()).await {

@@ -17,12 +17,14 @@ use sea_orm::{
 use crate::{
     application::ports::Place,
     domain::{
+        chain::Standing,
         id::{LinkId, SecondFactorId, UserId},
         time::Timestamp,
     },
 };
 
 use super::{
+    chain::standing,
     connect::PATIENCE,
     error::{broken, broken_driver},
     link::credentials,
@@ -117,6 +119,11 @@ impl Inspection {
         let of_factors =
             rows.into_iter().map(|row| Sealed { place: Place::second_factor(UserId(row.user_id), SecondFactorId(row.id)), envelope: row.sealed_secret });
         Ok(of_links.chain(of_factors).collect())
+    }
+
+    /// How far the chain over the audit trail has come.
+    pub async fn standing(&self) -> anyhow::Result<Standing> {
+        standing(&self.connection).await
     }
 
     /// Closes the connection.

@@ -15,9 +15,10 @@ use crate::domain::{
     id::{MailId, MailTokenId, UserId},
     mail::{MAIL_LEASE_MINUTES, Mail, MailKind, MailQueue, MailToken, MailTokenPurpose, MailTokenReader, Mails},
     time::Timestamp,
+    user::EmailAddress,
 };
 
-use super::{DatabaseStore, Readers, error::broken, user::users, value, work::DatabaseWork};
+use super::{DatabaseStore, Readers, email_change, error::broken, user::users, value, work::DatabaseWork};
 
 /// The condition of `ix_outbox_undelivered`, word for word: with bound values neither planner could tell that the index holds the answer.
 const UNDELIVERED: &str = "delivered_at IS NULL AND parked_at IS NULL";
@@ -158,8 +159,18 @@ impl Mails for DatabaseWork {
         voided.map(|_| ()).map_err(broken("voiding tokens"))
     }
 
-    async fn replace_token(&mut self, token: &MailToken) -> anyhow::Result<()> {
-        self.void_tokens(token.user, token.purpose, token.created_at).await?;
+    async fn void_tokens_of(&mut self, user: UserId, tokens: &[MailTokenId], now: Timestamp) -> anyhow::Result<()> {
+        let voided = mail_tokens::Entity::update_many()
+            .set(mail_tokens::ActiveModel { spent_at: Set(Some(now.utc())), ..Default::default() })
+            .filter(mail_tokens::Column::UserId.eq(user.0))
+            .filter(mail_tokens::Column::Id.is_in(tokens.iter().map(|token| token.0)))
+            .filter(mail_tokens::Column::SpentAt.is_null())
+            .exec(&self.transaction)
+            .await;
+        voided.map(|_| ()).map_err(broken("voiding tokens"))
+    }
+
+    async fn add_token(&mut self, token: &MailToken) -> anyhow::Result<()> {
         let row = mail_tokens::Model {
             id: token.id.0,
             user_id: token.user.0,
@@ -237,6 +248,10 @@ impl MailQueue for DatabaseStore {
     async fn find_any_token_for_courier(&self, id: MailTokenId) -> anyhow::Result<Option<MailToken>> {
         let row = mail_tokens::Entity::find_by_id(id.0).one(&self.connection).await.map_err(broken("reading a token"))?;
         row.map(MailToken::try_from).transpose()
+    }
+
+    async fn find_any_address_for_courier(&self, token: MailTokenId) -> anyhow::Result<Option<EmailAddress>> {
+        email_change::address_of(&self.connection, token).await
     }
 
     async fn delivered(&self, mail: MailId, now: Timestamp) -> anyhow::Result<()> {

@@ -280,6 +280,11 @@ impl SecondFactors for DatabaseWork {
         counted.map(|_| ()).map_err(broken("counting a wrong code"))
     }
 
+    async fn forget_failures(&mut self, user: UserId) -> anyhow::Result<()> {
+        let forgotten = second_factor_failures::Entity::delete_many().filter(second_factor_failures::Column::UserId.eq(user.0)).exec(&self.transaction).await;
+        forgotten.map(|_| ()).map_err(broken("forgetting wrong codes"))
+    }
+
     async fn failures_since(&mut self, user: UserId, since: Timestamp) -> anyhow::Result<u64> {
         let failures = second_factor_failures::Entity::find()
             .filter(second_factor_failures::Column::UserId.eq(user.0))

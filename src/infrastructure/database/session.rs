@@ -174,6 +174,7 @@ struct StateRow {
     revoked_at: Option<DateTimeUtc>,
     role: String,
     is_active: bool,
+    erasure_due_at: Option<sea_orm::prelude::DateTimeUtc>,
     #[sea_orm(nested)]
     minimums: MinimumsRow,
 }
@@ -317,6 +318,7 @@ impl SessionReader for Readers {
             .select_only()
             .columns([sessions::Column::Id, sessions::Column::UserId, sessions::Column::ExpiresAt, sessions::Column::RevokedAt])
             .columns([users::Column::Role, users::Column::IsActive])
+            .column(users::Column::ErasureDueAt)
             .join(JoinType::InnerJoin, sessions::Relation::User.def());
         for (column, name) in minimum_columns(&sessions::Column::UserId.into_expr()) {
             row = row.expr_as(column, name);
@@ -328,7 +330,7 @@ impl SessionReader for Readers {
                 user: UserId(row.user_id),
                 role: value::word("users.role", &row.role, Role::parse)?,
                 expires_at: Timestamp::new(row.expires_at),
-                is_live: row.revoked_at.is_none() && row.is_active,
+                is_live: row.revoked_at.is_none() && row.is_active && row.erasure_due_at.is_none(),
                 minimums: row.minimums.into(),
             })
         })

@@ -4,8 +4,8 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::{LockType, OnConflict},
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, SqlErr,
+    sea_query::{Expr, ExprTrait, LockType, OnConflict, Query},
 };
 
 use crate::domain::{
@@ -15,7 +15,7 @@ use crate::domain::{
     user::{EmailAddress, EmailKey, PasswordRecord, Role, SessionTier, User, UserFilter, UserReader, Users},
 };
 
-use super::{Readers, error::broken, page, value, work::DatabaseWork};
+use super::{Readers, error::broken, link::links, page, value, work::DatabaseWork};
 
 pub(super) mod users {
     use sea_orm::entity::prelude::*;
@@ -33,6 +33,10 @@ pub(super) mod users {
         pub is_active: bool,
         pub email_verified_at: Option<DateTimeUtc>,
         pub created_at: DateTimeUtc,
+        pub display_name: Option<String>,
+        pub erasure_requested_at: Option<DateTimeUtc>,
+        pub erasure_due_at: Option<DateTimeUtc>,
+        pub erasure_began_at: Option<DateTimeUtc>,
         pub session_limit: Option<i64>,
     }
 
@@ -54,6 +58,10 @@ impl From<&User> for users::Model {
             is_active: user.is_active,
             email_verified_at: user.email_verified_at.map(Timestamp::utc),
             created_at: user.created_at.utc(),
+            display_name: user.display_name.clone(),
+            erasure_requested_at: None,
+            erasure_due_at: None,
+            erasure_began_at: None,
             session_limit: user.session_limit.map(i64::from),
         }
     }
@@ -70,7 +78,8 @@ impl TryFrom<users::Model> for User {
             role: value::word("users.role", &row.role, Role::parse)?,
             tier: value::word("users.tier", &row.tier, SessionTier::parse)?,
             email_verified_at: value::optional_instant(row.email_verified_at),
-            is_active: row.is_active,
+            is_active: row.is_active && row.erasure_due_at.is_none(),
+            display_name: row.display_name,
             session_limit: row.session_limit.map(|limit| value::count("users.session_limit", limit)).transpose()?,
             created_at: Timestamp::new(row.created_at),
         })
@@ -125,6 +134,42 @@ impl Users for DatabaseWork {
         unverified.exec(&self.transaction).await.map(|_| ()).map_err(broken("confirming a user's address"))
     }
 
+    async fn rename(&mut self, id: UserId, display_name: Option<&str>) -> anyhow::Result<()> {
+        self.change_user(id, users::ActiveModel { display_name: Set(display_name.map(str::to_owned)), ..Default::default() }).await
+    }
+
+    async fn change_email(&mut self, id: UserId, email: &EmailAddress, now: Timestamp) -> anyhow::Result<bool> {
+        let changes = users::ActiveModel {
+            email: Set(email.written().to_owned()),
+            email_key: Set(email.key().as_str().to_owned()),
+            email_verified_at: Set(Some(now.utc())),
+            ..Default::default()
+        };
+        let saved = users::Entity::update_many().set(changes).filter(users::Column::Id.eq(id.0)).exec(&self.transaction).await;
+        match saved {
+            Err(refused) if matches!(refused.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => Ok(false),
+            saved => {
+                anyhow::ensure!(saved.map_err(broken("changing a user's address"))?.rows_affected == 1, "the user whose address changes is gone");
+                Ok(true)
+            }
+        }
+    }
+
+    async fn remove_unverified(&mut self, key: &EmailKey) -> anyhow::Result<bool> {
+        let theirs = Query::select()
+            .expr(Expr::val(1))
+            .from(links::Entity)
+            .and_where(links::Column::UserId.into_expr().equals((users::Entity, users::Column::Id)))
+            .take();
+        let removed = users::Entity::delete_many()
+            .filter(users::Column::EmailKey.eq(key.as_str()))
+            .filter(users::Column::EmailVerifiedAt.is_null())
+            .filter(Expr::exists(theirs).not())
+            .exec(&self.transaction)
+            .await;
+        Ok(removed.map_err(broken("removing an unconfirmed registration"))?.rows_affected == 1)
+    }
+
     async fn assign_role(&mut self, id: UserId, role: Role) -> anyhow::Result<bool> {
         if role != Role::Admin && self.is_last_administrator(id).await? {
             return Ok(false);
@@ -150,10 +195,11 @@ impl Users for DatabaseWork {
 impl DatabaseWork {
     /// Whether this is the only active administrator. All of them are locked first, in one order, so that two cannot each count on the
     /// other and step down together.
-    async fn is_last_administrator(&self, id: UserId) -> anyhow::Result<bool> {
+    pub(super) async fn is_last_administrator(&self, id: UserId) -> anyhow::Result<bool> {
         let administrators = users::Entity::find()
             .filter(users::Column::Role.eq(Role::Admin.as_str()))
             .filter(users::Column::IsActive.eq(true))
+            .filter(users::Column::ErasureDueAt.is_null())
             .order_by_asc(users::Column::Id)
             .lock(LockType::NoKeyUpdate)
             .all(&self.transaction)
@@ -180,7 +226,10 @@ impl UserReader for Readers {
         let wanted = Condition::all()
             .add_option(filter.email.as_ref().map(|key| users::Column::EmailKey.eq(key.as_str())))
             .add_option(filter.role.map(|role| users::Column::Role.eq(role.as_str())))
-            .add_option(filter.is_active.map(|is_active| users::Column::IsActive.eq(is_active)));
+            .add_option(filter.is_active.map(|is_active| {
+                let active = users::Column::IsActive.eq(true).and(users::Column::ErasureDueAt.is_null());
+                if is_active { active } else { active.not() }
+            }));
         let rows = users::Entity::find().filter(wanted);
         page::read(&self.connection, rows, (users::Column::CreatedAt, users::Column::Id), page, "reading users").await
     }

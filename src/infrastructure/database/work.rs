@@ -8,12 +8,13 @@ use sea_orm::DatabaseTransaction;
 use crate::{
     application::{
         audit::{Attempt, AuditEntry},
+        chain::retention::ChainWork,
         ports::{Randomness, Store, Work},
     },
     domain::{
-        account::Accounts, audit::Outcome, balance::BalanceSnapshots, event::Event, failure::Reason, import::Imports, keys::SealedSecrets, link::Links,
-        mail::Mails, second_factor::SecondFactors, security::Rotations, session::Sessions, sign_in::SignIns, sync::Syncs, transaction::Transactions,
-        user::Users,
+        account::Accounts, audit::Outcome, balance::BalanceSnapshots, consent::Consents, email_change::EmailChanges, erasure::Erasures, event::Event,
+        export::Exports, failure::Reason, import::Imports, keys::SealedSecrets, link::Links, mail::Mails, second_factor::SecondFactors, security::Rotations,
+        session::Sessions, sign_in::SignIns, sync::Syncs, transaction::Transactions, user::Users,
     },
 };
 
@@ -92,7 +93,27 @@ impl Work for DatabaseWork {
         self
     }
 
+    fn consents(&mut self) -> &mut dyn Consents {
+        self
+    }
+
+    fn email_changes(&mut self) -> &mut dyn EmailChanges {
+        self
+    }
+
+    fn erasures(&mut self) -> &mut dyn Erasures {
+        self
+    }
+
+    fn exports(&mut self) -> &mut dyn Exports {
+        self
+    }
+
     fn imports(&mut self) -> &mut dyn Imports {
+        self
+    }
+
+    fn chain(&mut self) -> &mut dyn ChainWork {
         self
     }
 

@@ -111,15 +111,12 @@ impl KeyWatch {
     }
 
     fn accept(&mut self, keys: Keys, now: Instant) {
-        match keys.waiting_behind(&self.keys.now()) {
-            Some(waiting) => {
-                self.next = Some((now + self.wait, keys));
-                self.adopt(waiting, "new keys are accepted, and used later");
-            }
-            None => {
-                self.next = None;
-                self.adopt(keys, "other keys are used");
-            }
+        if let Some(waiting) = keys.waiting_behind(&self.keys.now()) {
+            self.next = Some((now + self.wait, keys));
+            self.adopt(waiting, "new keys are accepted, and used later");
+        } else {
+            self.next = None;
+            self.adopt(keys, "other keys are used");
         }
     }
 

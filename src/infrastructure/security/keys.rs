@@ -1,6 +1,7 @@
 //! Keys: two secrets are configured, everything else is derived from them.
 //!
-//! The ring (`DASHTAM_ENCRYPTION__KEYS`) seals credentials, peppers passwords, fingerprints account numbers and recovery codes; the token secrets
+//! The ring (`DASHTAM_ENCRYPTION__KEYS`) seals credentials, peppers passwords, fingerprints account numbers and recovery codes, and signs the audit trail;
+//! the token secrets
 //! (`DASHTAM_JWT__SECRET`, `DASHTAM_JWT__PREVIOUS`) sign access tokens and derive refresh tokens and those that travel by mail. Each use has a key of its own by
 //! HKDF-SHA-256 (RFC 5869), and whatever is stored names the id of its key, so that keys can be rotated: while servers run, since nobody
 //! keeps a key but [`KeysInForce`] and what it has [derived](Derived).
@@ -57,6 +58,8 @@ pub enum Purpose {
     Refresh,
     /// Deriving tokens that travel by mail.
     MailToken,
+    /// Signing checkpoints of the audit trail.
+    AuditSigning,
 }
 
 impl Purpose {
@@ -68,6 +71,7 @@ impl Purpose {
             Self::RecoveryCode => b"dashtam/recovery-code/1",
             Self::Refresh => b"dashtam/refresh/1",
             Self::MailToken => b"dashtam/mail-token/1",
+            Self::AuditSigning => b"dashtam/audit-signing/1",
         }
     }
 }
@@ -153,18 +157,6 @@ impl Keys {
         }
         Some(waiting)
     }
-
-    /// These keys as they were before their first ones were put in front: what a process starts from that finds keys which are just a moment old.
-    pub fn as_before(&self, ring: bool, tokens: bool) -> Self {
-        let mut before = self.clone();
-        if ring && before.ring.len() > 1 {
-            before.ring.remove(0);
-        }
-        if tokens && before.tokens.len() > 1 {
-            before.tokens.remove(0);
-        }
-        before
-    }
 }
 
 /// Where the id that was current stands now, if the one that is current now was not known.
@@ -195,9 +187,12 @@ trait Follower: Send + Sync {
 /// Puts what was derived in the place of what was there.
 type Exchange<'a> = Box<dyn FnOnce() + 'a>;
 
+/// Makes of keys what an adapter needs.
+type Derive<T> = Box<dyn Fn(&Keys) -> anyhow::Result<T> + Send + Sync>;
+
 struct Follow<T> {
     derived: ArcSwap<T>,
-    derive: Box<dyn Fn(&Keys) -> anyhow::Result<T> + Send + Sync>,
+    derive: Derive<T>,
 }
 
 impl<T: Send + Sync> Follower for Follow<T> {

@@ -14,10 +14,15 @@ scope(_role, "read", "sessions", "own");
 scope(_role, "read", "users", "own");
 scope(_role, "read", "security", "own");
 scope(_role, "read", "providers", "any");
+scope(_role, "read", "audit", "own");
 
 # Ending one's own sessions and changing one's password are rights of identity, whatever the role.
 scope(_role, "write", "sessions", "own");
 scope(_role, "write", "security", "own");
+
+# So are one's name, one's consents, taking everything along, and being forgotten.
+scope(_role, "read", "profile", "own");
+scope(_role, "write", "profile", "own");
 
 # Linking, syncing and importing need more than reading.
 scope(role, "write", "links", "own") if edits(role);
@@ -31,5 +36,6 @@ scope("admin", "read", "users", "any");
 scope("admin", "write", "users", "any");
 scope("admin", "read", "sessions", "any");
 scope("admin", "write", "sessions", "any");
+scope("admin", "read", "audit", "any");
 scope("admin", "read", "security", "any");
 scope("admin", "write", "security", "any");

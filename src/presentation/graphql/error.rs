@@ -9,9 +9,14 @@ use crate::{
     application::{
         QueryError,
         access::Denied,
+        audit::AuditError,
+        email_change::EmailChangeError,
+        erasure::ErasureError,
+        export::ExportError,
         import::ImportError,
         link::LinkError,
         password::PasswordError,
+        profile::ProfileError,
         registration::RegistrationError,
         second_factor::{CodeRefusal, SecondFactorError},
         security::SecurityError,
@@ -114,6 +119,15 @@ impl From<QueryError> for Fault {
     }
 }
 
+impl From<AuditError> for Fault {
+    fn from(error: AuditError) -> Self {
+        match error {
+            AuditError::Denied(denied) => denied.into(),
+            AuditError::Unexpected(cause) => Self::internal(&cause),
+        }
+    }
+}
+
 /// Why a mutation did not do what was asked. New codes may be added.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UserErrorCode {
@@ -145,6 +159,10 @@ pub enum UserErrorCode {
     SecondFactorNotBegun,
     /// The e-mail address is not verified yet.
     EmailUnverified,
+    /// This is the user's e-mail address already.
+    EmailUnchanged,
+    /// The e-mail address belongs to another account by now. Told only to who has proved to read its mailbox.
+    EmailTaken,
     /// This is not a refresh token of ours.
     RefreshTokenInvalid,
     /// The refresh token was used before, so its session was ended; sign in again.
@@ -311,6 +329,59 @@ impl From<user::UserError> for Refused {
             user::UserError::EmailTaken => return Self::Fault(Fault::internal(&anyhow::anyhow!("a user was made over the API"))),
             user::UserError::Denied(denied) => return Self::Fault((*denied).into()),
             user::UserError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),
+        };
+        Self::user(code, &error, field)
+    }
+}
+
+impl From<EmailChangeError> for Refused {
+    fn from(error: EmailChangeError) -> Self {
+        let (code, field) = match &error {
+            EmailChangeError::InvalidEmail(_) => (UserErrorCode::EmailInvalid, Some("email")),
+            EmailChangeError::Unchanged => (UserErrorCode::EmailUnchanged, Some("email")),
+            EmailChangeError::InvalidToken => (UserErrorCode::TokenInvalid, Some("token")),
+            EmailChangeError::EmailTaken => (UserErrorCode::EmailTaken, None),
+            EmailChangeError::Unproven(_) => (UserErrorCode::ReauthenticationRequired, None),
+            // The use case keeps this to itself: an answer must not tell it.
+            EmailChangeError::NothingToSend(reason) => return Self::Fault(Fault::internal(&anyhow::anyhow!("{reason} left the use case"))),
+            EmailChangeError::Denied(denied) => return Self::Fault((*denied).into()),
+            EmailChangeError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),
+        };
+        Self::user(code, &error, field)
+    }
+}
+
+impl From<ErasureError> for Refused {
+    fn from(error: ErasureError) -> Self {
+        let (code, field) = match &error {
+            ErasureError::LastAdministrator => (UserErrorCode::LastAdministrator, None),
+            ErasureError::InvalidToken => (UserErrorCode::TokenInvalid, Some("token")),
+            ErasureError::Unproven(_) => (UserErrorCode::ReauthenticationRequired, None),
+            ErasureError::Denied(denied) => return Self::Fault((*denied).into()),
+            ErasureError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),
+        };
+        Self::user(code, &error, field)
+    }
+}
+
+impl From<ExportError> for Refused {
+    fn from(error: ExportError) -> Self {
+        let (code, field) = match &error {
+            ExportError::NotFound => (UserErrorCode::NotFound, None),
+            ExportError::Unproven(_) => (UserErrorCode::ReauthenticationRequired, None),
+            ExportError::Denied(denied) => return Self::Fault((*denied).into()),
+            ExportError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),
+        };
+        Self::user(code, &error, field)
+    }
+}
+
+impl From<ProfileError> for Refused {
+    fn from(error: ProfileError) -> Self {
+        let (code, field) = match &error {
+            ProfileError::InvalidName => (UserErrorCode::NameInvalid, Some("displayName")),
+            ProfileError::Denied(denied) => return Self::Fault((*denied).into()),
+            ProfileError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),
         };
         Self::user(code, &error, field)
     }

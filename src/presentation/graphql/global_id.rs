@@ -6,7 +6,7 @@
 use async_graphql::ID;
 use uuid::Uuid;
 
-use crate::domain::id::{AccountId, ImportId, LinkId, SessionId, SyncId, TransactionId, UserId};
+use crate::domain::id::{AccountId, AuditEventId, ExportId, ImportId, LinkId, SessionId, SyncId, TransactionId, UserId};
 
 /// What an id can be the id of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -27,11 +27,16 @@ pub enum Kind {
     Sync,
     /// `import_…`
     Import,
+    /// `audit_…`
+    AuditEvent,
+    /// `export_…`
+    Export,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 8] = [Self::User, Self::Session, Self::Link, Self::Account, Self::Transaction, Self::Holding, Self::Sync, Self::Import];
+    pub const ALL: [Self; 10] =
+        [Self::User, Self::Session, Self::Link, Self::Account, Self::Transaction, Self::Holding, Self::Sync, Self::Import, Self::AuditEvent, Self::Export];
 
     /// The text before the underscore.
     pub fn prefix(self) -> &'static str {
@@ -44,6 +49,8 @@ impl Kind {
             Self::Holding => "hold",
             Self::Sync => "sync",
             Self::Import => "import",
+            Self::AuditEvent => "audit",
+            Self::Export => "export",
         }
     }
 }
@@ -70,6 +77,8 @@ globals! {
     TransactionId => Transaction,
     SyncId => Sync,
     ImportId => Import,
+    AuditEventId => AuditEvent,
+    ExportId => Export,
 }
 
 /// A kind and an id of that kind.

@@ -70,6 +70,6 @@ async fn find(request: &RequestContext, id: &str) -> Result<Option<Node>, Fault>
         Kind::Link => loaders.link(id.into()).await?.map(|link| Node::Link(LinkNode(link))),
         Kind::Account => loaders.account(id.into()).await?.map(|account| Node::Account(AccountNode(account))),
         Kind::Transaction => loaders.transaction(id.into()).await?.map(|transaction| Node::Transaction(TransactionNode(transaction))),
-        Kind::Holding | Kind::Sync | Kind::Import => None,
+        Kind::Holding | Kind::Sync | Kind::Import | Kind::AuditEvent | Kind::Export => None,
     })
 }

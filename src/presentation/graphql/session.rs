@@ -39,6 +39,10 @@ pub enum SessionRevocationReason {
     Evicted,
     /// The password was changed or reset.
     PasswordChanged,
+    /// An earlier e-mail address was taken back.
+    EmailReverted,
+    /// The user asked to be erased.
+    ErasureRequested,
     /// Its tokens were made worthless in an emergency.
     TokensRotated,
     /// An administrator ended it.

@@ -10,6 +10,7 @@ use crate::{
     application::access::Resource,
     domain::{
         account::AccountFilter,
+        audit::AuditFilter,
         page::CreatedKey,
         transaction::TransactionFilter,
         user::{self, EmailAddress, User, UserFilter},
@@ -19,6 +20,8 @@ use crate::{
 use super::{
     ContextExt,
     account::{AccountConnection, AccountFilterInput, AccountNode},
+    audit::{AuditEventConnection, AuditEventNode, OwnAuditFilterInput},
+    consent::{ConsentNode, LinkConsentConnection},
     error::{Code, Fault},
     global_id::GlobalId,
     guard::{Allow, Public},
@@ -82,6 +85,11 @@ impl UserNode {
         self.0.email.written()
     }
 
+    /// What this user wants to be called; null when they did not say.
+    async fn display_name(&self) -> Option<&str> {
+        self.0.display_name.as_deref()
+    }
+
     /// What this user may do.
     async fn role(&self) -> Role {
         self.0.role.into()
@@ -97,7 +105,7 @@ impl UserNode {
         self.0.session_limit
     }
 
-    /// False while an administrator keeps this user out.
+    /// False while an administrator keeps this user out, and while they wait to be erased.
     async fn is_active(&self) -> bool {
         self.0.is_active
     }
@@ -133,6 +141,22 @@ impl UserNode {
         let page = PageArguments { first, after, last, before }.read(ctx)?;
         let slice = request.loaders.sessions(SessionsOf { user: self.0.id, page }).await?;
         Ok(SessionConnection { slice: slice.map(|session| SessionNode(Arc::new(session))), page })
+    }
+
+    /// What this user agreed to be read at providers, oldest first, withdrawn consents included. Empty for administrators who look at somebody else.
+    #[graphql(guard = Allow::read(Resource::Profile))]
+    async fn consents(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many from the front, 1 to 100.")] first: Option<i32>,
+        #[graphql(desc = "Only those after this cursor; goes with first.")] after: Option<String>,
+        #[graphql(desc = "How many from the back, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only those before this cursor; goes with last.")] before: Option<String>,
+    ) -> Result<LinkConsentConnection, Fault> {
+        let request = ctx.of_request()?;
+        let page = PageArguments { first, after, last, before }.read(ctx)?;
+        let slice = request.application.rights.consents.page(&request.requester, self.0.id, page).await?;
+        Ok(LinkConsentConnection { slice: slice.map(|consent| ConsentNode(Arc::new(consent))), page })
     }
 
     /// The links of this user to providers, oldest first. Empty for administrators who look at somebody else.
@@ -185,6 +209,25 @@ impl UserNode {
         let filter = filter.map(TransactionFilter::try_from).transpose()?.unwrap_or_default();
         let slice = request.application.transactions.page(&request.requester, self.0.id, &filter, page).await?;
         Ok(TransactionConnection { slice: slice.map(|transaction| TransactionNode(Arc::new(transaction))), page })
+    }
+
+    /// What this user did and what was done to them, oldest first. Who did it, if it was somebody who administers, is not told
+    /// to them. Looking at somebody else's is an act itself.
+    #[graphql(guard = Allow::read(Resource::Audit))]
+    async fn audit_events(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many from the front, 1 to 100.")] first: Option<i32>,
+        #[graphql(desc = "Only those after this cursor; goes with first.")] after: Option<String>,
+        #[graphql(desc = "How many from the back, 1 to 100: the latest.")] last: Option<i32>,
+        #[graphql(desc = "Only those before this cursor; goes with last.")] before: Option<String>,
+        #[graphql(desc = "Only those that match; every field narrows.")] filter: Option<OwnAuditFilterInput>,
+    ) -> Result<AuditEventConnection, Fault> {
+        let request = ctx.of_request()?;
+        let page = PageArguments { first, after, last, before }.read(ctx)?;
+        let filter = filter.map(AuditFilter::from).unwrap_or_default();
+        let slice = request.application.audit.of(&request.requester, self.0.id, filter, page).await?;
+        Ok(AuditEventConnection { slice: slice.map(|event| AuditEventNode(Arc::new(event))), page })
     }
 }
 

@@ -34,6 +34,7 @@ pub(crate) fn user(email: &str, now: Timestamp) -> User {
         session_limit: None,
         email_verified_at: Some(now),
         is_active: true,
+        display_name: None,
         created_at: now,
     }
 }

@@ -237,6 +237,30 @@ impl TestStore {
         lines
     }
 
+    /// An id as this database writes it.
+    pub(crate) fn literal(&self, id: uuid::Uuid) -> String {
+        if self.is_postgres() { format!("'{id}'::uuid") } else { format!("x'{}'", id.simple()) }
+    }
+
+    /// Every table of ours with its columns; of PostgreSQL's partitions only the whole.
+    pub(crate) async fn columns(&self) -> Vec<(String, Vec<String>)> {
+        let sql = if self.is_postgres() {
+            "SELECT c.relname::text AS tab, a.attname::text AS col FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid \
+             WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND a.attnum > 0 AND NOT a.attisdropped ORDER BY 1, a.attnum"
+        } else {
+            "SELECT m.name AS tab, c.name AS col FROM sqlite_master m, pragma_table_info(m.name) c WHERE m.type = 'table' ORDER BY 1, c.cid"
+        };
+        let mut tables: Vec<(String, Vec<String>)> = Vec::new();
+        for row in self.query(sql).await {
+            let (table, column): (String, String) = (row.try_get("", "tab").unwrap(), row.try_get("", "col").unwrap());
+            match tables.last_mut().filter(|(name, _)| *name == table) {
+                Some((_, columns)) => columns.push(column),
+                None => tables.push((table, vec![column])),
+            }
+        }
+        tables
+    }
+
     async fn tables(&self) -> Vec<String> {
         let tables = self.query("SELECT table_name AS name FROM information_schema.tables WHERE table_schema = 'public'").await;
         tables.iter().map(|table| table.try_get("", "name").unwrap()).collect()

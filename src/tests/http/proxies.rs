@@ -1,5 +1,7 @@
 //! Whom a request comes from: the socket says it, and a header only if a configured proxy wrote it.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
 use serde_json::Value;
 
 use crate::harness::{

@@ -3,6 +3,11 @@
 use chrono::Duration;
 use futures_util::future::join_all;
 
+use dashtam::application::{
+    access::Requester,
+    user::{ChangeAccess, Whom},
+};
+
 use crate::harness::app::TestApp;
 
 use super::{challenge, enrolled, failed, prove, subjects, verify};
@@ -85,6 +90,10 @@ async fn a_right_code_between_wrong_ones_forgives_none_of_them_and_the_owner_is_
         assert_eq!(app.count("second_factor_failures").await, 10, "those of another hour go");
         let told = subjects(&app).await.iter().filter(|subject| *subject == "Somebody tries codes on your account").count();
         assert_eq!(told, 1);
+        let unlock = ChangeAccess { requester: Requester::command_line(None), user: Whom::Address("ann@example.com".to_owned()) };
+        app.app.application.users.unlock(unlock).await.unwrap();
+        let token = challenge(&app, "ann").await;
+        verify(&app.nobody(), &token, &ann.recovery_codes[3]).await.succeeds();
         let bob = enrolled(&app, "bob").await;
         let token = challenge(&app, "bob").await;
         verify(&app.nobody(), &token, &bob.device.next(&app)).await.succeeds();

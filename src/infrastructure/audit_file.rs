@@ -1,0 +1,550 @@
+//! The audit trail as files: published checkpoints, and exports. One JSON object a line, each under a word that says what it is.
+//!
+//! Bytes are base64, instants RFC 3339 to the microsecond, texts as they are stored. An export begins with `header` and `key` lines, has an
+//! `entry` for each position with its event, the `checkpoint`s where they belong, the events that had no position yet (`unsealed`), the
+//! `person`s if they were asked for, and an `end`, so that half a file is not taken for a whole one.
+
+use std::{
+    fs::OpenOptions,
+    io::{BufRead, Write},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, bail, ensure};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use chrono::DateTime;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use uuid::Uuid;
+
+use crate::{
+    application::chain::{
+        CheckpointPublisher,
+        verification::{Tally, Verifier},
+    },
+    domain::{
+        chain::{Checkpoint, Cut, Endorsement, Entry, EventKey, Found, Hash, Head, StoredEvent, StoredPerson},
+        time::Timestamp,
+    },
+};
+
+/// What an export of this form calls itself.
+const FORMAT: &str = "dashtam-audit/1";
+
+/// Bytes as base64.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Bytes(Vec<u8>);
+
+impl Serialize for Bytes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&BASE64_STANDARD.encode(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        BASE64_STANDARD.decode(text).map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+/// An instant as RFC 3339.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Instant(Timestamp);
+
+impl Serialize for Instant {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Instant {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let instant = DateTime::parse_from_rfc3339(&text).map_err(serde::de::Error::custom)?;
+        let read = Timestamp::new(instant.to_utc());
+        // One spelling for each instant: a changed one is not the same line.
+        if read.to_string() == text {
+            Ok(Self(read))
+        } else {
+            Err(serde::de::Error::custom("an instant is UTC, to the microsecond, and without zeros at its end"))
+        }
+    }
+}
+
+/// One line.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+enum Line {
+    Header(HeaderLine),
+    Key(KeyLine),
+    Cut(CutLine),
+    Entry(EntryLine),
+    Checkpoint(CheckpointLine),
+    Unsealed(UnsealedLine),
+    Person(Person),
+    End(EndLine),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct HeaderLine {
+    format: String,
+    exported_at: Instant,
+    /// The place before the first position, for a part of a trail.
+    part: Option<PartLine>,
+    /// Whether the trail's own end is in the file.
+    to_the_end: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct PartLine {
+    behind: u64,
+    chain_hash: Bytes,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct CutLine {
+    number: u64,
+    position: u64,
+    chain_hash: Bytes,
+    checkpoint: u64,
+    events_before: Instant,
+    signed_at: Instant,
+    key_id: String,
+    signature: Bytes,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct KeyLine {
+    key_id: String,
+    public_key: Bytes,
+    endorsed_by: String,
+    signature: Bytes,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct EntryLine {
+    position: u64,
+    recorded_at: Instant,
+    event_id: Uuid,
+    event_hash: Bytes,
+    chain_hash: Bytes,
+    event: Option<Box<EventLine>>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct EventLine {
+    recorded_at: Instant,
+    id: Uuid,
+    attempt: Uuid,
+    act: String,
+    outcome: String,
+    actor_kind: String,
+    actor_hash: Bytes,
+    subject_hash: Option<Bytes>,
+    resource_kind: Option<String>,
+    resource_id: Option<Uuid>,
+    reason: Option<String>,
+    context: String,
+    trace_id: Option<String>,
+    class: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct CheckpointLine {
+    number: u64,
+    position: u64,
+    chain_hash: Bytes,
+    signed_at: Instant,
+    key_id: String,
+    signature: Bytes,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct UnsealedLine {
+    recorded_at: Instant,
+    event_id: Uuid,
+    event: Option<Box<EventLine>>,
+}
+
+/// A person in an event, as `audit_person` has them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Person {
+    event_id: Uuid,
+    role: String,
+    user_id: Option<Uuid>,
+    email: Option<String>,
+    ip: Option<String>,
+    user_agent: Option<String>,
+    salt: Bytes,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct EndLine {
+    position: u64,
+    entries: u64,
+}
+
+impl From<&StoredEvent> for EventLine {
+    fn from(event: &StoredEvent) -> Self {
+        let StoredEvent { act, outcome, actor_kind, resource_kind, reason, context, trace_id, class, .. } = event.clone();
+        Self {
+            recorded_at: Instant(event.recorded_at),
+            id: event.id,
+            attempt: event.attempt,
+            act,
+            outcome,
+            actor_kind,
+            actor_hash: Bytes(event.actor_hash.clone()),
+            subject_hash: event.subject_hash.clone().map(Bytes),
+            resource_kind,
+            resource_id: event.resource_id,
+            reason,
+            context,
+            trace_id,
+            class,
+        }
+    }
+}
+
+impl From<EventLine> for StoredEvent {
+    fn from(line: EventLine) -> Self {
+        Self {
+            recorded_at: line.recorded_at.0,
+            id: line.id,
+            attempt: line.attempt,
+            act: line.act,
+            outcome: line.outcome,
+            actor_kind: line.actor_kind,
+            actor_hash: line.actor_hash.0,
+            subject_hash: line.subject_hash.map(|hash| hash.0),
+            resource_kind: line.resource_kind,
+            resource_id: line.resource_id,
+            reason: line.reason,
+            context: line.context,
+            trace_id: line.trace_id,
+            class: line.class,
+        }
+    }
+}
+
+impl From<&Checkpoint> for CheckpointLine {
+    fn from(checkpoint: &Checkpoint) -> Self {
+        Self {
+            number: checkpoint.number,
+            position: checkpoint.head.position,
+            chain_hash: Bytes(checkpoint.head.hash.to_vec()),
+            signed_at: Instant(checkpoint.signed_at),
+            key_id: checkpoint.key_id.clone(),
+            signature: Bytes(checkpoint.signature.clone()),
+        }
+    }
+}
+
+impl TryFrom<CheckpointLine> for Checkpoint {
+    type Error = anyhow::Error;
+
+    fn try_from(line: CheckpointLine) -> anyhow::Result<Self> {
+        let hash = line.chain_hash.0.try_into().ok().context("a chain hash is 32 bytes long")?;
+        let head = Head { position: line.position, hash };
+        Ok(Self { number: line.number, head, signed_at: line.signed_at.0, key_id: line.key_id, signature: line.signature.0 })
+    }
+}
+
+/// A checkpoint as one line, without the line's end.
+pub fn checkpoint_line(checkpoint: &Checkpoint) -> anyhow::Result<String> {
+    Ok(serde_json::to_string(&Line::Checkpoint(checkpoint.into()))?)
+}
+
+/// Publishes checkpoints: to the log, and to a file where one is named.
+pub struct CheckpointFile {
+    file: Option<PathBuf>,
+}
+
+impl CheckpointFile {
+    /// Appends to `file`; without one only the log tells.
+    pub fn new(file: Option<PathBuf>) -> Self {
+        Self { file }
+    }
+}
+
+impl CheckpointPublisher for CheckpointFile {
+    fn publish(&self, checkpoint: &Checkpoint) -> anyhow::Result<()> {
+        let line = checkpoint_line(checkpoint)?;
+        tracing::info!(position = checkpoint.head.position, checkpoint = %line, "the audit trail was signed");
+        let Some(file) = &self.file else { return Ok(()) };
+        // One write: another process may append to the same file.
+        let mut open = OpenOptions::new().append(true).create(true).open(file).with_context(|| format!("{} cannot be opened", file.display()))?;
+        open.write_all(format!("{line}\n").as_bytes()).with_context(|| format!("{} cannot be written", file.display()))
+    }
+}
+
+/// The checkpoints of a published file, or of one line of it.
+pub fn read_checkpoints(file: &Path) -> anyhow::Result<Vec<Checkpoint>> {
+    let shown = file.display();
+    let text = std::fs::read_to_string(file).with_context(|| format!("{shown} cannot be read"))?;
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    let read = |(at, line): (usize, &str)| match serde_json::from_str(line) {
+        Ok(Line::Checkpoint(line)) => Checkpoint::try_from(line),
+        Ok(_) | Err(_) => bail!("line {} of {shown} is no checkpoint", at + 1),
+    };
+    let checkpoints = lines.map(read).collect::<anyhow::Result<Vec<_>>>()?;
+    ensure!(!checkpoints.is_empty(), "{shown} holds no checkpoint");
+    Ok(checkpoints)
+}
+
+/// A public key as it is typed: base64 of 32 bytes.
+pub fn read_key(text: &str) -> anyhow::Result<Vec<u8>> {
+    let key = BASE64_STANDARD.decode(text.trim()).ok().filter(|key| key.len() == 32);
+    key.context("a public key is what `dashtam audit key` prints: 44 characters of base64")
+}
+
+/// A public key as it is shown.
+pub fn written_key(key: &[u8]) -> String {
+    BASE64_STANDARD.encode(key)
+}
+
+/// Writes an export, line by line.
+pub struct ExportFile<W: Write> {
+    out: W,
+    entries: u64,
+    position: u64,
+}
+
+impl<W: Write> ExportFile<W> {
+    /// Begins. `part`: the place before the first position, if it is not the trail's own beginning.
+    pub fn begin(out: W, part: Option<Head>, to_the_end: bool, now: Timestamp) -> anyhow::Result<Self> {
+        let mut file = Self { out, entries: 0, position: 0 };
+        let part = part.map(|head| PartLine { behind: head.position, chain_hash: Bytes(head.hash.to_vec()) });
+        file.write(&Line::Header(HeaderLine { format: FORMAT.to_owned(), exported_at: Instant(now), part, to_the_end }))?;
+        Ok(file)
+    }
+
+    fn write(&mut self, line: &Line) -> anyhow::Result<()> {
+        serde_json::to_writer(&mut self.out, line)?;
+        Ok(self.out.write_all(b"\n")?)
+    }
+
+    /// A key and who vouches for it.
+    pub fn key(&mut self, key: &Endorsement) -> anyhow::Result<()> {
+        self.write(&Line::Key(KeyLine {
+            key_id: key.key_id.clone(),
+            public_key: Bytes(key.public_key.clone()),
+            endorsed_by: key.endorsed_by.clone(),
+            signature: Bytes(key.signature.clone()),
+        }))
+    }
+
+    /// A cut.
+    pub fn cut(&mut self, cut: &Cut) -> anyhow::Result<()> {
+        self.write(&Line::Cut(CutLine {
+            number: cut.number,
+            position: cut.head.position,
+            chain_hash: Bytes(cut.head.hash.to_vec()),
+            checkpoint: cut.checkpoint,
+            events_before: Instant(cut.events_before),
+            signed_at: Instant(cut.signed_at),
+            key_id: cut.key_id.clone(),
+            signature: Bytes(cut.signature.clone()),
+        }))
+    }
+
+    /// A position.
+    pub fn entry(&mut self, entry: &Entry, found: &Found) -> anyhow::Result<()> {
+        self.entries += 1;
+        self.position = entry.position;
+        self.write(&Line::Entry(EntryLine {
+            position: entry.position,
+            recorded_at: Instant(entry.event.recorded_at),
+            event_id: entry.event.id,
+            event_hash: Bytes(entry.event_hash.clone()),
+            chain_hash: Bytes(entry.chain_hash.clone()),
+            event: event_line(found)?,
+        }))
+    }
+
+    /// A checkpoint, behind its position.
+    pub fn checkpoint(&mut self, checkpoint: &Checkpoint) -> anyhow::Result<()> {
+        self.write(&Line::Checkpoint(checkpoint.into()))
+    }
+
+    /// An event without a position.
+    pub fn unsealed(&mut self, key: EventKey, found: &Found) -> anyhow::Result<()> {
+        self.write(&Line::Unsealed(UnsealedLine { recorded_at: Instant(key.recorded_at), event_id: key.id, event: event_line(found)? }))
+    }
+
+    /// A person, behind the event they are in.
+    pub fn person(&mut self, person: &StoredPerson) -> anyhow::Result<()> {
+        self.write(&Line::Person(Person {
+            event_id: person.event.id,
+            role: person.part.clone(),
+            user_id: person.user,
+            email: person.email.clone(),
+            ip: person.ip.clone(),
+            user_agent: person.user_agent.clone(),
+            salt: Bytes(person.salt.clone()),
+        }))
+    }
+
+    /// Everything is written.
+    pub fn end(mut self) -> anyhow::Result<u64> {
+        self.write(&Line::End(EndLine { position: self.position, entries: self.entries }))?;
+        self.out.flush()?;
+        Ok(self.entries)
+    }
+}
+
+fn event_line(found: &Found) -> anyhow::Result<Option<Box<EventLine>>> {
+    match found {
+        Found::Event(event) => Ok(Some(Box::new(event.as_ref().into()))),
+        Found::Nothing => Ok(None),
+        Found::Unreadable => bail!("an event of the trail cannot be read; `dashtam audit verify` says which"),
+    }
+}
+
+fn found(event: Option<Box<EventLine>>) -> Found {
+    event.map_or(Found::Nothing, |event| Found::Event(Box::new((*event).into())))
+}
+
+/// Walks an export. What cannot be read is a finding like any other.
+pub fn verify_export(input: &mut dyn BufRead, verifier: Verifier<'_>, progress: &dyn Fn(u64)) -> anyhow::Result<Tally> {
+    let mut line = String::new();
+    anyhow::ensure!(input.read_line(&mut line).context("the export cannot be read")? > 0, "the export is empty");
+    let Ok(Line::Header(header)) = serde_json::from_str(&line) else { bail!("this is no export of an audit trail in the form {FORMAT}") };
+    ensure!(header.format == FORMAT, "this export is in the form {}; this version reads {FORMAT}", header.format);
+    let mut walk = Walk { verifier, part: header.part, cuts: Some(Vec::new()), entries: 0, number: 1, event: None, end: None };
+    loop {
+        line.clear();
+        if input.read_line(&mut line).context("the export cannot be read")? == 0 {
+            return Ok(walk.end(header.to_the_end));
+        }
+        walk.number += 1;
+        match serde_json::from_str(&line) {
+            Ok(line) => walk.take(line),
+            Err(_) => walk.wrong("cannot be read"),
+        }
+        if walk.number.is_multiple_of(1_000) {
+            progress(walk.verifier.position());
+        }
+    }
+}
+
+/// A walk through the lines of an export.
+struct Walk<'a> {
+    verifier: Verifier<'a>,
+    part: Option<PartLine>,
+    /// The cuts, until the first line that is about something else.
+    cuts: Option<Vec<Cut>>,
+    entries: u64,
+    number: u64,
+    /// The event of the last position, for the persons in it.
+    event: Option<StoredEvent>,
+    end: Option<EndLine>,
+}
+
+impl Walk<'_> {
+    fn wrong(&mut self, what: &str) {
+        self.verifier.unreadable(format!("line {} {what}", self.number));
+    }
+
+    /// Keys and cuts come first, since everything else is told by them.
+    fn begin(&mut self) {
+        let Some(cuts) = self.cuts.take() else { return };
+        self.verifier.cuts(&cuts);
+        if let Some(part) = self.part.take() {
+            match part.chain_hash.0.try_into() {
+                Ok(hash) => self.verifier.begin_part(Head { position: part.behind, hash }, None),
+                Err(_) => self.wrong("comes behind a header whose hash is not 32 bytes long"),
+            }
+        }
+    }
+
+    fn take(&mut self, line: Line) {
+        if self.end.is_some() {
+            return self.wrong("stands behind the end");
+        }
+        match line {
+            Line::Header(_) => self.wrong("is another beginning"),
+            Line::Key(key) => {
+                let endorsement = Endorsement { key_id: key.key_id, public_key: key.public_key.0, endorsed_by: key.endorsed_by, signature: key.signature.0 };
+                self.verifier.keys(&[endorsement]);
+            }
+            Line::Cut(line) => match (&mut self.cuts, Hash::try_from(line.chain_hash.0)) {
+                (Some(cuts), Ok(hash)) => cuts.push(Cut {
+                    number: line.number,
+                    head: Head { position: line.position, hash },
+                    checkpoint: line.checkpoint,
+                    events_before: line.events_before.0,
+                    signed_at: line.signed_at.0,
+                    key_id: line.key_id,
+                    signature: line.signature.0,
+                }),
+                _ => self.wrong("is no cut, or stands where it cannot"),
+            },
+            Line::Entry(entry) => {
+                self.begin();
+                self.entries += 1;
+                let event = EventKey { recorded_at: entry.recorded_at.0, id: entry.event_id };
+                let read = Entry { position: entry.position, event, event_hash: entry.event_hash.0, chain_hash: entry.chain_hash.0 };
+                let found = found(entry.event);
+                // What stands behind a position has to be its event.
+                let is_its_own = matches!(&found, Found::Event(found) if (found.recorded_at, found.id) == (event.recorded_at, event.id));
+                self.verifier.entry(&read, if is_its_own || found == Found::Nothing { &found } else { &Found::Unreadable });
+                self.event = if let Found::Event(event) = found { Some(*event) } else { None };
+            }
+            Line::Checkpoint(checkpoint) => {
+                self.begin();
+                match Checkpoint::try_from(checkpoint) {
+                    Ok(checkpoint) => self.verifier.checkpoint(&checkpoint),
+                    Err(_) => self.wrong("is no checkpoint"),
+                }
+            }
+            Line::Unsealed(line) => {
+                self.begin();
+                let found = found(line.event);
+                self.verifier.unsealed(EventKey { recorded_at: line.recorded_at.0, id: line.event_id }, &found);
+                self.event = if let Found::Event(event) = found { Some(*event) } else { None };
+            }
+            Line::Person(person) => self.person(person),
+            Line::End(end) => {
+                self.begin();
+                self.end = Some(end);
+            }
+        }
+    }
+
+    fn person(&mut self, person: Person) {
+        let Some(event) = self.event.as_ref().filter(|event| event.id == person.event_id) else { return self.wrong("is of a person in another event") };
+        let hash = if person.role == "actor" { event.actor_hash.clone() } else { event.subject_hash.clone().unwrap_or_default() };
+        let person = StoredPerson {
+            event: EventKey { recorded_at: event.recorded_at, id: event.id },
+            part: person.role,
+            user: person.user_id,
+            email: person.email,
+            ip: person.ip,
+            user_agent: person.user_agent,
+            salt: person.salt.0,
+        };
+        self.verifier.person(&person, Some(&hash));
+    }
+
+    fn end(mut self, is_whole: bool) -> Tally {
+        match self.end.take() {
+            None => self.verifier.unreadable("the file stops before its end"),
+            Some(end) if end.entries != self.entries || (end.entries > 0 && end.position != self.verifier.position()) => {
+                self.verifier.unreadable(format!("the file says that it has {} entries up to position {}, and it has not", end.entries, end.position));
+            }
+            Some(_) => {}
+        }
+        self.verifier.end(is_whole)
+    }
+}

@@ -1,0 +1,639 @@
+//! The chain over the audit trail: the rows of `audit_chain` and what belongs to it, written by the sealer and read by a verification.
+//!
+//! Nobody waits for the sealer: on PostgreSQL it takes an advisory lock of its own, or leaves the turn to who has it; on SQLite it is one
+//! more short turn of the one writer, and taken only when something waits.
+
+mod retention;
+
+use anyhow::Context as _;
+use async_trait::async_trait;
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, FromQueryResult, IntoActiveModel, IsolationLevel, QueryFilter,
+    QueryOrder, QueryResult, QuerySelect, Statement, TransactionOptions, TransactionTrait, Value,
+    prelude::{DateTimeUtc, Uuid},
+};
+
+use crate::{
+    application::chain::{ChainStore, CheckpointSigner, Ledger, Signing},
+    domain::{
+        chain::{Checkpoint, Cut, Endorsement, Entry, EventKey, Found, Hash, Head, Standing, StoredEvent, StoredPerson},
+        time::Timestamp,
+    },
+};
+
+use super::{DatabaseStore, Readers, audit::audit_person, error::broken, value};
+
+/// PostgreSQL's advisory lock that the chain is written under. `try`: who does not get it leaves the turn to who has it.
+const TRY_CHAIN_LOCK: &str = "SELECT pg_try_advisory_xact_lock(4918061123000016) AS mine";
+const CHAIN_LOCK: &str = "SELECT pg_advisory_xact_lock(4918061123000016)";
+
+/// Events sealed in one transaction: on SQLite others wait for the writer meanwhile.
+const SEALED_AT_ONCE: u32 = 500;
+
+/// Rows of a verification read at once.
+const READ_AT_ONCE: u32 = 2_000;
+
+pub(super) mod audit_chain {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "audit_chain")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub position: i64,
+        pub event_recorded_at: DateTimeUtc,
+        pub event_id: Uuid,
+        pub event_hash: Vec<u8>,
+        pub chain_hash: Vec<u8>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+pub(super) mod audit_checkpoints {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "audit_checkpoints")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub number: i64,
+        pub position: i64,
+        pub chain_hash: Vec<u8>,
+        pub signed_at: DateTimeUtc,
+        pub key_id: String,
+        pub signature: Vec<u8>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+pub(super) mod audit_cuts {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "audit_cuts")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub number: i64,
+        pub position: i64,
+        pub chain_hash: Vec<u8>,
+        pub checkpoint: i64,
+        pub events_before: DateTimeUtc,
+        pub signed_at: DateTimeUtc,
+        pub key_id: String,
+        pub signature: Vec<u8>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+mod audit_keys {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "audit_keys")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub key_id: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub endorsed_by: String,
+        pub public_key: Vec<u8>,
+        pub signature: Vec<u8>,
+        pub recorded_at: DateTimeUtc,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// The columns of an event but its time, in the order [`event_at`] reads them.
+const EVENT_COLUMNS: &str = "e.id, e.attempt_id, e.act, e.outcome, e.actor_kind, e.actor_hash, e.subject_hash, e.resource_kind, e.resource_id, e.reason, \
+                             e.context, e.trace_id, e.class";
+
+/// Where the time of an event stands when it is asked for too, right behind its columns.
+const TIME: usize = 13;
+
+/// The event of that time in the columns from `at` on; nothing when its id is null.
+fn event_at(row: &QueryResult, at: usize, recorded_at: Timestamp) -> Found {
+    match row.try_get_by_index::<Option<Uuid>>(at) {
+        Ok(None) => Found::Nothing,
+        Ok(Some(id)) => read_event(row, at, id, recorded_at).map_or(Found::Unreadable, |event| Found::Event(Box::new(event))),
+        Err(_) => Found::Unreadable,
+    }
+}
+
+fn read_event(row: &QueryResult, at: usize, id: Uuid, recorded_at: Timestamp) -> Result<StoredEvent, sea_orm::TryGetError> {
+    Ok(StoredEvent {
+        recorded_at,
+        id,
+        attempt: row.try_get_by_index(at + 1)?,
+        act: row.try_get_by_index(at + 2)?,
+        outcome: row.try_get_by_index(at + 3)?,
+        actor_kind: row.try_get_by_index(at + 4)?,
+        actor_hash: row.try_get_by_index(at + 5)?,
+        subject_hash: row.try_get_by_index(at + 6)?,
+        resource_kind: row.try_get_by_index(at + 7)?,
+        resource_id: row.try_get_by_index(at + 8)?,
+        reason: row.try_get_by_index(at + 9)?,
+        context: row.try_get_by_index(at + 10)?,
+        trace_id: row.try_get_by_index(at + 11)?,
+        class: row.try_get_by_index(at + 12)?,
+    })
+}
+
+fn count(column: &'static str, stored: i64) -> anyhow::Result<u64> {
+    u64::try_from(stored).with_context(|| format!("{column} is negative"))
+}
+
+fn position(position: u64) -> i64 {
+    // The database counts to i64::MAX, some hundred thousand years at a million events a second.
+    i64::try_from(position).unwrap_or(i64::MAX)
+}
+
+fn hash(column: &'static str, stored: Vec<u8>) -> anyhow::Result<Hash> {
+    stored.try_into().ok().with_context(|| format!("{column} is not 32 bytes long"))
+}
+
+impl TryFrom<audit_checkpoints::Model> for Checkpoint {
+    type Error = anyhow::Error;
+
+    fn try_from(row: audit_checkpoints::Model) -> anyhow::Result<Self> {
+        Ok(Self {
+            number: count("audit_checkpoints.number", row.number)?,
+            head: Head {
+                position: count("audit_checkpoints.position", row.position)?,
+                // A hash of another length was signed by nobody, and a hash of zeros neither.
+                hash: row.chain_hash.try_into().unwrap_or_default(),
+            },
+            signed_at: Timestamp::new(row.signed_at),
+            key_id: row.key_id,
+            signature: row.signature,
+        })
+    }
+}
+
+impl From<&Checkpoint> for audit_checkpoints::Model {
+    fn from(checkpoint: &Checkpoint) -> Self {
+        Self {
+            number: position(checkpoint.number),
+            position: position(checkpoint.head.position),
+            chain_hash: checkpoint.head.hash.to_vec(),
+            signed_at: checkpoint.signed_at.utc(),
+            key_id: checkpoint.key_id.clone(),
+            signature: checkpoint.signature.clone(),
+        }
+    }
+}
+
+impl TryFrom<audit_cuts::Model> for Cut {
+    type Error = anyhow::Error;
+
+    fn try_from(row: audit_cuts::Model) -> anyhow::Result<Self> {
+        Ok(Self {
+            number: count("audit_cuts.number", row.number)?,
+            head: Head { position: count("audit_cuts.position", row.position)?, hash: row.chain_hash.try_into().unwrap_or_default() },
+            checkpoint: count("audit_cuts.checkpoint", row.checkpoint)?,
+            events_before: Timestamp::new(row.events_before),
+            signed_at: Timestamp::new(row.signed_at),
+            key_id: row.key_id,
+            signature: row.signature,
+        })
+    }
+}
+
+impl From<audit_keys::Model> for Endorsement {
+    fn from(row: audit_keys::Model) -> Self {
+        Self { key_id: row.key_id, public_key: row.public_key, endorsed_by: row.endorsed_by, signature: row.signature }
+    }
+}
+
+/// The last place of the chain: that of the last position, else that of the last cut, else the start.
+pub(super) async fn head(connection: &impl ConnectionTrait) -> anyhow::Result<Head> {
+    let last = audit_chain::Entity::find().order_by_desc(audit_chain::Column::Position).one(connection).await;
+    if let Some(last) = last.map_err(broken("reading the end of the audit chain"))? {
+        return Ok(Head { position: count("audit_chain.position", last.position)?, hash: hash("audit_chain.chain_hash", last.chain_hash)? });
+    }
+    let cut = audit_cuts::Entity::find().order_by_desc(audit_cuts::Column::Number).one(connection).await;
+    Ok(cut.map_err(broken("reading the last cut of the audit trail"))?.map(Cut::try_from).transpose()?.map_or(Head::START, |cut| cut.head))
+}
+
+async fn last_checkpoint(connection: &impl ConnectionTrait) -> anyhow::Result<Option<Checkpoint>> {
+    let last = audit_checkpoints::Entity::find().order_by_desc(audit_checkpoints::Column::Number).one(connection).await;
+    last.map_err(broken("reading the last checkpoint of the audit trail"))?.map(Checkpoint::try_from).transpose()
+}
+
+/// How far the chain has come.
+pub(super) async fn standing(connection: &impl ConnectionTrait) -> anyhow::Result<Standing> {
+    #[derive(FromQueryResult)]
+    struct Waiting {
+        unsealed: i64,
+        oldest: Option<DateTimeUtc>,
+    }
+    let waiting = Statement::from_string(
+        connection.get_database_backend(),
+        "SELECT COUNT(*) AS unsealed, (SELECT recorded_at FROM audit_unsealed ORDER BY recorded_at, id LIMIT 1) AS oldest FROM audit_unsealed",
+    );
+    let waiting = Waiting::find_by_statement(waiting).one(connection).await.map_err(broken("counting unsealed events"))?;
+    let waiting = waiting.context("the database counted nothing")?;
+    let signed = last_checkpoint(connection).await?.map(|last| (last.head.position, last.signed_at));
+    Ok(Standing {
+        position: head(connection).await?.position,
+        unsealed: count("the number of unsealed events", waiting.unsealed)?,
+        oldest_unsealed: value::optional_instant(waiting.oldest),
+        signed,
+    })
+}
+
+impl DatabaseStore {
+    /// A transaction in which nobody else writes the chain.
+    pub(super) async fn chain_transaction(&self) -> anyhow::Result<DatabaseTransaction> {
+        let transaction = self.transaction().await?;
+        if transaction.get_database_backend() == DbBackend::Postgres {
+            transaction.execute_unprepared(CHAIN_LOCK).await.map_err(broken("waiting for another process's turn at the audit chain"))?;
+        }
+        Ok(transaction)
+    }
+
+    async fn anything_waits(&self) -> anyhow::Result<bool> {
+        let question = Statement::from_string(self.reading.get_database_backend(), "SELECT 1 FROM audit_unsealed LIMIT 1");
+        Ok(self.reading.query_one_raw(question).await.map_err(broken("looking for unsealed events"))?.is_some())
+    }
+}
+
+/// An event that waits, and whether it has a position all the same: then it was put on the list by mistake.
+struct Waiting {
+    event: StoredEvent,
+    is_sealed: bool,
+}
+
+/// The oldest events that wait. Those that are gone are left on the list, where a verification finds them.
+async fn waiting(transaction: &DatabaseTransaction) -> anyhow::Result<Vec<Waiting>> {
+    let backend = transaction.get_database_backend();
+    // Looked up one by one: whatever the statistics say of a table that is empty most of the time, the trail is never read as a whole.
+    let join = match backend {
+        DbBackend::Postgres => {
+            format!("JOIN LATERAL (SELECT {EVENT_COLUMNS} FROM audit_events AS e WHERE e.recorded_at = q.recorded_at AND e.id = q.id OFFSET 0) AS e ON TRUE")
+        }
+        _ => "CROSS JOIN audit_events AS e ON e.recorded_at = q.recorded_at AND e.id = q.id".to_owned(),
+    };
+    let question = format!(
+        "SELECT {EVENT_COLUMNS}, q.recorded_at,
+         (SELECT 1 FROM audit_chain AS c WHERE c.event_recorded_at = q.recorded_at AND c.event_id = q.id LIMIT 1) IS NOT NULL
+         FROM audit_unsealed AS q {join} ORDER BY q.recorded_at, q.id LIMIT {SEALED_AT_ONCE}"
+    );
+    let rows = transaction.query_all_raw(Statement::from_string(backend, question)).await.map_err(broken("reading unsealed events"))?;
+    let read = |row: &QueryResult| match event_at(row, 0, key(row, TIME, 0)?.recorded_at) {
+        Found::Event(event) => Ok(Waiting { event: *event, is_sealed: row.try_get_by_index(TIME + 1).unwrap_or_default() }),
+        Found::Unreadable | Found::Nothing => anyhow::bail!("an event of the audit trail that waits to be sealed cannot be read"),
+    };
+    rows.iter().map(read).collect()
+}
+
+/// Takes these off the list, and no others: more may have been committed meanwhile.
+async fn take_off_the_list(transaction: &DatabaseTransaction, waited: &[Waiting]) -> anyhow::Result<()> {
+    if waited.is_empty() {
+        return Ok(());
+    }
+    let pairs = (0..waited.len()).map(|at| format!("(${}, ${})", 2 * at + 1, 2 * at + 2)).collect::<Vec<_>>().join(", ");
+    let keys = waited.iter().flat_map(|Waiting { event, .. }| [Value::from(event.recorded_at.utc()), Value::from(event.id)]);
+    let sql = format!("DELETE FROM audit_unsealed WHERE (recorded_at, id) IN (VALUES {pairs})");
+    let off = transaction.execute_raw(Statement::from_sql_and_values(transaction.get_database_backend(), sql, keys)).await;
+    off.map(|_| ()).map_err(broken("taking sealed events off the list"))
+}
+
+#[async_trait]
+impl ChainStore for DatabaseStore {
+    async fn seal(&self) -> anyhow::Result<Option<u64>> {
+        if !self.anything_waits().await? {
+            return Ok(Some(0));
+        }
+        let transaction = self.transaction().await?;
+        let backend = transaction.get_database_backend();
+        if backend == DbBackend::Postgres {
+            let mine = transaction.query_one_raw(Statement::from_string(backend, TRY_CHAIN_LOCK)).await;
+            let mine = mine.map_err(broken("taking a turn at the audit chain"))?.context("the database answered nothing")?;
+            if !mine.try_get::<bool>("", "mine").map_err(broken("taking a turn at the audit chain"))? {
+                return Ok(None);
+            }
+        }
+        let mut head = head(&transaction).await?;
+        let waited = waiting(&transaction).await?;
+        let entries = waited.iter().filter(|waited| !waited.is_sealed).map(|Waiting { event, .. }| {
+            let event_hash = event.hash();
+            head = head.then(&event_hash);
+            let row = audit_chain::Model {
+                position: position(head.position),
+                event_recorded_at: event.recorded_at.utc(),
+                event_id: event.id,
+                event_hash: event_hash.to_vec(),
+                chain_hash: head.hash.to_vec(),
+            };
+            row.into_active_model()
+        });
+        let entries: Vec<_> = entries.collect();
+        let sealed = entries.len() as u64;
+        if !entries.is_empty() {
+            audit_chain::Entity::insert_many(entries).exec_without_returning(&transaction).await.map_err(broken("appending to the audit chain"))?;
+        }
+        take_off_the_list(&transaction, &waited).await?;
+        transaction.commit().await.map_err(broken("committing to the audit chain"))?;
+        Ok(Some(sealed))
+    }
+
+    async fn find_lost(&self) -> anyhow::Result<u64> {
+        let lost = "SELECT e.recorded_at, e.id FROM audit_events AS e
+                    WHERE NOT EXISTS (SELECT 1 FROM audit_chain AS c WHERE c.event_recorded_at = e.recorded_at AND c.event_id = e.id)
+                    AND NOT EXISTS (SELECT 1 FROM audit_unsealed AS q WHERE q.recorded_at = e.recorded_at AND q.id = e.id)";
+        // Without the writer at first: there is nearly always nothing.
+        let look = Statement::from_string(self.reading.get_database_backend(), format!("{lost} LIMIT 1"));
+        if self.reading.query_one_raw(look).await.map_err(broken("searching the audit trail"))?.is_none() {
+            return Ok(0);
+        }
+        let transaction = self.chain_transaction().await?;
+        let found = transaction.execute_unprepared(&format!("INSERT INTO audit_unsealed (recorded_at, id) {lost}")).await;
+        let found = found.map_err(broken("letting lost events wait"))?.rows_affected();
+        // Those that wait and have a position were put there by mistake.
+        let doubled = "DELETE FROM audit_unsealed WHERE EXISTS (SELECT 1 FROM audit_chain AS c
+                       WHERE c.event_recorded_at = audit_unsealed.recorded_at AND c.event_id = audit_unsealed.id)";
+        transaction.execute_unprepared(doubled).await.map_err(broken("taking sealed events off the list"))?;
+        transaction.commit().await.map_err(broken("committing lost events"))?;
+        Ok(found)
+    }
+
+    async fn checkpoint(&self, signer: &dyn CheckpointSigner, signing: Signing, now: Timestamp) -> anyhow::Result<Option<Checkpoint>> {
+        let is_due = |head: Head, last: Option<&Checkpoint>| {
+            let new = head.position - last.map_or(0, |last| last.head.position).min(head.position);
+            new > 0
+                && match (signing, last) {
+                    (Signing::Now, _) | (_, None) => true,
+                    (Signing::WhenDue { positions, before }, Some(last)) => new >= positions || last.signed_at <= before,
+                }
+        };
+        let (last, end) = (last_checkpoint(&self.reading).await?, head(&self.reading).await?);
+        if !is_due(end, last.as_ref()) {
+            return Ok(None);
+        }
+        let transaction = self.chain_transaction().await?;
+        let (last, head) = (last_checkpoint(&transaction).await?, head(&transaction).await?);
+        if !is_due(head, last.as_ref()) {
+            return Ok(None);
+        }
+        let number = match last {
+            Some(last) => last.number + 1,
+            None => dropped_checkpoints(&transaction).await? + 1,
+        };
+        let mut checkpoint = Checkpoint { number, head, signed_at: now, key_id: signer.key_id().to_owned(), signature: Vec::new() };
+        checkpoint.signature = signer.sign(&checkpoint.message())?;
+        let row = audit_checkpoints::Model::from(&checkpoint).into_active_model();
+        audit_checkpoints::Entity::insert(row).exec_without_returning(&transaction).await.map_err(broken("storing a checkpoint of the audit trail"))?;
+        transaction.commit().await.map_err(broken("committing a checkpoint of the audit trail"))?;
+        Ok(Some(checkpoint))
+    }
+
+    async fn endorse(&self, endorsements: &[Endorsement], now: Timestamp) -> anyhow::Result<()> {
+        let known = audit_keys::Entity::find().all(&self.reading).await.map_err(broken("reading the keys of checkpoints"))?;
+        let is_new = |endorsement: &&Endorsement| !known.iter().any(|row| row.key_id == endorsement.key_id && row.endorsed_by == endorsement.endorsed_by);
+        let rows = endorsements.iter().filter(is_new).map(|endorsement| {
+            let row = audit_keys::Model {
+                key_id: endorsement.key_id.clone(),
+                endorsed_by: endorsement.endorsed_by.clone(),
+                public_key: endorsement.public_key.clone(),
+                signature: endorsement.signature.clone(),
+                recorded_at: now.utc(),
+            };
+            row.into_active_model()
+        });
+        let rows: Vec<_> = rows.collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let transaction = self.chain_transaction().await?;
+        // Another process may have been faster. On SQLite a trigger would refuse the second row before a conflict could be passed over.
+        for row in rows {
+            let (key, by) = (row.key_id.clone().take().unwrap_or_default(), row.endorsed_by.clone().take().unwrap_or_default());
+            let there = audit_keys::Entity::find_by_id((key, by)).one(&transaction).await.map_err(broken("reading the keys of checkpoints"))?;
+            if there.is_none() {
+                audit_keys::Entity::insert(row).exec_without_returning(&transaction).await.map_err(broken("storing a key of checkpoints"))?;
+            }
+        }
+        transaction.commit().await.map_err(broken("committing the keys of checkpoints"))
+    }
+
+    async fn standing(&self) -> anyhow::Result<Standing> {
+        standing(&self.reading).await
+    }
+}
+
+async fn dropped_checkpoints(connection: &impl ConnectionTrait) -> anyhow::Result<u64> {
+    let cut = audit_cuts::Entity::find().order_by_desc(audit_cuts::Column::Number).one(connection).await;
+    cut.map_err(broken("reading the last cut of the audit trail"))?.map_or(Ok(0), |cut| count("audit_cuts.checkpoint", cut.checkpoint))
+}
+
+/// A snapshot of the trail and its chain.
+struct Snapshot {
+    transaction: DatabaseTransaction,
+    /// Rows of positions that were read ahead, and behind which one.
+    ahead: Option<(u64, Vec<QueryResult>)>,
+}
+
+impl Readers {
+    /// Looks at the trail as it is now, whatever is committed meanwhile.
+    pub async fn ledger(&self) -> anyhow::Result<Box<dyn Ledger>> {
+        let is_postgres = self.backend() == DbBackend::Postgres;
+        let options = TransactionOptions { isolation_level: is_postgres.then_some(IsolationLevel::RepeatableRead), ..TransactionOptions::default() };
+        let transaction = self.connection.begin_with_options(options).await.map_err(broken("opening a view of the audit trail"))?;
+        Ok(Box::new(Snapshot { transaction, ahead: None }))
+    }
+}
+
+impl Snapshot {
+    async fn rows(&self, question: String, values: impl IntoIterator<Item = Value>, doing: &'static str) -> anyhow::Result<Vec<QueryResult>> {
+        let statement = Statement::from_sql_and_values(self.transaction.get_database_backend(), question, values);
+        self.transaction.query_all_raw(statement).await.map_err(broken(doing))
+    }
+
+    fn is_postgres(&self) -> bool {
+        self.transaction.get_database_backend() == DbBackend::Postgres
+    }
+}
+
+fn position_of(row: &QueryResult) -> anyhow::Result<u64> {
+    count("audit_chain.position", row.try_get_by_index(0).ok().context("a position of the audit chain cannot be read")?)
+}
+
+fn read_entry(row: &QueryResult) -> anyhow::Result<(Entry, Found)> {
+    let bytes = |column| row.try_get_by_index::<Vec<u8>>(column).unwrap_or_default();
+    let entry = Entry { position: position_of(row)?, event: key(row, 1, 2)?, event_hash: bytes(3), chain_hash: bytes(4) };
+    let found = event_at(row, 5, entry.event.recorded_at);
+    Ok((entry, found))
+}
+
+fn read_person(row: &QueryResult) -> Result<StoredPerson, sea_orm::TryGetError> {
+    let event = EventKey { id: row.try_get_by_index(0)?, recorded_at: Timestamp::new(row.try_get_by_index(2)?) };
+    Ok(StoredPerson {
+        event,
+        part: row.try_get_by_index(1)?,
+        user: row.try_get_by_index(3)?,
+        email: row.try_get_by_index(4)?,
+        ip: row.try_get_by_index(5)?,
+        user_agent: row.try_get_by_index(6)?,
+        salt: row.try_get_by_index(7)?,
+    })
+}
+
+fn key(row: &QueryResult, instant: usize, id: usize) -> anyhow::Result<EventKey> {
+    let recorded_at: DateTimeUtc = row.try_get_by_index(instant).ok().context("an instant of the audit trail cannot be read")?;
+    Ok(EventKey { recorded_at: Timestamp::new(recorded_at), id: row.try_get_by_index(id).ok().context("an id of the audit trail cannot be read")? })
+}
+
+#[async_trait]
+impl Ledger for Snapshot {
+    async fn endorsements(&mut self) -> anyhow::Result<Vec<Endorsement>> {
+        let rows = audit_keys::Entity::find().order_by_asc(audit_keys::Column::RecordedAt).order_by_asc(audit_keys::Column::KeyId);
+        let rows = rows.all(&self.transaction).await.map_err(broken("reading the keys of checkpoints"))?;
+        Ok(rows.into_iter().map(Endorsement::from).collect())
+    }
+
+    async fn cuts(&mut self) -> anyhow::Result<Vec<Cut>> {
+        let rows = audit_cuts::Entity::find().order_by_asc(audit_cuts::Column::Number).all(&self.transaction).await;
+        rows.map_err(broken("reading the cuts of the audit trail"))?.into_iter().map(Cut::try_from).collect()
+    }
+
+    async fn checkpoints(&mut self, behind: u64) -> anyhow::Result<Vec<Checkpoint>> {
+        let rows = audit_checkpoints::Entity::find()
+            .filter(Condition::all().add(audit_checkpoints::Column::Number.gt(position(behind))))
+            .order_by_asc(audit_checkpoints::Column::Number)
+            .limit(u64::from(READ_AT_ONCE))
+            .all(&self.transaction)
+            .await;
+        rows.map_err(broken("reading checkpoints of the audit trail"))?.into_iter().map(Checkpoint::try_from).collect()
+    }
+
+    async fn entries(&mut self, behind: u64) -> anyhow::Result<Vec<(Entry, Found)>> {
+        let join = if self.is_postgres() {
+            format!(
+                "(SELECT * FROM audit_chain WHERE position > $1 ORDER BY position LIMIT {READ_AT_ONCE}) AS c LEFT JOIN LATERAL
+                 (SELECT {EVENT_COLUMNS} FROM audit_events AS e WHERE e.recorded_at = c.event_recorded_at AND e.id = c.event_id OFFSET 0) AS e ON TRUE"
+            )
+        } else {
+            "audit_chain AS c LEFT JOIN audit_events AS e ON e.recorded_at = c.event_recorded_at AND e.id = c.event_id".to_owned()
+        };
+        let question = format!(
+            "SELECT c.position, c.event_recorded_at, c.event_id, c.event_hash, c.chain_hash, {EVENT_COLUMNS} FROM {join}
+             WHERE c.position > $1 ORDER BY c.position LIMIT {READ_AT_ONCE}"
+        );
+        // What was read ahead, if it is what is asked for.
+        let rows = match self.ahead.take().filter(|(from, _)| *from == behind) {
+            Some((_, rows)) => rows,
+            None => self.rows(question.clone(), [Value::from(position(behind))], "reading the audit chain").await?,
+        };
+        let Some(last) = rows.last().map(position_of).transpose()? else { return Ok(Vec::new()) };
+        // These are read by another thread while the database looks for the next.
+        let read = tokio::task::spawn_blocking(move || rows.iter().map(read_entry).collect());
+        let next = self.rows(question, [Value::from(position(last))], "reading the audit chain").await?;
+        self.ahead = Some((last, next));
+        read.await.context("reading the audit chain")?
+    }
+
+    async fn counts(&mut self) -> anyhow::Result<(u64, u64)> {
+        let question = "SELECT (SELECT COUNT(*) FROM audit_events), \
+                        (SELECT COUNT(*) FROM (SELECT DISTINCT event_recorded_at, event_id FROM audit_chain WHERE position > 0) AS named)";
+        let rows = self.rows(question.to_owned(), [], "counting the audit trail").await?;
+        let row = rows.first().context("the database answered nothing")?;
+        let number = |at| row.try_get_by_index::<i64>(at).ok().and_then(|number| u64::try_from(number).ok()).context("a count cannot be read");
+        Ok((number(0)?, number(1)?))
+    }
+
+    async fn unsealed(&mut self, behind: Option<EventKey>) -> anyhow::Result<Vec<(EventKey, Found)>> {
+        let (beyond, values) = match behind {
+            Some(key) => ("AND (e.recorded_at, e.id) > ($1, $2)", vec![Value::from(key.recorded_at.utc()), Value::from(key.id)]),
+            None => ("", Vec::new()),
+        };
+        // A position that is none has no event: nothing could be hidden behind it.
+        let question = format!(
+            "SELECT {EVENT_COLUMNS}, e.recorded_at FROM audit_events AS e
+             WHERE NOT EXISTS (SELECT 1 FROM audit_chain AS c WHERE c.event_recorded_at = e.recorded_at AND c.event_id = e.id AND c.position > 0) {beyond}
+             ORDER BY e.recorded_at, e.id LIMIT {READ_AT_ONCE}"
+        );
+        let rows = self.rows(question, values, "looking for events without a position").await?;
+        let read = |row: &QueryResult| {
+            let key = key(row, TIME, 0)?;
+            Ok((key, event_at(row, 0, key.recorded_at)))
+        };
+        rows.iter().map(read).collect()
+    }
+
+    async fn vanished(&mut self) -> anyhow::Result<Vec<EventKey>> {
+        let question = format!(
+            "SELECT q.recorded_at, q.id FROM audit_unsealed AS q
+             WHERE NOT EXISTS (SELECT 1 FROM audit_events AS e WHERE e.recorded_at = q.recorded_at AND e.id = q.id)
+             ORDER BY q.recorded_at, q.id LIMIT {READ_AT_ONCE}"
+        );
+        let rows = self.rows(question, [], "looking for events that are gone").await?;
+        rows.iter().map(|row| key(row, 0, 1)).collect()
+    }
+    async fn persons(&mut self, behind: Option<(Uuid, String)>) -> anyhow::Result<Vec<(StoredPerson, Option<Vec<u8>>)>> {
+        let (beyond, values) = match behind {
+            Some((event, part)) => ("WHERE (p.event_id, p.role) > ($1, $2)", vec![Value::from(event), Value::from(part)]),
+            None => ("", Vec::new()),
+        };
+        let hash = "CASE p.role WHEN 'actor' THEN e.actor_hash ELSE e.subject_hash END";
+        let persons = format!("(SELECT * FROM audit_person AS p {beyond} ORDER BY p.event_id, p.role LIMIT {READ_AT_ONCE}) AS p");
+        let events = if self.is_postgres() {
+            "LEFT JOIN LATERAL (SELECT e.actor_hash, e.subject_hash FROM audit_events AS e WHERE e.recorded_at = p.recorded_at AND e.id = p.event_id OFFSET 0) \
+             AS e ON TRUE"
+        } else {
+            "LEFT JOIN audit_events AS e ON e.recorded_at = p.recorded_at AND e.id = p.event_id"
+        };
+        let question = format!(
+            "SELECT p.event_id, p.role, p.recorded_at, p.user_id, p.email, p.ip, p.user_agent, p.salt, e.actor_hash IS NOT NULL, {hash}
+             FROM {persons} {events} ORDER BY p.event_id, p.role"
+        );
+        let rows = self.rows(question, values, "reading the persons of the audit trail").await?;
+        let read = |row: &QueryResult| {
+            let person = read_person(row).map_err(|_| anyhow::anyhow!("a person of the audit trail cannot be read"))?;
+            let is_there: bool = row.try_get_by_index(8).unwrap_or_default();
+            // An event that has no subject has an empty hash of one: no person has that.
+            let hash = row.try_get_by_index::<Option<Vec<u8>>>(9).unwrap_or_default().unwrap_or_default();
+            Ok((person, is_there.then_some(hash)))
+        };
+        rows.iter().map(read).collect()
+    }
+
+    async fn persons_of(&mut self, events: &[Uuid]) -> anyhow::Result<Vec<StoredPerson>> {
+        let rows = audit_person::Entity::find()
+            .filter(audit_person::Column::EventId.is_in(events.iter().copied()))
+            .order_by_asc(audit_person::Column::EventId)
+            .order_by_asc(audit_person::Column::Role)
+            .all(&self.transaction)
+            .await;
+        Ok(rows.map_err(broken("reading the persons of audit events"))?.into_iter().map(StoredPerson::from).collect())
+    }
+
+    async fn around(&mut self, instant: Timestamp) -> anyhow::Result<(Option<u64>, Option<u64>)> {
+        let question = "SELECT (SELECT MIN(position) FROM audit_chain WHERE event_recorded_at >= $1), \
+                        (SELECT MAX(position) FROM audit_chain WHERE event_recorded_at < $1)";
+        let rows = self.rows(question.to_owned(), [Value::from(instant.utc())], "looking for a day in the audit chain").await?;
+        let row = rows.first().context("the database answered nothing")?;
+        let position = |at| row.try_get_by_index::<Option<i64>>(at).ok().flatten().and_then(|position| u64::try_from(position).ok());
+        Ok((position(0), position(1)))
+    }
+
+    async fn place(&mut self, position: u64) -> anyhow::Result<Option<Head>> {
+        let row =
+            audit_chain::Entity::find_by_id(self::position(position)).one(&self.transaction).await.map_err(broken("reading a position of the audit chain"))?;
+        row.map(|row| Ok(Head { position, hash: hash("audit_chain.chain_hash", row.chain_hash)? })).transpose()
+    }
+}
