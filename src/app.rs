@@ -1,16 +1,15 @@
-//! The composition root: the only file that names ports and adapters, with [`audit`] and [`doctor`] beside it.
+//! The composition root: the only file that names ports and adapters, with [`audit`], [`doctor`] and [`keys`] beside it.
 
 pub mod audit;
 pub mod doctor;
 mod identity;
+pub mod keys;
 
-use std::{io::Write as _, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
 use axum::Router;
-use base64::{Engine, prelude::BASE64_STANDARD};
-use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
+use secrecy::ExposeSecret;
 use tokio::{net::TcpListener, sync::Notify};
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -42,6 +41,7 @@ use crate::{
         database::Database,
         machine::Machine,
         mail::{folder::MailFolder, smtp::SmtpMailer},
+        private_file,
         providers::{
             http,
             sandbox::{SandboxBank, SandboxProvider, authorization::CLIENT_ID},
@@ -49,7 +49,9 @@ use crate::{
         },
         security::{
             checkpoint::Ed25519Signer,
-            keys::Keys,
+            key_places::KeyPlaces,
+            key_watch::KeyWatch,
+            keys::{Keys, KeysInForce},
             policy::{POLICY, PolarPolicy},
             sealer::AesSealer,
         },
@@ -60,7 +62,7 @@ use crate::{
     },
 };
 
-pub use crate::infrastructure::providers::sandbox::visitor::Visitor;
+pub use crate::infrastructure::{providers::sandbox::visitor::Visitor, security::key_places::MadeUpKeys};
 use identity::{Ground, Identity};
 
 /// How long requests in flight may take to finish after a stop was asked for.
@@ -119,12 +121,14 @@ pub struct App {
     router: Router,
     wake: Arc<Notify>,
     is_embedded: bool,
+    /// Over the keys, in a server that was opened with places to watch.
+    watch: Option<KeyWatch>,
 }
 
 /// Opens the configured database, without touching its schema.
 pub async fn open_database(config: &Config) -> anyhow::Result<Database> {
     if config.is_embedded() {
-        make_private_folder(&config.data_dir)?;
+        private_file::make_folder(&config.data_dir)?;
     }
     Database::connect(config.database().expose_secret(), Arc::new(Machine), Arc::new(Machine)).await.context("the database cannot be opened")
 }
@@ -133,14 +137,16 @@ impl App {
     /// Opens database and keys, brings the schema up to date, composes everything. `listening` is where it will be reached.
     pub async fn open(config: &Config, listening: SocketAddr, made_up_keys: MadeUpKeys) -> anyhow::Result<Self> {
         let surroundings = Surroundings::real()?;
-        let keys = keys(config, made_up_keys, surroundings.randomness.as_ref())?;
+        let places = KeyPlaces::find(config, made_up_keys, surroundings.randomness.clone())?;
+        let watch = KeyWatch::begin(places, Duration::from_secs(config.keys.wait_seconds.into()))?;
         let database = open_database(config).await?;
         database.migrate_up().await.context("the database's schema cannot be brought up to date")?;
-        Self::compose(config, listening, &keys, Arc::new(database), surroundings)
+        let app = Self::compose(config, listening, &watch.keys(), Arc::new(database), surroundings)?;
+        Ok(Self { watch: Some(watch), ..app })
     }
 
     /// Composes everything over an open database.
-    pub fn compose(config: &Config, listening: SocketAddr, keys: &Keys, database: Arc<Database>, surroundings: Surroundings) -> anyhow::Result<Self> {
+    pub fn compose(config: &Config, listening: SocketAddr, keys: &KeysInForce, database: Arc<Database>, surroundings: Surroundings) -> anyhow::Result<Self> {
         let Surroundings { clock, randomness, authorizer, mut providers, unhurried } = surroundings;
         let public_url = config.public_url(listening);
         let sandbox = if config.has_sandbox(listening) { Some(open_sandbox(config, &public_url, &clock, &randomness, &mut providers)?) } else { None };
@@ -151,7 +157,7 @@ impl App {
         let sealer = Arc::new(AesSealer::new(keys, randomness.clone())?);
         let files = Arc::new(StatementFiles);
         let catalogue = Arc::new(Catalogue::new(providers, files.as_ref()));
-        let (keeper, retention) = trail(config, keys, &database, &journal, &access, &clock)?;
+        let (keeper, retention) = trail(config, &keys.now(), &database, &journal, &access, &clock)?;
         let wake = Arc::new(Notify::new());
         let (mailer, mailbox) = mailer(config, listening)?;
         let ground = Ground {
@@ -176,6 +182,7 @@ impl App {
             step_up,
             second_factor_queries: SecondFactorQueries { access: access.clone(), factors: readers.clone() },
             second_factors,
+            keys: ground.keys(sealer.clone()),
             passwords,
             rights,
             providers: ProviderQueries { access: access.clone(), catalogue: catalogue.clone(), clock: clock.clone() },
@@ -235,7 +242,8 @@ impl App {
             routes = routes.nest("/sandbox", bank.router());
         }
         let is_embedded = config.is_embedded();
-        Ok(Self { application, engine, courier, keeper, retention, eraser, database, router: with_common_layers(routes, REQUEST_TIMEOUT), wake, is_embedded })
+        let layered = with_common_layers(routes, REQUEST_TIMEOUT);
+        Ok(Self { application, engine, courier, keeper, retention, eraser, database, router: layered, wake, is_embedded, watch: None })
     }
 
     /// All routes, for a listener or a test.
@@ -246,6 +254,11 @@ impl App {
     /// Statements the readers have run.
     pub fn statements(&self) -> u64 {
         self.database.statements()
+    }
+
+    /// Lets SIGHUP ask for a look at the keys, instead of ending the process.
+    pub fn look_at_keys_on_hangup(&mut self) -> anyhow::Result<()> {
+        self.watch.as_mut().map_or(Ok(()), KeyWatch::look_on_hangup)
     }
 
     /// Serves and works until `stop`; then requests in flight and the sync at work finish.
@@ -264,7 +277,7 @@ impl App {
     }
 
     /// What it does not do waits for `stop` as well, so that one story is told of all three.
-    async fn until(self, stop: CancellationToken, listener: Option<TcpListener>, works: bool) -> anyhow::Result<()> {
+    async fn until(mut self, stop: CancellationToken, listener: Option<TcpListener>, works: bool) -> anyhow::Result<()> {
         let worker = Worker { engine: self.engine.clone(), journal: self.application.journal.clone(), wake: self.wake.clone(), is_alone: self.is_embedded };
         let (courier, retention, eraser, stopped) = (self.courier.clone(), self.retention.clone(), self.eraser.clone(), stop.clone());
         let mut working = tokio::spawn(async move {
@@ -272,6 +285,13 @@ impl App {
                 tokio::join!(worker.run(stopped.clone()), courier.run(stopped.clone()), eraser.run(stopped.clone()), retention.run(stopped));
             } else {
                 stopped.cancelled().await;
+            }
+        });
+        let (watch, stopped) = (self.watch.take(), stop.clone());
+        let watching = tokio::spawn(async move {
+            match watch {
+                Some(watch) => watch.run(stopped).await,
+                None => stopped.cancelled().await,
             }
         });
         // It goes on until the others have written their last.
@@ -300,6 +320,7 @@ impl App {
         }
         let ended = tokio::time::timeout(GRACE, async {
             serving.await.context("the server's task stopped")?.context("the server stopped")?;
+            watching.await.context("the task that watches the keys stopped")?;
             working.await.context("the worker's task stopped")
         })
         .await;
@@ -323,6 +344,7 @@ fn trail(
     access: &Access,
     clock: &Arc<dyn Clock>,
 ) -> anyhow::Result<(Arc<ChainKeeper>, Arc<Retention>)> {
+    // Its keys are those of the start: what it signs stays good as long as the ring holds them.
     let signer = Arc::new(Ed25519Signer::new(keys)?);
     let retention = Retention {
         journal: journal.clone(),
@@ -394,7 +416,7 @@ fn open_sandbox(
     randomness: &Arc<dyn Randomness>,
     providers: &mut Vec<Arc<dyn FinancialProvider>>,
 ) -> anyhow::Result<Arc<SandboxBank>> {
-    make_private_folder(&config.data_dir)?;
+    private_file::make_folder(&config.data_dir)?;
     let bank = SandboxBank::open(config.data_dir.join("sandbox.json"), config.sandbox.seed, clock.clone(), randomness.clone())?;
     let address = Url::parse(&format!("{public_url}/sandbox"))?;
     bank.register_redirect(&address, &format!("{public_url}/oauth/sandbox/callback"))?;
@@ -402,81 +424,12 @@ fn open_sandbox(
     Ok(bank)
 }
 
-/// Whether keys that nobody configured will do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MadeUpKeys {
-    /// Those of the data folder, made when there are none. For trying things out on the embedded database.
-    Make,
-    /// Those of the data folder, if they are there. For commands beside a server that made them.
-    Use,
-    /// No.
-    Refuse,
-}
-
 /// Whether the configured keys can be read, and none has to be made up.
 pub fn check_keys(config: &Config) -> anyhow::Result<()> {
-    keys(config, MadeUpKeys::Refuse, &Machine).map(drop)
-}
-
-#[derive(Serialize, Deserialize)]
-struct KeyFile {
-    jwt_secret: String,
-    encryption_keys: String,
-}
-
-/// The configured keys; or, for the embedded database and where `made_up` allows it, those of the data folder. Missing ones are named.
-pub fn keys(config: &Config, made_up: MadeUpKeys, randomness: &dyn Randomness) -> anyhow::Result<Keys> {
-    if let (Some(secret), Some(ring)) = (&config.jwt.secret, &config.encryption.keys) {
-        return Keys::read(ring, secret, config.jwt.previous.as_ref());
-    }
-    let missing: Vec<&str> = [("DASHTAM_JWT__SECRET", config.jwt.secret.is_none()), ("DASHTAM_ENCRYPTION__KEYS", config.encryption.keys.is_none())]
-        .into_iter()
-        .filter_map(|(name, missing)| missing.then_some(name))
-        .collect();
-    let file = config.data_dir.join("keys.toml");
-    let allowed = config.is_embedded() && missing.len() == 2;
-    if allowed && made_up != MadeUpKeys::Refuse && file.is_file() {
-        let text = SecretString::from(std::fs::read_to_string(&file).with_context(|| format!("{} cannot be read", file.display()))?);
-        let kept: KeyFile = toml::from_str(text.expose_secret()).map_err(|_| anyhow::anyhow!("{} is damaged", file.display()))?;
-        return Keys::read(&kept.encryption_keys.into(), &kept.jwt_secret.into(), None);
-    }
-    if allowed && made_up == MadeUpKeys::Make {
-        let made =
-            KeyFile { jwt_secret: BASE64_STANDARD.encode(randomness.secret()), encryption_keys: format!("k1:{}", BASE64_STANDARD.encode(randomness.secret())) };
-        make_private_folder(&config.data_dir)?;
-        write_private_file(&file, &toml::to_string(&made)?)?;
-        return Keys::read(&made.encryption_keys.into(), &made.jwt_secret.into(), None);
-    }
-    let place = match config.environment {
-        Environment::Production => "in production",
-        Environment::Development => "with this database",
-    };
-    bail!(
-        "{} not set, and {place} keys are never made up. Make them once and keep them safe:\n  \
-         export DASHTAM_JWT__SECRET=\"$(openssl rand -base64 48)\"\n  \
-         export DASHTAM_ENCRYPTION__KEYS=\"k1:$(openssl rand -base64 32)\"",
-        match missing.as_slice() {
-            [one] => format!("{one} is"),
-            _ => format!("{} are", missing.join(" and ")),
-        }
-    )
-}
-
-fn make_private_folder(folder: &Path) -> anyhow::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder).with_context(|| format!("the data folder {} cannot be made", folder.display()))
+    KeyPlaces::find(config, MadeUpKeys::Refuse, Arc::new(Machine))?.read().map(drop)
 }
 
 /// Writes a file only its owner reads, whole or not at all.
 pub fn write_private_file(file: &Path, content: &str) -> anyhow::Result<()> {
-    let folder = file.parent().context("a file stands in a folder")?;
-    // Temporary files are made with mode 0600.
-    let mut temporary = tempfile::NamedTempFile::new_in(folder).with_context(|| format!("{} cannot be written", file.display()))?;
-    temporary.write_all(content.as_bytes())?;
-    temporary.as_file().sync_all()?;
-    temporary.persist(file).with_context(|| format!("{} cannot be written", file.display()))?;
-    Ok(())
+    private_file::write(file, content)
 }

@@ -14,6 +14,7 @@ pub mod export;
 pub mod guesses;
 pub mod import;
 pub mod ingest;
+pub mod keys;
 pub mod link;
 pub mod mail;
 pub mod password;
@@ -58,6 +59,8 @@ pub struct Application {
     pub security_queries: security::SecurityQueries,
     /// Rotates tokens.
     pub security: security::SecurityCommands,
+    /// Rotates keys and seals anew.
+    pub keys: keys::KeyCommands,
     /// Takes proofs of who is behind a session.
     pub step_up: step_up::StepUpCommands,
     /// Looks at second factors.

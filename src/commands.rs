@@ -5,6 +5,7 @@ mod demo;
 mod doctor;
 mod health;
 mod import;
+mod keys;
 mod migrate;
 mod reference;
 mod serve;
@@ -65,6 +66,9 @@ enum Command {
     /// Make users, give them roles, help them in
     #[command(subcommand)]
     User(user::User),
+    /// Look after keys: what hangs on each, new ones, and what older ones sealed
+    #[command(subcommand)]
+    Keys(keys::Keys),
     /// Check the audit trail, take it elsewhere, or drop what is past its retention
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -112,6 +116,7 @@ impl CommandLine {
             Command::Health(health) => health.run(&settings?).await,
             Command::Migrate(migrate) => migrate.run(&logging(settings, LOG)?).await,
             Command::User(user) => user.run(&logging(settings, LOG)?).await,
+            Command::Keys(keys) => keys.run(&logging(settings, "warn")?).await,
             Command::Audit(audit) => audit.run(settings).await,
             Command::Import(import) => import.run(&logging(settings, LOG)?).await,
             // These need no settings, so wrong ones are none of their business.

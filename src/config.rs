@@ -9,6 +9,7 @@ pub mod settings;
 mod source;
 
 use std::{
+    collections::BTreeMap,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
 };
@@ -22,6 +23,7 @@ use url::Url;
 
 use settings::{SETTINGS, Setting};
 use source::Source;
+pub use source::unbroken;
 
 /// The file that is read when no other is named.
 const FILE: &str = "dashtam.toml";
@@ -73,10 +75,35 @@ pub struct Config {
     pub sandbox: Sandbox,
     /// The playground.
     pub playground: Playground,
+    /// Rotation of keys.
+    pub keys: Keys,
     /// What was set and is not used in this version, as its source calls it.
     #[serde(skip)]
     pub without_effect: Vec<String>,
+    /// Where what is set was found, by the setting's name.
+    #[serde(skip)]
+    pub origins: BTreeMap<&'static str, Origin>,
 }
+
+/// Where a setting was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// What it is called there: `DASHTAM_JWT__SECRET`, or `jwt.secret in dashtam.toml`.
+    pub written: String,
+    /// The file that holds a secret and nothing else, if it stands in one.
+    pub file: Option<PathBuf>,
+}
+
+/// `[keys]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Keys {
+    /// Seconds a new key is accepted before it is used.
+    pub wait_seconds: u32,
+}
+
+/// The longest wait for a new key, in seconds.
+const LONGEST_WAIT: u32 = 3600;
 
 /// `[jwt]`
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -84,7 +111,7 @@ pub struct Config {
 pub struct Jwt {
     /// Signs tokens: 32 bytes of text or more.
     pub secret: Option<SecretString>,
-    /// The secret before it, still accepted.
+    /// The secrets before it, still accepted, separated by commas.
     pub previous: Option<SecretString>,
 }
 
@@ -176,8 +203,16 @@ impl Default for Config {
             audit: Audit::default(),
             sandbox: Sandbox::default(),
             playground: Playground::default(),
+            keys: Keys::default(),
             without_effect: Vec::new(),
+            origins: BTreeMap::new(),
         }
+    }
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        Self { wait_seconds: 120 }
     }
 }
 
@@ -231,8 +266,9 @@ impl Config {
         if !unknown.is_empty() {
             bail!("{}", unknown.join("\n"));
         }
-        let written =
-            |setting: &'static Setting| variables.written.get(setting.name).or_else(|| file.written.get(setting.name)).map_or(setting.name, String::as_str);
+        let written = |setting: &'static Setting| {
+            variables.written.get(setting.name).or_else(|| file.written.get(setting.name)).map_or(setting.name, |origin| &origin.written)
+        };
         let values = Figment::from(Serialized::defaults(&file.values)).merge(Serialized::defaults(&variables.values));
         // The library's own words quote the value, which may be a secret.
         let mut config: Self = values.extract().map_err(|error| match SETTINGS.iter().find(|setting| error.path.join(".").starts_with(setting.name)) {
@@ -240,6 +276,7 @@ impl Config {
             None => anyhow::anyhow!("the configuration cannot be read: {}", error.path.join(".")),
         })?;
         config.without_effect = file.without_effect.into_iter().chain(variables.without_effect).collect();
+        config.origins = file.written.into_iter().chain(variables.written).collect();
         config.check()?;
         Ok(config)
     }
@@ -248,6 +285,9 @@ impl Config {
         let lowest = if self.environment == Environment::Development { 4 } else { 10 };
         if !(lowest..=16).contains(&self.passwords.cost) {
             bail!("passwords.cost is from {lowest} to 16");
+        }
+        if self.keys.wait_seconds > LONGEST_WAIT {
+            bail!("keys.wait_seconds is from 0 to {LONGEST_WAIT}");
         }
         if self.audit.retention_days < 365 {
             bail!("audit.retention_days is 365 or more");

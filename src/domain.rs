@@ -17,6 +17,7 @@ pub mod export;
 pub mod failure;
 pub mod id;
 pub mod import;
+pub mod keys;
 pub mod link;
 pub mod mail;
 pub mod matching;

@@ -5,5 +5,6 @@ pub mod audit_file;
 pub mod database;
 pub mod machine;
 pub mod mail;
+pub mod private_file;
 pub mod providers;
 pub mod security;

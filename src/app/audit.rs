@@ -35,11 +35,11 @@ use crate::{
     },
 };
 
-use super::{MadeUpKeys, keys, open_database};
+use super::{MadeUpKeys, keys::places, open_database};
 
 /// The public keys of the ring as pairs of id and base64, the one that signs first.
 pub fn public_keys(config: &Config) -> anyhow::Result<Vec<(String, String)>> {
-    let signer = Ed25519Signer::new(&keys(config, MadeUpKeys::Use, &Machine)?)?;
+    let signer = Ed25519Signer::new(&places(config, MadeUpKeys::Use)?.read()?)?;
     Ok(signer.public_keys().iter().map(|key| (key_id(key), written_key(key))).collect())
 }
 
@@ -66,7 +66,8 @@ pub async fn check(
     let trusted = match (&config, given.is_empty()) {
         (_, false) => given,
         (Ok(config), true) => {
-            let keys = keys(config, MadeUpKeys::Use, &Machine).context("there is no key to check signatures with; give one with --key")?;
+            let keys =
+                places(config, MadeUpKeys::Use).and_then(|places| places.read()).context("there is no key to check signatures with; give one with --key")?;
             Ed25519Signer::new(&keys)?.public_keys().to_vec()
         }
         (Err(refusal), true) => bail!("{refusal:#}"),

@@ -27,11 +27,18 @@ use crate::{
         machine::Machine,
         mail::smtp::greet,
         providers::http,
-        security::sealer::AesSealer,
+        security::{
+            key_places::KeyPlaces,
+            keys::{Keys, KeysInForce},
+            sealer::AesSealer,
+        },
     },
 };
 
-use super::{MadeUpKeys, keys};
+use super::{
+    MadeUpKeys,
+    keys::{Family, Use, standings},
+};
 
 /// The oldest PostgreSQL that will do, as the server writes it.
 const OLDEST_POSTGRES: i32 = 150_000;
@@ -116,7 +123,7 @@ pub async fn examine(config: &Config, clock: &dyn Clock) -> Vec<Finding> {
             findings.push(Finding::fail("database", told(&failure), database_remedy(config)));
             findings.push(Finding::warn("migrations", "not looked at: there is no database to ask", ""));
             findings.extend(key_strength(config));
-            findings.push(opened_keys(config, None).await);
+            findings.extend(keys(config, None, clock.now()).await);
             findings.extend(the_rest(config, clock, None).await);
             return findings;
         }
@@ -124,7 +131,7 @@ pub async fn examine(config: &Config, clock: &dyn Clock) -> Vec<Finding> {
     findings.push(database(config, inspection.as_ref()).await);
     findings.push(migrations(inspection.as_ref()).await);
     findings.extend(key_strength(config));
-    findings.push(opened_keys(config, inspection.as_ref()).await);
+    findings.extend(keys(config, inspection.as_ref(), clock.now()).await);
     findings.extend(audit(clock, inspection.as_ref()).await);
     findings.extend(the_rest(config, clock, inspection.as_ref()).await);
     if let Some(inspection) = inspection
@@ -263,7 +270,7 @@ fn key_strength(config: &Config) -> Vec<Finding> {
         let setting = Setting::find(name)?;
         let secret = secret.expose_secret();
         let is_example = setting.sample().trim_matches('"') == secret;
-        let is_guessable = secret.split(',').any(|part| {
+        let is_guessable = secret.split(',').filter(|part| !part.is_empty()).any(|part| {
             let mut letters: Vec<_> = part.split_once(':').map_or(part, |(_, key)| key).chars().collect();
             letters.sort_unstable();
             letters.dedup();
@@ -279,19 +286,49 @@ fn key_strength(config: &Config) -> Vec<Finding> {
     configured.into_iter().filter_map(|(name, secret)| weak(name, secret.as_ref()?)).collect()
 }
 
-/// Whether the keys are there, and open what was sealed with them.
-async fn opened_keys(config: &Config, inspection: Option<&Inspection>) -> Finding {
+/// Whether the keys are there, open what was sealed with them, and are needed.
+async fn keys(config: &Config, inspection: Option<&Inspection>, now: Timestamp) -> Vec<Finding> {
     let is_development = config.environment == Environment::Development;
     let is_first_start = config.jwt.secret.is_none() && config.encryption.keys.is_none() && !config.data_dir.join("keys.toml").exists();
     if is_development && config.is_embedded() && is_first_start {
-        return Finding::ok("keys", "made up at the first start, in the data folder");
+        return vec![Finding::ok("keys", "made up at the first start, in the data folder")];
     }
     let made_up = if is_development { MadeUpKeys::Use } else { MadeUpKeys::Refuse };
-    let sealer = keys(config, made_up, &Machine).and_then(|keys| AesSealer::new(&keys, Arc::new(Machine)));
-    let sealer = match sealer {
-        Ok(sealer) => sealer,
-        Err(refusal) => return Finding::refused("keys", &refusal),
+    let found = KeyPlaces::find(config, made_up, Arc::new(Machine)).and_then(|places| {
+        let keys = places.read()?;
+        let sealer = AesSealer::new(&KeysInForce::new(keys.clone()), Arc::new(Machine))?;
+        Ok((places, keys, sealer))
+    });
+    let (places, keys, sealer) = match found {
+        Ok(found) => found,
+        Err(refusal) => return vec![Finding::refused("keys", &refusal)],
     };
+    let mut findings = vec![opened(&sealer, inspection).await];
+    findings.extend(idle(config, &places, &keys, inspection, now).await);
+    findings
+}
+
+/// Keys that nothing needs any more.
+async fn idle(config: &Config, places: &KeyPlaces, keys: &Keys, inspection: Option<&Inspection>, now: Timestamp) -> Vec<Finding> {
+    let standings = match standings(config, places, keys, inspection, now).await {
+        Ok(standings) => standings,
+        Err(failure) => return vec![Finding::warn("keys", format!("what hangs on them cannot be counted: {}", told(&failure)), "")],
+    };
+    let is_settling = |family| standings.keys.iter().any(|key| key.family == family && matches!(key.used, Use::Next { .. }));
+    let idle = standings.keys.iter().filter(|key| key.used == Use::Kept && key.hanging.as_ref().is_some_and(Vec::is_empty) && !is_settling(key.family));
+    let finding = |family, id: &str, place: &str| match family {
+        Family::Ring => Finding::warn("keys", format!("the old key {id} is kept, and nothing needs it"), format!("take it out of {place}")),
+        Family::Tokens => Finding::warn(
+            "keys",
+            format!("the previous token secret {id} is kept, and no token of the last seven days is from it"),
+            format!("take it out of {place}"),
+        ),
+    };
+    idle.map(|key| finding(key.family, &key.id, &key.place)).collect()
+}
+
+/// Whether what is sealed opens.
+async fn opened(sealer: &AesSealer, inspection: Option<&Inspection>) -> Finding {
     // A database without its tables holds none; what is wrong with it is said by another check.
     let tried = match inspection {
         Some(inspection) if inspection.pending().await.is_ok_and(|(pending, _)| pending == 0) => inspection.sealed(TRIED).await,

@@ -14,6 +14,7 @@ use crate::{
         erasure::{Eraser, ErasureCommands},
         export::{ExportCommands, PACKED_AT_ONCE},
         guesses::Guesses,
+        keys::KeyCommands,
         mail::{Courier, Writer},
         password::PasswordCommands,
         ports::{Mailer, Randomness, Sealer, Store},
@@ -30,7 +31,7 @@ use crate::{
     infrastructure::{
         archive::ZipArchiver,
         database::{Database, Readers},
-        security::{jwt::JwtIssuer, keys::Keys, mail_token::HmacMailTokens, passwords::BcryptHasher, refresh::HmacMint, second_factor::Codes},
+        security::{jwt::JwtIssuer, keys::KeysInForce, mail_token::HmacMailTokens, passwords::BcryptHasher, refresh::HmacMint, second_factor::Codes},
     },
 };
 
@@ -66,7 +67,7 @@ impl Ground {
     pub(super) fn identity(
         &self,
         config: &Config,
-        keys: &Keys,
+        keys: &KeysInForce,
         public_url: &str,
         mailer: Arc<dyn Mailer>,
         sealer: Arc<dyn Sealer>,
@@ -74,7 +75,7 @@ impl Ground {
         let readers = self.database.readers();
         let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let hasher = Arc::new(BcryptHasher::new(keys, config.passwords.cost, workers)?);
-        let issuer = Arc::new(JwtIssuer::new(keys, public_url, self.randomness.clone()));
+        let issuer = Arc::new(JwtIssuer::new(keys, public_url, self.randomness.clone())?);
         let gate = Arc::new(SessionGate::new(issuer.clone(), readers.clone(), self.clock.clone()));
         let tokens = Arc::new(HmacMailTokens::new(keys)?);
         let writer = Writer { mint: tokens.clone(), randomness: self.randomness.clone(), bell: Arc::new(Notify::new()) };
@@ -209,6 +210,18 @@ impl Ground {
     /// What carries erasures out.
     fn eraser(&self) -> Eraser {
         Eraser { journal: self.journal.clone(), store: self.store.clone(), queue: self.database.erasure_queue(), clock: self.clock.clone() }
+    }
+
+    /// Composes what looks after keys.
+    pub(super) fn keys(&self, sealer: Arc<dyn Sealer>) -> KeyCommands {
+        KeyCommands {
+            journal: self.journal.clone(),
+            store: self.store.clone(),
+            sealed: self.database.readers(),
+            access: self.access.clone(),
+            sealer,
+            clock: self.clock.clone(),
+        }
     }
 
     fn second_factors(&self, users: &Arc<Readers>, guesses: CodeGuesses, step_up: StepUp) -> SecondFactorCommands {

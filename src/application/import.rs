@@ -205,9 +205,19 @@ impl ImportCommands {
         let fingerprints = self.sealer.fingerprints(import.user, self.reader.manifest().slug, &reported.reference);
         if let Some(account) = accounts.iter_mut().find(|account| fingerprints.contains(&account.fingerprint)) {
             // A file without a ledger balance says nothing of what the account holds.
-            if reported.balances.current.is_some() && reported.balances.as_of > account.balances.as_of {
+            let has_news = reported.balances.current.is_some() && reported.balances.as_of > account.balances.as_of;
+            if has_news {
                 account.balances = reported.balances;
+            }
+            // Under the current key from now on, so that an older one is needed no more once everything was reported.
+            let is_renewed = fingerprints.first().is_some_and(|current| *current != account.fingerprint);
+            if let Some(current) = fingerprints.into_iter().next() {
+                account.fingerprint = current;
+            }
+            if has_news || is_renewed {
                 work.accounts().save(account).await?;
+            }
+            if has_news {
                 self.snapshot(work, account, import.created_at).await?;
             }
             return Ok(account.clone());

@@ -18,6 +18,7 @@ use crate::domain::{
     failure::Reason,
     id::{LinkId, MailTokenId, SecondFactorId, SessionId, UserId},
     import::{Imports, StatementFile, UnreadableFile},
+    keys::SealedSecrets,
     link::Links,
     mail::Mails,
     provider::{AccountReference, Manifest, ReportedAccount, ReportedTransaction},
@@ -87,6 +88,8 @@ pub trait Work: Send {
     fn second_factors(&mut self) -> &mut dyn SecondFactors;
     /// The outbox, and tokens that travel by mail.
     fn mails(&mut self) -> &mut dyn Mails;
+    /// Whatever is sealed.
+    fn sealed_secrets(&mut self) -> &mut dyn SealedSecrets;
     /// Consents.
     fn consents(&mut self) -> &mut dyn Consents;
     /// Changes of address.
@@ -314,8 +317,25 @@ pub trait Sealer: Send + Sync {
     fn seal(&self, place: Place, secret: &[u8]) -> anyhow::Result<Vec<u8>>;
     /// Opens an envelope in its place; anything else is an error.
     fn open(&self, place: Place, envelope: &[u8]) -> anyhow::Result<zeroize::Zeroizing<Vec<u8>>>;
+    /// What every envelope begins with that is sealed under the current key, and no other.
+    fn begins_with(&self) -> anyhow::Result<Vec<u8>>;
     /// What an account is recognised by, under each key of the ring, the current one first.
     fn fingerprints(&self, user: UserId, provider: &str, reference: &AccountReference) -> Vec<AccountFingerprint>;
+}
+
+/// The ids of keys that were made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RenewedKeys {
+    /// The ring's.
+    pub ring: Option<String>,
+    /// The token secret's.
+    pub tokens: Option<String>,
+}
+
+/// Where keys are kept.
+pub trait KeyShelf: Send + Sync {
+    /// Makes new keys and puts them in front of the old ones, which stay. Two at once take turns. Blocking: call it off the runtime's threads.
+    fn renew(&self, ring: bool, tokens: bool) -> anyhow::Result<RenewedKeys>;
 }
 
 /// Answers what a role may do.

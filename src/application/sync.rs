@@ -317,7 +317,9 @@ impl SyncEngine {
             if stored.currency != reported.currency {
                 return Err(ProviderFault::Malformed.into());
             }
-            let account = new_account(stored.id, stored.user, stored.link, stored.fingerprint, reported, stored.created_at);
+            // Under the current key from now on, so that an older one is needed no more once everything was reported.
+            let fingerprint = fingerprints.into_iter().next().unwrap_or(stored.fingerprint);
+            let account = new_account(stored.id, stored.user, stored.link, fingerprint, reported, stored.created_at);
             work.accounts().save(&account).await?;
             account
         } else {

@@ -42,7 +42,8 @@ impl Serve {
         let stop = stop_on_signal()?;
         let listener = listen(config.bind).await?;
         let listening = listener.local_addr()?;
-        let app = App::open(&config, listening, made_up).await?;
+        let mut app = App::open(&config, listening, made_up).await?;
+        app.look_at_keys_on_hangup()?;
         tracing::info!(%listening, public_url = config.public_url(listening), environment = ?config.environment, works = !self.no_worker, "ready");
         if self.no_worker { app.serve(listener, stop).await } else { app.run(listener, stop).await }
     }

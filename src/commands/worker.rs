@@ -22,7 +22,8 @@ impl Worker {
         );
         let made_up = ready_to_start(&config)?;
         let stop = stop_on_signal()?;
-        let app = App::open(&config, config.bind, made_up).await?;
+        let mut app = App::open(&config, config.bind, made_up).await?;
+        app.look_at_keys_on_hangup()?;
         tracing::info!(environment = ?config.environment, "working");
         app.work(stop).await
     }

@@ -109,15 +109,22 @@ pub const SETTINGS: &[Setting] = &[
         name: "jwt.previous",
         kind: Kind::Secret,
         preset: Preset::Unset("\"the secret that was in use until now\""),
-        about: "The secret before it, still accepted. Set it while you change `secret`, and take it away after seven days, when the last refresh token it \
-                made is over.",
+        about: "The secrets before it, still accepted, the latest first, separated by commas (so that no secret may hold one). Set it while you change \
+                `secret`, and take each away after seven days, when the last refresh token it made is over; `dashtam keys status` says when.",
     },
     Setting {
         name: "encryption.keys",
         kind: Kind::Secret,
         preset: Preset::Unset("\"k1:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=\""),
         about: "The ring that seals what banks hand out: `id:base64 of 32 bytes`, separated by commas. The first seals, all open, so a new key goes in front \
-                and the old one stays. What a lost key sealed is lost. Make one with `openssl rand -base64 32`; the one shown here is no secret.",
+                and the old one stays until `dashtam keys status` says that nothing needs it. What a lost key sealed is lost. Make one with `openssl rand -base64 32`; the one shown here is no secret.",
+    },
+    Setting {
+        name: "keys.wait_seconds",
+        kind: Kind::Number,
+        preset: Preset::Default("120"),
+        about: "How many seconds a new key from a file is accepted before it is used, 0 to 3600: at least as long as it takes until every server has the \
+                file. Kubernetes needs about two minutes for that.",
     },
     Setting {
         name: "smtp.url",

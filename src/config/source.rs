@@ -1,19 +1,25 @@
 //! Where settings come from: a file, and the environment. Names are checked here, so that a typing error is told from a wrong value.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, bail};
 use figment::value::{Dict, Value};
 
-use super::settings::{Setting, is_without_effect, meant, variable};
+use super::{
+    Origin,
+    settings::{Setting, is_without_effect, meant, variable},
+};
 
 /// The settings of one source.
 #[derive(Default)]
 pub(super) struct Source {
     /// Their values, by section.
     pub(super) values: Dict,
-    /// What each is called there, for messages: `DASHTAM_JWT__SECRET`, or `jwt.secret in dashtam.toml`.
-    pub(super) written: BTreeMap<&'static str, String>,
+    /// What each is called there, and the file it is read from if it has one of its own.
+    pub(super) written: BTreeMap<&'static str, Origin>,
     /// What is set and not used in this version, as it is called there.
     pub(super) without_effect: Vec<String>,
     /// What is wrong with names that nobody knows.
@@ -38,7 +44,7 @@ impl Source {
         for (key, value) in table {
             let name = if section.is_empty() { key.clone() } else { format!("{section}.{key}") };
             match (value, Setting::find(&name)) {
-                (value, Some(setting)) => self.put(setting, format!("{name} in {file}"), Value::serialize(value)?)?,
+                (value, Some(setting)) => self.put(setting, format!("{name} in {file}"), None, Value::serialize(value)?)?,
                 _ if is_without_effect(&name) => self.without_effect.push(format!("{name} in {file}")),
                 (toml::Value::Table(inner), None) => self.take_table(&name, inner, file)?,
                 _ => self.unknown.push(unknown(&format!("{name} in {file}"), &name, str::to_owned)),
@@ -62,11 +68,11 @@ impl Source {
             let filed = name.strip_suffix("_file").and_then(Setting::find).filter(|setting| setting.is_secret());
             if let Some(secret) = filed {
                 let text = std::fs::read_to_string(&value).with_context(|| format!("the file {written} names cannot be read"))?;
-                source.put(secret, written, Value::from(text.trim_end_matches(['\r', '\n'])))?;
+                source.put(secret, written, Some(value.into()), Value::from(unbroken(&text)))?;
             } else if let Some(setting) = Setting::find(&name) {
                 let is_text = setting.is_text() || value.is_empty();
                 let value = if is_text { Value::from(value) } else { value.parse().unwrap_or_else(|never| match never {}) };
-                source.put(setting, written, value)?;
+                source.put(setting, written, None, value)?;
             } else if is_without_effect(&name) {
                 source.without_effect.push(written);
             } else {
@@ -74,19 +80,24 @@ impl Source {
             }
         }
         if let (Some(url), false, Some(setting)) = (common_database, source.written.contains_key("database_url"), Setting::find("database_url")) {
-            source.put(setting, "DATABASE_URL".to_owned(), Value::from(url))?;
+            source.put(setting, "DATABASE_URL".to_owned(), None, Value::from(url))?;
         }
         Ok(source)
     }
 
-    fn put(&mut self, setting: &'static Setting, written: String, value: Value) -> anyhow::Result<()> {
+    fn put(&mut self, setting: &'static Setting, written: String, file: Option<PathBuf>, value: Value) -> anyhow::Result<()> {
         if let Some(other) = self.written.get(setting.name) {
-            bail!("{other} and {written} are both set; keep one of them");
+            bail!("{} and {written} are both set; keep one of them", other.written);
         }
         put(&mut self.values, setting.name, value);
-        self.written.insert(setting.name, written);
+        self.written.insert(setting.name, Origin { written, file });
         Ok(())
     }
+}
+
+/// What a file with a secret holds: one line break at its end is no part of it.
+pub fn unbroken(text: &str) -> &str {
+    text.trim_end_matches(['\r', '\n'])
 }
 
 fn put(values: &mut Dict, name: &str, value: Value) {

@@ -27,6 +27,10 @@ words! {
         UnlockUser = "unlock_user",
         /// Making issued tokens worthless in an emergency.
         RotateTokens = "rotate_tokens",
+        /// Making new keys.
+        RotateKeys = "rotate_keys",
+        /// Sealing under the current key what older ones sealed.
+        ResealSecrets = "reseal_secrets",
         /// Signing up.
         RegisterUser = "register_user",
         /// Confirming an address.

@@ -29,6 +29,10 @@ pub enum Event {
     UserUnlocked { user: UserId },
     /// Issued tokens became worthless: a user's, or everyone's.
     TokensRotated { user: Option<UserId>, version: i64 },
+    /// New keys were made; their ids.
+    KeysRotated { ring: Option<String>, tokens: Option<String> },
+    /// What older keys had sealed was sealed under the current one, but for what did not open.
+    SecretsResealed { resealed: u64, unopened: u64 },
     /// Somebody registered, or registered once more before they confirmed their address.
     UserRegistered { user: UserId },
     /// A user confirmed their address.
@@ -136,7 +140,7 @@ impl Event {
             | Self::SessionRenamed { session, .. }
             | Self::Reauthenticated { session, .. } => (ResourceKind::Session, Some(session.0)),
             Self::SessionsRevoked { .. } => (ResourceKind::Session, None),
-            Self::TokensRotated { user: None, .. } => (ResourceKind::Security, None),
+            Self::TokensRotated { user: None, .. } | Self::KeysRotated { .. } | Self::SecretsResealed { .. } => (ResourceKind::Security, None),
             Self::LinkBegun { link, .. } | Self::AuthorizationStarted { link, .. } | Self::LinkActivated { link, .. } => (ResourceKind::Link, Some(link.0)),
             Self::SyncRequested { sync, .. } | Self::LinkSynced { sync, .. } => (ResourceKind::Sync, Some(sync.0)),
             Self::ExportRequested { export, .. } => (ResourceKind::Export, Some(export.0)),
@@ -151,7 +155,7 @@ impl Event {
         match self {
             Self::TokensRotated { user, .. } => *user,
             Self::AuditRead { of } => *of,
-            Self::UserErased { .. } | Self::AuditExported { .. } | Self::AuditPruned { .. } => None,
+            Self::KeysRotated { .. } | Self::SecretsResealed { .. } | Self::UserErased { .. } | Self::AuditExported { .. } | Self::AuditPruned { .. } => None,
             Self::UserCreated { user, .. }
             | Self::RoleAssigned { user, .. }
             | Self::TierAssigned { user, .. }
@@ -198,6 +202,11 @@ impl Event {
             Self::UserCreated { role, .. } | Self::RoleAssigned { role, .. } => vec![("role", role.as_str().to_owned())],
             Self::TierAssigned { tier, .. } => vec![("tier", tier.as_str().to_owned())],
             Self::TokensRotated { version, .. } => vec![("version", version.to_string())],
+            Self::KeysRotated { ring, tokens } => {
+                let made = [("ring", ring), ("tokens", tokens)];
+                made.into_iter().filter_map(|(family, id)| Some((family, id.clone()?))).collect()
+            }
+            Self::SecretsResealed { resealed, unopened } => vec![("resealed", resealed.to_string()), ("unopened", unopened.to_string())],
             Self::SessionRevoked { reason, .. } => vec![("reason", reason.as_str().to_owned())],
             Self::LinkSynced { counts, .. } => vec![
                 ("accounts", counts.accounts.to_string()),

@@ -34,6 +34,7 @@ mod error;
 mod export;
 mod import;
 pub mod inspection;
+pub mod keys;
 mod link;
 mod mail;
 mod page;

@@ -2,6 +2,8 @@
 
 pub mod checkpoint;
 pub mod jwt;
+pub mod key_places;
+pub mod key_watch;
 pub mod keys;
 pub mod mail_token;
 pub mod passwords;

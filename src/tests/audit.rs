@@ -64,7 +64,7 @@ pub(crate) struct Trail {
 pub(crate) type Short = (Flaw, Option<u64>, Option<Uuid>);
 
 pub(crate) fn signer() -> Arc<Ed25519Signer> {
-    Arc::new(Ed25519Signer::new(&keys()).unwrap())
+    Arc::new(Ed25519Signer::new(&keys().now()).unwrap())
 }
 
 /// Another ring: a new key in front, and the tests' own behind it.

@@ -308,6 +308,9 @@ async fn keys_that_do_not_open_what_was_sealed_are_told() {
             async |ring: String| over(&app.store, |config| (config.jwt.secret, config.encryption.keys) = (Some(TOKEN_SECRET.into()), Some(ring.into()))).await;
         with(theirs.clone()).await.says("keys", "ok", &["they open what was sealed with them (2 tried)"]);
         with(format!("{},{theirs}", RING.1)).await.says("keys", "ok", &["(2 tried)"]);
+        let idle = "the old key k7 is kept, and nothing needs it";
+        with(format!("{theirs},{}", RING.1)).await.says("keys", "warn", &[idle, "take it out of"]);
+        assert!(!with(format!("{},{theirs}", RING.1)).await.0.iter().any(|(_, _, text)| text.contains("the old key")), "theirs is needed");
         with(RING.1.to_owned()).await.says("keys", "fail", &["2 of 2 sealed secrets", "put the key that sealed them back"]);
     }
 }

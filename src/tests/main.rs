@@ -19,6 +19,7 @@ mod http;
 mod import;
 mod isolation;
 mod journeys;
+mod keys;
 mod link;
 mod listing;
 mod matching;

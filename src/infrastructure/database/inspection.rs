@@ -79,6 +79,10 @@ impl Inspection {
         Ok(Some(Self { connection: SqlxPostgresConnector::from_sqlx_postgres_pool(pool) }))
     }
 
+    pub(super) fn connection(&self) -> &DatabaseConnection {
+        &self.connection
+    }
+
     /// PostgreSQL's version, such as 170002 for 17.2; `None` for the embedded database, which is compiled in.
     pub async fn version(&self) -> anyhow::Result<Option<i32>> {
         self.ask("SELECT current_setting('server_version_num')::integer AS answer").await

@@ -51,7 +51,7 @@ mod outbox {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-mod mail_tokens {
+pub(super) mod mail_tokens {
     use sea_orm::entity::prelude::*;
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]

@@ -37,7 +37,7 @@ pub(super) mod second_factors {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-mod recovery_codes {
+pub(super) mod recovery_codes {
     use sea_orm::entity::prelude::*;
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]

@@ -13,8 +13,8 @@ use crate::{
     },
     domain::{
         account::Accounts, audit::Outcome, balance::BalanceSnapshots, consent::Consents, email_change::EmailChanges, erasure::Erasures, event::Event,
-        export::Exports, failure::Reason, import::Imports, link::Links, mail::Mails, second_factor::SecondFactors, security::Rotations, session::Sessions,
-        sign_in::SignIns, sync::Syncs, transaction::Transactions, user::Users,
+        export::Exports, failure::Reason, import::Imports, keys::SealedSecrets, link::Links, mail::Mails, second_factor::SecondFactors, security::Rotations,
+        session::Sessions, sign_in::SignIns, sync::Syncs, transaction::Transactions, user::Users,
     },
 };
 
@@ -86,6 +86,10 @@ impl Work for DatabaseWork {
     }
 
     fn mails(&mut self) -> &mut dyn Mails {
+        self
+    }
+
+    fn sealed_secrets(&mut self) -> &mut dyn SealedSecrets {
         self
     }
 

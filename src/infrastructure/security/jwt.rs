@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-use super::keys::Keys;
+use super::keys::{Derived, Keys, KeysInForce};
 
 /// `aud` of every token.
 const AUDIENCE: &str = "dashtam";
@@ -46,19 +46,30 @@ struct Claims {
     uv: i64,
 }
 
-/// Signs and reads tokens with the configured secrets.
+/// A token secret as the library wants it.
+struct TokenKey {
+    id: String,
+    signs: EncodingKey,
+    verifies: DecodingKey,
+}
+
+fn token_keys(keys: &Keys) -> Vec<TokenKey> {
+    let of = |secret: &[u8], id: &str| TokenKey { id: id.to_owned(), signs: EncodingKey::from_secret(secret), verifies: DecodingKey::from_secret(secret) };
+    keys.tokens().iter().map(|named| of(&named.secret, &named.id)).collect()
+}
+
+/// Signs and reads tokens with the token secrets.
 pub struct JwtIssuer {
     issuer: String,
-    keys: Vec<(String, EncodingKey, DecodingKey)>,
+    keys: Derived<Vec<TokenKey>>,
     validation: Validation,
     randomness: Arc<dyn Randomness>,
 }
 
 impl JwtIssuer {
     /// `issuer` is the public URL; the first secret signs, the others are still accepted.
-    pub fn new(keys: &Keys, issuer: &str, randomness: Arc<dyn Randomness>) -> Self {
-        let keys =
-            keys.tokens().iter().map(|named| (named.id.clone(), EncodingKey::from_secret(&named.secret), DecodingKey::from_secret(&named.secret))).collect();
+    pub fn new(keys: &KeysInForce, issuer: &str, randomness: Arc<dyn Randomness>) -> anyhow::Result<Self> {
+        let keys = keys.derived(|keys| Ok(token_keys(keys)))?;
         let mut validation = Validation::new(Algorithm::HS256);
         validation.set_audience(&[AUDIENCE]);
         validation.set_issuer(&[issuer]);
@@ -66,14 +77,15 @@ impl JwtIssuer {
         // The library would ask the machine for the time; ours is compared below.
         validation.validate_exp = false;
         validation.validate_nbf = false;
-        Self { issuer: issuer.to_owned(), keys, validation, randomness }
+        Ok(Self { issuer: issuer.to_owned(), keys, validation, randomness })
     }
 }
 
 impl TokenIssuer for JwtIssuer {
     fn issue(&self, claims: &AccessClaims) -> anyhow::Result<SecretString> {
-        let (id, key, _) = self.keys.first().ok_or_else(|| anyhow::anyhow!("there is no token secret"))?;
-        let header = Header { kid: Some(id.clone()), ..Header::new(Algorithm::HS256) };
+        let keys = self.keys.now();
+        let key = keys.first().ok_or_else(|| anyhow::anyhow!("there is no token secret"))?;
+        let header = Header { kid: Some(key.id.clone()), ..Header::new(Algorithm::HS256) };
         let claims = Claims {
             iss: self.issuer.clone(),
             aud: AUDIENCE.to_owned(),
@@ -87,7 +99,7 @@ impl TokenIssuer for JwtIssuer {
             gv: claims.versions.global,
             uv: claims.versions.user,
         };
-        Ok(jsonwebtoken::encode(&header, &claims, key)?.into())
+        Ok(jsonwebtoken::encode(&header, &claims, &key.signs)?.into())
     }
 
     fn verify(&self, token: &str, now: Timestamp) -> Result<AccessClaims, TokenProblem> {
@@ -95,8 +107,9 @@ impl TokenIssuer for JwtIssuer {
             return Err(TokenProblem::Invalid);
         }
         let header = jsonwebtoken::decode_header(token).map_err(|_| TokenProblem::Invalid)?;
-        let (_, _, key) = self.keys.iter().find(|(id, ..)| header.kid.as_ref() == Some(id)).ok_or(TokenProblem::Invalid)?;
-        let claims = jsonwebtoken::decode::<Claims>(token, key, &self.validation).map_err(|_| TokenProblem::Invalid)?.claims;
+        let keys = self.keys.now();
+        let key = keys.iter().find(|key| header.kid.as_ref() == Some(&key.id)).ok_or(TokenProblem::Invalid)?;
+        let claims = jsonwebtoken::decode::<Claims>(token, &key.verifies, &self.validation).map_err(|_| TokenProblem::Invalid)?.claims;
         if claims.nbf > now.unix() + CLOCK_SKEW_SECONDS {
             return Err(TokenProblem::Invalid);
         }

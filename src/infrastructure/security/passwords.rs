@@ -22,16 +22,21 @@ use crate::{
     },
 };
 
-use super::keys::{Keys, NamedKey, Purpose};
+use super::keys::{Derived, KeysInForce, NamedKey, Purpose};
 
 const SCHEME: &str = "bcrypt-hmac-sha256";
+
+/// What a record begins with that is peppered under the key of that id.
+pub fn record_begins_with(key_id: &str) -> String {
+    format!("{SCHEME}:{key_id}:")
+}
 
 /// How many comparisons may wait for each one at work before newcomers are turned away.
 const QUEUE_PER_WORKER: usize = 32;
 
 /// Hashes with the current pepper, compares with the one the record names.
 pub struct BcryptHasher {
-    peppers: Vec<NamedKey>,
+    peppers: Derived<Vec<NamedKey>>,
     cost: u32,
     dummy: String,
     workers: Arc<Semaphore>,
@@ -41,9 +46,9 @@ pub struct BcryptHasher {
 
 impl BcryptHasher {
     /// `cost` is bcrypt's, 12 unless a test lowers it; `workers` comparisons run at a time.
-    pub fn new(keys: &Keys, cost: u32, workers: usize) -> anyhow::Result<Self> {
+    pub fn new(keys: &KeysInForce, cost: u32, workers: usize) -> anyhow::Result<Self> {
         Ok(Self {
-            peppers: keys.derive(Purpose::Pepper)?,
+            peppers: keys.derived(|keys| keys.derive(Purpose::Pepper))?,
             cost,
             dummy: bcrypt::hash("nobody's password", cost)?,
             workers: Arc::new(Semaphore::new(workers)),
@@ -69,22 +74,24 @@ impl BcryptHasher {
 #[async_trait]
 impl PasswordHasher for BcryptHasher {
     async fn hash(&self, password: &Password) -> anyhow::Result<PasswordRecord> {
-        let pepper = self.peppers.first().context("the key ring is empty")?;
+        let peppers = self.peppers.now();
+        let pepper = peppers.first().context("the key ring is empty")?;
         let (input, cost) = (peppered(password, pepper), self.cost);
         let hash = self.on_a_thread(move || bcrypt::non_truncating_hash(input.as_bytes(), cost)).await?;
-        Ok(PasswordRecord(format!("{SCHEME}:{}:{hash}", pepper.id)))
+        Ok(PasswordRecord(format!("{}{hash}", record_begins_with(&pepper.id))))
     }
 
     async fn verify(&self, password: &Password, record: Option<&PasswordRecord>) -> anyhow::Result<bool> {
+        let peppers = self.peppers.now();
         let stored = record.and_then(|record| {
             let (pepper_id, hash) = record.0.strip_prefix(SCHEME)?.strip_prefix(':')?.split_once(':')?;
-            Some((self.peppers.iter().find(|pepper| pepper.id == pepper_id)?, hash.to_owned()))
+            Some((peppers.iter().find(|pepper| pepper.id == pepper_id)?, hash.to_owned()))
         });
         if record.is_some() && stored.is_none() {
             tracing::error!("a password record names a scheme or a key this server does not have; its user cannot sign in");
         }
         let known = stored.is_some();
-        let pepper = stored.as_ref().map(|(pepper, _)| *pepper).or(self.peppers.first()).context("the key ring is empty")?;
+        let pepper = stored.as_ref().map(|(pepper, _)| *pepper).or(peppers.first()).context("the key ring is empty")?;
         let input = peppered(password, pepper);
         let hash = stored.map_or_else(|| self.dummy.clone(), |(_, hash)| hash);
         let same = self.on_a_thread(move || bcrypt::verify(input.as_bytes(), &hash)).await?;
@@ -95,7 +102,7 @@ impl PasswordHasher for BcryptHasher {
         let parts = record.0.strip_prefix(SCHEME).and_then(|rest| rest.strip_prefix(':')).and_then(|rest| rest.split_once(':'));
         let Some((pepper_id, hash)) = parts else { return false };
         let cost = hash.split('$').nth(2).and_then(|cost| cost.parse::<u32>().ok());
-        self.peppers.first().is_some_and(|pepper| pepper.id == pepper_id) && cost == Some(self.cost)
+        self.peppers.now().first().is_some_and(|pepper| pepper.id == pepper_id) && cost == Some(self.cost)
     }
 }
 

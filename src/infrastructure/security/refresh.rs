@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::application::ports::{Randomness, RefreshPair, RefreshTokenMint};
 
-use super::keys::{Keys, NamedKey, Purpose};
+use super::keys::{Derived, KeysInForce, NamedKey, Purpose};
 
 /// bcrypt's lowest cost: a verifier holds 256 bits, so there is nothing to slow down.
 const COST: u32 = 4;
@@ -19,14 +19,14 @@ const SELECTOR_BYTES: usize = 16;
 
 /// Makes refresh tokens under keys derived from the token secrets.
 pub struct HmacMint {
-    keys: Vec<NamedKey>,
+    keys: Derived<Vec<NamedKey>>,
     randomness: Arc<dyn Randomness>,
 }
 
 impl HmacMint {
     /// The first secret's key derives from now on; the others still serve tokens that name them.
-    pub fn new(keys: &Keys, randomness: Arc<dyn Randomness>) -> anyhow::Result<Self> {
-        Ok(Self { keys: keys.derive_from_tokens(Purpose::Refresh)?, randomness })
+    pub fn new(keys: &KeysInForce, randomness: Arc<dyn Randomness>) -> anyhow::Result<Self> {
+        Ok(Self { keys: keys.derived(|keys| keys.derive_from_tokens(Purpose::Refresh))?, randomness })
     }
 }
 
@@ -41,11 +41,12 @@ impl RefreshTokenMint for HmacMint {
     }
 
     fn key_id(&self) -> String {
-        self.keys.first().map(|key| key.id.clone()).unwrap_or_default()
+        self.keys.now().first().map(|key| key.id.clone()).unwrap_or_default()
     }
 
     fn successor(&self, key_id: &str, verifier: &SecretString) -> Option<RefreshPair> {
-        let key = self.keys.iter().find(|key| key.id == key_id)?;
+        let keys = self.keys.now();
+        let key = keys.iter().find(|key| key.id == key_id)?;
         let derive = |label: &[u8]| key.hmac(&[label, verifier.expose_secret().as_bytes()]);
         Some(pair(&derive(b"selector/"), &derive(b"verifier/")))
     }

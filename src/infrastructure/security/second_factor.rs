@@ -17,7 +17,7 @@ use crate::{
     domain::{id::UserId, time::Timestamp, user::EmailAddress},
 };
 
-use super::keys::{Keys, NamedKey, Purpose};
+use super::keys::{Derived, KeysInForce, NamedKey, Purpose};
 
 /// Who issues codes, as authenticator apps show it.
 const ISSUER: &str = "Dashtam";
@@ -46,13 +46,13 @@ const GROUP: usize = 4;
 
 /// Makes and reads codes.
 pub struct Codes {
-    keys: Vec<NamedKey>,
+    keys: Derived<Vec<NamedKey>>,
 }
 
 impl Codes {
     /// Recovery codes are hashed under keys derived from the ring, since they outlive the token secrets.
-    pub fn new(keys: &Keys) -> anyhow::Result<Self> {
-        Ok(Self { keys: keys.derive(Purpose::RecoveryCode)? })
+    pub fn new(keys: &KeysInForce) -> anyhow::Result<Self> {
+        Ok(Self { keys: keys.derived(|keys| keys.derive(Purpose::RecoveryCode))? })
     }
 }
 
@@ -83,7 +83,8 @@ impl CodeBook for Codes {
     }
 
     fn recovery_code(&self, user: UserId, random: &[u8; 32]) -> anyhow::Result<(SecretString, HashedCode)> {
-        let key = self.keys.first().context("the key ring is empty")?;
+        let keys = self.keys.now();
+        let key = keys.first().context("the key ring is empty")?;
         let bits = random[..RECOVERY_BYTES].iter().fold(0_u128, |bits, byte| bits << 8 | u128::from(*byte));
         let letter = |at: usize| char::from(LETTERS[usize::try_from(bits >> (5 * (RECOVERY_LETTERS - 1 - at)) & 31).unwrap_or_default()]);
         let text: String = (0..RECOVERY_LETTERS).map(letter).collect();
@@ -94,7 +95,7 @@ impl CodeBook for Codes {
 
     fn recovery_hashes(&self, user: UserId, typed: &SecretString) -> Vec<Vec<u8>> {
         let Some(text) = recovery_text(&squeezed(typed)) else { return Vec::new() };
-        self.keys.iter().map(|key| hash(key, user, &text)).collect()
+        self.keys.now().iter().map(|key| hash(key, user, &text)).collect()
     }
 }
 

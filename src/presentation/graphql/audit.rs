@@ -41,6 +41,10 @@ pub enum AuditAct {
     UnlockUser,
     /// Making issued tokens worthless in an emergency.
     RotateTokens,
+    /// Making new keys.
+    RotateKeys,
+    /// Sealing under the current key what older ones sealed.
+    ResealSecrets,
     /// Signing up.
     RegisterUser,
     /// Confirming an address.

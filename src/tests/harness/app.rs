@@ -19,7 +19,7 @@ use dashtam::{
     infrastructure::{
         database::Database,
         security::{
-            keys::Keys,
+            keys::{Keys, KeysInForce},
             policy::{POLICY, PolarPolicy},
         },
     },
@@ -51,6 +51,8 @@ pub(crate) struct TestApp {
     pub(crate) url: String,
     /// A bank that answers as a test wants; the provider `scripted`.
     pub(crate) bank: Arc<ScriptedBank>,
+    /// The keys in force in it.
+    pub(crate) keys: KeysInForce,
     /// Its data folder.
     pub(crate) data: tempfile::TempDir,
 }
@@ -116,15 +118,17 @@ impl TestApp {
         let bank = Arc::new(ScriptedBank::default());
         let mut config = config(data.path());
         change(&mut config);
-        let (app, url) = serve(&store, store.database.clone(), &config, (authorizer, unhurried), bank.clone()).await;
-        Self { store, app, url, bank, data }
+        let keys = keys();
+        let (app, url) = serve(&store, store.database.clone(), &config, &keys, (authorizer, unhurried), bank.clone()).await;
+        Self { store, app, url, bank, keys, data }
     }
 
     /// A second process over the same database: another pool, another gate, the same address to clients. Answers where it listens.
     pub(crate) async fn second_process(&self) -> String {
         let database = Arc::new(open(&self.store.url, &self.store.clock).await.unwrap());
         let config = Config { public_url: Some(Url::parse(&self.url).unwrap()), ..config(self.data.path()) };
-        serve(&self.store, database, &config, (Arc::new(PolarPolicy::read(POLICY).unwrap()), Duration::ZERO), self.bank.clone()).await.1
+        let keys = self.same_keys();
+        serve(&self.store, database, &config, &keys, (Arc::new(PolarPolicy::read(POLICY).unwrap()), Duration::ZERO), self.bank.clone()).await.1
     }
 
     /// A second process over the same store and bank, with connections of its own. It works; it does not listen.
@@ -132,7 +136,19 @@ impl TestApp {
         let database = Arc::new(open(&self.store.url, &self.store.clock).await.unwrap());
         let config = Config { environment: Environment::Production, ..Config::default() };
         let listening = self.url.trim_start_matches("http://").parse().unwrap();
-        compose(&self.store, database, &config, listening, (Arc::new(PolarPolicy::read(POLICY).unwrap()), Duration::ZERO), self.bank.clone())
+        compose(
+            &self.store,
+            database,
+            &config,
+            (listening, &self.same_keys()),
+            (Arc::new(PolarPolicy::read(POLICY).unwrap()), Duration::ZERO),
+            self.bank.clone(),
+        )
+    }
+
+    /// The keys in force here, in another process that learns of others by itself.
+    fn same_keys(&self) -> KeysInForce {
+        KeysInForce::new((*self.keys.now()).clone())
     }
 
     /// The address of the user called `name`.
@@ -276,9 +292,9 @@ impl TestApp {
 pub(crate) const TOKEN_SECRET: &str = "a token secret of thirty-two bytes or more";
 
 /// Keys that are the same in every test.
-pub(crate) fn keys() -> Keys {
+pub(crate) fn keys() -> KeysInForce {
     let ring = format!("t1:{}", "A".repeat(43) + "=");
-    Keys::read(&ring.into(), &TOKEN_SECRET.into(), None).unwrap()
+    KeysInForce::new(Keys::read(&ring.into(), &TOKEN_SECRET.into(), None).unwrap())
 }
 
 fn config(data_dir: &Path) -> Config {
@@ -292,10 +308,10 @@ fn config(data_dir: &Path) -> Config {
 type Manners = (Arc<dyn Authorizer>, Duration);
 
 /// Composes the product over `database` and lets it listen on a free port.
-async fn serve(store: &TestStore, database: Arc<Database>, config: &Config, manners: Manners, bank: Arc<ScriptedBank>) -> (App, String) {
+async fn serve(store: &TestStore, database: Arc<Database>, config: &Config, keys: &KeysInForce, manners: Manners, bank: Arc<ScriptedBank>) -> (App, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let listening = listener.local_addr().unwrap();
-    let app = compose(store, database, config, listening, manners, bank);
+    let app = compose(store, database, config, (listening, keys), manners, bank);
     let service = app.router().into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move { axum::serve(listener, service).await });
     (app, format!("http://{listening}"))
@@ -305,11 +321,11 @@ fn compose(
     store: &TestStore,
     database: Arc<Database>,
     config: &Config,
-    listening: SocketAddr,
+    (listening, keys): (SocketAddr, &KeysInForce),
     (authorizer, unhurried): Manners,
     bank: Arc<ScriptedBank>,
 ) -> App {
     let providers = vec![bank as Arc<dyn FinancialProvider>];
     let surroundings = Surroundings { clock: store.clock.clone(), randomness: Arc::new(TestRandomness), authorizer, providers, unhurried };
-    App::compose(config, listening, &keys(), database, surroundings).unwrap()
+    App::compose(config, listening, keys, database, surroundings).unwrap()
 }

@@ -10,7 +10,11 @@ use dashtam::{
         time::Timestamp,
         user::EmailAddress,
     },
-    infrastructure::security::{keys::Keys, sealer::AesSealer, second_factor::Codes},
+    infrastructure::security::{
+        keys::{Keys, KeysInForce},
+        sealer::AesSealer,
+        second_factor::Codes,
+    },
 };
 use secrecy::ExposeSecret as _;
 use uuid::Uuid;
@@ -77,7 +81,7 @@ fn a_recovery_code_is_read_as_people_write_it_and_hashed_for_its_owner() {
         assert!(codes.recovery_hashes(user(1), &typed.into()).is_empty(), "{typed:?}");
     }
     let rotated = format!("t2:{},t1:{}", BASE64_STANDARD.encode([7; 32]), BASE64_STANDARD.encode([0; 32]));
-    let rotated = Codes::new(&Keys::read(&rotated.into(), &TOKEN_SECRET.into(), None).unwrap()).unwrap();
+    let rotated = Codes::new(&KeysInForce::new(Keys::read(&rotated.into(), &TOKEN_SECRET.into(), None).unwrap())).unwrap();
     let hashes = rotated.recovery_hashes(user(1), &text);
     assert!(hashes.len() == 2 && hashes[1] == kept.hash, "codes outlive a new key in front");
     let (_, anew) = rotated.recovery_code(user(1), &random).unwrap();
