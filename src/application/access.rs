@@ -185,6 +185,8 @@ pub fn needs(act: Act) -> Option<(Action, Resource, Scope)> {
         Act::RequestExport | Act::FetchExport => Some((Action::Read, Resource::Profile, Scope::Own)),
         Act::BeginLink | Act::StartAuthorization | Act::CompleteLink | Act::RequestSync | Act::SyncLink => own(Resource::Links),
         Act::ImportStatement => own(Resource::Transactions),
+        Act::ReadUsers => Some((Action::Read, Resource::Users, Scope::Any)),
+        Act::ReadSecurity => Some((Action::Read, Resource::Security, Scope::Any)),
         Act::ReadAudit | Act::ExportAudit => Some((Action::Read, Resource::Audit, Scope::Any)),
         Act::PruneAudit => any(Resource::Audit),
     }

@@ -123,7 +123,8 @@ pub struct EmailChangeCommands {
 }
 
 impl EmailChangeCommands {
-    /// Mails a token to the new address, or does as if: an address that somebody has is told that somebody wanted it. Nothing changes yet.
+    /// Mails a token to the new address. Nothing here depends on whether somebody has it, so neither the trail nor an export tells; who delivers
+    /// the mail tells a holder that somebody wanted their address, and leaves the token out.
     pub async fn request(&self, command: RequestEmailChange) -> Result<(), EmailChangeError> {
         let began = Instant::now();
         let attempt = self.journal.attempt(&command.requester, Act::RequestEmailChange).await?;
@@ -138,11 +139,7 @@ impl EmailChangeCommands {
                 if user.email.written() == new.written() {
                     return Err(EmailChangeError::Unchanged);
                 }
-                let holder = work.users().find_any_by_email(new.key()).await?;
-                match holder.filter(|holder| holder.id != user.id && holder.email_verified_at.is_some()) {
-                    Some(holder) => self.tell_holder(work, holder.id, now).await,
-                    None => self.mail_confirmation(work, user, new, now).await,
-                }
+                self.mail_confirmation(work, user, new, now).await
             })
             .await;
         sleep_until(began + self.unhurried).await;
@@ -150,17 +147,6 @@ impl EmailChangeCommands {
             Err(EmailChangeError::NothingToSend(_)) => Ok(()),
             told => told,
         }
-    }
-
-    async fn tell_holder(&self, mut work: Box<dyn Work>, holder: UserId, now: Timestamp) -> Result<(), EmailChangeError> {
-        if !self.writer.admits(work.as_mut(), holder, MailKind::AlreadyRegistered, now).await? {
-            return Err(EmailChangeError::NothingToSend("too_many_mails"));
-        }
-        self.writer.queue(work.as_mut(), holder, MailKind::AlreadyRegistered, now).await?;
-        let refusal = EmailChangeError::NothingToSend("email_taken");
-        work.refuse(&refusal).await?;
-        self.writer.ring();
-        Err(refusal)
     }
 
     async fn mail_confirmation(&self, mut work: Box<dyn Work>, user: User, new: EmailAddress, now: Timestamp) -> Result<(), EmailChangeError> {
@@ -231,6 +217,10 @@ impl EmailChangeCommands {
                 self.void_what_was_mailed(work.as_mut(), user.id, now).await?;
                 work.mails().void_tokens(user.id, MailTokenPurpose::ErasureCancellation, now).await?;
                 work.erasures().cancel(user.id).await?;
+                // A second factor that came after the change is that of whoever made it.
+                if work.second_factors().find(user.id).await?.is_some_and(|factor| factor.enabled_at.is_none_or(|at| at >= confirmed_at)) {
+                    work.second_factors().remove(user.id).await?;
+                }
                 let live = work.sessions().live(user.id, now).await?;
                 let ended = end_each(work.as_mut(), live.into_iter(), RevocationReason::EmailReverted, now).await?;
                 self.writer.queue(work.as_mut(), user.id, MailKind::EmailReverted, now).await?;

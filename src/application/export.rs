@@ -136,6 +136,10 @@ impl ExportCommands {
 
     /// Packs everything kept about the user the requester acts for.
     pub async fn fetch(&self, command: FetchExport) -> Result<Packed, ExportError> {
+        if let Err(denied) = self.access.permit(&command.requester, Act::FetchExport) {
+            self.journal.denied(&command.requester, Act::FetchExport, denied).await?;
+            return Err(denied.into());
+        }
         let attempt = self.journal.attempt(&command.requester, Act::FetchExport).await?;
         attempt
             .settle(async {

@@ -220,8 +220,14 @@ impl Courier {
             MailKind::EmailChange => {
                 let Some((page, token, lifetime)) = self.action(mail, "confirm-email").await? else { return Ok(None) };
                 let Some(address) = self.address_of(mail).await? else { return Ok(None) };
-                to = address;
-                LetterContent::EmailChange { page, token, hours: lifetime.num_hours() }
+                let holder = self.users.find_any_by_email(address.key()).await?;
+                if let Some(holder) = holder.filter(|holder| holder.id != user.id && holder.email_verified_at.is_some()) {
+                    to = holder.email;
+                    LetterContent::AlreadyRegistered
+                } else {
+                    to = address;
+                    LetterContent::EmailChange { page, token, hours: lifetime.num_hours() }
+                }
             }
             MailKind::EmailChanged => {
                 let Some((page, token, lifetime)) = self.action(mail, "revert-email").await? else { return Ok(None) };

@@ -282,6 +282,7 @@ impl SecondFactorCommands {
                 if !work.second_factors().enable(&factor, step, now).await? {
                     return Err(SecondFactorError::NothingPending);
                 }
+                work.sessions().forget_proofs(owner, command.requester.session()).await?;
                 let codes = self.replace_codes(work.as_mut(), owner).await?;
                 self.settle(work, owner, MailKind::SecondFactorEnabled, Event::SecondFactorEnabled { user: owner }).await?;
                 Ok(codes)

@@ -46,6 +46,9 @@ pub enum UserError {
     /// Not proved lately who asks.
     #[error(transparent)]
     ReauthenticationRequired(#[from] ReauthenticationRequired),
+    /// Whoever registers an address before it is confirmed gets its user, so nobody administers before.
+    #[error("the e-mail address of this user is not confirmed yet, so they cannot administer")]
+    Unverified,
     /// Somebody has to administer.
     #[error("this is the last administrator; make another one first")]
     LastAdministrator,
@@ -66,6 +69,7 @@ impl Reason for UserError {
             Self::NotFound => "not_found",
             Self::InvalidLimit => "invalid_limit",
             Self::ReauthenticationRequired(required) => required.reason(),
+            Self::Unverified => "unverified",
             Self::LastAdministrator => "last_administrator",
             Self::Denied(denied) => denied.reason(),
             Self::Unexpected(_) => "internal",

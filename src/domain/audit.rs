@@ -97,6 +97,10 @@ words! {
         SyncLink = "sync_link",
         /// Taking in a statement file.
         ImportStatement = "import_statement",
+        /// Looking at who there is; on the trail when it is refused.
+        ReadUsers = "read_users",
+        /// Looking at what holds for everyone's tokens; on the trail when it is refused.
+        ReadSecurity = "read_security",
         /// Looking at acts of others.
         ReadAudit = "read_audit",
         /// Taking the trail elsewhere.

@@ -203,6 +203,8 @@ pub trait Sessions: Send {
     async fn end(&mut self, session: &Session) -> anyhow::Result<bool>;
     /// Notes that the user of a live session proved who they are; `false` when it has ended.
     async fn reauthenticate(&mut self, owner: UserId, session: SessionId, now: Timestamp) -> anyhow::Result<bool>;
+    /// Forgets what the other sessions of a user proved, since a proof takes more from now on.
+    async fn forget_proofs(&mut self, owner: UserId, kept: Option<SessionId>) -> anyhow::Result<()>;
     /// Notes that a session was renewed.
     async fn touch(&mut self, session: SessionId, now: Timestamp) -> anyhow::Result<()>;
     /// The refresh token of that selector, whoever presents it: the token is what proves the owner.

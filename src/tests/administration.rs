@@ -138,6 +138,22 @@ async fn somebody_always_administers_also_when_all_step_down_at_once() {
 }
 
 #[tokio::test]
+async fn nobody_administers_before_their_address_is_confirmed() {
+    for app in TestApp::on_every_store().await {
+        let root = administrator(&app, "root").await;
+        app.nobody().register("chief@example.com", PASSWORD).await.succeeds();
+        let chief = root.ask("{ users(first: 2, filter: {email: \"chief@example.com\"}) { nodes { id } } }").await.data();
+        let chief = chief["users"]["nodes"][0]["id"].as_str().unwrap().to_owned();
+        assign(&root, &chief, "ADMIN").await.is_refused("EMAIL_UNVERIFIED");
+        assign(&root, &id_of(&root).await, "USER").await.is_refused("LAST_ADMINISTRATOR");
+        assign(&root, &chief, "READONLY").await.succeeds();
+        app.nobody().register("chief@example.com", "another battery of horses").await.succeeds();
+        assert_eq!(app.stored_user("chief").await.role, Role::User, "what was given to one registration is not the next one's");
+        app.every_attempt_ended_once().await;
+    }
+}
+
+#[tokio::test]
 async fn whoever_is_kept_out_is_out_at_once_and_comes_back_with_everything() {
     for app in TestApp::on_every_store().await {
         let root = administrator(&app, "root").await;

@@ -65,6 +65,13 @@ async fn enrolled<'a>(app: &'a TestApp, name: &str) -> Enrolled<'a> {
     Enrolled { client, device, recovery_codes: texts(&codes["recoveryCodes"]) }
 }
 
+/// Lets whoever is signed in add a device of theirs.
+pub(crate) async fn enrol(app: &TestApp, client: &Client<'_>) {
+    prove(client, None).await.succeeds();
+    let device = begun(client).await;
+    confirm(client, &device.shows(app, 0)).await.succeeds();
+}
+
 fn texts(list: &Value) -> Vec<String> {
     list.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
 }

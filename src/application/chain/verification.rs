@@ -440,7 +440,11 @@ impl<'a> Verifier<'a> {
         if *found == Found::Unreadable {
             return self.find(Flaw::EventAdded, None, Some(event), "this event has no position, and a column holds what was never written there");
         }
-        if self.now.since(event.recorded_at) <= chrono::Duration::minutes(UNSEALED_MINUTES) {
+        let (waited, most) = (self.now.since(event.recorded_at), chrono::Duration::minutes(UNSEALED_MINUTES));
+        if waited < -most {
+            return self.find(Flaw::EventAdded, None, Some(event), "this event has no position, and its time has not come yet: it was added");
+        }
+        if waited <= most {
             self.tally.unsealed += 1;
             return;
         }

@@ -76,6 +76,9 @@ impl UserCommands {
                 self.step_up.require(&command.requester).await??;
                 let mut work = self.store.begin(&attempt).await?;
                 let mut user = find(work.as_mut(), &command.user).await?;
+                if command.role == Role::Admin && user.email_verified_at.is_none() {
+                    return Err(UserError::Unverified);
+                }
                 user.role = command.role;
                 if !work.users().assign_role(user.id, user.role).await? {
                     return Err(UserError::LastAdministrator);
@@ -137,7 +140,9 @@ impl UserCommands {
                 self.access.permit(&command.requester, Act::ReactivateUser)?;
                 let mut work = self.store.begin(&attempt).await?;
                 let mut user = find(work.as_mut(), &command.user).await?;
-                user.is_active = work.users().set_active(user.id, true).await?;
+                work.users().set_active(user.id, true).await?;
+                // Who asked to be erased stays out all the same.
+                user = find(work.as_mut(), &Whom::Id(user.id)).await?;
                 work.succeed(Event::UserReactivated { user: user.id }).await?;
                 self.gate.forget_user(user.id);
                 Ok(user)

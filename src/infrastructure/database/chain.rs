@@ -5,6 +5,8 @@
 
 mod retention;
 
+use std::collections::HashSet;
+
 use anyhow::Context as _;
 use async_trait::async_trait;
 use sea_orm::{
@@ -21,7 +23,12 @@ use crate::{
     },
 };
 
-use super::{DatabaseStore, Readers, audit::audit_person, error::broken, value};
+use super::{
+    DatabaseStore, Readers,
+    audit::{audit_events, audit_person},
+    error::broken,
+    value,
+};
 
 /// PostgreSQL's advisory lock that the chain is written under. `try`: who does not get it leaves the turn to who has it.
 const TRY_CHAIN_LOCK: &str = "SELECT pg_try_advisory_xact_lock(4918061123000016) AS mine";
@@ -446,6 +453,9 @@ struct Snapshot {
     transaction: DatabaseTransaction,
     /// Rows of positions that were read ahead, and behind which one.
     ahead: Option<(u64, Vec<QueryResult>)>,
+    /// Behind which event without a position the next are read, its time as it is written: SQLite compares texts, and one that is spelled
+    /// otherwise than ours is not where its time would be.
+    behind: Option<(String, Uuid)>,
 }
 
 impl Readers {
@@ -454,7 +464,7 @@ impl Readers {
         let is_postgres = self.backend() == DbBackend::Postgres;
         let options = TransactionOptions { isolation_level: is_postgres.then_some(IsolationLevel::RepeatableRead), ..TransactionOptions::default() };
         let transaction = self.connection.begin_with_options(options).await.map_err(broken("opening a view of the audit trail"))?;
-        Ok(Box::new(Snapshot { transaction, ahead: None }))
+        Ok(Box::new(Snapshot { transaction, ahead: None, behind: None }))
     }
 }
 
@@ -496,6 +506,18 @@ fn read_person(row: &QueryResult) -> Result<StoredPerson, sea_orm::TryGetError> 
 fn key(row: &QueryResult, instant: usize, id: usize) -> anyhow::Result<EventKey> {
     let recorded_at: DateTimeUtc = row.try_get_by_index(instant).ok().context("an instant of the audit trail cannot be read")?;
     Ok(EventKey { recorded_at: Timestamp::new(recorded_at), id: row.try_get_by_index(id).ok().context("an id of the audit trail cannot be read")? })
+}
+
+impl Snapshot {
+    /// Which of these events there are, whatever their time.
+    async fn events_of_any_time(&self, ids: Vec<Uuid>) -> anyhow::Result<HashSet<Uuid>> {
+        if ids.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let found = audit_events::Entity::find().select_only().column(audit_events::Column::Id).filter(audit_events::Column::Id.is_in(ids));
+        let found: Vec<Uuid> = found.into_tuple().all(&self.transaction).await.map_err(broken("looking for the events of persons"))?;
+        Ok(found.into_iter().collect())
+    }
 }
 
 #[async_trait]
@@ -558,16 +580,21 @@ impl Ledger for Snapshot {
 
     async fn unsealed(&mut self, behind: Option<EventKey>) -> anyhow::Result<Vec<(EventKey, Found)>> {
         let (beyond, values) = match behind {
-            Some(key) => ("AND (e.recorded_at, e.id) > ($1, $2)", vec![Value::from(key.recorded_at.utc()), Value::from(key.id)]),
+            Some(EventKey { id, recorded_at }) => {
+                let written = self.behind.take().filter(|(_, last)| *last == id && !self.is_postgres());
+                let instant = written.map_or_else(|| Value::from(recorded_at.utc()), |(text, _)| Value::from(text));
+                ("AND (e.recorded_at, e.id) > ($1, $2)", vec![instant, Value::from(id)])
+            }
             None => ("", Vec::new()),
         };
         // A position that is none has no event: nothing could be hidden behind it.
         let question = format!(
-            "SELECT {EVENT_COLUMNS}, e.recorded_at FROM audit_events AS e
+            "SELECT {EVENT_COLUMNS}, e.recorded_at, CAST(e.recorded_at AS TEXT) FROM audit_events AS e
              WHERE NOT EXISTS (SELECT 1 FROM audit_chain AS c WHERE c.event_recorded_at = e.recorded_at AND c.event_id = e.id AND c.position > 0) {beyond}
              ORDER BY e.recorded_at, e.id LIMIT {READ_AT_ONCE}"
         );
         let rows = self.rows(question, values, "looking for events without a position").await?;
+        self.behind = rows.last().and_then(|row| Some((row.try_get_by_index(TIME + 1).ok()?, row.try_get_by_index(0).ok()?)));
         let read = |row: &QueryResult| {
             let key = key(row, TIME, 0)?;
             Ok((key, event_at(row, 0, key.recorded_at)))
@@ -602,9 +629,12 @@ impl Ledger for Snapshot {
              FROM {persons} {events} ORDER BY p.event_id, p.role"
         );
         let rows = self.rows(question, values, "reading the persons of the audit trail").await?;
+        let astray = rows.iter().filter(|row| !row.try_get_by_index::<bool>(8).unwrap_or_default()).filter_map(|row| row.try_get_by_index::<Uuid>(0).ok());
+        let elsewhere = self.events_of_any_time(astray.collect()).await?;
         let read = |row: &QueryResult| {
             let person = read_person(row).map_err(|_| anyhow::anyhow!("a person of the audit trail cannot be read"))?;
-            let is_there: bool = row.try_get_by_index(8).unwrap_or_default();
+            // One whose event is there under another time was made to miss it.
+            let is_there = row.try_get_by_index(8).unwrap_or_default() || elsewhere.contains(&person.event.id);
             // An event that has no subject has an empty hash of one: no person has that.
             let hash = row.try_get_by_index::<Option<Vec<u8>>>(9).unwrap_or_default().unwrap_or_default();
             Ok((person, is_there.then_some(hash)))

@@ -117,7 +117,7 @@ async fn forget_address(transaction: &DatabaseTransaction, key: &EmailKey) -> an
 }
 
 impl DatabaseWork {
-    /// Every address a user has or had.
+    /// Every address a user has or had, and nobody else has now: one that was wanted and never confirmed was not theirs.
     async fn addresses(&self, user: UserId) -> anyhow::Result<Vec<EmailKey>> {
         let mut written = BTreeSet::new();
         let row = users::Entity::find_by_id(user.0).one(&self.transaction).await.map_err(broken("reading a user"))?;
@@ -125,7 +125,12 @@ impl DatabaseWork {
         let changes = email_changes::Entity::find().filter(email_changes::Column::UserId.eq(user.0)).all(&self.transaction).await;
         for change in changes.map_err(broken("reading changes of address"))? {
             let change = EmailChange::try_from(change)?;
-            written.extend([change.previous.key().as_str().to_owned(), change.new.key().as_str().to_owned()]);
+            written.extend(change.confirmed.is_some().then(|| change.new.key().as_str().to_owned()));
+            written.insert(change.previous.key().as_str().to_owned());
+        }
+        let others = users::Entity::find().filter(users::Column::EmailKey.is_in(written.iter().cloned())).filter(users::Column::Id.ne(user.0));
+        for other in others.all(&self.transaction).await.map_err(broken("reading who has an address now"))? {
+            written.remove(&other.email_key);
         }
         Ok(written.iter().filter_map(|text| EmailAddress::parse(text).ok()).map(|address| address.key().clone()).collect())
     }

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder, QuerySelect, RelationTrait,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder, QuerySelect, RelationTrait,
     prelude::{DateTimeUtc, Uuid},
 };
 
@@ -259,6 +259,13 @@ impl Sessions for DatabaseWork {
             .await
             .map_err(broken("noting a proof of who is behind a session"))?;
         Ok(proven.rows_affected == 1)
+    }
+
+    async fn forget_proofs(&mut self, owner: UserId, kept: Option<SessionId>) -> anyhow::Result<()> {
+        let changes = sessions::ActiveModel { reauthenticated_at: Set(None), ..Default::default() };
+        let others = Condition::all().add(sessions::Column::UserId.eq(owner.0)).add_option(kept.map(|kept| sessions::Column::Id.ne(kept.0)));
+        let forgotten = sessions::Entity::update_many().set(changes).filter(others).exec(&self.transaction).await;
+        forgotten.map(|_| ()).map_err(broken("forgetting proofs of who is behind a session"))
     }
 
     async fn touch(&mut self, session: SessionId, now: Timestamp) -> anyhow::Result<()> {

@@ -117,7 +117,8 @@ impl Users for DatabaseWork {
     }
 
     async fn replace_unverified(&mut self, id: UserId, email: &EmailAddress, password: &PasswordRecord) -> anyhow::Result<bool> {
-        let changes = users::ActiveModel { email: Set(email.written().to_owned()), password: Set(password.0.clone()), ..Default::default() };
+        let (role, tier) = (Set(Role::User.as_str().to_owned()), Set(SessionTier::Basic.as_str().to_owned()));
+        let changes = users::ActiveModel { email: Set(email.written().to_owned()), password: Set(password.0.clone()), role, tier, ..Default::default() };
         let unverified = users::Entity::update_many()
             .set(changes)
             .filter(users::Column::Id.eq(id.0))
@@ -200,6 +201,7 @@ impl DatabaseWork {
             .filter(users::Column::Role.eq(Role::Admin.as_str()))
             .filter(users::Column::IsActive.eq(true))
             .filter(users::Column::ErasureDueAt.is_null())
+            .filter(users::Column::EmailVerifiedAt.is_not_null())
             .order_by_asc(users::Column::Id)
             .lock(LockType::NoKeyUpdate)
             .all(&self.transaction)

@@ -111,6 +111,10 @@ pub enum AuditAct {
     SyncLink,
     /// Taking in a statement file.
     ImportStatement,
+    /// Looking at who there is; on the trail when it was refused.
+    ReadUsers,
+    /// Looking at what holds for everyone's tokens; on the trail when it was refused.
+    ReadSecurity,
     /// Looking at acts of others.
     ReadAudit,
     /// Taking the audit trail elsewhere.

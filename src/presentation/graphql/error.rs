@@ -322,6 +322,7 @@ impl From<user::UserError> for Refused {
             user::UserError::InvalidEmail(_) => (UserErrorCode::EmailInvalid, Some("email")),
             user::UserError::WeakPassword(_) => (UserErrorCode::PasswordUnacceptable, Some("password")),
             user::UserError::NotFound => (UserErrorCode::NotFound, Some("userId")),
+            user::UserError::Unverified => (UserErrorCode::EmailUnverified, Some("userId")),
             user::UserError::LastAdministrator => (UserErrorCode::LastAdministrator, Some("userId")),
             user::UserError::InvalidLimit => (UserErrorCode::LimitInvalid, Some("sessionLimit")),
             user::UserError::ReauthenticationRequired(_) => (UserErrorCode::ReauthenticationRequired, None),

@@ -110,7 +110,7 @@ pub struct SecurityQuery;
 #[Object(serial)]
 impl SecurityQuery {
     /// What holds for everyone's tokens and sessions; for administrators.
-    #[graphql(guard = Allow::read_any(Resource::Security))]
+    #[graphql(guard = Allow::attempt(Act::ReadSecurity))]
     async fn security_policy(&self, ctx: &Context<'_>) -> Result<SecurityPolicy, Fault> {
         let request = ctx.of_request()?;
         Ok(request.application.security_queries.policy(&request.requester).await?.into())

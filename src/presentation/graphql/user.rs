@@ -10,6 +10,7 @@ use crate::{
     application::access::Resource,
     domain::{
         account::AccountFilter,
+        audit::Act,
         audit::AuditFilter,
         page::CreatedKey,
         transaction::TransactionFilter,
@@ -277,7 +278,7 @@ impl UserQuery {
     }
 
     /// Everyone, oldest first; for administrators.
-    #[graphql(guard = Allow::read_any(Resource::Users))]
+    #[graphql(guard = Allow::attempt(Act::ReadUsers))]
     async fn users(
         &self,
         ctx: &Context<'_>,

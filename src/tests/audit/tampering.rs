@@ -64,7 +64,10 @@ async fn an_event_of_another_time_or_id_is_gone_from_its_place_and_new_at_anothe
             for (change, named) in [(format!("recorded_at = {later}"), *id), (format!("id = {}", trail.id(other)), other)] {
                 trail.execute(&format!("UPDATE audit_events SET {change} WHERE id = {}", trail.id(*id))).await;
                 let expected = [(Flaw::EventRemoved, Some(at as u64 + 1), Some(*id)), (Flaw::EventAdded, None, Some(named))];
-                assert_eq!(trail.found().await, expected, "{}: {change}", trail.store.name);
+                let found = trail.found().await;
+                assert_eq!(found[..2], expected, "{}: {change}", trail.store.name);
+                // Who was in it stands beside an event of another time now.
+                assert!(found[2..].iter().all(|finding| *finding == (Flaw::PersonChanged, None, Some(*id))), "{change}: {found:?}");
                 trail.restore().await;
             }
         }
@@ -243,5 +246,42 @@ async fn whatever_is_done_to_a_longer_trail_shows_where_it_was_done() {
         }
         trail.store.clock.pass(Duration::days(1));
         assert!(trail.found().await.is_empty());
+    }
+}
+
+/// Adds a copy of an event under another id and at a time as it is written.
+async fn add_at(trail: &Trail, of: Uuid, id: Uuid, written: &str) {
+    let copy = "attempt_id, act, outcome, actor_kind, actor_hash, subject_hash, resource_kind, resource_id, reason, context, trace_id, class";
+    let sql = format!("INSERT INTO audit_events SELECT {}, '{written}', {copy} FROM audit_events WHERE id = {}", trail.id(id), trail.id(of));
+    trail.execute(&sql).await;
+}
+
+#[tokio::test]
+async fn an_event_added_with_a_time_to_come_or_spelled_otherwise_shows_and_the_walk_ends() {
+    for trail in Trail::on_every_store().await {
+        let ids = trail.sealed(SMALL).await;
+        trail.break_in().await;
+        let new = Uuid::from_u128(3_000);
+        // The last is spelled as the server would not: as a text it stands behind its own time.
+        for written in ["2099-01-01T00:00:00.123456+00:00", "2027-06-01T00:00:00+00:00", "2026-11-20T21:00:00.000000+00:00"] {
+            add_at(&trail, ids[0], new, written).await;
+            assert_eq!(trail.found().await, [(Flaw::EventAdded, None, Some(new))], "{}: {written}", trail.store.name);
+            trail.restore().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_person_moved_away_from_their_event_is_not_who_it_was_recorded_with() {
+    for trail in Trail::on_every_store().await {
+        let ids = trail.sealed(SMALL).await;
+        trail.break_in().await;
+        let moved = if trail.store.is_postgres() { "recorded_at + interval '1 microsecond'" } else { "replace(recorded_at, 'T', ' ')" };
+        for id in &ids {
+            let change = format!("UPDATE audit_person SET ip = '6.6.6.6', recorded_at = {moved} WHERE role = 'actor' AND event_id = {}", trail.id(*id));
+            trail.execute(&change).await;
+            assert_eq!(trail.found().await, [(Flaw::PersonChanged, None, Some(*id))], "{}", trail.store.name);
+            trail.restore().await;
+        }
     }
 }

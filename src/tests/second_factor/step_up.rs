@@ -71,3 +71,17 @@ async fn whoever_has_a_device_changes_the_password_with_a_proof_only() {
         app.every_attempt_ended_once().await;
     }
 }
+
+#[tokio::test]
+async fn what_another_session_proved_without_a_code_counts_no_more_once_there_is_a_device() {
+    for app in TestApp::on_every_store().await {
+        let other = app.signed_in("ann").await;
+        prove(&other, None).await.succeeds();
+        let ann = enrolled(&app, "ann").await;
+        let regenerate = "mutation { regenerateRecoveryCodes { recoveryCodes userErrors { code } } }";
+        other.ask(regenerate).await.is_refused("REAUTHENTICATION_REQUIRED");
+        disable(&other).await.is_refused("REAUTHENTICATION_REQUIRED");
+        assert_eq!(state(&ann.client).await["recoveryCodesLeft"], 10);
+        ann.client.ask(regenerate).await.succeeds();
+    }
+}
