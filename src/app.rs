@@ -167,10 +167,12 @@ impl App {
             access: access.clone(),
             clock: clock.clone(),
             randomness: randomness.clone(),
+            catalogue: catalogue.clone(),
+            sealer: sealer.clone(),
             unhurried,
         };
         let Identity { users, registration, sessions, security, security_queries, step_up, second_factors, passwords, rights, gate, courier, eraser } =
-            ground.identity(config, keys, &public_url, mailer, sealer.clone())?;
+            ground.identity(config, keys, &public_url, mailer)?;
         let application = Arc::new(Application {
             user_queries: UserQueries { access: access.clone(), users: readers.clone() },
             users,

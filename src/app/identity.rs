@@ -19,6 +19,7 @@ use crate::{
         password::PasswordCommands,
         ports::{Mailer, Randomness, Sealer, Store},
         profile::ProfileCommands,
+        provider::Catalogue,
         registration::RegistrationCommands,
         second_factor::{CodeGuesses, SecondFactorCommands},
         security::{SecurityCommands, SecurityQueries},
@@ -43,6 +44,8 @@ pub(super) struct Ground {
     pub(super) access: Access,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) randomness: Arc<dyn Randomness>,
+    pub(super) catalogue: Arc<Catalogue>,
+    pub(super) sealer: Arc<dyn Sealer>,
     pub(super) unhurried: Duration,
 }
 
@@ -64,14 +67,7 @@ pub(super) struct Identity {
 
 impl Ground {
     /// Composes them over the configured keys.
-    pub(super) fn identity(
-        &self,
-        config: &Config,
-        keys: &KeysInForce,
-        public_url: &str,
-        mailer: Arc<dyn Mailer>,
-        sealer: Arc<dyn Sealer>,
-    ) -> anyhow::Result<Identity> {
+    pub(super) fn identity(&self, config: &Config, keys: &KeysInForce, public_url: &str, mailer: Arc<dyn Mailer>) -> anyhow::Result<Identity> {
         let readers = self.database.readers();
         let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let hasher = Arc::new(BcryptHasher::new(keys, config.passwords.cost, workers)?);
@@ -81,7 +77,7 @@ impl Ground {
         let writer = Writer { mint: tokens.clone(), randomness: self.randomness.clone(), bell: Arc::new(Notify::new()) };
         let guesses = Guesses { sign_ins: readers.clone(), hasher: hasher.clone(), writer: writer.clone(), clock: self.clock.clone() };
         let step_up = StepUp { sessions: readers.clone(), clock: self.clock.clone() };
-        let codes = CodeGuesses { sealer, codes: Arc::new(Codes::new(keys)?), writer: writer.clone(), clock: self.clock.clone() };
+        let codes = CodeGuesses { sealer: self.sealer.clone(), codes: Arc::new(Codes::new(keys)?), writer: writer.clone(), clock: self.clock.clone() };
         let lifetimes = TokenLifetimes { access: chrono::Duration::minutes(15), refresh_idle: chrono::Duration::days(7) };
         Ok(Identity {
             rights: self.rights(&step_up, &gate, &writer),
@@ -188,6 +184,8 @@ impl Ground {
                 access: self.access.clone(),
                 step_up: step_up.clone(),
                 tokens: readers.clone(),
+                catalogue: self.catalogue.clone(),
+                sealer: self.sealer.clone(),
                 gate: gate.clone(),
                 writer: writer.clone(),
                 clock: self.clock.clone(),

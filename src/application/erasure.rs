@@ -2,17 +2,19 @@
 //!
 //! Asking ends every session and wipes what banks handed out, at once. A day later a worker removes the person: first what there is most
 //! of, some rows at a time, then who they are in the audit trail, at last the user with everything that hangs on them. It can be
-//! interrupted anywhere and goes on from there. There is no way yet to tell a bank that its tokens are void, so they are only wiped here.
+//! interrupted anywhere and goes on from there. Banks are told
+//! once that their tokens are void; one that cannot be reached then keeps tokens that nobody has any more.
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::future::join_all;
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{
     audit::Act,
     email_change::{CHANGE_KEPT_DAYS, REVERT_DAYS},
-    erasure::{ERASURE_HOURS, ErasureQueue, STRAGGLER_HOURS},
+    erasure::{ERASURE_HOURS, ErasureQueue, STRAGGLER_HOURS, Wiped},
     event::Event,
     failure::{Reason, is_unavailable},
     id::UserId,
@@ -25,9 +27,11 @@ use super::{
     access::{Access, Denied, Requester},
     audit::{Attempt, Journal},
     mail::{Writer, token_hash},
-    ports::{Store, Work},
+    ports::{Place, Sealer, Store, Work},
+    provider::Catalogue,
     session::{SessionGate, end_each},
     step_up::{ReauthenticationRequired, StepUp},
+    sync::open_credentials,
 };
 
 /// How often a worker looks for erasures that are due.
@@ -94,6 +98,10 @@ pub struct ErasureCommands {
     pub step_up: StepUp,
     /// Tokens, before a transaction is opened.
     pub tokens: Arc<dyn MailTokenReader>,
+    /// Banks.
+    pub catalogue: Arc<Catalogue>,
+    /// Opens what they handed out.
+    pub sealer: Arc<dyn Sealer>,
     /// Forgets sessions at once when they end here.
     pub gate: Arc<SessionGate>,
     /// Queues mails.
@@ -128,14 +136,28 @@ impl ErasureCommands {
                 }
                 let lifetime = due.since(now);
                 self.writer.queue_token(work.as_mut(), user.id, MailKind::ErasureScheduled, MailTokenPurpose::ErasureCancellation, lifetime, now).await?;
-                work.succeed(Event::ErasureRequested { user: user.id, ended: ended.len(), wiped }).await?;
+                work.succeed(Event::ErasureRequested { user: user.id, ended: ended.len(), wiped: wiped.len() }).await?;
                 for session in ended {
                     self.gate.forget(session);
                 }
                 self.writer.ring();
+                join_all(wiped.iter().map(|wiped| self.tell_bank(user.id, wiped))).await;
                 Ok(due)
             })
             .await
+    }
+
+    /// Tells a bank that its consent is over. What it handed out is gone here already, so a bank that does not answer changes nothing.
+    async fn tell_bank(&self, user: UserId, Wiped { link, provider, sealed }: &Wiped) {
+        let Some(bank) = self.catalogue.linkable(provider) else { return };
+        match open_credentials(self.sealer.as_ref(), Place::credentials(user, *link), sealed) {
+            Ok(credentials) => {
+                if let Err(fault) = bank.revoke(&credentials).await {
+                    tracing::warn!(provider, %fault, "a bank could not be told that a consent is over");
+                }
+            }
+            Err(failure) => tracing::error!(link = %link.0, error = ?failure, "what a bank handed out does not open, so it could not be told that it is void"),
+        }
     }
 
     /// Calls an erasure off by the token out of the mail. Signing in works again; sessions stay ended and banks unlinked.

@@ -415,6 +415,9 @@ pub trait FinancialProvider: Send + Sync {
     async fn exchange(&self, code: &str, walk: &Walk, now: Timestamp) -> Result<Credentials, ProviderFault>;
     /// Fresh tokens for old ones. Keeps the consent's end.
     async fn refresh(&self, credentials: &Credentials, now: Timestamp) -> Result<Credentials, ProviderFault>;
+    /// Tells the provider that a consent is over, so that no copy of its tokens opens anything any more (RFC 7009). A provider that cannot be
+    /// told has nothing to do here.
+    async fn revoke(&self, credentials: &Credentials) -> Result<(), ProviderFault>;
     /// All accounts the consent covers.
     async fn accounts(&self, credentials: &Credentials, now: Timestamp) -> Result<Vec<ReportedAccount>, ProviderFault>;
     /// One page of an account's transactions posted from `from` to `to` inclusive; pending ones come whatever their day.

@@ -421,7 +421,7 @@ pub(super) fn seal_credentials(sealer: &dyn Sealer, place: Place, credentials: &
     sealer.seal(place, &zeroize::Zeroizing::new(serde_json::to_vec(&stored)?))
 }
 
-fn open_credentials(sealer: &dyn Sealer, place: Place, envelope: &[u8]) -> anyhow::Result<Credentials> {
+pub(super) fn open_credentials(sealer: &dyn Sealer, place: Place, envelope: &[u8]) -> anyhow::Result<Credentials> {
     let stored: StoredCredentials = serde_json::from_slice(&sealer.open(place, envelope)?).map_err(|_| anyhow::anyhow!("sealed credentials do not read"))?;
     let instant = |micros| Timestamp::from_micros(micros).ok_or_else(|| anyhow::anyhow!("sealed credentials hold an impossible instant"));
     Ok(Credentials {

@@ -5,7 +5,10 @@
 
 use async_trait::async_trait;
 
-use super::{id::UserId, time::Timestamp};
+use super::{
+    id::{LinkId, UserId},
+    time::Timestamp,
+};
 
 /// How long after it was asked for an erasure begins at the earliest, in hours.
 pub const ERASURE_HOURS: i64 = 24;
@@ -16,6 +19,16 @@ pub const STRAGGLER_HOURS: i64 = 1;
 /// How long a worker may be at an erasure before another takes it for dead, in minutes.
 pub const ERASURE_LEASE_MINUTES: i64 = 15;
 
+/// What a bank had handed out and is wiped here: all it takes to tell the bank.
+pub struct Wiped {
+    /// The link it was for.
+    pub link: LinkId,
+    /// Whose bank.
+    pub provider: String,
+    /// As it was kept.
+    pub sealed: Vec<u8>,
+}
+
 /// Erasures, inside a unit of work.
 #[async_trait]
 pub trait Erasures: Send {
@@ -25,8 +38,8 @@ pub trait Erasures: Send {
     async fn schedule(&mut self, user: UserId, now: Timestamp, due: Timestamp) -> anyhow::Result<()>;
     /// Calls it off; `false` when there is nothing to call off, or it has begun.
     async fn cancel(&mut self, user: UserId) -> anyhow::Result<bool>;
-    /// Wipes what banks have handed out for a user, and ends the links it was for. Answers how many had credentials.
-    async fn wipe_credentials(&mut self, user: UserId) -> anyhow::Result<u64>;
+    /// Wipes what banks have handed out for a user, and ends the links it was for. Answers what it was.
+    async fn wipe_credentials(&mut self, user: UserId) -> anyhow::Result<Vec<Wiped>>;
     /// Notes that an erasure has begun, so that it can only be finished; `false` when it is not due, was called off, or another worker is at it.
     async fn begin(&mut self, user: UserId, now: Timestamp) -> anyhow::Result<bool>;
     /// Removes up to `limit` rows of what a user has most of; answers how many it found.

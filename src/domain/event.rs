@@ -76,7 +76,7 @@ pub enum Event {
     /// An earlier address is back; `undone` changes do not count any more, and every session ended.
     EmailChangeReverted { user: UserId, undone: usize, ended: usize },
     /// A user wants to be erased; every session ended, every bank's credentials are gone.
-    ErasureRequested { user: UserId, ended: usize, wiped: u64 },
+    ErasureRequested { user: UserId, ended: usize, wiped: usize },
     /// A user may fetch everything kept about them.
     ExportRequested { export: ExportId, user: UserId },
     /// Everything kept about a user was packed and handed out; `None` when the operator did it.

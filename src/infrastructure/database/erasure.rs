@@ -15,8 +15,8 @@ use sea_orm::{
 
 use crate::domain::{
     email_change::EmailChange,
-    erasure::{ERASURE_LEASE_MINUTES, ErasureQueue, Erasures},
-    id::UserId,
+    erasure::{ERASURE_LEASE_MINUTES, ErasureQueue, Erasures, Wiped},
+    id::{LinkId, UserId},
     link::LinkStatus,
     time::Timestamp,
     user::{EmailAddress, EmailKey},
@@ -161,7 +161,12 @@ impl Erasures for DatabaseWork {
         Ok(cancelled.map_err(broken("calling an erasure off"))?.rows_affected == 1)
     }
 
-    async fn wipe_credentials(&mut self, user: UserId) -> anyhow::Result<u64> {
+    async fn wipe_credentials(&mut self, user: UserId) -> anyhow::Result<Vec<Wiped>> {
+        let handed_out = credentials::Entity::find().filter(credentials::Column::UserId.eq(user.0)).all(&self.transaction).await;
+        let handed_out = handed_out.map_err(broken("reading a user's credentials"))?;
+        let of = links::Entity::find().filter(links::Column::UserId.eq(user.0)).all(&self.transaction).await.map_err(broken("reading a user's links"))?;
+        let provider = |link: uuid::Uuid| of.iter().find(|row| row.id == link).map(|row| row.provider.clone()).unwrap_or_default();
+        let wiped = handed_out.into_iter().map(|row| Wiped { link: LinkId(row.link_id), provider: provider(row.link_id), sealed: row.sealed }).collect();
         let sealed = Query::select().column(credentials::Column::LinkId).from(credentials::Entity).and_where(credentials::Column::UserId.eq(user.0)).take();
         let waiting = links::Column::Status.eq(LinkStatus::Pending.as_str());
         let changes = links::ActiveModel { status: Set(LinkStatus::Revoked.as_str().to_owned()), reason: Set(None), ..Default::default() };
@@ -174,8 +179,9 @@ impl Erasures for DatabaseWork {
         ended.map_err(broken("ending a user's links"))?;
         let walks = authorizations::Entity::delete_many().filter(authorizations::Column::UserId.eq(user.0)).exec(&self.transaction).await;
         walks.map_err(broken("forgetting a user's walks to banks"))?;
-        let wiped = credentials::Entity::delete_many().filter(credentials::Column::UserId.eq(user.0)).exec(&self.transaction).await;
-        Ok(wiped.map_err(broken("wiping a user's credentials"))?.rows_affected)
+        let gone = credentials::Entity::delete_many().filter(credentials::Column::UserId.eq(user.0)).exec(&self.transaction).await;
+        gone.map_err(broken("wiping a user's credentials"))?;
+        Ok(wiped)
     }
 
     async fn begin(&mut self, user: UserId, now: Timestamp) -> anyhow::Result<bool> {

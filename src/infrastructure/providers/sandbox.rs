@@ -104,12 +104,22 @@ impl SandboxBank {
         format!("{prefix}_{}", BASE64_URL_SAFE_NO_PAD.encode(self.randomness.secret()))
     }
 
-    /// Answers a token request. What it changes is on the disk before it is answered; what cannot be written has not happened.
+    /// Answers a token request.
     fn token(&self, credentials: Option<&(String, String)>, form: &Parameters) -> anyhow::Result<Result<Issued, TokenRefusal>> {
         let fresh = TokenPair { access: self.secret("sba"), refresh: self.secret("sbr") };
+        self.keep(|desk| desk.token(credentials, form, fresh, self.clock.now()))
+    }
+
+    /// Answers a revocation request.
+    fn revoke(&self, credentials: Option<&(String, String)>, form: &Parameters) -> anyhow::Result<Result<(), TokenRefusal>> {
+        self.keep(|desk| desk.revoke(credentials, form))
+    }
+
+    /// What an answer changes is on the disk before it is given; what cannot be written has not happened.
+    fn keep<T>(&self, answer: impl FnOnce(&mut Desk) -> T) -> anyhow::Result<T> {
         let mut desk = self.desk();
         let before = desk.register.clone();
-        let answer = desk.token(credentials, form, fresh, self.clock.now());
+        let answer = answer(&mut desk);
         if desk.register != before
             && let Err(error) = desk.register.save(&self.state_file)
         {

@@ -49,6 +49,10 @@ pub(crate) struct Script {
     pub(crate) exchanges: Vec<String>,
     /// Refreshes made so far.
     pub(crate) refreshes: usize,
+    /// Refresh tokens it was told are void.
+    pub(crate) revoked: Vec<String>,
+    /// Refuses to be told.
+    pub(crate) revoke_fault: Option<ProviderFault>,
     /// Windows asked for so far.
     pub(crate) windows: Vec<(LocalDate, LocalDate)>,
     /// Pages served so far.
@@ -196,6 +200,13 @@ impl FinancialProvider for ScriptedBank {
         self.script(|script| {
             script.refreshes += 1;
             script.refresh.map_or_else(|| Ok(credentials("renewed", now)), Err)
+        })
+    }
+
+    async fn revoke(&self, credentials: &Credentials) -> Result<(), ProviderFault> {
+        self.script(|script| {
+            script.revoked.push(credentials.refresh_token.expose_secret().to_owned());
+            script.revoke_fault.map_or(Ok(()), Err)
         })
     }
 

@@ -1,7 +1,7 @@
 //! Being forgotten: asked for, called off, carried out.
 
 use chrono::Duration;
-use dashtam::domain::user::Role;
+use dashtam::{application::ports::ProviderFault, domain::user::Role};
 use futures_util::future::join_all;
 use serde_json::json;
 
@@ -309,6 +309,24 @@ async fn no_session_survives_that_began_while_it_was_asked_for() {
         done.succeeds();
         let live = app.store.query("SELECT COUNT(*) AS n FROM sessions WHERE revoked_at IS NULL").await;
         assert_eq!(live[0].try_get::<i64>("", "n").unwrap(), 0, "{}", app.store.name);
+        app.every_attempt_ended_once().await;
+    }
+}
+
+#[tokio::test]
+async fn a_bank_is_told_at_once_and_one_that_cannot_be_reached_keeps_nobody_from_it() {
+    for app in TestApp::on_every_store().await {
+        for (name, fault) in [("ann", None), ("bob", Some(ProviderFault::Unreachable))] {
+            let client = app.signed_in(name).await;
+            client.link_scripted().await;
+            app.work().await;
+            app.bank.script(|script| script.revoke_fault = fault);
+            prove(&client).await;
+            assert!(app.bank.script(|script| std::mem::take(&mut script.revoked)).is_empty());
+            erase(&client).await.succeeds();
+            assert_eq!(app.bank.script(|script| std::mem::take(&mut script.revoked)).len(), 1, "{name}");
+            app.holds(&[("credentials", 0)]).await;
+        }
         app.every_attempt_ended_once().await;
     }
 }

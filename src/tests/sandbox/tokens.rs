@@ -204,3 +204,26 @@ async fn an_unreadable_state_file_stops_the_opening() {
     assert!(SandboxBank::open(state_file.clone(), SEED, StillClock::at(2025, 1, 1), Arc::new(Counted)).is_err());
     assert_eq!(std::fs::read_to_string(&state_file).unwrap(), "{", "it is not overwritten");
 }
+
+async fn revoke(bank: &OpenBank, form: &[(&str, &str)], secret: &str) -> Answer {
+    read(bank.browser.post(bank.at("revoke")).basic_auth(CLIENT_ID, Some(secret)).form(form).send().await.unwrap()).await
+}
+
+#[tokio::test]
+async fn a_revoked_token_takes_its_consent_along_and_no_other() {
+    let bank = OpenBank::new().await;
+    let (kept, ended) = (exchange(&bank, &bank.agreed(&["harbour-checking"]).await).await, exchange(&bank, &bank.agreed(&["harbour-euro"]).await).await);
+    let form = [("token", ended.text("refresh_token"))];
+    let form = [(form[0].0, form[0].1.as_str())];
+    revoke(&bank, &form, "not the secret").await.is_refused(401, "invalid_client");
+    revoke(&bank, &[], &bank.secret()).await.is_refused(400, "invalid_request");
+    assert!(opens(&bank, &ended.text("access_token")).await);
+    for _ in 0..2 {
+        assert_eq!(revoke(&bank, &form, &bank.secret()).await.status, 200, "what is over already is no error");
+    }
+    assert!(!opens(&bank, &ended.text("access_token")).await);
+    refresh(&bank, &ended.text("refresh_token")).await.is_refused(400, "invalid_grant");
+    assert!(opens(&bank, &kept.text("access_token")).await);
+    assert_eq!(revoke(&bank, &[("token", kept.text("access_token").as_str())], &bank.secret()).await.status, 200);
+    refresh(&bank, &kept.text("refresh_token")).await.is_refused(400, "invalid_grant");
+}

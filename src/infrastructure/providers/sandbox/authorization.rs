@@ -162,6 +162,13 @@ impl Desk {
         }
     }
 
+    /// Answers a revocation request (RFC 7009).
+    pub(super) fn revoke(&mut self, credentials: Option<&(String, String)>, form: &Parameters) -> Result<(), TokenRefusal> {
+        self.authenticate(credentials, form)?;
+        self.register.revoke(form.one("token")?.ok_or(TokenRefusal::InvalidRequest)?);
+        Ok(())
+    }
+
     fn authenticate(&self, credentials: Option<&(String, String)>, form: &Parameters) -> Result<(), TokenRefusal> {
         let (id, secret) = (form.one("client_id")?, form.one("client_secret")?);
         let (id, secret) = match (credentials, id, secret) {

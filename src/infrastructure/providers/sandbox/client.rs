@@ -21,7 +21,7 @@ use crate::{
         provider::{LinkMethod, Manifest, ProviderCategory, ReportedAccount},
         time::{LocalDate, Timestamp},
     },
-    infrastructure::providers::http::{self, TokenEndpoint},
+    infrastructure::providers::http::{self, Asked, TokenEndpoint},
 };
 
 /// A lifetime beyond this many days is no lifetime.
@@ -67,6 +67,8 @@ pub struct SandboxProvider {
     http: reqwest::Client,
     tokens: TokenEndpoint,
     oauth: OauthClient,
+    client_id: String,
+    client_secret: SecretString,
 }
 
 /// The issuer identifier of a bank at that address: the address without a slash at its end.
@@ -83,7 +85,8 @@ impl SandboxProvider {
             .set_client_secret(ClientSecret::new(client_secret.expose_secret().to_owned()))
             .set_auth_uri(AuthUrl::new(endpoint("authorize"))?)
             .set_token_uri(TokenUrl::new(endpoint("token"))?);
-        Ok(Self { base_url, tokens: TokenEndpoint(http.clone()), http, oauth })
+        let (client_id, client_secret) = (client_id.to_owned(), client_secret.clone());
+        Ok(Self { base_url, tokens: TokenEndpoint(http.clone()), http, oauth, client_id, client_secret })
     }
 
     /// A GET of the data API.
@@ -127,6 +130,13 @@ impl FinancialProvider for SandboxProvider {
         let refresh_token = RefreshToken::new(old.refresh_token.expose_secret().to_owned());
         let tokens = self.oauth.exchange_refresh_token(&refresh_token).request_async(&self.tokens).await.map_err(token_fault)?;
         credentials(&tokens, old.consent_expires_at, now)
+    }
+
+    async fn revoke(&self, credentials: &Credentials) -> Result<(), ProviderFault> {
+        let form = [("token", credentials.refresh_token.expose_secret()), ("token_type_hint", "refresh_token")];
+        let request = self.http.post(format!("{}/revoke", issuer(&self.base_url))).basic_auth(&self.client_id, Some(self.client_secret.expose_secret()));
+        let request = request.form(&form).build().map_err(|_| ProviderFault::Refused)?;
+        http::ask(&self.http, request, Asked::Tokens).await.map(|_| ())
     }
 
     async fn accounts(&self, credentials: &Credentials, now: Timestamp) -> Result<Vec<ReportedAccount>, ProviderFault> {

@@ -111,6 +111,12 @@ impl Register {
         self.consents.retain(|consent| consent.code != code);
     }
 
+    /// Ends the consent that a token is of, whichever of its tokens it is (RFC 7009 §2.1). An unknown one is over already.
+    pub(super) fn revoke(&mut self, token: &str) {
+        let token = digest(token);
+        self.consents.retain(|consent| consent.refresh != token && consent.access.iter().all(|access| access.token != token));
+    }
+
     /// Spends a refresh token. A spent one that comes again ends the consent; `None` for that and for an unknown one.
     pub(super) fn refresh(&mut self, token: &str, fresh: TokenPair, now: Timestamp) -> Option<Issued> {
         let token = digest(token);

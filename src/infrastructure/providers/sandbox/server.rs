@@ -1,4 +1,4 @@
-//! The sandbox bank over HTTP: `/authorize`, `/token`, `/accounts`, `/accounts/{id}/transactions`.
+//! The sandbox bank over HTTP: `/authorize`, `/token`, `/revoke`, `/accounts`, `/accounts/{id}/transactions`.
 
 use std::sync::Arc;
 
@@ -29,6 +29,7 @@ impl SandboxBank {
         Router::new()
             .route("/authorize", get(ask).post(decide))
             .route("/token", post(token))
+            .route("/revoke", post(revoke))
             .route("/accounts", get(accounts))
             .route("/accounts/{id}/transactions", get(transactions))
             .route("/sandbox.css", get(stylesheet))
@@ -92,14 +93,25 @@ async fn stylesheet() -> Response {
 
 /// `POST /token`.
 async fn token(State(bank): State<Arc<SandboxBank>>, headers: HeaderMap, RawForm(form): RawForm) -> Response {
+    answered(headers, move |credentials| Ok(bank.token(credentials, &Parameters::parse(&form))?.map(|issued| token_answer(&issued)))).await
+}
+
+/// `POST /revoke` (RFC 7009).
+async fn revoke(State(bank): State<Arc<SandboxBank>>, headers: HeaderMap, RawForm(form): RawForm) -> Response {
+    answered(headers, move |credentials| Ok(bank.revoke(credentials, &Parameters::parse(&form))?.map(|()| json!({})))).await
+}
+
+/// Answers what the client asks with its credentials. What is remembered is written to the disk before the answer goes out.
+async fn answered<F>(headers: HeaderMap, answer: F) -> Response
+where
+    F: FnOnce(Option<&(String, String)>) -> anyhow::Result<Result<serde_json::Value, TokenRefusal>> + Send + 'static,
+{
     let credentials = match headers.get(header::AUTHORIZATION).map(basic_credentials) {
         Some(None) => return refusal(TokenRefusal::InvalidClient),
         known => known.flatten(),
     };
-    // What is remembered is written to the disk before the answer goes out.
-    let answered = tokio::task::spawn_blocking(move || bank.token(credentials.as_ref(), &Parameters::parse(&form))).await;
-    match answered {
-        Ok(Ok(Ok(issued))) => no_store(StatusCode::OK, token_answer(&issued)),
+    match tokio::task::spawn_blocking(move || answer(credentials.as_ref())).await {
+        Ok(Ok(Ok(answer))) => no_store(StatusCode::OK, answer),
         Ok(Ok(Err(refused))) => refusal(refused),
         Ok(Err(error)) => {
             tracing::error!(%error, "the sandbox bank could not keep its state");
