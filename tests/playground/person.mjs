@@ -35,9 +35,14 @@ export class Person {
     await this.page.getByRole("navigation", { name: "Journeys" }).getByRole("button", { name: new RegExp(`^${title}`) }).click();
   }
 
-  // Opens a journey by its tab.
+  // Opens a journey by its tab. On a phone the tabs may still move while one is pressed, so it is pressed until the journey is there.
   async opens(operationName) {
-    await this.page.getByRole("button", { name: operationName, exact: true }).click();
+    const tab = this.page.getByRole("button", { name: operationName, exact: true });
+    const press = async () => {
+      await tab.click();
+      return this.text(".graphiql-query-editor");
+    };
+    await waits(press, (query) => new RegExp(`^(query|mutation) ${operationName}\\b`, "m").test(query));
   }
 
   // The variables on the screen.
