@@ -4,6 +4,8 @@
 //! `entry` for each position with its event, the `checkpoint`s where they belong, the events that had no position yet (`unsealed`), the
 //! `person`s if they were asked for, and an `end`, so that half a file is not taken for a whole one.
 
+mod lines;
+
 use std::{
     fs::OpenOptions,
     io::{BufRead, Write},
@@ -12,9 +14,6 @@ use std::{
 
 use anyhow::{Context as _, bail, ensure};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use chrono::DateTime;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use uuid::Uuid;
 
 use crate::{
     application::chain::{
@@ -27,238 +26,10 @@ use crate::{
     },
 };
 
+use lines::{Bytes, CutLine, EndLine, EntryLine, EventLine, HeaderLine, Instant, KeyLine, Line, PartLine, Person, UnsealedLine};
+
 /// What an export of this form calls itself.
 const FORMAT: &str = "dashtam-audit/1";
-
-/// Bytes as base64.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Bytes(Vec<u8>);
-
-impl Serialize for Bytes {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&BASE64_STANDARD.encode(&self.0))
-    }
-}
-
-impl<'de> Deserialize<'de> for Bytes {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        BASE64_STANDARD.decode(text).map(Self).map_err(serde::de::Error::custom)
-    }
-}
-
-/// An instant as RFC 3339.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Instant(Timestamp);
-
-impl Serialize for Instant {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for Instant {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let instant = DateTime::parse_from_rfc3339(&text).map_err(serde::de::Error::custom)?;
-        let read = Timestamp::new(instant.to_utc());
-        // One spelling for each instant: a changed one is not the same line.
-        if read.to_string() == text {
-            Ok(Self(read))
-        } else {
-            Err(serde::de::Error::custom("an instant is UTC, to the microsecond, and without zeros at its end"))
-        }
-    }
-}
-
-/// One line.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-enum Line {
-    Header(HeaderLine),
-    Key(KeyLine),
-    Cut(CutLine),
-    Entry(EntryLine),
-    Checkpoint(CheckpointLine),
-    Unsealed(UnsealedLine),
-    Person(Person),
-    End(EndLine),
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct HeaderLine {
-    format: String,
-    exported_at: Instant,
-    /// The place before the first position, for a part of a trail.
-    part: Option<PartLine>,
-    /// Whether the trail's own end is in the file.
-    to_the_end: bool,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct PartLine {
-    behind: u64,
-    chain_hash: Bytes,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct CutLine {
-    number: u64,
-    position: u64,
-    chain_hash: Bytes,
-    checkpoint: u64,
-    events_before: Instant,
-    signed_at: Instant,
-    key_id: String,
-    signature: Bytes,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct KeyLine {
-    key_id: String,
-    public_key: Bytes,
-    endorsed_by: String,
-    signature: Bytes,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct EntryLine {
-    position: u64,
-    recorded_at: Instant,
-    event_id: Uuid,
-    event_hash: Bytes,
-    chain_hash: Bytes,
-    event: Option<Box<EventLine>>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct EventLine {
-    recorded_at: Instant,
-    id: Uuid,
-    attempt: Uuid,
-    act: String,
-    outcome: String,
-    actor_kind: String,
-    actor_hash: Bytes,
-    subject_hash: Option<Bytes>,
-    resource_kind: Option<String>,
-    resource_id: Option<Uuid>,
-    reason: Option<String>,
-    context: String,
-    trace_id: Option<String>,
-    class: String,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct CheckpointLine {
-    number: u64,
-    position: u64,
-    chain_hash: Bytes,
-    signed_at: Instant,
-    key_id: String,
-    signature: Bytes,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct UnsealedLine {
-    recorded_at: Instant,
-    event_id: Uuid,
-    event: Option<Box<EventLine>>,
-}
-
-/// A person in an event, as `audit_person` has them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Person {
-    event_id: Uuid,
-    role: String,
-    user_id: Option<Uuid>,
-    email: Option<String>,
-    ip: Option<String>,
-    user_agent: Option<String>,
-    salt: Bytes,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct EndLine {
-    position: u64,
-    entries: u64,
-}
-
-impl From<&StoredEvent> for EventLine {
-    fn from(event: &StoredEvent) -> Self {
-        let StoredEvent { act, outcome, actor_kind, resource_kind, reason, context, trace_id, class, .. } = event.clone();
-        Self {
-            recorded_at: Instant(event.recorded_at),
-            id: event.id,
-            attempt: event.attempt,
-            act,
-            outcome,
-            actor_kind,
-            actor_hash: Bytes(event.actor_hash.clone()),
-            subject_hash: event.subject_hash.clone().map(Bytes),
-            resource_kind,
-            resource_id: event.resource_id,
-            reason,
-            context,
-            trace_id,
-            class,
-        }
-    }
-}
-
-impl From<EventLine> for StoredEvent {
-    fn from(line: EventLine) -> Self {
-        Self {
-            recorded_at: line.recorded_at.0,
-            id: line.id,
-            attempt: line.attempt,
-            act: line.act,
-            outcome: line.outcome,
-            actor_kind: line.actor_kind,
-            actor_hash: line.actor_hash.0,
-            subject_hash: line.subject_hash.map(|hash| hash.0),
-            resource_kind: line.resource_kind,
-            resource_id: line.resource_id,
-            reason: line.reason,
-            context: line.context,
-            trace_id: line.trace_id,
-            class: line.class,
-        }
-    }
-}
-
-impl From<&Checkpoint> for CheckpointLine {
-    fn from(checkpoint: &Checkpoint) -> Self {
-        Self {
-            number: checkpoint.number,
-            position: checkpoint.head.position,
-            chain_hash: Bytes(checkpoint.head.hash.to_vec()),
-            signed_at: Instant(checkpoint.signed_at),
-            key_id: checkpoint.key_id.clone(),
-            signature: Bytes(checkpoint.signature.clone()),
-        }
-    }
-}
-
-impl TryFrom<CheckpointLine> for Checkpoint {
-    type Error = anyhow::Error;
-
-    fn try_from(line: CheckpointLine) -> anyhow::Result<Self> {
-        let hash = line.chain_hash.0.try_into().ok().context("a chain hash is 32 bytes long")?;
-        let head = Head { position: line.position, hash };
-        Ok(Self { number: line.number, head, signed_at: line.signed_at.0, key_id: line.key_id, signature: line.signature.0 })
-    }
-}
 
 /// A checkpoint as one line, without the line's end.
 pub fn checkpoint_line(checkpoint: &Checkpoint) -> anyhow::Result<String> {
