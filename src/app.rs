@@ -21,6 +21,7 @@ use crate::{
         account::AccountQueries,
         audit::{AuditQueries, Journal},
         chain::{ChainKeeper, retention::Retention},
+        change::ChangeQueries,
         erasure::Eraser,
         import::ImportCommands,
         link::{LinkCommands, LinkQueries, LinkSettings},
@@ -214,6 +215,13 @@ impl App {
             },
             accounts: AccountQueries { access: access.clone(), accounts: readers.clone() },
             transactions: TransactionQueries { access: access.clone(), transactions: readers.clone() },
+            changes: ChangeQueries {
+                access: access.clone(),
+                changes: readers.clone(),
+                links: readers.clone(),
+                accounts: readers.clone(),
+                transactions: readers.clone(),
+            },
             imports: ImportCommands {
                 journal: journal.clone(),
                 store: store.clone(),

@@ -26,6 +26,7 @@ mod account;
 mod audit;
 mod balance;
 mod chain;
+mod change;
 mod connect;
 mod consent;
 mod email_change;

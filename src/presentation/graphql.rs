@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod audit;
+pub mod change;
 pub mod completion;
 pub mod consent;
 pub mod email_change;

@@ -10,6 +10,7 @@ use crate::{
         QueryError,
         access::Denied,
         audit::AuditError,
+        change::ChangeError,
         email_change::EmailChangeError,
         erasure::ErasureError,
         export::ExportError,
@@ -115,6 +116,15 @@ impl From<QueryError> for Fault {
         match error {
             QueryError::Denied(denied) => denied.into(),
             QueryError::Unexpected(cause) => Self::internal(&cause),
+        }
+    }
+}
+
+impl From<ChangeError> for Fault {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::OtherCursor => Self::new(Code::BadUserInput, &ChangeError::OtherCursor.to_string()),
+            ChangeError::Query(error) => error.into(),
         }
     }
 }
