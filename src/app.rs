@@ -39,7 +39,7 @@ use crate::{
     domain::time::Clock,
     infrastructure::{
         audit_file::CheckpointFile,
-        database::Database,
+        database::{Database, Readers},
         machine::Machine,
         mail::{folder::MailFolder, smtp::SmtpMailer},
         private_file,
@@ -215,13 +215,7 @@ impl App {
             },
             accounts: AccountQueries { access: access.clone(), accounts: readers.clone() },
             transactions: TransactionQueries { access: access.clone(), transactions: readers.clone() },
-            changes: ChangeQueries {
-                access: access.clone(),
-                changes: readers.clone(),
-                links: readers.clone(),
-                accounts: readers.clone(),
-                transactions: readers.clone(),
-            },
+            changes: changes(&access, &readers),
             imports: ImportCommands {
                 journal: journal.clone(),
                 store: store.clone(),
@@ -342,6 +336,17 @@ impl App {
         keeping.await.context("the task that keeps the audit chain stopped")?;
         self.database.close().await?;
         ended.unwrap_or_else(|_| bail!("requests were still in flight {} seconds after the stop; they were cut off", GRACE.as_secs()))
+    }
+}
+
+/// Who follows changes.
+fn changes(access: &Access, readers: &Arc<Readers>) -> ChangeQueries {
+    ChangeQueries {
+        access: access.clone(),
+        changes: readers.clone(),
+        links: readers.clone(),
+        accounts: readers.clone(),
+        transactions: readers.clone(),
     }
 }
 

@@ -123,8 +123,8 @@ impl ChangeQueries {
                 // What came in after the cursor is told once, where it came in, as it is now; what is gone again never was.
                 (false, _) if change.added_position > from.position => {}
                 (true, None) => {}
-                (true, Some(changed)) => changes.added.push(changed.clone()),
-                (false, Some(changed)) => changes.modified.push(changed.clone()),
+                (true, Some(now)) => changes.added.push(now.clone()),
+                (false, Some(now)) => changes.modified.push(now.clone()),
                 (false, None) => changes.removed.push((change.kind, change.id)),
             }
         }
