@@ -1,0 +1,67 @@
+// What people have beside a client: a mailbox, a device that shows codes, and a browser that walks through a bank.
+
+import assert from 'node:assert/strict'
+import { createHmac } from 'node:crypto'
+import type { Server } from './server.ts'
+
+/** The newest token that was mailed to an address for a page, such as `/verify-email`; waits for the worker, which sends mails. */
+export async function mailed(server: Server, to: string, page: string, past: string[] = []): Promise<string> {
+  for (const end = Date.now() + 5_000; ; ) {
+    const mails = (await (await fetch(`${server.url}/dev/mail`)).text()).split('<article>').filter((mail) => mail.includes(`to ${to},`))
+    const tokens = mails.flatMap((mail) => new RegExp(`${page}\\?token=([\\w-]+)`).exec(mail)?.[1] ?? []).filter((token) => !past.includes(token))
+    if (tokens[0] !== undefined) return tokens[0]
+    assert.ok(Date.now() < end, `no mail to ${to} leads to ${page}`)
+    await new Promise((later) => setTimeout(later, 50))
+  }
+}
+
+/** An authenticator app: RFC 6238 with SHA-1, six digits, thirty seconds. A code counts once, so each one asked for is of a later step. */
+export class Device {
+  readonly #secret: Buffer
+  #step: number
+
+  constructor(secret: string) {
+    const bits = [...secret].map((letter) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(letter).toString(2).padStart(5, '0')).join('')
+    this.#secret = Buffer.from((bits.match(/.{8}/g) ?? []).map((byte) => Number.parseInt(byte, 2)))
+    // One step back is still accepted, and so is one ahead: three codes at once.
+    this.#step = Math.floor(Date.now() / 30_000) - 2
+  }
+
+  code(): string {
+    this.#step = Math.max(this.#step + 1, Math.floor(Date.now() / 30_000) - 1)
+    const counter = Buffer.alloc(8)
+    counter.writeBigUInt64BE(BigInt(this.#step))
+    const mac = createHmac('sha1', this.#secret).update(counter).digest()
+    const code = (mac.readUInt32BE(mac[19]! & 15) & 0x7fffffff) % 1_000_000
+    return String(code).padStart(6, '0')
+  }
+}
+
+/** Walks from an address at which a bank is asked, agreeing to everything, until it leads away from `inside`; answers where it ends. */
+export async function agree(address: string, inside: (url: URL) => boolean): Promise<URL> {
+  const cookies = new Map<string, string>()
+  let url = new URL(address)
+  let body: URLSearchParams | null = null
+  for (let step = 0; step < 10; step += 1) {
+    const headers = { Cookie: [...cookies].map(([name, value]) => `${name}=${value}`).join('; ') }
+    const answer: Response = await fetch(url, { method: body ? 'POST' : 'GET', headers, body, redirect: 'manual' })
+    for (const cookie of answer.headers.getSetCookie()) {
+      const [, name, value] = /^([^=]+)=([^;]*)/.exec(cookie) ?? []
+      if (name !== undefined && value !== undefined) cookies.set(name, value)
+    }
+    const location = answer.headers.get('Location')
+    body = null
+    if (location !== null) {
+      url = new URL(location, url)
+      if (!inside(url)) return url
+      continue
+    }
+    const page = await answer.text()
+    const action = /<form [^>]*action="([^"]+)"/.exec(page)?.[1]
+    assert.ok(answer.ok && action !== undefined, page)
+    const fields = [...page.matchAll(/<(?:input|button)[^>]*>/g)].map(([tag]) => [/name="([^"]+)"/.exec(tag)?.[1], /value="([^"]*)"/.exec(tag)?.[1]])
+    body = new URLSearchParams(fields.filter((field): field is [string, string] => field[0] !== undefined && field[1] !== undefined && field[1] !== 'decline'))
+    url = new URL(action, url)
+  }
+  throw new Error('the walk to the bank does not end')
+}
