@@ -1,7 +1,7 @@
 // What people have beside a client: a mailbox, a device that shows codes, and a browser that walks through a bank.
 
 import assert from 'node:assert/strict'
-import { createHmac } from 'node:crypto'
+import { Secret, TOTP } from 'otpauth'
 import type { Server } from './server.ts'
 
 /** The newest token that was mailed to an address for a page, such as `/verify-email`; waits for the worker, which sends mails. */
@@ -15,25 +15,20 @@ export async function mailed(server: Server, to: string, page: string, past: str
   }
 }
 
-/** An authenticator app: RFC 6238 with SHA-1, six digits, thirty seconds. A code counts once, so each one asked for is of a later step. */
+/** An authenticator app. A code counts once, so each one asked for is of a later step of thirty seconds. */
 export class Device {
-  readonly #secret: Buffer
+  readonly #totp: TOTP
   #step: number
 
   constructor(secret: string) {
-    const bits = [...secret].map((letter) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(letter).toString(2).padStart(5, '0')).join('')
-    this.#secret = Buffer.from((bits.match(/.{8}/g) ?? []).map((byte) => Number.parseInt(byte, 2)))
+    this.#totp = new TOTP({ secret: Secret.fromBase32(secret) })
     // One step back is still accepted, and so is one ahead: three codes at once.
-    this.#step = Math.floor(Date.now() / 30_000) - 2
+    this.#step = this.#totp.counter() - 2
   }
 
   code(): string {
-    this.#step = Math.max(this.#step + 1, Math.floor(Date.now() / 30_000) - 1)
-    const counter = Buffer.alloc(8)
-    counter.writeBigUInt64BE(BigInt(this.#step))
-    const mac = createHmac('sha1', this.#secret).update(counter).digest()
-    const code = (mac.readUInt32BE(mac[19]! & 15) & 0x7fffffff) % 1_000_000
-    return String(code).padStart(6, '0')
+    this.#step = Math.max(this.#step + 1, this.#totp.counter() - 1)
+    return this.#totp.generate({ timestamp: this.#step * this.#totp.period * 1000 })
   }
 }
 
