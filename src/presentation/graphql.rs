@@ -99,9 +99,10 @@ fn schema() -> DashtamSchema {
     Schema::build(Query::default(), Mutation::default(), EmptySubscription).limit_directives(MAX_DIRECTIVES).finish()
 }
 
-/// The schema in the schema definition language, as `schema.graphql` holds it.
+/// The schema in the schema definition language, as `schema.graphql` holds it. It says of scalars what introspection says: which
+/// specification they follow.
 pub fn sdl() -> &'static str {
-    static SDL: LazyLock<String> = LazyLock::new(|| schema().sdl());
+    static SDL: LazyLock<String> = LazyLock::new(|| schema().sdl_with_options(async_graphql::SDLExportOptions::new().include_specified_by()));
     &SDL
 }
 
