@@ -341,13 +341,7 @@ impl App {
 
 /// Who follows changes.
 fn changes(access: &Access, readers: &Arc<Readers>) -> ChangeQueries {
-    ChangeQueries {
-        access: access.clone(),
-        changes: readers.clone(),
-        links: readers.clone(),
-        accounts: readers.clone(),
-        transactions: readers.clone(),
-    }
+    ChangeQueries { access: access.clone(), changes: readers.clone(), links: readers.clone(), accounts: readers.clone(), transactions: readers.clone() }
 }
 
 /// Who keeps the chain over the trail, and who drops what is past its retention.

@@ -132,6 +132,12 @@ const LISTS: [List; 22] = [
         columns: &[("id", Id), ("previous_email", Text), ("new_email", Text), ("requested_at", Instant), ("confirmed_at", Instant), ("reverted_at", Instant)],
     },
     List {
+        name: "agreements",
+        about: "Which documents of the operator you agreed to, and when.",
+        from: "agreements AS t WHERE t.user_id = {user} ORDER BY t.agreed_at, t.id",
+        columns: &[("id", Id), ("document", Text), ("version", Text), ("agreed_at", Instant)],
+    },
+    List {
         name: "consents",
         about: "What you agreed to, and when.",
         from: "consents AS t WHERE t.user_id = {user} ORDER BY t.given_at, t.id",
