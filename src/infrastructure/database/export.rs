@@ -106,7 +106,7 @@ struct List {
 }
 
 /// Everything kept about a user.
-const LISTS: [List; 22] = [
+const LISTS: [List; 23] = [
     List {
         name: "profile",
         about: "Who you are here.",
