@@ -23,6 +23,7 @@ pub mod link;
 pub mod mail;
 pub mod matching;
 pub mod money;
+pub mod name;
 pub mod page;
 pub mod provider;
 pub mod second_factor;
