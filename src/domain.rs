@@ -30,6 +30,7 @@ pub mod second_factor;
 pub mod security;
 pub mod session;
 pub mod sign_in;
+pub mod signal;
 pub mod sync;
 pub mod time;
 pub mod transaction;

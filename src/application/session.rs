@@ -317,7 +317,7 @@ impl SessionCommands {
         }
         work.refuse(&refusal).await?;
         self.guesses.writer.ring();
-        self.gate.forget(session.id);
+        self.gate.forget(session.user, session.id);
         Ok(refusal)
     }
 
@@ -339,7 +339,7 @@ impl SessionCommands {
                     return Err(SessionError::Ended);
                 }
                 work.succeed(event).await?;
-                self.gate.forget(session.id);
+                self.gate.forget(session.user, session.id);
                 Ok(session)
             })
             .await
@@ -359,7 +359,7 @@ impl SessionCommands {
                 let ended = end_each(work.as_mut(), others, RevocationReason::Requested, now).await?;
                 work.succeed(Event::SessionsRevoked { user: owner, ended: ended.len() }).await?;
                 for session in &ended {
-                    self.gate.forget(*session);
+                    self.gate.forget(owner, *session);
                 }
                 Ok(ended.len())
             })
