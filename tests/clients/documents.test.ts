@@ -62,9 +62,12 @@ async function signIn(email: string, password = PASSWORD): Promise<{ session: st
   return { session: given(createSession.session).id, token: given(createSession.accessToken), refreshToken: given(createSession.refreshToken) }
 }
 
-test('somebody registers, confirms the address and signs in', async () => {
+test('somebody registers, agrees to the terms, confirms the address and signs in', async () => {
   const email = 'ann@example.com'
-  await send(gql.RegisterUserDocument, { input: { email, password: PASSWORD } }, null)
+  const { legalDocuments } = await send(gql.LegalDocumentsDocument, {}, null)
+  assert.deepEqual(legalDocuments, [{ kind: 'TERMS', version: '2026-11', url: 'https://money.example.com/terms' }])
+  const agreements = legalDocuments.map(({ kind, version }) => ({ kind, version }))
+  await send(gql.RegisterUserDocument, { input: { email, password: PASSWORD, agreements } }, null)
   const first = await mailed(server, email, '/verify-email')
   await send(gql.ResendVerificationDocument, { input: { email } }, null)
   const { verifyEmail } = await send(gql.VerifyEmailDocument, { input: { token: await mailed(server, email, '/verify-email', [first]) } }, null)
@@ -74,6 +77,9 @@ test('somebody registers, confirms the address and signs in', async () => {
   assert.deepEqual([viewer?.email, viewer?.role, viewer?.secondFactor], [email, 'USER', null])
   const { updateProfile } = await send(gql.UpdateProfileDocument, { input: { displayName: 'Ann' } }, token)
   assert.equal(updateProfile.user?.displayName, 'Ann')
+  assert.equal((await send(gql.AgreeToDocumentsDocument, { input: { agreements } }, token)).agreeToDocuments.agreed, true)
+  const mine = await send(gql.AgreementsDocument, { first: 10 }, token)
+  assert.deepEqual(mine.viewer?.agreements.nodes.map(({ kind, version }) => ({ kind, version })), agreements)
 })
 
 test('sessions are renewed, named, listed and ended', async () => {

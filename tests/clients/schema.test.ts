@@ -38,8 +38,8 @@ test('the linters would say so', async () => {
 })
 
 test('whatever stands in an edge can be asked for again by its id', () => {
-  /** A consent is a fact about a link and has no id; an event of the trail is read where reading it leaves a trace. */
-  const NO_NODES = ['AuditEvent', 'LinkConsent']
+  /** Agreements and consents are facts and have no id; an event of the trail is read where reading it leaves a trace. */
+  const NO_NODES = ['Agreement', 'AuditEvent', 'LinkConsent']
   const types = Object.values(schema.getTypeMap()).filter(isObjectType)
   const inEdges = types.filter(({ name }) => name.endsWith('Edge')).map((edge) => graphql16.getNamedType(edge.getFields().node!.type).name)
   const nodes = schema.getPossibleTypes(schema.getType('Node') as graphql16.GraphQLInterfaceType).map(({ name }) => name)
@@ -61,7 +61,7 @@ test('a mutation answers a payload with its object, nullable, and userErrors', (
 
 test('every list that may grow is a connection', () => {
   /** These cannot grow. */
-  const SHORT = ['UserError', 'Provider', 'AuditContextEntry', 'ImportProblem', 'Node', 'Money']
+  const SHORT = ['UserError', 'Provider', 'LegalDocument', 'AuditContextEntry', 'ImportProblem', 'Node', 'Money']
   const lists: string[] = []
   for (const type of Object.values(schema.getTypeMap())) {
     if (!(isObjectType(type) || isInterfaceType(type)) || type.name.startsWith('__') || /(Connection|Page)$/.test(type.name)) continue
