@@ -67,7 +67,9 @@ async fn a_hash_that_is_not_the_documents_is_refused_and_nothing_is_kept() {
         post(&nobody, json!({ "query": "{ __typename }", "extensions": persisted(&wanted) })).await.never_ran("BAD_USER_INPUT");
         post(&nobody, json!({ "query": NAMED, "extensions": persisted(&wanted.to_uppercase()) })).await.never_ran("BAD_USER_INPUT");
         post(&nobody, json!({ "query": NAMED, "extensions": { "persistedQuery": { "version": 2, "sha256Hash": wanted } } })).await.never_ran("BAD_USER_INPUT");
-        for malformed in [json!({ "persistedQuery": 7 }), json!({ "persistedQuery": { "version": 1 } }), json!({ "persistedQuery": { "version": "1", "sha256Hash": "x" } })] {
+        for malformed in
+            [json!({ "persistedQuery": 7 }), json!({ "persistedQuery": { "version": 1 } }), json!({ "persistedQuery": { "version": "1", "sha256Hash": "x" } })]
+        {
             post(&nobody, json!({ "query": NAMED, "extensions": malformed })).await.never_ran("BAD_USER_INPUT");
         }
         post(&nobody, json!({ "query": NAMED, "documentId": wanted })).await.never_ran("BAD_USER_INPUT");

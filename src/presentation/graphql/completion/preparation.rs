@@ -93,15 +93,11 @@ fn join_twins(set: &mut SelectionSet) {
     let mut places: HashMap<Name, usize> = HashMap::new();
     for selection in set.items.drain(..) {
         let place = match &selection.node {
-            Selection::Field(field) if field.node.directives.is_empty() => {
-                *places.entry(field.node.response_key().node.clone()).or_insert(joined.len())
-            }
+            Selection::Field(field) if field.node.directives.is_empty() => *places.entry(field.node.response_key().node.clone()).or_insert(joined.len()),
             _ => joined.len(),
         };
         let twin = match (joined.get_mut(place).map(|earlier| &mut earlier.node), &selection.node) {
-            (Some(Selection::Field(earlier)), Selection::Field(field)) if are_twins(&earlier.node, &field.node) => {
-                Some(&mut earlier.node.selection_set.node)
-            }
+            (Some(Selection::Field(earlier)), Selection::Field(field)) if are_twins(&earlier.node, &field.node) => Some(&mut earlier.node.selection_set.node),
             _ => None,
         };
         match (twin, selection.node) {
