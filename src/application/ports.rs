@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::domain::{
     account::{AccountFingerprint, Accounts},
+    agreement::Agreements,
     balance::BalanceSnapshots,
     consent::Consents,
     email_change::EmailChanges,
@@ -90,6 +91,8 @@ pub trait Work: Send {
     fn mails(&mut self) -> &mut dyn Mails;
     /// Whatever is sealed.
     fn sealed_secrets(&mut self) -> &mut dyn SealedSecrets;
+    /// Agreements.
+    fn agreements(&mut self) -> &mut dyn Agreements;
     /// Consents.
     fn consents(&mut self) -> &mut dyn Consents;
     /// Changes of address.

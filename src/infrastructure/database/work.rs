@@ -12,9 +12,9 @@ use crate::{
         ports::{Randomness, Store, Work},
     },
     domain::{
-        account::Accounts, audit::Outcome, balance::BalanceSnapshots, consent::Consents, email_change::EmailChanges, erasure::Erasures, event::Event,
-        export::Exports, failure::Reason, import::Imports, keys::SealedSecrets, link::Links, mail::Mails, second_factor::SecondFactors, security::Rotations,
-        session::Sessions, sign_in::SignIns, sync::Syncs, transaction::Transactions, user::Users,
+        account::Accounts, agreement::Agreements, audit::Outcome, balance::BalanceSnapshots, consent::Consents, email_change::EmailChanges, erasure::Erasures,
+        event::Event, export::Exports, failure::Reason, import::Imports, keys::SealedSecrets, link::Links, mail::Mails, second_factor::SecondFactors,
+        security::Rotations, session::Sessions, sign_in::SignIns, sync::Syncs, transaction::Transactions, user::Users,
     },
 };
 
@@ -90,6 +90,10 @@ impl Work for DatabaseWork {
     }
 
     fn sealed_secrets(&mut self) -> &mut dyn SealedSecrets {
+        self
+    }
+
+    fn agreements(&mut self) -> &mut dyn Agreements {
         self
     }
 

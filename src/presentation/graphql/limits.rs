@@ -253,13 +253,17 @@ impl<'a> Measure<'a> {
 
     fn directives(&self, directives: &[Positioned<Directive>]) -> Size {
         let mut size = Size::default();
-        directives.iter().for_each(|directive| size.add(self.arguments(&directive.node.arguments)));
+        for directive in directives {
+            size.add(self.arguments(&directive.node.arguments));
+        }
         size
     }
 
     fn arguments(&self, arguments: &[(Positioned<Name>, Positioned<Value>)]) -> Size {
         let mut size = Size::default();
-        arguments.iter().for_each(|(_, value)| size.add(self.value(&value.node)));
+        for (_, value) in arguments {
+            size.add(self.value(&value.node));
+        }
         size
     }
 

@@ -96,17 +96,7 @@ pub(super) async fn post(State(edge): State<Edge>, caller: Caller, headers: Head
         Ok(body) => body,
         Err(problem) => return problem.at("/graphql").into_response(),
     };
-    // A list would be read as the fields of one request in their order; and requests do not come in batches.
-    let is_object = body.trim_ascii_start().first() == Some(&b'{');
-    let question = match survey::is_json_too_large(&body) {
-        true => Err(TOO_MANY_VALUES),
-        false => match serde_json::from_slice::<Parameters>(&body) {
-            Ok(_) if !is_object => Err(NO_REQUEST),
-            Ok(parameters) => question(parameters, false),
-            Err(broken) if broken.is_data() => Err(NO_REQUEST),
-            Err(_) => Err("the body is not JSON"),
-        },
-    };
+    let question = read_body(&body);
     answer(&edge, caller, question, format).await
 }
 
@@ -138,6 +128,21 @@ pub(super) fn fault(cause: &anyhow::Error) -> Problem {
     Problem::internal()
 }
 
+/// What a body asks, or what is wrong with it.
+pub fn read_body(body: &[u8]) -> Result<Question, &'static str> {
+    if survey::is_json_too_large(body) {
+        return Err(TOO_MANY_VALUES);
+    }
+    // A list would be read as the fields of one request in their order; and requests do not come in batches.
+    let is_object = body.trim_ascii_start().first() == Some(&b'{');
+    match serde_json::from_slice::<Parameters>(body) {
+        Ok(_) if !is_object => Err(NO_REQUEST),
+        Ok(parameters) => question(parameters, false),
+        Err(broken) if broken.is_data() => Err(NO_REQUEST),
+        Err(_) => Err("the body is not JSON"),
+    }
+}
+
 async fn read(body: Body) -> Result<Bytes, Problem> {
     match Limited::new(body, MAX_BODY_BYTES).collect().await {
         Ok(body) => Ok(body.to_bytes()),
@@ -153,9 +158,11 @@ async fn read(body: Body) -> Result<Bytes, Problem> {
 
 fn from_query(pairs: Vec<(String, String)>) -> Result<Parameters, &'static str> {
     let mut parameters = Parameters::default();
-    let object = |text: &str| match survey::is_json_too_large(text.as_bytes()) {
-        true => Err(TOO_MANY_VALUES),
-        false => serde_json::from_str(text).map_err(|_| "variables and extensions in a query string are JSON objects"),
+    let object = |text: &str| {
+        if survey::is_json_too_large(text.as_bytes()) {
+            return Err(TOO_MANY_VALUES);
+        }
+        serde_json::from_str(text).map_err(|_| "variables and extensions in a query string are JSON objects")
     };
     for (name, value) in pairs {
         match name.as_str() {
