@@ -6,6 +6,7 @@ mod audit;
 mod audit_log;
 mod authorization;
 mod change;
+mod canaries;
 mod command_line;
 mod completion;
 mod config;
