@@ -26,6 +26,7 @@ use crate::{
         erasure::Eraser,
         import::ImportCommands,
         link::{LinkCommands, LinkQueries, LinkSettings},
+        live::Live,
         mail::Courier,
         ports::{Authorizer, EventBus, FinancialProvider, Mailbox, Mailer, Randomness},
         provider::{Catalogue, ProviderQueries},
@@ -63,7 +64,7 @@ use crate::{
             Graph,
             documents::{Documents, Trust},
         },
-        http::{Edge, REQUEST_TIMEOUT, proxies::Proxies, router, with_common_layers},
+        http::{Edge, REQUEST_TIMEOUT, Streams, origins::Origins, proxies::Proxies, router, with_common_layers},
     },
 };
 
@@ -128,6 +129,8 @@ pub struct App {
     pub eraser: Arc<Eraser>,
     /// Carries signals.
     pub bus: Arc<dyn EventBus>,
+    /// Streams that are open.
+    pub streams: Streams,
     database: Arc<Database>,
     router: Router,
     wake: Arc<Notify>,
@@ -172,6 +175,7 @@ impl App {
         let wake = Arc::new(Notify::new());
         let redis = sharing::redis(config)?;
         let bus = bus.unwrap_or_else(|| sharing::bus(redis.as_ref(), &database, randomness.as_ref()));
+        database.tell(bus.clone());
         let (mailer, mailbox) = mailer(config, listening)?;
         let ground = Ground {
             database: database.clone(),
@@ -229,6 +233,7 @@ impl App {
             accounts: AccountQueries { access: access.clone(), accounts: readers.clone() },
             transactions: TransactionQueries { access: access.clone(), transactions: readers.clone() },
             changes: changes(&access, &readers),
+            live: Arc::new(Live::new(bus.clone(), readers.clone())),
             imports: ImportCommands {
                 journal: journal.clone(),
                 store: store.clone(),
@@ -254,13 +259,15 @@ impl App {
             clock: clock.clone(),
             randomness,
         });
-        let mut routes = router(edge(config, public_url, &application, Parts { database: database.clone(), redis }, &clock, mailbox)?);
+        let streams = Streams::new(Origins::new(&public_url, &[], listening.ip().is_loopback()));
+        let parts = Parts { database: database.clone(), redis };
+        let mut routes = router(edge(config, public_url, &application, parts, &clock, (mailbox, streams.clone()))?);
         if let Some(bank) = sandbox {
             routes = routes.nest("/sandbox", bank.router());
         }
         let is_embedded = config.is_embedded();
         let layered = with_common_layers(routes, REQUEST_TIMEOUT);
-        Ok(Self { application, engine, courier, keeper, retention, eraser, bus, database, router: layered, wake, is_embedded, watch: None })
+        Ok(Self { application, engine, courier, keeper, retention, eraser, bus, streams, database, router: layered, wake, is_embedded, watch: None })
     }
 
     /// All routes, for a listener or a test.
@@ -280,9 +287,9 @@ impl App {
 
     /// Hears what other processes do to sessions, and reads ahead what requests will ask, until `stop`.
     pub fn hear(&self, stop: CancellationToken) -> impl Future<Output = ()> + Send + use<> {
-        let (gate, bus) = (self.application.gate.clone(), self.bus.clone());
+        let (gate, live, bus) = (self.application.gate.clone(), self.application.live.clone(), self.bus.clone());
         async move {
-            tokio::join!(gate.run(stop.clone()), bus.listen(stop));
+            tokio::join!(gate.run(stop.clone()), live.run(stop.clone()), bus.listen(stop));
         }
     }
 
@@ -350,6 +357,8 @@ impl App {
             ended = &mut keeping => bail!("the keeper of the audit chain ended by itself: {ended:?}"),
         }
         let ended = tokio::time::timeout(GRACE, async {
+            // First of all: a stream is a request that would not end by itself.
+            self.streams.end().await;
             serving.await.context("the server's task stopped")?.context("the server stopped")?;
             watching.await.context("the task that watches the keys stopped")?;
             working.await.context("the worker's task stopped")
@@ -420,7 +429,7 @@ fn edge(
     application: &Arc<Application>,
     parts: Parts,
     clock: &Arc<dyn Clock>,
-    mailbox: Option<Arc<dyn Mailbox>>,
+    (mailbox, streams): (Option<Arc<dyn Mailbox>>, Streams),
 ) -> anyhow::Result<Edge> {
     Ok(Edge {
         application: application.clone(),
@@ -429,6 +438,7 @@ fn edge(
         public_url,
         proxies: Proxies::new(config.proxies()?, clock.clone()),
         mailbox,
+        streams,
         playground: config.playground.enabled,
     })
 }

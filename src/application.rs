@@ -18,6 +18,7 @@ pub mod import;
 pub mod ingest;
 pub mod keys;
 pub mod link;
+pub mod live;
 pub mod mail;
 pub mod password;
 pub mod ports;
@@ -89,6 +90,8 @@ pub struct Application {
     pub transactions: transaction::TransactionQueries,
     /// Follows changes.
     pub changes: change::ChangeQueries,
+    /// Wakes those who follow.
+    pub live: Arc<live::Live>,
     /// Takes statement files in.
     pub imports: import::ImportCommands,
 }

@@ -21,6 +21,7 @@ pub mod id;
 pub mod import;
 pub mod keys;
 pub mod link;
+pub mod live;
 pub mod mail;
 pub mod matching;
 pub mod money;

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::domain::{
     account::{Account, AccountReader},
     change::{Change, ChangeCursor, ChangeReader, ChangedKind},
-    id::UserId,
+    id::{LinkId, UserId},
     link::{Link, LinkReader},
     transaction::{Transaction, TransactionReader},
 };
@@ -135,6 +135,21 @@ impl ChangeQueries {
     pub async fn latest(&self, requester: &Requester) -> Result<ChangeCursor, ChangeError> {
         let owner = self.access.reader(requester, Resource::Changes)?;
         Ok(ChangeCursor::at(owner, self.changes.head(owner).await?))
+    }
+
+    /// One's own links that changed after a position, as they are now, and where to go on; without a position none, and from where.
+    pub async fn links(&self, requester: &Requester, after: Option<i64>, only: Option<LinkId>) -> Result<(Vec<Link>, i64), ChangeError> {
+        let owner = self.access.reader(requester, Resource::Links)?;
+        let Some(after) = after else { return Ok((Vec::new(), self.changes.head(owner).await?)) };
+        let moved = self.changes.links_after(owner, after).await?;
+        let position = moved.last().map_or(after, |(_, position)| *position);
+        let wanted: Vec<LinkId> = moved.into_iter().map(|(link, _)| link).filter(|link| only.is_none_or(|only| only == *link)).collect();
+        if wanted.is_empty() {
+            return Ok((Vec::new(), position));
+        }
+        let mut links = self.links.find_many(owner, &wanted).await?;
+        links.sort_by_key(|link| wanted.iter().position(|wanted| *wanted == link.id));
+        Ok((links, position))
     }
 
     /// What of it is still there, in a statement for each kind.

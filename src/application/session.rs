@@ -413,6 +413,9 @@ fn split_refresh_token(token: &SecretString) -> Option<(&str, SecretString)> {
     (plausible(selector) && plausible(verifier)).then(|| (selector, SecretString::from(verifier)))
 }
 
+/// How many ended sessions a follower looks at.
+const MAX_ENDED: u32 = 500;
+
 /// Looks at sessions.
 pub struct SessionQueries {
     /// What roles may do.
@@ -426,6 +429,12 @@ impl SessionQueries {
     pub async fn find(&self, requester: &Requester, id: SessionId) -> Result<Option<Session>, QueryError> {
         let (reader, scope) = self.access.allow(requester, Action::Read, Resource::Sessions)?;
         Ok(if scope == Scope::Any { self.sessions.find_any_for_admin(id).await? } else { self.sessions.find(reader, id).await? })
+    }
+
+    /// One's own sessions that were ended, the latest of them, latest last.
+    pub async fn ended(&self, requester: &Requester) -> Result<Vec<Session>, QueryError> {
+        let (reader, _) = self.access.allow(requester, Action::Read, Resource::Sessions)?;
+        Ok(self.sessions.ended(reader, MAX_ENDED).await?)
     }
 
     /// The same page of the sessions of each of several users, ended ones included: one's own, or anyone's for administrators.

@@ -9,7 +9,10 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::{id::UserId, transaction::words};
+use super::{
+    id::{LinkId, UserId},
+    transaction::words,
+};
 
 words! {
     /// What is followed.
@@ -95,4 +98,6 @@ pub trait ChangeReader: Send + Sync {
     async fn heads(&self, owners: &[UserId]) -> anyhow::Result<HashMap<UserId, i64>>;
     /// The first changes after a cursor of its user, in their order: every object that came in, and every one whose last change is news.
     async fn after(&self, cursor: ChangeCursor, limit: u32) -> anyhow::Result<Vec<Change>>;
+    /// The links of `owner` that came in or changed after a position, with where each last did, in that order.
+    async fn links_after(&self, owner: UserId, position: i64) -> anyhow::Result<Vec<(LinkId, i64)>>;
 }

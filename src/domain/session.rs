@@ -224,6 +224,8 @@ pub trait SessionReader: Send + Sync {
     async fn find_any_for_admin(&self, id: SessionId) -> anyhow::Result<Option<Session>>;
     /// The same page of the sessions of each of several owners, ended ones included, oldest first.
     async fn pages_by_owner(&self, owners: &[UserId], page: Page<CreatedKey>) -> anyhow::Result<HashMap<UserId, Slice<Session>>>;
+    /// The sessions of `owner` that were ended, the `limit` latest of them, latest last.
+    async fn ended(&self, owner: UserId, limit: u32) -> anyhow::Result<Vec<Session>>;
     /// The state a request's token must agree with, whoever presents it.
     async fn state_of_any(&self, id: SessionId) -> anyhow::Result<Option<SessionState>>;
     /// The same of many sessions in one statement, in no order; those that are gone are left out.

@@ -5,7 +5,7 @@
 //! `error`, how lists are paged in `page`, how the databases are opened in `connect`.
 
 use std::sync::{
-    Arc,
+    Arc, OnceLock,
     atomic::{AtomicU64, Ordering},
 };
 
@@ -18,7 +18,7 @@ use sea_orm::{
 use crate::{
     application::{
         chain::{ChainStore, retention::TrailMonths},
-        ports::{AuditLog, Randomness, Store},
+        ports::{AuditLog, EventBus, Randomness, Store},
     },
     domain::{erasure::ErasureQueue, failure::Unavailable, mail::MailQueue, sync::SyncQueue, time::Clock},
 };
@@ -43,6 +43,7 @@ mod import;
 pub mod inspection;
 pub mod keys;
 mod link;
+mod live;
 mod mail;
 mod page;
 mod quantity;
@@ -78,6 +79,8 @@ struct DatabaseStore {
     reading: DatabaseConnection,
     clock: Arc<dyn Clock>,
     randomness: Arc<dyn Randomness>,
+    /// What carries signals, once somebody said.
+    bus: OnceLock<Arc<dyn EventBus>>,
 }
 
 /// The side that reads, for queries and loaders: every feature's reader.
@@ -109,13 +112,19 @@ impl Database {
         reader.set_metric_callback(move |_| {
             counter.fetch_add(1, Ordering::Relaxed);
         });
-        let store = Arc::new(DatabaseStore { connection: writer, reading: reader.clone(), clock, randomness });
+        let store = Arc::new(DatabaseStore { connection: writer, reading: reader.clone(), clock, randomness, bus: OnceLock::new() });
         Ok(Self { store, readers: Arc::new(Readers { connection: reader }), statements, own_line })
     }
 
     /// Where data changes.
     pub fn store(&self) -> Arc<dyn Store> {
         self.store.clone()
+    }
+
+    /// Tells this bus what is committed from now on. Only the first one that is named is told.
+    pub fn tell(&self, bus: Arc<dyn EventBus>) {
+        // A second one is one that somebody composes over the same database by mistake; the first goes on.
+        let _known = self.store.bus.set(bus);
     }
 
     /// The audit trail.

@@ -31,6 +31,7 @@ pub mod second_factor;
 pub mod security;
 pub mod session;
 pub mod step_up;
+pub mod stream;
 pub mod survey;
 pub mod sync;
 pub mod transaction;
@@ -39,7 +40,7 @@ pub mod user;
 use std::sync::{Arc, LazyLock};
 
 use async_graphql::{
-    EmptySubscription, MergedObject, Request, Response, Schema, ServerError, Value, Variables,
+    MergedObject, MergedSubscription, Request, Response, Schema, ServerError, Value, Variables,
     parser::types::{ExecutableDocument, OperationType, VariableDefinition},
 };
 
@@ -47,7 +48,7 @@ use crate::application::{Application, access::Requester};
 
 use self::{
     completion::{TypeIndex, complete, operation_of, supply_defaults},
-    documents::{Documents, PersistedQuery},
+    documents::{Documents, Found, PersistedQuery},
     error::{Code, Fault},
     loader::Loaders,
 };
@@ -88,10 +89,14 @@ pub struct Mutation(
     import::ImportMutation,
 );
 
-type DashtamSchema = Schema<Query, Mutation, EmptySubscription>;
+/// The root of subscriptions. Each is answered whenever there is something new, over `GET /graphql/ws` or `POST /graphql/stream`.
+#[derive(MergedSubscription, Default)]
+pub struct Subscription(change::ChangeSubscription, link::LinkSubscription, sync::SyncSubscription, session::SessionSubscription);
+
+type DashtamSchema = Schema<Query, Mutation, Subscription>;
 
 fn schema() -> DashtamSchema {
-    Schema::build(Query::default(), Mutation::default(), EmptySubscription).disable_suggestions().finish()
+    Schema::build(Query::default(), Mutation::default(), Subscription::default()).disable_suggestions().finish()
 }
 
 /// The schema in the schema definition language, as `schema.graphql` holds it. It says of scalars what introspection says: which
@@ -138,6 +143,25 @@ pub enum Answer {
     NotReadOnly,
 }
 
+/// A document that may run.
+struct Ready {
+    found: Found,
+    operation_name: Option<String>,
+    /// What it does; none when it names no operation.
+    operation: Option<OperationType>,
+    variables: Variables,
+}
+
+impl Ready {
+    /// For the executor; nothing of it is parsed again.
+    fn request(&self) -> Request {
+        let mut request = Request::new(String::new()).variables(self.variables.clone());
+        request.operation_name.clone_from(&self.operation_name);
+        request.set_parsed_query(self.found.document.prepared.clone());
+        request
+    }
+}
+
 /// Answers documents.
 pub struct Graph {
     schema: DashtamSchema,
@@ -154,30 +178,39 @@ impl Graph {
 
     /// Runs one document.
     pub async fn answer(self: &Arc<Self>, question: Question, requester: Requester) -> Answer {
-        let found = match self.documents.find(&question, &self.types) {
-            Ok(found) => found,
-            Err(refused) => return Answer::Refused(vec![refused]),
-        };
+        match self.ready(question) {
+            Ok(ready) => self.run(ready, requester).await,
+            Err(refused) => refused,
+        }
+    }
+
+    /// The document a question means, when it may run.
+    fn ready(&self, question: Question) -> Result<Ready, Answer> {
+        let refused = |refused| Answer::Refused(vec![refused]);
+        let found = self.documents.find(&question, &self.types).map_err(refused)?;
         let document = &found.document.asked;
         let mut variables = question.variables;
         supply_defaults(document, question.operation_name.as_deref(), &mut variables);
-        if let Err(refused) = limits::check(document, Some(&variables)) {
-            return Answer::Refused(vec![refused]);
-        }
+        limits::check(document, Some(&variables)).map_err(refused)?;
         let operation = operation_of(document, question.operation_name.as_deref()).map(|operation| operation.ty);
         if question.read_only && operation.is_some_and(|operation| operation != OperationType::Query) {
-            return Answer::NotReadOnly;
+            return Err(Answer::NotReadOnly);
         }
         if let Some(name) = missing_variable(document, question.operation_name.as_deref(), &variables) {
-            return Answer::Refused(vec![error::refusal(Code::BadUserInput, &format!("the variable ${name} must have a value"))]);
+            return Err(refused(error::refusal(Code::BadUserInput, &format!("the variable ${name} must have a value"))));
         }
-        let prepared = &found.document.prepared;
+        Ok(Ready { found, operation_name: question.operation_name, operation, variables })
+    }
+
+    /// Runs what is answered once.
+    async fn run(self: &Arc<Self>, ready: Ready, requester: Requester) -> Answer {
+        if ready.operation == Some(OperationType::Subscription) {
+            let elsewhere = "subscriptions are answered at GET /graphql/ws and at POST /graphql/stream";
+            return Answer::Refused(vec![error::refusal(Code::BadUserInput, elsewhere)]);
+        }
         let context = RequestContext { loaders: Loaders::new(&self.application, &requester), application: self.application.clone(), requester };
-        let mut request = Request::new(String::new()).variables(variables.clone()).data(context);
-        request.operation_name.clone_from(&question.operation_name);
-        request.set_parsed_query(prepared.clone());
-        let response = self.execute(request, operation == Some(OperationType::Mutation)).await;
-        let mut response = match response {
+        let request = ready.request().data(context);
+        let response = match self.execute(request, ready.operation == Some(OperationType::Mutation)).await {
             Ok(response) => response,
             Err(stopped) => {
                 tracing::error!(panicked = stopped.is_panic(), "a mutation's task stopped");
@@ -188,13 +221,19 @@ impl Graph {
         if !response.errors.is_empty() && response.errors.iter().all(|error| error.path.is_empty()) {
             return Answer::Refused(response.errors.into_iter().take(MAX_ERRORS).map(error::never_ran).collect());
         }
-        if found.document.must_complete || !response.errors.is_empty() {
-            complete(prepared, question.operation_name.as_deref(), &variables, &self.types, &mut response);
+        Answer::Ran(self.finished(&ready, response))
+    }
+
+    /// An answer of a document that ran, as the specification has it and as clients see it.
+    fn finished(&self, ready: &Ready, mut response: Response) -> Response {
+        let document = &ready.found.document;
+        if document.must_complete || !response.errors.is_empty() {
+            complete(&document.prepared, ready.operation_name.as_deref(), &ready.variables, &self.types, &mut response);
         }
-        self.documents.keep(found);
+        self.documents.keep(&ready.found);
         response.errors.truncate(MAX_ERRORS);
         response.errors = response.errors.into_iter().map(error::finish).collect();
-        Answer::Ran(response)
+        response
     }
 
     /// A mutation runs in a task of its own, so that a client that hangs up cancels nothing.

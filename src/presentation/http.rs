@@ -6,11 +6,14 @@ mod health;
 mod imports;
 mod mail;
 mod oauth;
+pub mod origins;
 mod playground;
 pub mod problem;
 pub mod proxies;
 mod requester;
 mod rights;
+mod socket;
+mod stream;
 pub mod trace;
 
 use std::{any::Any, sync::Arc, time::Duration};
@@ -23,13 +26,14 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
 
 use crate::{
     application::{Application, ports::Mailbox},
     presentation::{
         graphql::Graph,
-        http::{problem::Problem, proxies::Proxies},
+        http::{origins::Origins, problem::Problem, proxies::Proxies},
     },
 };
 
@@ -54,8 +58,35 @@ pub struct Edge {
     pub proxies: Proxies,
     /// The mails that are kept instead of sent; only in development.
     pub mailbox: Option<Arc<dyn Mailbox>>,
+    /// What streams have in common.
+    pub streams: Streams,
     /// Whether the playground is served.
     pub playground: bool,
+}
+
+/// What streams have in common.
+#[derive(Clone)]
+pub struct Streams {
+    /// From where browsers' pages may open sockets.
+    pub origins: Origins,
+    /// Cancelled when the server stops: streams end by it.
+    pub closing: CancellationToken,
+    /// The sockets that are open.
+    pub sockets: TaskTracker,
+}
+
+impl Streams {
+    /// None yet, for pages of these origins.
+    pub fn new(origins: Origins) -> Self {
+        Self { origins, closing: CancellationToken::new(), sockets: TaskTracker::new() }
+    }
+
+    /// Ends all of them, and waits until they are.
+    pub async fn end(&self) {
+        self.closing.cancel();
+        self.sockets.close();
+        self.sockets.wait().await;
+    }
 }
 
 impl Edge {
@@ -91,6 +122,8 @@ pub fn router(edge: Edge) -> Router {
     let seen_through = middleware::from_fn_with_state(edge.proxies.clone(), proxies::see_through);
     let routes = Router::new()
         .route("/graphql", get(graphql::get).post(graphql::post))
+        .route("/graphql/ws", get(socket::upgrade))
+        .route("/graphql/stream", post(stream::post))
         .route("/schema.graphql", get(graphql::schema))
         .route("/imports", post(imports::upload).layer(DefaultBodyLimit::max(imports::MAX_FORM_BYTES)))
         .route("/exports/{id}", get(exports::fetch).head(wrong_method))

@@ -13,4 +13,5 @@ pub(crate) mod redis;
 pub(crate) mod rows;
 pub(crate) mod smtp;
 pub(crate) mod stores;
+pub(crate) mod streams;
 pub(crate) mod walk;

@@ -3,16 +3,23 @@
 //! Whatever writes a link, an account or a transaction notes it in its unit of work; positions are given at its end. The one row of
 //! `change_heads` is held from there to the commit, so a user's positions are committed in their order.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
 
 use anyhow::Context as _;
 use async_trait::async_trait;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, Statement, Value, sea_query::OnConflict};
 use uuid::Uuid;
 
-use crate::domain::{
-    change::{Change, ChangeCursor, ChangeReader, ChangedKind},
-    id::UserId,
+use crate::{
+    application::ports::EventBus,
+    domain::{
+        change::{Change, ChangeCursor, ChangeReader, ChangedKind},
+        id::{LinkId, UserId},
+        signal::Signal,
+    },
 };
 
 use super::{Readers, error::broken, value, work::DatabaseWork};
@@ -78,11 +85,23 @@ SELECT kind, object_id, added_position, place FROM (
     WHERE user_id = $1 AND position > $3 AND position > added_position ORDER BY position LIMIT $4) AS later
 ORDER BY place LIMIT $4";
 
+/// The owner's links are few and their changes many, so the links are gone through.
+const LINKS_AFTER: &str = "
+SELECT links.id, changes.position FROM links JOIN changes ON changes.user_id = links.user_id AND changes.object_id = links.id
+WHERE links.user_id = $1 AND changes.position > $2 ORDER BY changes.position";
+
 /// What a unit of work has changed and has not given positions yet, in the order in which it did.
 #[derive(Default)]
 pub(super) struct Noted {
     rows: Vec<(UserId, ChangedKind, Uuid)>,
     known: HashSet<Uuid>,
+}
+
+/// Tells that there are changes, once they are committed.
+pub(super) fn tell_changes(of: &BTreeSet<UserId>, bus: Option<&Arc<dyn EventBus>>) {
+    for (user, bus) in of.iter().filter_map(|user| Some((*user, bus?))) {
+        bus.publish(Signal::ChangesLogged { user });
+    }
 }
 
 impl DatabaseWork {
@@ -114,6 +133,7 @@ impl DatabaseWork {
                 let insert = changes::Entity::insert_many(rows.to_vec()).on_conflict(moved);
                 insert.exec_without_returning(&self.transaction).await.map_err(broken("logging changes"))?;
             }
+            self.logged.insert(owner);
         }
         Ok(())
     }
@@ -153,5 +173,12 @@ impl ChangeReader for Readers {
             })
         };
         rows.into_iter().map(change).collect()
+    }
+
+    async fn links_after(&self, owner: UserId, position: i64) -> anyhow::Result<Vec<(LinkId, i64)>> {
+        let question = Statement::from_sql_and_values(self.backend(), LINKS_AFTER, [owner.0.into(), position.into()]);
+        let rows = self.connection.query_all_raw(question).await.map_err(broken("reading changes of links"))?;
+        let pair = |row: sea_orm::QueryResult| Ok((LinkId(row.try_get("", "id")?), row.try_get("", "position")?));
+        rows.into_iter().map(pair).collect::<Result<_, sea_orm::DbErr>>().map_err(broken("reading changes of links"))
     }
 }

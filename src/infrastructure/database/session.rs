@@ -6,7 +6,8 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder, QuerySelect, RelationTrait, SelectModel, Selector,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder, QuerySelect, RelationTrait, SelectModel,
+    Selector,
     prelude::{DateTimeUtc, Uuid},
     sea_query::IntoCondition,
 };
@@ -349,6 +350,18 @@ impl SessionReader for Readers {
         let owners = owners.iter().map(|owner| owner.0).collect();
         let pages = page::read_each(&self.connection, sessions::Entity::find(), children, owners, page, "reading sessions").await?;
         Ok(pages.into_iter().map(|(owner, page)| (UserId(owner), page)).collect())
+    }
+
+    async fn ended(&self, owner: UserId, limit: u32) -> anyhow::Result<Vec<Session>> {
+        let rows = sessions::Entity::find()
+            .filter(sessions::Column::UserId.eq(owner.0))
+            .filter(sessions::Column::RevokedAt.is_not_null())
+            .order_by_desc(sessions::Column::RevokedAt)
+            .order_by_desc(sessions::Column::Id)
+            .limit(u64::from(limit))
+            .all(&self.connection)
+            .await;
+        rows.map_err(broken("reading ended sessions"))?.into_iter().rev().map(Session::try_from).collect()
     }
 
     async fn state_of_any(&self, id: SessionId) -> anyhow::Result<Option<SessionState>> {

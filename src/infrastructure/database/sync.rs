@@ -10,7 +10,9 @@ use sea_orm::{
 };
 
 use crate::domain::{
+    change::ChangedKind,
     id::{LinkId, SyncId, UserId},
+    signal::Signal,
     sync::{SYNC_LEASE_MINUTES, Sync, SyncCounts, SyncProblem, SyncQueue, SyncReader, SyncStatus, Syncs},
     time::Timestamp,
 };
@@ -18,7 +20,7 @@ use crate::domain::{
 use super::{DatabaseStore, Readers, error::broken, page, value, work::DatabaseWork};
 
 /// The condition of `ix_syncs_queue`, word for word: with bound values neither planner could tell that the index holds the answer.
-const OPEN: &str = "status IN ('queued', 'running')";
+pub(super) const OPEN: &str = "status IN ('queued', 'running')";
 
 pub(super) mod syncs {
     use sea_orm::entity::prelude::*;
@@ -114,6 +116,10 @@ impl Syncs for DatabaseWork {
             .exec_without_returning(&self.transaction)
             .await
             .map_err(broken("storing a sync"))?;
+        if inserted == 1 {
+            // What is seen of a link is how its last sync goes, too.
+            self.note(sync.user, ChangedKind::Link, [sync.link.0]).await?;
+        }
         Ok(inserted == 1)
     }
 
@@ -140,6 +146,9 @@ impl Syncs for DatabaseWork {
             .exec(&self.transaction)
             .await
             .map_err(broken("saving a sync"))?;
+        if saved.rows_affected == 1 {
+            self.note(sync.user, ChangedKind::Link, [sync.link.0]).await?;
+        }
         Ok(saved.rows_affected == 1)
     }
 }
@@ -186,7 +195,11 @@ impl SyncQueue for DatabaseStore {
         let row = transaction.query_one(&take).await.map_err(broken("taking a sync"))?;
         transaction.commit().await.map_err(broken("taking a sync"))?;
         let row = row.map(|row| syncs::Model::from_query_result(&row, "")).transpose().context("reading the sync that was taken")?;
-        row.map(Sync::try_from).transpose()
+        let taken = row.map(Sync::try_from).transpose()?;
+        if let (Some(sync), Some(bus)) = (&taken, self.bus.get()) {
+            bus.publish(Signal::SyncProgressed { user: sync.user, link: sync.link, sync: sync.id });
+        }
+        Ok(taken)
     }
 }
 

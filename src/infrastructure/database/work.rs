@@ -1,6 +1,6 @@
 //! The unit of work: one transaction that carries an attempt's rows and its outcome, and is rolled back unless it settles.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
 use sea_orm::DatabaseTransaction;
@@ -9,22 +9,29 @@ use crate::{
     application::{
         audit::{Attempt, AuditEntry},
         chain::retention::ChainWork,
-        ports::{Randomness, Store, Work},
+        ports::{EventBus, Randomness, Store, Work},
     },
     domain::{
         account::Accounts, agreement::Agreements, audit::Outcome, balance::BalanceSnapshots, consent::Consents, email_change::EmailChanges, erasure::Erasures,
-        event::Event, export::Exports, failure::Reason, import::Imports, keys::SealedSecrets, link::Links, mail::Mails, second_factor::SecondFactors,
-        security::Rotations, session::Sessions, sign_in::SignIns, sync::Syncs, transaction::Transactions, user::Users,
+        event::Event, export::Exports, failure::Reason, id::UserId, import::Imports, keys::SealedSecrets, link::Links, mail::Mails,
+        second_factor::SecondFactors, security::Rotations, session::Sessions, sign_in::SignIns, sync::Syncs, transaction::Transactions, user::Users,
     },
 };
 
-use super::{DatabaseStore, audit, change::Noted, error::broken};
+use super::{
+    DatabaseStore, audit,
+    change::{Noted, tell_changes},
+    error::broken,
+};
 
 /// An open transaction of one attempt. Each feature's file implements its trait for it.
 pub(super) struct DatabaseWork {
     pub(super) transaction: DatabaseTransaction,
     pub(super) randomness: Arc<dyn Randomness>,
     pub(super) noted: Noted,
+    /// Whose changes have positions.
+    pub(super) logged: BTreeSet<UserId>,
+    pub(super) bus: Option<Arc<dyn EventBus>>,
     attempt: Attempt,
 }
 
@@ -32,7 +39,14 @@ pub(super) struct DatabaseWork {
 impl Store for DatabaseStore {
     async fn begin(&self, attempt: &Attempt) -> anyhow::Result<Box<dyn Work>> {
         let transaction = self.transaction().await?;
-        Ok(Box::new(DatabaseWork { transaction, randomness: Arc::clone(&self.randomness), noted: Noted::default(), attempt: attempt.clone() }))
+        Ok(Box::new(DatabaseWork {
+            transaction,
+            randomness: Arc::clone(&self.randomness),
+            noted: Noted::default(),
+            logged: BTreeSet::new(),
+            bus: self.bus.get().cloned(),
+            attempt: attempt.clone(),
+        }))
     }
 }
 
@@ -41,7 +55,10 @@ impl DatabaseWork {
         self.log_changes().await?;
         audit::append(&self.transaction, &entry, self.randomness.as_ref()).await?;
         self.attempt.mark_settled();
-        self.transaction.commit().await.map_err(broken("committing a unit of work"))
+        let Self { transaction, logged, bus, .. } = self;
+        transaction.commit().await.map_err(broken("committing a unit of work"))?;
+        tell_changes(&logged, bus.as_ref());
+        Ok(())
     }
 }
 
@@ -125,7 +142,10 @@ impl Work for DatabaseWork {
 
     async fn checkpoint(mut self: Box<Self>) -> anyhow::Result<()> {
         self.log_changes().await?;
-        self.transaction.commit().await.map_err(broken("committing what must stand before a bank is asked"))
+        let Self { transaction, logged, bus, .. } = *self;
+        transaction.commit().await.map_err(broken("committing what must stand before a bank is asked"))?;
+        tell_changes(&logged, bus.as_ref());
+        Ok(())
     }
 
     async fn succeed(self: Box<Self>, event: Event) -> anyhow::Result<()> {

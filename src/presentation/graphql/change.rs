@@ -1,11 +1,12 @@
 //! Changes in the graph: what came, changed and went since a cursor.
 
-use async_graphql::{ID, SimpleObject};
+use async_graphql::{Context, ID, SimpleObject, Subscription};
+use futures_util::{Stream, stream};
 
 use crate::{
     application::{
         access::Resource,
-        change::{Changed, Changes},
+        change::{ChangeError, Changed, Changes},
     },
     domain::{
         change::{ChangeCursor, ChangedKind},
@@ -15,6 +16,7 @@ use crate::{
 };
 
 use super::{
+    ContextExt,
     account::AccountNode,
     error::{Code, Fault},
     global_id::{GlobalId, Kind},
@@ -22,6 +24,7 @@ use super::{
     link::LinkNode,
     node::Node,
     page::Cursor as _,
+    stream::{Known, thread},
     transaction::TransactionNode,
 };
 
@@ -97,5 +100,36 @@ impl super::page::Cursor for ChangeCursor {
         let ((position, since), user) = super::page::unpack_two(b'h', cursor)?;
         // What no cursor of ours says: before the beginning, or on the way past where it is already.
         (position >= 0 && (since == 0 || since > position)).then_some(Self { user: UserId(user), position, since })
+    }
+}
+
+/// Follows changes.
+#[derive(Default)]
+pub struct ChangeSubscription;
+
+#[Subscription]
+impl ChangeSubscription {
+    /// What of one's own links, accounts and transactions comes, changes and goes: first whatever happened since the cursor, then everything
+    /// as it happens. Without a cursor it begins now, with an empty page. Keep `endCursor` of the last page, and go on from it when the
+    /// connection was lost: nothing is missed and nothing told twice.
+    #[graphql(guard = Allow::read(Resource::Changes))]
+    async fn changes(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "After which cursor, of `User.changes` or of an earlier page.")] after: Option<String>,
+    ) -> Result<impl Stream<Item = ChangePage>, Fault> {
+        let (request, thread) = (ctx.of_request()?, thread(ctx)?);
+        let (requester, queries) = (&request.requester, &request.application.changes);
+        let known = if let Known::Changes(cursor) = thread.known() { Some(cursor) } else { None };
+        let cursor = match (known, read_arguments(after, None)?.0) {
+            (Some(cursor), _) | (None, Some(cursor)) => cursor,
+            (None, None) => queries.latest(requester).await?,
+        };
+        let of = requester.user().ok_or(ChangeError::OtherCursor)?;
+        let changes = queries.page(requester, of, Some(cursor), MAX_PAGE).await?;
+        thread.remember(Known::Changes(changes.end), changes.has_more);
+        // The first page is told even if it is empty: its cursor is where to go on.
+        let is_told = known.is_none() || !changes.is_empty();
+        Ok(stream::iter(is_told.then(|| changes.into())))
     }
 }

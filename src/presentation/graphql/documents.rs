@@ -212,11 +212,11 @@ impl Documents {
     }
 
     /// Keeps what ran.
-    pub(super) fn keep(&self, found: Found) {
-        match found.keep {
+    pub(super) fn keep(&self, found: &Found) {
+        match &found.keep {
             Keep::No => {}
-            Keep::ByText(hash) => self.parsed.insert(hash, found.document),
-            Keep::ByHash(hash) => self.persisted.insert(hash, found.document),
+            Keep::ByText(hash) => self.parsed.insert(hash.clone(), found.document.clone()),
+            Keep::ByHash(hash) => self.persisted.insert(hash.clone(), found.document.clone()),
         }
     }
 }

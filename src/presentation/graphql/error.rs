@@ -58,6 +58,8 @@ pub enum Code {
     PersistedQueryNotFound,
     /// A part is overloaded or gone; `extensions.retryAfter` says when to ask again.
     Unavailable,
+    /// Asked for too much at once or too often.
+    RateLimited,
     /// Ours.
     Internal,
 }
@@ -74,6 +76,7 @@ impl Code {
             Self::QueryTooComplex => "QUERY_TOO_COMPLEX",
             Self::PersistedQueryNotFound => "PERSISTED_QUERY_NOT_FOUND",
             Self::Unavailable => "UNAVAILABLE",
+            Self::RateLimited => "RATE_LIMITED",
             Self::Internal => "INTERNAL",
         }
     }

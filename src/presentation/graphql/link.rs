@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
+use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject, Subscription};
+use futures_util::{Stream, stream};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
@@ -21,12 +22,13 @@ use super::{
     ContextExt,
     account::{AccountConnection, AccountNode},
     error::{Fault, UserError, outcome},
-    global_id::GlobalId,
+    global_id::{GlobalId, id_or_nothing},
     guard::Allow,
     loader::AccountsOf,
     page::{PageArguments, connection},
     provider::ProviderObject,
     scalar::{DateTime, LocalDate, WebUrl},
+    stream::{Known, thread},
     sync::SyncObject,
 };
 
@@ -308,4 +310,26 @@ fn web_url(url: &SecretString) -> Result<WebUrl, Fault> {
         .map_err(anyhow::Error::from)
         .and_then(|url| Ok(WebUrl::try_from(url)?))
         .map_err(|cause| Fault::internal(&cause.context("a URL of ours is not one")))
+}
+
+/// Follows links.
+#[derive(Default)]
+pub struct LinkSubscription;
+
+#[Subscription]
+impl LinkSubscription {
+    /// One's own links as they change from now on: their state, what the user has to do, how the last sync went. Of several changes at once the
+    /// last is told. An id that is not of one's own link is followed in vain.
+    #[graphql(guard = Allow::read(Resource::Links))]
+    async fn link_updated(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only this link; all of one's own when it is not given.")] link_id: Option<ID>,
+    ) -> Result<impl Stream<Item = LinkNode>, Fault> {
+        let (request, thread) = (ctx.of_request()?, thread(ctx)?);
+        let known = if let Known::Links(position) = thread.known() { Some(position) } else { None };
+        let (links, position) = request.application.changes.links(&request.requester, known, link_id.map(|id| id_or_nothing(&id))).await?;
+        thread.remember(Known::Links(position), false);
+        Ok(stream::iter(links.into_iter().map(|link| LinkNode(Arc::new(link)))))
+    }
 }

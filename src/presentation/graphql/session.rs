@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
+use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject, Subscription};
+use futures_util::{Stream, stream};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
@@ -25,6 +26,7 @@ use super::{
     guard::{Allow, Public},
     page::connection,
     scalar::DateTime,
+    stream::{Known, thread},
 };
 
 /// Why a session ended before its time.
@@ -366,4 +368,25 @@ fn tokens(granted: Option<Granted>) -> (Option<String>, Option<String>, Option<i
     granted.map_or((None, None, None), |granted| {
         (Some(granted.access_token.expose_secret().to_owned()), Some(granted.refresh_token.expose_secret().to_owned()), Some(granted.expires_in))
     })
+}
+
+/// Follows sessions.
+#[derive(Default)]
+pub struct SessionSubscription;
+
+#[Subscription]
+impl SessionSubscription {
+    /// One's own sessions as they are ended from now on, whoever ends them. The session that listens does not hear of its own end: the stream
+    /// ends with it.
+    #[graphql(guard = Allow::read(Resource::Sessions))]
+    async fn session_revoked(&self, ctx: &Context<'_>) -> Result<impl Stream<Item = SessionNode>, Fault> {
+        let (request, thread) = (ctx.of_request()?, thread(ctx)?);
+        let ended = request.application.session_queries.ended(&request.requester).await?;
+        let told = if let Known::Sessions(told) = thread.known() { Some(told) } else { None };
+        // What was ended before the first look is no news.
+        let news: Vec<_> = told.iter().flat_map(|told| ended.iter().filter(|session| !told.contains(&session.id))).cloned().collect();
+        let ids = ended.iter().map(|session| session.id).chain(told.into_iter().flatten()).collect();
+        thread.remember(Known::Sessions(ids), false);
+        Ok(stream::iter(news.into_iter().map(|session| SessionNode(Arc::new(session)))))
+    }
 }

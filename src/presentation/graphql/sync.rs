@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
+use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject, Subscription};
+use futures_util::{Stream, stream};
 
 use crate::{
     application::{access::Resource, sync::RequestSync},
@@ -18,6 +19,7 @@ use super::{
     global_id::{GlobalId, id_or_nothing},
     guard::Allow,
     scalar::DateTime,
+    stream::{Known, thread},
 };
 
 /// How far a sync has come.
@@ -147,5 +149,35 @@ impl SyncMutation {
         let command = RequestSync { requester: request.requester.clone(), link: id_or_nothing(&input.link_id), force: input.force.unwrap_or(false) };
         let (sync, user_errors) = outcome(request.application.syncs.request(command).await)?;
         Ok(SyncLinkPayload { sync: sync.map(|sync| SyncObject(Arc::new(sync))), user_errors })
+    }
+}
+
+/// How far a sync of a link has come.
+#[derive(SimpleObject)]
+#[graphql(serial, guard = Allow::read(Resource::Links))]
+pub struct SyncProgress {
+    /// The sync, as it is now.
+    sync: SyncObject,
+    /// Whether it is over, one way or the other. The stream goes on, with the next sync of the link.
+    is_over: bool,
+}
+
+/// Follows syncs.
+#[derive(Default)]
+pub struct SyncSubscription;
+
+#[Subscription]
+impl SyncSubscription {
+    /// How the youngest sync of one of one's own links goes: at once as it is, then whenever that changes. An id that is not of one's own link
+    /// is followed in vain.
+    #[graphql(guard = Allow::read(Resource::Links))]
+    async fn sync_progress(&self, ctx: &Context<'_>, #[graphql(desc = "Of which link.")] link_id: ID) -> Result<impl Stream<Item = SyncProgress>, Fault> {
+        let (request, thread) = (ctx.of_request()?, thread(ctx)?);
+        let latest = request.application.sync_queries.latest_of(&request.requester, &[id_or_nothing(&link_id)]).await?.pop();
+        let told = if let Known::Sync(told) = thread.known() { told } else { None };
+        let is_news = latest.is_some() && latest != told;
+        thread.remember(Known::Sync(latest.clone()), false);
+        let progress = latest.filter(|_| is_news).map(|sync| SyncProgress { is_over: !sync.is_open(), sync: SyncObject(Arc::new(sync)) });
+        Ok(stream::iter(progress))
     }
 }

@@ -143,6 +143,15 @@ pub fn read_body(body: &[u8]) -> Result<Question, &'static str> {
     }
 }
 
+/// What a request with a body asks, for routes of other answers than this one's.
+pub(super) async fn read_post(headers: &HeaderMap, body: Body) -> Result<Question, Problem> {
+    if !sends_json(headers) {
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", "Send JSON", "Send the document as application/json in UTF-8."));
+    }
+    let body = read(body).await?;
+    read_body(&body).map_err(|wrong| Problem::new(StatusCode::BAD_REQUEST, "BAD_USER_INPUT", "The request cannot be read", wrong))
+}
+
 async fn read(body: Body) -> Result<Bytes, Problem> {
     match Limited::new(body, MAX_BODY_BYTES).collect().await {
         Ok(body) => Ok(body.to_bytes()),

@@ -1,15 +1,20 @@
 //! Who sends a request: the Authorization header and where it came from.
 
-use std::net::SocketAddr;
+use std::{convert::Infallible, net::SocketAddr};
 
 use axum::{
     extract::{ConnectInfo, FromRequestParts},
     http::{HeaderMap, header, request::Parts},
 };
 
-use crate::application::{
-    access::{Actor, Origin, Requester},
-    session::AuthenticationProblem,
+use secrecy::SecretString;
+
+use crate::{
+    application::{
+        access::{Actor, Origin, Requester},
+        session::AuthenticationProblem,
+    },
+    presentation::graphql::stream::Pass,
 };
 
 use super::{Edge, problem::Problem, trace};
@@ -44,6 +49,26 @@ impl FromRequestParts<Edge> for Caller {
     }
 }
 
+/// By what whoever opens a socket introduces themselves already; whether it counts is asked when they say that they are done.
+pub(super) struct Introduction(pub(super) Pass);
+
+impl FromRequestParts<Edge> for Introduction {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Edge) -> Result<Self, Infallible> {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer);
+        // What is no token is one that does not count.
+        let token = bearer(&parts.headers).unwrap_or(Some("")).map(SecretString::from);
+        Ok(Self(Pass { token, origin: origin(&parts.headers, peer) }))
+    }
+}
+
+/// By what a caller is let in again while a stream goes on; one whose token does not count now is nobody.
+pub(super) fn pass(headers: &HeaderMap, caller: Caller) -> Pass {
+    let token = caller.problem.is_none().then(|| bearer(headers).ok().flatten()).flatten();
+    Pass { token: token.map(SecretString::from), origin: caller.requester.origin }
+}
+
 /// Where a request came from.
 pub(super) fn origin(headers: &HeaderMap, peer: Option<SocketAddr>) -> Origin {
     let user_agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
@@ -58,7 +83,12 @@ pub(super) fn origin(headers: &HeaderMap, peer: Option<SocketAddr>) -> Origin {
 fn bearer(headers: &HeaderMap) -> Result<Option<&str>, AuthenticationProblem> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Ok(None) };
-    let parts = value.to_str().ok().and_then(|value| value.split_once(' ')).filter(|_| values.next().is_none());
-    let token = parts.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim()).filter(|token| !token.is_empty());
+    let token = value.to_str().ok().and_then(bearer_token).filter(|_| values.next().is_none());
     token.map(Some).ok_or(AuthenticationProblem::TokenInvalid)
+}
+
+/// The token in `Bearer …`.
+pub(super) fn bearer_token(value: &str) -> Option<&str> {
+    let (scheme, token) = value.split_once(' ')?;
+    Some(token.trim()).filter(|token| scheme.eq_ignore_ascii_case("bearer") && !token.is_empty())
 }

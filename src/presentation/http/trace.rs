@@ -25,6 +25,13 @@ pub fn carry<T>(work: impl Future<Output = T>) -> impl Future<Output = T> {
     CURRENT.scope(current(), work).instrument(tracing::Span::current())
 }
 
+/// Runs `work` under a trace of its own: what goes on after the request that began it.
+pub async fn anew<T>(work: impl Future<Output = T>) -> T {
+    let (trace_id, _) = begin();
+    let span = tracing::info_span!("stream", trace_id = %trace_id);
+    CURRENT.scope(trace_id, work.instrument(span)).await
+}
+
 /// Takes over the caller's trace, or begins one; logs method, route, status and duration. Never the query: it may hold codes and states.
 pub async fn trace(request: Request, next: Next) -> Response {
     let began = std::time::Instant::now();

@@ -81,9 +81,17 @@ impl<'a> Client<'a> {
         self.ask_with(document, json!({})).await
     }
 
-    /// Asks the graph, with variables.
+    /// Asks the graph, with variables. Of a subscription the answer is the first it tells at once, if it tells anything.
     pub(crate) async fn ask_with(&self, document: &str, variables: Value) -> Answer {
+        if document.starts_with("subscription") {
+            return self.events(document, variables).await.first().await;
+        }
         self.send(self.request(reqwest::Method::POST, "/graphql").json(&json!({ "query": document, "variables": variables }))).await
+    }
+
+    /// Where it asks.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
     }
 
     /// Signs in and keeps what it got.

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 pub(crate) struct Schema(HashMap<String, TypeKind>);
 
 /// One field with everything it must be given.
+#[derive(Clone)]
 pub(crate) struct Asked {
     /// `providers`, or `User.links` for a field below the viewer.
     pub(crate) name: String,
@@ -43,12 +44,12 @@ impl Schema {
         Self(types.collect())
     }
 
-    /// Every root field of queries and mutations.
+    /// Every root field of queries, mutations and subscriptions.
     pub(crate) fn roots(&self) -> Vec<Asked> {
         let of = |root: &str, operation: &str| {
             self.fields(root).iter().map(|field| self.asked(field, field.name.node.to_string(), operation, ("{", "}"))).collect::<Vec<_>>()
         };
-        of("Query", "query").into_iter().chain(of("Mutation", "mutation")).collect()
+        [of("Query", "query"), of("Mutation", "mutation"), of("Subscription", "subscription")].concat()
     }
 
     /// Every field of the viewer that leads on to other types.

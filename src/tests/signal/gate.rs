@@ -129,7 +129,11 @@ async fn without_redis_in_the_middle_requests_go_on_and_others_follow_within_a_s
         let (ann, phone) = (app.signed_in("ann").await.at(&here.url), app.signed_in("ann").await.at(&there.url));
         assert!(!is_ended(&ann).await && !is_ended(&phone).await);
         for way_of_going in 0..2 {
-            if way_of_going == 0 { redis.cut().await } else { redis.silence().await }
+            if way_of_going == 0 {
+                redis.cut().await
+            } else {
+                redis.silence().await
+            }
             let next = app.signed_in("ann").await.at(&there.url);
             let began = Instant::now();
             assert!(!is_ended(&next).await && !is_ended(&ann).await);
@@ -241,6 +245,10 @@ impl SessionReader for Held {
 
     async fn pages_by_owner(&self, owners: &[UserId], page: Page<CreatedKey>) -> anyhow::Result<HashMap<UserId, Slice<Session>>> {
         self.inner.pages_by_owner(owners, page).await
+    }
+
+    async fn ended(&self, owner: UserId, limit: u32) -> anyhow::Result<Vec<Session>> {
+        self.inner.ended(owner, limit).await
     }
 
     async fn state_of_any(&self, id: SessionId) -> anyhow::Result<Option<SessionState>> {

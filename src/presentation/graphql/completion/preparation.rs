@@ -27,7 +27,7 @@ const MAX_ROOT_FRAGMENTS: usize = 20;
 #[must_use]
 pub fn prepare(document: &mut ExecutableDocument, types: &TypeIndex) -> bool {
     let fragments = document.fragments.iter().map(|(name, fragment)| (name.clone(), fragment.node.selection_set.node.clone())).collect();
-    for operation in operations_of(document).filter(|operation| operation.ty == OperationType::Mutation) {
+    for operation in operations_of(document).filter(|operation| operation.ty != OperationType::Query) {
         let set = &mut operation.selection_set.node;
         set.items = without_fragments(std::mem::take(&mut set.items), &fragments, 0);
         join_twins(set);
