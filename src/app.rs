@@ -22,6 +22,7 @@ use crate::{
         account::AccountQueries,
         audit::{AuditQueries, Journal},
         chain::{ChainKeeper, retention::Retention},
+        change::ChangeQueries,
         erasure::Eraser,
         import::ImportCommands,
         link::{LinkCommands, LinkQueries, LinkSettings},
@@ -39,7 +40,7 @@ use crate::{
     domain::time::Clock,
     infrastructure::{
         audit_file::CheckpointFile,
-        database::Database,
+        database::{Database, Readers},
         machine::Machine,
         mail::{folder::MailFolder, smtp::SmtpMailer},
         private_file,
@@ -227,6 +228,7 @@ impl App {
             },
             accounts: AccountQueries { access: access.clone(), accounts: readers.clone() },
             transactions: TransactionQueries { access: access.clone(), transactions: readers.clone() },
+            changes: changes(&access, &readers),
             imports: ImportCommands {
                 journal: journal.clone(),
                 store: store.clone(),
@@ -366,6 +368,11 @@ impl App {
         self.database.close().await?;
         ended.unwrap_or_else(|_| bail!("requests were still in flight {} seconds after the stop; they were cut off", GRACE.as_secs()))
     }
+}
+
+/// Who follows changes.
+fn changes(access: &Access, readers: &Arc<Readers>) -> ChangeQueries {
+    ChangeQueries { access: access.clone(), changes: readers.clone(), links: readers.clone(), accounts: readers.clone(), transactions: readers.clone() }
 }
 
 /// Who keeps the chain over the trail, and who drops what is past its retention.

@@ -11,6 +11,7 @@ use crate::{
         access::Denied,
         agreement::AgreementError,
         audit::AuditError,
+        change::ChangeError,
         email_change::EmailChangeError,
         erasure::ErasureError,
         export::ExportError,
@@ -122,6 +123,15 @@ impl From<QueryError> for Fault {
         match error {
             QueryError::Denied(denied) => denied.into(),
             QueryError::Unexpected(cause) => Self::internal(&cause),
+        }
+    }
+}
+
+impl From<ChangeError> for Fault {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::OtherCursor => Self::new(Code::BadUserInput, &ChangeError::OtherCursor.to_string()),
+            ChangeError::Query(error) => error.into(),
         }
     }
 }
