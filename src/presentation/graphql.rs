@@ -180,13 +180,13 @@ impl Graph {
     pub async fn answer(self: &Arc<Self>, question: Question, requester: Requester) -> Answer {
         match self.ready(question) {
             Ok(ready) => self.run(ready, requester).await,
-            Err(refused) => refused,
+            Err(refused) => *refused,
         }
     }
 
     /// The document a question means, when it may run.
-    fn ready(&self, question: Question) -> Result<Ready, Answer> {
-        let refused = |refused| Answer::Refused(vec![refused]);
+    fn ready(&self, question: Question) -> Result<Ready, Box<Answer>> {
+        let refused = |refused| Box::new(Answer::Refused(vec![refused]));
         let found = self.documents.find(&question, &self.types).map_err(refused)?;
         let document = &found.document.asked;
         let mut variables = question.variables;
@@ -194,7 +194,7 @@ impl Graph {
         limits::check(document, Some(&variables)).map_err(refused)?;
         let operation = operation_of(document, question.operation_name.as_deref()).map(|operation| operation.ty);
         if question.read_only && operation.is_some_and(|operation| operation != OperationType::Query) {
-            return Err(Answer::NotReadOnly);
+            return Err(Box::new(Answer::NotReadOnly));
         }
         if let Some(name) = missing_variable(document, question.operation_name.as_deref(), &variables) {
             return Err(refused(error::refusal(Code::BadUserInput, &format!("the variable ${name} must have a value"))));

@@ -162,7 +162,7 @@ impl Graph {
         let answer = match self.ready(question) {
             Ok(ready) if ready.operation == Some(OperationType::Subscription) => return self.subscribe(&ready, requester, &pass, teller, &closing).await,
             Ok(ready) => self.run(ready, requester).await,
-            Err(refused) => refused,
+            Err(refused) => *refused,
         };
         match answer {
             Answer::Ran(response) => say(teller, Told::Next(Box::new(response))).await.err().unwrap_or(Told::Completed),

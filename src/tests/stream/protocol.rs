@@ -218,6 +218,14 @@ async fn a_root_in_fragments_is_a_root() {
     socket.subscribe("1", document, json!({})).await;
     let page = socket.answer("1").await["data"]["changes"].clone();
     assert_eq!(page.as_object().unwrap().keys().collect::<Vec<_>>(), ["__typename", "added", "endCursor"]);
+    let mutation = "mutation { ...root } fragment root on Mutation { ...inner } fragment inner on Mutation { __typename }";
+    socket.subscribe("2", mutation, json!({})).await;
+    assert_eq!(socket.answer("2").await, json!({ "data": { "__typename": "Mutation" } }));
+    socket.hear().await;
+    for unused in ["mutation { __typename } fragment root on Mutation { __typename }", "subscription { sessionRevoked { id } } fragment x on Session { id }"] {
+        socket.subscribe("3", unused, json!({})).await;
+        assert_eq!(socket.refusal("3").await, "GRAPHQL_VALIDATION_FAILED", "{unused}");
+    }
 }
 
 #[tokio::test]

@@ -26,12 +26,7 @@ const MAX_ROOT_FRAGMENTS: usize = 20;
 /// a hidden field would count as one more, and the survey trusts the size. An invalid document is left for validation to refuse.
 #[must_use]
 pub fn prepare(document: &mut ExecutableDocument, types: &TypeIndex) -> bool {
-    let fragments = document.fragments.iter().map(|(name, fragment)| (name.clone(), fragment.node.selection_set.node.clone())).collect();
-    for operation in operations_of(document).filter(|operation| operation.ty != OperationType::Query) {
-        let set = &mut operation.selection_set.node;
-        set.items = without_fragments(std::mem::take(&mut set.items), &fragments, 0);
-        join_twins(set);
-    }
+    write_roots_out(document);
     let mut survey = Survey { document, types, marked: HashSet::new(), merged: HashSet::new(), certain: HashMap::new() };
     let mut uncertain = false;
     for (_, operation) in document.operations.iter() {
@@ -65,6 +60,45 @@ fn operations_of(document: &mut ExecutableDocument) -> impl Iterator<Item = &mut
         DocumentOperations::Multiple(operations) => (None, Some(operations.values_mut())),
     };
     single.into_iter().chain(multiple.into_iter().flatten()).map(|operation| &mut operation.node)
+}
+
+/// Writes out what fragments select at the roots of mutations and subscriptions, of which the executor sees fields only or runs twins twice.
+/// A fragment that is spread nowhere else any more goes: it was used, and validation would say that it is not.
+fn write_roots_out(document: &mut ExecutableDocument) {
+    let before = spreads(document);
+    let fragments = document.fragments.iter().map(|(name, fragment)| (name.clone(), fragment.node.selection_set.node.clone())).collect();
+    let mut has_changed = false;
+    for operation in operations_of(document).filter(|operation| operation.ty != OperationType::Query) {
+        let set = &mut operation.selection_set.node;
+        set.items = without_fragments(std::mem::take(&mut set.items), &fragments, 0);
+        join_twins(set);
+        has_changed = true;
+    }
+    while has_changed {
+        let left = spreads(document);
+        let known = document.fragments.len();
+        document.fragments.retain(|name, _| left.contains(name) || !before.contains(name));
+        has_changed = document.fragments.len() < known;
+    }
+}
+
+/// The names of all fragments that are spread somewhere.
+fn spreads(document: &ExecutableDocument) -> HashSet<Name> {
+    fn gather(set: &SelectionSet, names: &mut HashSet<Name>) {
+        for selection in &set.items {
+            match &selection.node {
+                Selection::Field(field) => gather(&field.node.selection_set.node, names),
+                Selection::InlineFragment(fragment) => gather(&fragment.node.selection_set.node, names),
+                Selection::FragmentSpread(spread) => {
+                    names.insert(spread.node.fragment_name.node.clone());
+                }
+            }
+        }
+    }
+    let mut names = HashSet::new();
+    document.operations.iter().for_each(|(_, operation)| gather(&operation.node.selection_set.node, &mut names));
+    document.fragments.values().for_each(|fragment| gather(&fragment.node.selection_set.node, &mut names));
+    names
 }
 
 /// The fields a mutation selects at its root, with plain fragments replaced by what they select, so that twins in them are found too.
