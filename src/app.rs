@@ -223,6 +223,7 @@ impl App {
                 clock: clock.clone(),
                 randomness: randomness.clone(),
             },
+            outbox: ground.outbox(),
             audit: AuditQueries { journal: journal.clone(), store: store.clone(), access: access.clone(), events: readers.clone() },
             access,
             journal: journal.clone(),

@@ -22,6 +22,7 @@ pub mod link;
 pub mod mail;
 pub mod matching;
 pub mod money;
+pub mod outbox;
 pub mod page;
 pub mod provider;
 pub mod second_factor;

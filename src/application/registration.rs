@@ -149,7 +149,8 @@ impl RegistrationCommands {
         let mut work = self.store.begin(attempt).await?;
         if work.users().insert(&user).await? {
             self.queue_verification(work.as_mut(), user.id, now).await?;
-            return self.succeed(work, Event::UserRegistered { user: user.id }).await;
+            work.succeed(Event::UserRegistered { user: user.id, mailed: true }).await?;
+            return Ok(());
         }
         let known = work.users().find_any_by_email(user.email.key()).await?.ok_or_else(|| anyhow::anyhow!("a user went away while registering again"))?;
         let kind = if known.email_verified_at.is_some() { MailKind::AlreadyRegistered } else { MailKind::Verification };
@@ -161,14 +162,14 @@ impl RegistrationCommands {
             if admitted {
                 self.queue_verification(work.as_mut(), known.id, now).await?;
             }
-            return self.succeed(work, Event::UserRegistered { user: known.id }).await;
+            work.succeed(Event::UserRegistered { user: known.id, mailed: admitted }).await?;
+            return Ok(());
         }
         if !admitted {
             return Err(RegistrationError::NothingToSend("too_many_mails"));
         }
         self.writer.queue(work.as_mut(), known.id, MailKind::AlreadyRegistered, now).await?;
         work.refuse(&RegistrationError::NothingToSend("email_taken")).await?;
-        self.writer.ring();
         Ok(())
     }
 
@@ -190,7 +191,8 @@ impl RegistrationCommands {
                     return Err(RegistrationError::NothingToSend("too_many_mails"));
                 }
                 self.queue_verification(work.as_mut(), user.id, now).await?;
-                self.succeed(work, Event::VerificationRequested { user: user.id }).await
+                work.succeed(Event::VerificationRequested { user: user.id }).await?;
+                Ok(())
             })
             .await;
         self.answer(began, sent).await
@@ -215,12 +217,6 @@ impl RegistrationCommands {
     async fn queue_verification(&self, work: &mut dyn Work, user: UserId, now: Timestamp) -> anyhow::Result<()> {
         let lifetime = chrono::Duration::hours(VERIFICATION_HOURS);
         self.writer.queue_token(work, user, MailKind::Verification, MailTokenPurpose::Verification, lifetime, now).await.map(drop)
-    }
-
-    async fn succeed(&self, work: Box<dyn Work>, event: Event) -> Result<(), RegistrationError> {
-        work.succeed(event).await?;
-        self.writer.ring();
-        Ok(())
     }
 
     /// The answer that tells nothing, not before its time.

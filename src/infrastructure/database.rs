@@ -11,6 +11,7 @@ use std::sync::{
 
 use ::migration::{MigrationStatus, Migrator, MigratorTrait as _};
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode, TransactionOptions, TransactionTrait as _};
+use tokio::sync::Notify;
 
 use crate::{
     application::{
@@ -37,6 +38,7 @@ pub mod inspection;
 pub mod keys;
 mod link;
 mod mail;
+mod outbox;
 mod page;
 mod quantity;
 mod second_factor;
@@ -69,6 +71,8 @@ struct DatabaseStore {
     reading: DatabaseConnection,
     clock: Arc<dyn Clock>,
     randomness: Arc<dyn Randomness>,
+    /// Rings when something was put into the outbox here.
+    bell: Arc<Notify>,
 }
 
 /// The side that reads, for queries and loaders: every feature's reader.
@@ -100,7 +104,7 @@ impl Database {
         reader.set_metric_callback(move |_| {
             counter.fetch_add(1, Ordering::Relaxed);
         });
-        let store = Arc::new(DatabaseStore { connection: writer, reading: reader.clone(), clock, randomness });
+        let store = Arc::new(DatabaseStore { connection: writer, reading: reader.clone(), clock, randomness, bell: Arc::default() });
         Ok(Self { store, readers: Arc::new(Readers { connection: reader }), statements })
     }
 
@@ -132,6 +136,11 @@ impl Database {
     /// The outbox couriers take mails from.
     pub fn mail_queue(&self) -> Arc<dyn MailQueue> {
         self.store.clone()
+    }
+
+    /// Rings when this process has put something into the outbox; other processes do so as well, and ring elsewhere.
+    pub fn mail_bell(&self) -> Arc<Notify> {
+        Arc::clone(&self.store.bell)
     }
 
     /// The erasures workers carry out.
