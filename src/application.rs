@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod account;
+pub mod agreement;
 pub mod audit;
 pub mod chain;
 pub mod consent;
@@ -99,6 +100,10 @@ pub struct Rights {
     pub profiles: profile::ProfileCommands,
     /// Looks at consents.
     pub consents: consent::ConsentQueries,
+    /// Looks at what is to be agreed to, and at who did.
+    pub agreements: agreement::AgreementQueries,
+    /// Records agreements.
+    pub agreeing: agreement::AgreementCommands,
     /// Changes addresses.
     pub email_changes: email_change::EmailChangeCommands,
     /// Takes erasures in.

@@ -21,6 +21,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 use url::Url;
 
+use crate::domain::agreement::{LegalDocument, LegalDocumentKind, LegalDocuments};
 use settings::{SETTINGS, Setting};
 use source::Source;
 pub use source::unbroken;
@@ -67,6 +68,8 @@ pub struct Config {
     pub passwords: Passwords,
     /// Registration.
     pub registration: Registration,
+    /// What people agree to.
+    pub legal: Legal,
     /// Linking.
     pub links: Links,
     /// The audit trail.
@@ -149,6 +152,47 @@ pub struct Registration {
     pub enabled: bool,
 }
 
+/// `[legal]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Legal {
+    /// What the version of the terms that is in force is called.
+    pub terms_version: Option<String>,
+    /// Where they can be read.
+    pub terms_url: Option<Url>,
+    /// What the version of the privacy notice that is in force is called.
+    pub privacy_version: Option<String>,
+    /// Where it can be read.
+    pub privacy_url: Option<Url>,
+}
+
+/// The longest name of a version, in characters.
+const LONGEST_VERSION: usize = 64;
+
+impl Legal {
+    /// The documents newcomers agree to: those with a version.
+    pub fn documents(&self) -> anyhow::Result<LegalDocuments> {
+        let read = |kind: LegalDocumentKind, version: &Option<String>, url: &Option<Url>| {
+            let name = kind.as_str();
+            let (version, url) = match (version, url) {
+                (None, None) => return Ok(None),
+                (Some(version), Some(url)) => (version, url),
+                _ => bail!("legal.{name}_version and legal.{name}_url go together: people agree to a version they can read"),
+            };
+            if version.is_empty() || version.chars().count() > LONGEST_VERSION || version.contains(char::is_control) {
+                bail!("legal.{name}_version has 1 to {LONGEST_VERSION} characters");
+            }
+            if !matches!(url.scheme(), "http" | "https") {
+                bail!("legal.{name}_url is an http or https URL");
+            }
+            Ok(Some(LegalDocument { kind, version: version.clone(), url: url.clone() }))
+        };
+        let terms = read(LegalDocumentKind::Terms, &self.terms_version, &self.terms_url)?;
+        let privacy = read(LegalDocumentKind::Privacy, &self.privacy_version, &self.privacy_url)?;
+        Ok(LegalDocuments(terms.into_iter().chain(privacy).collect()))
+    }
+}
+
 /// `[links]`
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -199,6 +243,7 @@ impl Default for Config {
             smtp: Smtp::default(),
             passwords: Passwords::default(),
             registration: Registration::default(),
+            legal: Legal::default(),
             links: Links::default(),
             audit: Audit::default(),
             sandbox: Sandbox::default(),
@@ -308,6 +353,7 @@ impl Config {
             bail!("DASHTAM_SMTP__FROM is an address, or a name and an address, such as Dashtam <money@example.com>");
         }
         self.proxies()?;
+        self.legal.documents()?;
         for allowed in &self.links.return_urls {
             let url = Url::parse(allowed).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.query().is_none() && url.fragment().is_none());
             url.with_context(|| format!("links.return_urls holds {allowed:?}, which is not an http or https URL"))?;

@@ -4,6 +4,7 @@
 //! every rule of the product in here and nothing else.
 
 pub mod account;
+pub mod agreement;
 pub mod audit;
 pub mod balance;
 pub mod card_number;

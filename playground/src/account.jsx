@@ -3,7 +3,7 @@ import { useEditorContext } from "@graphiql/react";
 import { useEffect, useRef, useState } from "react";
 import { useOpen } from "./journey-list.jsx";
 import { journeys } from "./journeys.js";
-import { register, signIn, signOut, who } from "./session.js";
+import { register, signIn, signOut, verify, who } from "./session.js";
 import { useWatched, watched } from "./watched.js";
 
 // Whether the dialog is open.
@@ -61,18 +61,30 @@ function Door({ canRegister }) {
 function SignIn({ canRegister, onNew }) {
   const { tabs, activeTabIndex } = useEditorContext({ nonNull: true });
   const open = useOpen();
-  const [problem, isBusy, submit] = useSubmit(async ({ email, password }) => {
-    await signIn(email, password);
+  const [challenge, setChallenge] = useState(null);
+  const [expired, setExpired] = useState("");
+  const isIn = () => {
     door.set(false);
     // Who has signed in here has no use for the journey that does so.
     if (tabs[activeTabIndex].operationName === "SignIn") open(journeys.find(({ name }) => name === "accounts-with-transactions"));
+  };
+  const [problem, isBusy, submit] = useSubmit(async ({ email, password }) => {
+    setExpired("");
+    const challenge = await signIn(email.trim(), password);
+    if (challenge) setChallenge(challenge);
+    else isIn();
   });
+  const startOver = (why) => {
+    setChallenge(null);
+    setExpired(why);
+  };
+  if (challenge) return <Code challenge={challenge} onIn={isIn} onBack={startOver} />;
   return (
     <form onSubmit={submit}>
       <h2 id="door">Sign in</h2>
       <p>Your tokens stay in this page’s memory and are renewed in time. Closing or reloading the page signs you out.</p>
       <Credentials passwordKind="current-password" />
-      <Problem text={problem} />
+      <Problem text={problem || expired} />
       <Actions name="Sign in" isBusy={isBusy} />
       {canRegister && (
         <p>
@@ -86,11 +98,40 @@ function SignIn({ canRegister, onNew }) {
   );
 }
 
+function Code({ challenge, onIn, onBack }) {
+  const [problem, isBusy, submit] = useSubmit(async ({ code }) => {
+    try {
+      await verify(challenge, code);
+    } catch (failure) {
+      if (failure.refused?.includes("CHALLENGE_INVALID")) return onBack(failure.message);
+      throw failure;
+    }
+    onIn();
+  });
+  return (
+    <form onSubmit={submit}>
+      <h2 id="door">Enter your code</h2>
+      <p>This account has a second factor: the six digits that your authenticator app shows now, or one of your recovery codes.</p>
+      <label>
+        Code
+        <input name="code" autoComplete="one-time-code" autoCapitalize="none" spellCheck={false} required autoFocus />
+      </label>
+      <Problem text={problem} />
+      <Actions name="Go on" isBusy={isBusy} />
+      <p>
+        <button type="button" className="link" onClick={() => onBack("")}>
+          Back to signing in
+        </button>
+      </p>
+    </form>
+  );
+}
+
 function Register({ onBack }) {
   const [sentTo, setSentTo] = useState("");
   const [problem, isBusy, submit] = useSubmit(async ({ email, password }) => {
-    await register(email, password);
-    setSentTo(email);
+    await register(email.trim(), password);
+    setSentTo(email.trim());
   });
   const back = (
     <button type="button" className="link" onClick={onBack}>
@@ -162,11 +203,11 @@ function useSubmit(send) {
   const [isBusy, setBusy] = useState(false);
   const submit = async (event) => {
     event.preventDefault();
-    const { email, password } = Object.fromEntries(new FormData(event.target));
+    const fields = Object.fromEntries(new FormData(event.target));
     setProblem("");
     setBusy(true);
     try {
-      await send({ email: email.trim(), password });
+      await send(fields);
     } catch (failure) {
       setProblem(failure.message);
     }

@@ -29,5 +29,6 @@ export function hint({ data, errors }, isSignedIn) {
   const codes = Array.isArray(errors) ? errors.map(({ extensions }) => extensions?.code) : [];
   const known = codes.find((code) => code in HINTS);
   if (known) return isSignedIn && known === "UNAUTHENTICATED" ? "You are signed in now: run it again." : HINTS[known];
+  if (data?.createSession?.challenge && !isSignedIn) return "This account has a second factor: sign in above, where its code is asked for, or run verifySecondFactor.";
   return data?.viewer === null && !isSignedIn ? "Nobody is signed in, so there is no viewer: sign in above, then run it again." : "";
 }

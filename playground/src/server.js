@@ -24,7 +24,8 @@ export async function post(request, accessToken, { headers, keepalive } = {}) {
   }
 }
 
-// The payload of a mutation with one `input`, or an error whose message may be shown; `refused` tells the server's no from a fault.
+// The payload of a mutation with one `input`, or an error whose message may be shown; `refused`, the codes of the server's no, tells it
+// from a fault.
 export async function mutate(query, input, accessToken) {
   const { json, status, traceId } = await post({ query, variables: { input } }, accessToken);
   const [payload] = Object.values(json.data ?? {});
@@ -33,7 +34,7 @@ export async function mutate(query, input, accessToken) {
     throw new Error(traceId ? `${reason} (trace ${traceId})` : reason);
   }
   if (payload.userErrors.length) {
-    throw Object.assign(new Error(payload.userErrors.map(({ message }) => message).join(" ")), { refused: true });
+    throw Object.assign(new Error(payload.userErrors.map(({ message }) => message).join(" ")), { refused: payload.userErrors.map(({ code }) => code) });
   }
   return payload;
 }

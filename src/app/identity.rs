@@ -8,6 +8,7 @@ use crate::{
     application::{
         Rights,
         access::Access,
+        agreement::{AgreementCommands, AgreementQueries},
         audit::Journal,
         consent::ConsentQueries,
         email_change::EmailChangeCommands,
@@ -29,7 +30,7 @@ use crate::{
         user::UserCommands,
     },
     config::Config,
-    domain::time::Clock,
+    domain::{agreement::LegalDocuments, time::Clock},
     infrastructure::{
         archive::ZipArchiver,
         database::{Database, Readers},
@@ -81,7 +82,7 @@ impl Ground {
         let codes = CodeGuesses { sealer: self.sealer.clone(), codes: Arc::new(Codes::new(keys)?), writer: writer.clone(), clock: self.clock.clone() };
         let lifetimes = TokenLifetimes { access: chrono::Duration::minutes(15), refresh_idle: chrono::Duration::days(7) };
         Ok(Identity {
-            rights: self.rights(&step_up, &gate, &writer),
+            rights: self.rights(&config.legal.documents()?, &step_up, &gate, &writer),
             eraser: Arc::new(self.eraser()),
             users: UserCommands {
                 journal: self.journal.clone(),
@@ -100,6 +101,7 @@ impl Ground {
                 writer: writer.clone(),
                 clock: self.clock.clone(),
                 randomness: self.randomness.clone(),
+                documents: config.legal.documents()?,
                 is_open: config.registration.enabled,
                 unhurried: self.unhurried,
             },
@@ -162,10 +164,19 @@ impl Ground {
     }
 
     /// The use cases about what people may do with what is kept about them.
-    fn rights(&self, step_up: &StepUp, gate: &Arc<SessionGate>, writer: &Writer) -> Rights {
+    fn rights(&self, documents: &LegalDocuments, step_up: &StepUp, gate: &Arc<SessionGate>, writer: &Writer) -> Rights {
         let readers = self.database.readers();
         Rights {
             profiles: ProfileCommands { journal: self.journal.clone(), store: self.store.clone(), access: self.access.clone() },
+            agreements: AgreementQueries { access: self.access.clone(), agreements: readers.clone(), documents: documents.clone() },
+            agreeing: AgreementCommands {
+                journal: self.journal.clone(),
+                store: self.store.clone(),
+                access: self.access.clone(),
+                documents: documents.clone(),
+                clock: self.clock.clone(),
+                randomness: self.randomness.clone(),
+            },
             consents: ConsentQueries { access: self.access.clone(), consents: readers.clone() },
             email_changes: EmailChangeCommands {
                 journal: self.journal.clone(),

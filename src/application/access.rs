@@ -44,7 +44,7 @@ words! {
         Security = "security",
         /// The audit trail.
         Audit = "audit",
-        /// What somebody says of themselves, and everything kept about them as a whole: consents, export, erasure.
+        /// What somebody says of themselves, and everything kept about them as a whole: agreements, consents, export, erasure.
         Profile = "profile",
     }
 }
@@ -181,7 +181,7 @@ pub fn needs(act: Act) -> Option<(Action, Resource, Scope)> {
         | Act::DisableSecondFactor
         | Act::RegenerateRecoveryCodes => own(Resource::Security),
         Act::RotateTokens | Act::RotateKeys | Act::ResealSecrets | Act::RetryMessage | Act::DropMessage => any(Resource::Security),
-        Act::UpdateProfile | Act::RequestErasure | Act::EraseUser => own(Resource::Profile),
+        Act::UpdateProfile | Act::AgreeToDocuments | Act::RequestErasure | Act::EraseUser => own(Resource::Profile),
         Act::RequestExport | Act::FetchExport => Some((Action::Read, Resource::Profile, Scope::Own)),
         Act::BeginLink | Act::StartAuthorization | Act::CompleteLink | Act::RequestSync | Act::SyncLink => own(Resource::Links),
         Act::ImportStatement => own(Resource::Transactions),

@@ -12,7 +12,7 @@ mod refusals;
 use std::{
     future::Future,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -111,6 +111,7 @@ impl Journal {
             requester: requester.clone(),
             email,
             settled: Arc::new(AtomicBool::new(false)),
+            concerned: Arc::new(OnceLock::new()),
             journal: self.clone(),
         };
         self.log.record(&attempt.entry(Outcome::Attempted, None, None)).await?;
@@ -175,6 +176,7 @@ pub struct Attempt {
     requester: Requester,
     email: Option<String>,
     settled: Arc<AtomicBool>,
+    concerned: Arc<OnceLock<UserId>>,
     journal: Journal,
 }
 
@@ -200,6 +202,12 @@ impl Attempt {
         self.act
     }
 
+    /// Notes whom an attempt of nobody concerns, once that is known, such as the owner of a typed address: so they find it in their own
+    /// part of the trail, even if it fails.
+    pub fn concerns(&self, user: UserId) {
+        self.concerned.get_or_init(|| user);
+    }
+
     /// For the store, right before the outcome's commit. If the answer to that commit is lost nobody here knows how it ended, so nothing
     /// more is written: the sweeper finds the outcome, or closes the attempt.
     pub fn mark_settled(&self) {
@@ -222,7 +230,7 @@ impl Attempt {
             Actor::Nobody | Actor::Browser { .. } | Actor::CommandLine { .. } | Actor::Worker { .. } | Actor::Job => None,
         };
         // What has succeeded knows whom it concerns, and sometimes that it concerns nobody any more.
-        let subject = event.map_or(self.requester.user(), Event::subject);
+        let subject = event.map_or_else(|| self.requester.user().or_else(|| self.concerned.get().copied()), Event::subject);
         AuditEntry {
             id: AuditEventId(self.journal.randomness.id()),
             attempt: self.id,

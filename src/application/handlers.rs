@@ -52,6 +52,7 @@ pub fn mailing(event: &Event) -> Mailing {
         | Event::SessionsRevoked { .. }
         | Event::SessionRenamed { .. }
         | Event::ProfileUpdated { .. }
+        | Event::DocumentsAgreedTo { .. }
         | Event::ExportRequested { .. }
         | Event::ExportFetched { .. }
         | Event::LinkBegun { .. }

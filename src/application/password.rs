@@ -177,6 +177,7 @@ impl PasswordCommands {
                 let mut work = self.store.begin(&attempt).await?;
                 let user = work.users().find_any_by_email(email.key()).await?.filter(|user| user.is_active);
                 let user = user.ok_or(PasswordError::NothingToSend("not_found"))?;
+                attempt.concerns(user.id);
                 if user.email_verified_at.is_none() {
                     return Err(PasswordError::NothingToSend("unverified"));
                 }

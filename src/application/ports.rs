@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::domain::{
     account::{AccountFingerprint, Accounts},
+    agreement::Agreements,
     balance::BalanceSnapshots,
     consent::Consents,
     email_change::EmailChanges,
@@ -93,6 +94,8 @@ pub trait Work: Send {
     fn outbox(&mut self) -> &mut dyn Outbox;
     /// Whatever is sealed.
     fn sealed_secrets(&mut self) -> &mut dyn SealedSecrets;
+    /// Agreements.
+    fn agreements(&mut self) -> &mut dyn Agreements;
     /// Consents.
     fn consents(&mut self) -> &mut dyn Consents;
     /// Changes of address.

@@ -9,6 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, sleep_until};
 
 use crate::domain::{
+    agreement::{Assent, AssentRefusal, LegalDocument, LegalDocuments},
     audit::Act,
     event::Event,
     failure::Reason,
@@ -20,6 +21,7 @@ use crate::domain::{
 
 use super::{
     access::Requester,
+    agreement::record,
     audit::{Attempt, Journal},
     mail::{Writer, token_hash},
     ports::{PasswordHasher, Randomness, Store, Work},
@@ -37,6 +39,9 @@ pub enum RegistrationError {
     /// Not a password the policy accepts.
     #[error(transparent)]
     WeakPassword(#[from] WeakPassword),
+    /// A document of the operator was not agreed to.
+    #[error(transparent)]
+    Disagreed(#[from] AssentRefusal),
     /// The operator makes users here.
     #[error("nobody can register here; ask whoever runs this server for an account")]
     Closed,
@@ -56,6 +61,7 @@ impl Reason for RegistrationError {
         match self {
             Self::InvalidEmail(_) => "invalid_email",
             Self::WeakPassword(_) => "weak_password",
+            Self::Disagreed(refusal) => refusal.reason(),
             Self::Closed => "registration_closed",
             Self::InvalidToken => "invalid_token",
             Self::NothingToSend(reason) => reason,
@@ -72,6 +78,8 @@ pub struct RegisterUser {
     pub email: String,
     /// As typed.
     pub password: SecretString,
+    /// Which of the operator's documents they agree to.
+    pub assents: Vec<Assent>,
 }
 
 /// Asking for the mail once more.
@@ -104,6 +112,8 @@ pub struct RegistrationCommands {
     pub clock: Arc<dyn Clock>,
     /// Ids.
     pub randomness: Arc<dyn Randomness>,
+    /// What a newcomer agrees to.
+    pub documents: LegalDocuments,
     /// Whether anyone may register.
     pub is_open: bool,
     /// How long an answer takes at least, so that what was done for it does not show.
@@ -124,6 +134,7 @@ impl RegistrationCommands {
                 }
                 let email = EmailAddress::parse(&command.email)?;
                 let password = Password::choose(command.password.expose_secret(), &email)?;
+                let documents = self.documents.accept_all(&command.assents)?;
                 let password = self.hasher.hash(&password).await?;
                 let now = self.clock.now();
                 let user = User {
@@ -138,27 +149,31 @@ impl RegistrationCommands {
                     display_name: None,
                     created_at: now,
                 };
-                self.take_in(&attempt, user, now).await
+                self.take_in(&attempt, user, &documents, now).await
             })
             .await;
         self.answer(began, registered).await
     }
 
     /// A new user, or what a known address allows.
-    async fn take_in(&self, attempt: &Attempt, user: User, now: Timestamp) -> Result<(), RegistrationError> {
+    async fn take_in(&self, attempt: &Attempt, user: User, documents: &[&LegalDocument], now: Timestamp) -> Result<(), RegistrationError> {
         let mut work = self.store.begin(attempt).await?;
         if work.users().insert(&user).await? {
+            record(work.as_mut(), self.randomness.as_ref(), user.id, documents, now).await?;
             self.queue_verification(work.as_mut(), user.id, now).await?;
             work.succeed(Event::UserRegistered { user: user.id, mailed: true }).await?;
             return Ok(());
         }
         let known = work.users().find_any_by_email(user.email.key()).await?.ok_or_else(|| anyhow::anyhow!("a user went away while registering again"))?;
+        attempt.concerns(known.id);
         let kind = if known.email_verified_at.is_some() { MailKind::AlreadyRegistered } else { MailKind::Verification };
         let admitted = self.writer.admits(work.as_mut(), known.id, kind, now).await?;
         // Confirmed meanwhile, it belongs to somebody, whose password stays.
         if kind == MailKind::Verification && work.users().replace_unverified(known.id, &user.email, &user.password).await? {
             // Nothing of an earlier registration may stay, or who registered first could sign in once the owner confirms.
             work.mails().void_tokens(known.id, MailTokenPurpose::Verification, now).await?;
+            work.agreements().drop_all(known.id).await?;
+            record(work.as_mut(), self.randomness.as_ref(), known.id, documents, now).await?;
             if admitted {
                 self.queue_verification(work.as_mut(), known.id, now).await?;
             }

@@ -251,6 +251,7 @@ impl SessionCommands {
                 if !self.mint.matches(&verifier, &token.verifier_hash).await? {
                     return Err(SessionError::InvalidRefreshToken);
                 }
+                attempt.concerns(token.user);
                 let session = self.sessions.find(token.user, token.session).await?.ok_or(SessionError::InvalidRefreshToken)?;
                 let user = self.users.find(token.user).await?.filter(|user| user.is_active).ok_or(SessionError::Ended)?;
                 let now = self.clock.now();

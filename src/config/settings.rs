@@ -154,6 +154,26 @@ pub const SETTINGS: &[Setting] = &[
         about: "Whether anyone may register. When it is off, `dashtam user create` makes users.",
     },
     Setting {
+        name: "legal.terms_version",
+        kind: Kind::Text,
+        preset: Preset::Unset("\"2026-11\""),
+        about: "What you call the version of your terms of service that is in force. With it, whoever registers has to agree to it, which is kept on record; \
+                after a change, people are asked again by your frontend. Goes with `terms_url`.",
+    },
+    Setting { name: "legal.terms_url", kind: Kind::Url, preset: Preset::Unset("\"https://money.example.com/terms\""), about: "Where the terms can be read." },
+    Setting {
+        name: "legal.privacy_version",
+        kind: Kind::Text,
+        preset: Preset::Unset("\"3\""),
+        about: "The same for your privacy notice. Goes with `privacy_url`.",
+    },
+    Setting {
+        name: "legal.privacy_url",
+        kind: Kind::Url,
+        preset: Preset::Unset("\"https://money.example.com/privacy\""),
+        about: "Where the privacy notice can be read.",
+    },
+    Setting {
         name: "links.return_urls",
         kind: Kind::List,
         preset: Preset::Default("[]"),

@@ -57,6 +57,8 @@ words! {
         ResetPassword = "reset_password",
         /// Saying something else of oneself.
         UpdateProfile = "update_profile",
+        /// Agreeing to documents of the operator.
+        AgreeToDocuments = "agree_to_documents",
         /// Asking for another address.
         RequestEmailChange = "request_email_change",
         /// Confirming the new address.

@@ -69,6 +69,8 @@ pub enum Event {
     PasswordReset { user: UserId, ended: usize },
     /// A user says something else of themselves.
     ProfileUpdated { user: UserId },
+    /// A user agreed to documents of the operator, in these versions.
+    DocumentsAgreedTo { user: UserId, documents: String },
     /// A user wants another address.
     EmailChangeRequested { user: UserId },
     /// A user has another address; `replaced` when an unconfirmed registration had to give it up.
@@ -127,6 +129,7 @@ impl Event {
             | Self::PasswordResetRequested { .. }
             | Self::PasswordReset { .. }
             | Self::ProfileUpdated { .. }
+            | Self::DocumentsAgreedTo { .. }
             | Self::EmailChangeRequested { .. }
             | Self::EmailChanged { .. }
             | Self::EmailChangeReverted { .. }
@@ -190,6 +193,7 @@ impl Event {
             | Self::SyncRequested { user, .. }
             | Self::LinkSynced { user, .. }
             | Self::ProfileUpdated { user }
+            | Self::DocumentsAgreedTo { user, .. }
             | Self::EmailChangeRequested { user }
             | Self::EmailChanged { user, .. }
             | Self::EmailChangeReverted { user, .. }
@@ -220,6 +224,7 @@ impl Event {
                 ("removed", counts.removed.to_string()),
             ],
             Self::StatementImported { created, known, .. } => vec![("created", created.to_string()), ("known", known.to_string())],
+            Self::DocumentsAgreedTo { documents, .. } => vec![("documents", documents.clone())],
             Self::AuditExported { with_persons } => vec![("persons", with_persons.to_string())],
             Self::AuditPruned { before, events } => vec![("before", before.to_string()), ("events", events.to_string())],
             Self::SessionCreated { evicted, factor, .. } => {

@@ -52,6 +52,8 @@ identifiers! {
     EmailChangeId;
     /// One consent that was given.
     ConsentId;
+    /// One document that was agreed to.
+    AgreementId;
     /// One archive of everything kept about a user, for a few minutes.
     ExportId;
     /// One secret shared with a device for codes.

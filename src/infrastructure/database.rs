@@ -24,6 +24,7 @@ use crate::{
 use error::broken;
 
 mod account;
+mod agreement;
 mod audit;
 mod balance;
 mod chain;

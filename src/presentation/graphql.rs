@@ -4,6 +4,7 @@
 //! use cases; whose a row is, is in every query below.
 
 pub mod account;
+pub mod agreement;
 pub mod audit;
 pub mod completion;
 pub mod consent;
@@ -64,6 +65,7 @@ const MAX_ERRORS: usize = 20;
 pub struct Query(
     user::UserQuery,
     node::NodeQuery,
+    agreement::AgreementQuery,
     provider::ProviderQuery,
     account::AccountQuery,
     transaction::TransactionQuery,
@@ -79,6 +81,7 @@ pub struct Mutation(
     session::SessionMutation,
     step_up::StepUpMutation,
     profile::ProfileMutation,
+    agreement::AgreementMutation,
     email_change::EmailChangeMutation,
     erasure::ErasureMutation,
     export::ExportMutation,
@@ -96,9 +99,10 @@ fn schema() -> DashtamSchema {
     Schema::build(Query::default(), Mutation::default(), EmptySubscription).limit_directives(MAX_DIRECTIVES).finish()
 }
 
-/// The schema in the schema definition language, as `schema.graphql` holds it.
+/// The schema in the schema definition language, as `schema.graphql` holds it. It says of scalars what introspection says: which
+/// specification they follow.
 pub fn sdl() -> &'static str {
-    static SDL: LazyLock<String> = LazyLock::new(|| schema().sdl());
+    static SDL: LazyLock<String> = LazyLock::new(|| schema().sdl_with_options(async_graphql::SDLExportOptions::new().include_specified_by()));
     &SDL
 }
 

@@ -18,10 +18,11 @@ use crate::harness::{
 };
 
 /// What anyone may ask, signed in or not.
-const PUBLIC: [&str; 11] = [
+const PUBLIC: [&str; 12] = [
     "cancelErasure",
     "confirmEmailChange",
     "createSession",
+    "legalDocuments",
     "refreshSession",
     "registerUser",
     "requestPasswordReset",
@@ -118,6 +119,7 @@ async fn each_rule_of_the_policy_decides_its_own_fields_and_no_other() {
     let editors = r#"scope(role, "ACTION", "RESOURCE", "REACH") if edits(role);"#;
     let whole_viewer = [
         "User.accounts",
+        "User.agreements",
         "User.auditEvents",
         "User.consents",
         "User.links",
@@ -149,8 +151,8 @@ async fn each_rule_of_the_policy_decides_its_own_fields_and_no_other() {
         (everyone, "read", "audit", "own", &["User.auditEvents"]),
         (everyone, "write", "sessions", "own", &["renameSession", "revokeAllSessions", "revokeOtherSessions", "revokeSession"]),
         (everyone, "write", "security", "own", &security),
-        (everyone, "read", "profile", "own", &["User.consents", "exportMyData"]),
-        (everyone, "write", "profile", "own", &["eraseMyAccount", "updateProfile"]),
+        (everyone, "read", "profile", "own", &["User.agreements", "User.consents", "exportMyData"]),
+        (everyone, "write", "profile", "own", &["agreeToDocuments", "eraseMyAccount", "updateProfile"]),
         (editors, "write", "links", "own", &["beginLink", "completeLink", "syncLink"]),
         (editors, "write", "transactions", "own", &["importStatement"]),
     ];

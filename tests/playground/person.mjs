@@ -22,6 +22,13 @@ export class Person {
     await door.getByRole("button", { name: "Sign in" }).click();
   }
 
+  // Types a code where one is asked for.
+  async shows(code) {
+    const door = this.page.getByRole("dialog", { name: "Enter your code" });
+    await door.getByLabel("Code").fill(code);
+    await door.getByRole("button", { name: "Go on" }).click();
+  }
+
   async seesThemselves(email) {
     await this.page.getByRole("banner").getByText(email).waitFor();
   }

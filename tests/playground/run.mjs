@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { mkdir, mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Secret, TOTP } from "otpauth";
 import { chromium } from "playwright-core";
 import { Person, Visitor, asked, waits } from "./person.mjs";
 import { demo } from "./server.mjs";
@@ -50,6 +51,15 @@ async function graph(query, variables, accessToken) {
   const headers = { "Content-Type": "application/json", ...(accessToken && { Authorization: `Bearer ${accessToken}` }) };
   const response = await fetch(`${ready.url}/graphql`, { method: "POST", headers, body: JSON.stringify({ query, variables }) });
   return response.json();
+}
+
+// What a mutation answers; a refusal fails the step.
+async function mutate(field, input, selection, accessToken = ready.accessToken) {
+  const query = `mutation($input: ${field[0].toUpperCase()}${field.slice(1)}Input!) { ${field}(input: $input) { ${selection} userErrors { code } } }`;
+  const bare = `mutation { ${field} { ${selection} userErrors { code } } }`;
+  const { data } = await graph(input ? query : bare, input && { input }, accessToken);
+  assert.deepEqual(data[field].userErrors, []);
+  return data[field];
 }
 
 const SESSIONS = "{ viewer { sessions(last: 100) { nodes { id revokedAt } } } }";
@@ -338,6 +348,70 @@ const steps = {
     await bob.page.locator("#answer").getByText(ready.email).waitFor();
     await picture(bob.page, "plain-light");
     await bob.page.close();
+  },
+
+  async "whoever has a second factor is asked for a code, on either page"() {
+    await mutate("reauthenticate", { password: ready.password }, "validUntil");
+    const { enrolment } = await mutate("beginSecondFactor", null, "enrolment { secret }");
+    const device = new TOTP({ secret: Secret.fromBase32(enrolment.secret) });
+    const { recoveryCodes } = await mutate("confirmSecondFactor", { code: device.generate() }, "recoveryCodes");
+
+    const bob = await someone();
+    await bob.arrive();
+    await bob.signIn(ready.email, ready.password);
+    await bob.shows("000000");
+    await bob.page.getByRole("alert").getByText(/code/).waitFor();
+    await picture(bob.page, "desk-light-code");
+    // A code counts once, so this is the one after that which confirmed the device.
+    await bob.shows(device.generate({ timestamp: Date.now() + 30_000 }));
+    await bob.seesThemselves(ready.email);
+    const { data } = await bob.runs();
+    assert.equal(data.viewer.email, ready.email);
+    await bob.page.close();
+
+    const cleo = await someone(PHONE);
+    const bar = cleo.page.getByRole("banner");
+    await cleo.page.goto(`${ready.url}/playground/plain`);
+    const passes = async () => {
+      await bar.getByLabel("E-mail").fill(ready.email);
+      await bar.getByLabel("Password").fill(ready.password);
+      await bar.getByRole("button", { name: "Sign in" }).click();
+    };
+    const shows = async (code) => {
+      await bar.getByLabel("Code", { exact: true }).fill(code);
+      await bar.getByRole("button", { name: "Go on" }).click();
+    };
+    await passes();
+    await shows("000000");
+    await bar.getByText(/wrong/).waitFor();
+    await picture(cleo.page, "phone-plain-code");
+    await bar.getByRole("button", { name: "Back" }).click();
+    await passes();
+    await shows(recoveryCodes[0]);
+    await bar.getByText("Signed in as").waitFor();
+    await cleo.page.close();
+
+    await mutate("reauthenticate", { password: ready.password, code: recoveryCodes[1] }, "validUntil");
+    await mutate("disableSecondFactor", null, "disabled");
+  },
+
+  async "a challenge that is void leads back to the password"() {
+    await mutate("reauthenticate", { password: ready.password }, "validUntil");
+    const { enrolment } = await mutate("beginSecondFactor", null, "enrolment { secret }");
+    const { recoveryCodes } = await mutate("confirmSecondFactor", { code: new TOTP({ secret: Secret.fromBase32(enrolment.secret) }).generate() }, "recoveryCodes");
+    const bob = await someone();
+    await bob.arrive();
+    await bob.signIn(ready.email, ready.password);
+    for (let wrong = 0; wrong < 5; wrong += 1) {
+      const answered = bob.page.waitForResponse((response) => asked(response.request())?.query.includes("verifySecondFactor"));
+      await bob.shows("000000");
+      await answered;
+    }
+    await bob.shows(recoveryCodes[0]);
+    await bob.page.getByRole("dialog", { name: "Sign in" }).getByRole("alert").getByText(/sign in again/).waitFor();
+    await bob.page.close();
+    await mutate("reauthenticate", { password: ready.password, code: recoveryCodes[1] }, "validUntil");
+    await mutate("disableSecondFactor", null, "disabled");
   },
 
   async "no page complained, was refused anything by its policy, or asked elsewhere"() {

@@ -6,6 +6,9 @@ import { Session, SignedOut } from './session'
 
 const session = new Session('/graphql', () => show('signed out', 'Your session has ended. Please sign in again.'))
 
+/** What the code of a second factor goes with, between the password and the code. */
+let challenge: string | null = null
+
 /** The account whose transactions are shown, and where its next page begins. */
 let open: { account: Account; next: string | null } | null = null
 
@@ -29,12 +32,21 @@ function say(text: string): void {
   notice.hidden = text === ''
 }
 
-function show(state: 'signed in' | 'signed out', text = ''): void {
+function show(state: 'signed in' | 'signed out' | 'code', text = ''): void {
   const signedIn = state === 'signed in'
-  part('sign-in').hidden = signedIn
+  part('sign-in').hidden = state !== 'signed out'
+  part('verify').hidden = state !== 'code'
   part('sign-out').hidden = part('money').hidden = !signedIn
   if (!signedIn) close()
+  if (state !== 'code') challenge = null
+  part<HTMLFormElement>('verify').reset()
   say(text)
+}
+
+async function begin(): Promise<void> {
+  part<HTMLFormElement>('sign-in').reset()
+  show('signed in')
+  await Promise.all([showAccounts(), showBanks()])
 }
 
 /** Runs what a click asked for; whatever goes wrong is said, and the end of the session has been said already. */
@@ -126,14 +138,28 @@ back.onmessage = (message: MessageEvent<Returned>) => void attempt(async () => {
 })
 
 on('sign-in', 'submit', async event => {
-  const form = event.target as HTMLFormElement
-  const fields = new FormData(form)
-  const refusals = await session.signIn(String(fields.get('email')), String(fields.get('password')))
-  if (refusals.length > 0) return say(refusals.map(refusal => refusal.message).join(' '))
-  form.reset()
-  show('signed in')
-  await Promise.all([showAccounts(), showBanks()])
+  const fields = new FormData(event.target as HTMLFormElement)
+  const answer = await session.signIn(String(fields.get('email')), String(fields.get('password')))
+  if (answer.refusals.length > 0) return say(answer.refusals.map(refusal => refusal.message).join(' '))
+  if (answer.challenge === null) return begin()
+  challenge = answer.challenge
+  part<HTMLFormElement>('sign-in').reset()
+  show('code')
+  part('code').focus()
 })
+
+on('verify', 'submit', async event => {
+  const code = String(new FormData(event.target as HTMLFormElement).get('code'))
+  if (challenge === null) return show('signed out')
+  const refusals = await session.verify(challenge, code)
+  if (refusals.length === 0) return begin()
+  const text = refusals.map(refusal => refusal.message).join(' ')
+  // After five wrong codes, or five minutes, it takes the password again.
+  if (refusals.some(refusal => refusal.code === 'CHALLENGE_INVALID')) return show('signed out', text)
+  say(text)
+})
+
+on('start-over', 'click', async () => show('signed out'))
 
 on('more', 'click', showMore)
 

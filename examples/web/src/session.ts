@@ -51,6 +51,19 @@ const SIGN_IN = graphql(`
       accessToken
       refreshToken
       expiresIn
+      challenge { token }
+      userErrors { code message }
+    }
+  }
+`)
+
+const VERIFY = graphql(`
+  mutation Verify($challenge: String!, $code: String!) {
+    verifySecondFactor(input: { challenge: $challenge, code: $code }) {
+      session { id }
+      accessToken
+      refreshToken
+      expiresIn
       userErrors { code message }
     }
   }
@@ -88,11 +101,17 @@ export class Session {
     this.#onEnd = onEnd
   }
 
-  /** Signs in; answers why not, and nothing when it worked. */
-  async signIn(email: string, password: string): Promise<Refusal[]> {
+  /** Signs in. A user with a second factor gets a challenge first, for `verify`; `refusals` says why there is neither. */
+  async signIn(email: string, password: string): Promise<{ challenge: string | null; refusals: Refusal[] }> {
     const { createSession: answer } = await this.#data(await this.#post(SIGN_IN, { email, password }))
     if (answer.session) this.#keep(answer.session.id, answer)
-    else if (!answer.userErrors.length) throw new Fault('this account has a second factor, which this example does not ask for')
+    return { challenge: answer.challenge?.token ?? null, refusals: answer.userErrors }
+  }
+
+  /** Goes on with a sign-in by a code of the user's device, or a recovery code; answers why not, and nothing when it worked. */
+  async verify(challenge: string, code: string): Promise<Refusal[]> {
+    const { verifySecondFactor: answer } = await this.#data(await this.#post(VERIFY, { challenge, code }))
+    if (answer.session) this.#keep(answer.session.id, answer)
     return answer.userErrors
   }
 

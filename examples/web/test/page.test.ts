@@ -8,6 +8,7 @@ import { chromium, type Browser, type Page } from 'playwright-core'
 import { preview, type PreviewServer } from 'vite'
 
 import { startDemo, type Demo } from './demo'
+import { enrol } from './factor'
 
 const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium'
 const skip = existsSync(CHROMIUM) ? false : `no browser at ${CHROMIUM}`
@@ -99,5 +100,38 @@ test('a person signs in, reads, links a bank in a tab of its own and signs out',
   await page.getByLabel('Password').waitFor()
   assert.equal(await page.getByLabel('Password').inputValue(), '')
   assert.equal(await rows.count(), 0)
+  assert.deepEqual(complaints, [])
+})
+
+test('a person with a second factor types a code as well, and begins again when it takes too long', { skip, timeout: 60_000 }, async () => {
+  const { device, recoveryCodes } = await enrol(demo.url, demo.email, demo.password)
+  const passes = async (): Promise<void> => {
+    await page.getByLabel('E-mail').fill(demo.email)
+    await page.getByLabel('Password').fill(demo.password)
+    await page.getByRole('button', { name: 'Sign in' }).click()
+    await page.getByLabel('Code').waitFor()
+  }
+  const shows = async (code: string): Promise<void> => {
+    const answered = page.waitForResponse(answer => answer.request().postData()?.includes('verifySecondFactor') === true)
+    await page.getByLabel('Code').fill(code)
+    await page.getByRole('button', { name: 'Go on' }).click()
+    await answered
+  }
+  await page.goto(origin)
+  await passes()
+  await picture('5-code')
+  await page.getByRole('button', { name: 'Back' }).click()
+  assert.equal(await page.getByLabel('Password').inputValue(), '')
+
+  await passes()
+  for (let wrong = 0; wrong < 5; wrong += 1) await shows('000000')
+  await shows(recoveryCodes[0]!)
+  await page.getByText(/sign in again/i).waitFor()
+  assert.equal(await page.getByLabel('Password').isVisible(), true)
+
+  await passes()
+  await shows(device.generate({ timestamp: Date.now() + 30_000 }))
+  await page.getByRole('list').getByRole('button').first().waitFor()
+  assert.equal(await page.getByLabel('Code').isVisible(), false)
   assert.deepEqual(complaints, [])
 })

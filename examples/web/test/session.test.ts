@@ -6,6 +6,7 @@ import { after, before, beforeEach, mock, test } from 'node:test'
 import { accounts, banks, beginLink, completeLink, synced, transactions, written } from '../src/money'
 import { Session, SignedOut } from '../src/session'
 import { startDemo, type Demo } from './demo'
+import { enrol } from './factor'
 
 const RETURN_URL = 'http://127.0.0.1:5173/linked.html'
 
@@ -19,7 +20,7 @@ after(() => demo?.stop())
 beforeEach(async () => {
   ends = 0
   session = new Session(`${demo.url}/graphql`, () => { ends += 1 })
-  assert.deepEqual(await session.signIn(demo.email, demo.password), [])
+  assert.deepEqual(await session.signIn(demo.email, demo.password), { challenge: null, refusals: [] })
 })
 
 /** Counts the requests that `work` sends whose body holds `word`. */
@@ -35,10 +36,34 @@ async function sent(word: string, work: () => Promise<unknown>): Promise<number>
 
 test('a wrong password is refused in words, and nobody is signed in', async () => {
   const stranger = new Session(`${demo.url}/graphql`)
-  const refusals = await stranger.signIn(demo.email, 'not the password at all')
+  const { challenge, refusals } = await stranger.signIn(demo.email, 'not the password at all')
+  assert.equal(challenge, null)
   assert.equal(refusals[0]?.code, 'INVALID_CREDENTIALS')
   assert.notEqual(refusals[0]?.message, '')
   await assert.rejects(accounts(stranger), SignedOut)
+})
+
+test('a second factor is asked for, and nobody is signed in before its code', async () => {
+  const { device, recoveryCodes, disable } = await enrol(demo.url, demo.email, demo.password)
+  try {
+    const phone = new Session(`${demo.url}/graphql`)
+    const { challenge, refusals } = await phone.signIn(demo.email, demo.password)
+    assert.deepEqual(refusals, [])
+    assert.ok(challenge)
+    await assert.rejects(accounts(phone), SignedOut)
+    assert.equal((await phone.verify(challenge, '000000'))[0]?.code, 'SECOND_FACTOR_CODE_INVALID')
+    await assert.rejects(accounts(phone), SignedOut)
+    assert.deepEqual(await phone.verify(challenge, device.generate({ timestamp: Date.now() + 30_000 })), [])
+    assert.equal((await accounts(phone)).length, 7)
+    assert.equal((await phone.verify(challenge, recoveryCodes[0]!))[0]?.code, 'CHALLENGE_INVALID')
+
+    const tablet = new Session(`${demo.url}/graphql`)
+    const again = await tablet.signIn(demo.email, demo.password)
+    assert.deepEqual(await tablet.verify(again.challenge ?? '', recoveryCodes[0]!), [])
+    assert.equal((await accounts(tablet)).length, 7)
+  } finally {
+    await disable()
+  }
 })
 
 test('accounts come with their balances, debts negative', async () => {

@@ -169,15 +169,17 @@ impl Retention {
         Ok(self.months.before(self.boundary(month)?).await?)
     }
 
-    /// Drops it. An attempt is on the trail only when there is something to drop.
+    /// Drops it. An attempt is on the trail when there is something to drop, or it must not be.
     pub async fn prune(&self, requester: Requester, month: Option<NaiveDate>) -> Result<Dropped, PruneError> {
-        if self.plan(month).await?.events == 0 {
+        let planned = self.plan(month).await;
+        if planned.as_ref().is_ok_and(|planned| planned.events == 0) {
             return Ok(Dropped::default());
         }
         let attempt = self.journal.attempt(&requester, Act::PruneAudit).await?;
         attempt
             .settle(async {
                 self.access.permit(&requester, Act::PruneAudit)?;
+                planned?;
                 let before = self.boundary(month)?;
                 let mut work = self.store.begin(&attempt).await?;
                 let dropped = work.chain().cut(before, self.signer.as_ref(), self.clock.now()).await?;

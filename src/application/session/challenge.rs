@@ -61,6 +61,7 @@ impl SessionCommands {
         attempt
             .settle(async {
                 let (challenge, user) = challenge.zip(user).ok_or(SessionError::Challenge(ChallengeProblem::Unknown))?;
+                attempt.concerns(user.id);
                 self.answer(&attempt, &challenge, &user, &command).await
             })
             .await

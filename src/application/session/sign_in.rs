@@ -27,6 +27,9 @@ impl SessionCommands {
             Some(email) => self.users.find_any_by_email(email.key()).await?.filter(|user| user.is_active),
             None => None,
         };
+        if let Some(user) = &user {
+            attempt.concerns(user.id);
+        }
         let origin = command.requester.origin;
         let compared = self.guesses.compare(user, &command.password, &origin).await?.ok_or(SessionError::InvalidCredentials)?;
         let is_stale = compared.proven && !self.hasher.is_current(&compared.user.password);

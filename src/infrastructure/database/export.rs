@@ -106,7 +106,7 @@ struct List {
 }
 
 /// Everything kept about a user.
-const LISTS: [List; 21] = [
+const LISTS: [List; 22] = [
     List {
         name: "profile",
         about: "Who you are here.",
@@ -130,6 +130,12 @@ const LISTS: [List; 21] = [
         about: "E-mail addresses you had or wanted to have.",
         from: "email_changes AS t WHERE t.user_id = {user} ORDER BY t.requested_at, t.id",
         columns: &[("id", Id), ("previous_email", Text), ("new_email", Text), ("requested_at", Instant), ("confirmed_at", Instant), ("reverted_at", Instant)],
+    },
+    List {
+        name: "agreements",
+        about: "Which documents of the operator you agreed to, and when.",
+        from: "agreements AS t WHERE t.user_id = {user} ORDER BY t.agreed_at, t.id",
+        columns: &[("id", Id), ("document", Text), ("version", Text), ("agreed_at", Instant)],
     },
     List {
         name: "consents",

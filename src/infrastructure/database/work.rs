@@ -15,6 +15,7 @@ use crate::{
     },
     domain::{
         account::Accounts,
+        agreement::Agreements,
         audit::Outcome,
         balance::BalanceSnapshots,
         consent::Consents,
@@ -131,6 +132,10 @@ impl Work for DatabaseWork {
     }
 
     fn sealed_secrets(&mut self) -> &mut dyn SealedSecrets {
+        self
+    }
+
+    fn agreements(&mut self) -> &mut dyn Agreements {
         self
     }
 

@@ -71,6 +71,8 @@ pub enum AuditAct {
     ResetPassword,
     /// Saying something else of oneself.
     UpdateProfile,
+    /// Agreeing to documents of the operator.
+    AgreeToDocuments,
     /// Asking for another address.
     RequestEmailChange,
     /// Confirming the new address.

@@ -9,6 +9,7 @@ use crate::{
     application::{
         QueryError,
         access::Denied,
+        agreement::AgreementError,
         audit::AuditError,
         email_change::EmailChangeError,
         erasure::ErasureError,
@@ -25,7 +26,7 @@ use crate::{
         sync::SyncError,
         user,
     },
-    domain::failure::Unavailable,
+    domain::{agreement::AssentRefusal, failure::Unavailable},
     presentation::http::trace,
 };
 
@@ -135,6 +136,10 @@ pub enum UserErrorCode {
     EmailInvalid,
     /// The password is too short or too long, or holds what it must not; the message says which.
     PasswordUnacceptable,
+    /// Not every document of `legalDocuments` was agreed to.
+    AgreementMissing,
+    /// The version agreed to is not the one in force; `legalDocuments` has that.
+    AgreementNotInForce,
     /// Nobody can register on this server.
     RegistrationClosed,
     /// The token is unknown, was used or replaced, or is too old; ask for a new mail.
@@ -247,6 +252,7 @@ impl From<RegistrationError> for Refused {
         let (code, field) = match &error {
             RegistrationError::InvalidEmail(_) => (UserErrorCode::EmailInvalid, Some("email")),
             RegistrationError::WeakPassword(_) => (UserErrorCode::PasswordUnacceptable, Some("password")),
+            RegistrationError::Disagreed(refusal) => of_assent(*refusal),
             RegistrationError::Closed => (UserErrorCode::RegistrationClosed, None),
             RegistrationError::InvalidToken => (UserErrorCode::TokenInvalid, Some("token")),
             // The use case keeps this to itself: an answer must not tell it.
@@ -269,6 +275,26 @@ impl From<PasswordError> for Refused {
             PasswordError::NothingToSend(reason) => return Self::Fault(Fault::internal(&anyhow::anyhow!("{reason} left the use case"))),
             PasswordError::Denied(denied) => return Self::Fault((*denied).into()),
             PasswordError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),
+        };
+        Self::user(code, &error, field)
+    }
+}
+
+/// What a client learns of documents that are not agreed to; all inputs call them `agreements`.
+fn of_assent(refusal: AssentRefusal) -> (UserErrorCode, Option<&'static str>) {
+    let code = match refusal {
+        AssentRefusal::Missing => UserErrorCode::AgreementMissing,
+        AssentRefusal::NotInForce => UserErrorCode::AgreementNotInForce,
+    };
+    (code, Some("agreements"))
+}
+
+impl From<AgreementError> for Refused {
+    fn from(error: AgreementError) -> Self {
+        let (code, field) = match &error {
+            AgreementError::Refused(refusal) => of_assent(*refusal),
+            AgreementError::Denied(denied) => return Self::Fault((*denied).into()),
+            AgreementError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),
         };
         Self::user(code, &error, field)
     }

@@ -6,6 +6,7 @@ use crate::application::registration::{RegisterUser, ResendVerification, VerifyE
 
 use super::{
     ContextExt,
+    agreement::AgreementInput,
     error::{Fault, UserError, outcome},
     guard::Public,
 };
@@ -17,6 +18,8 @@ pub struct RegisterUserInput {
     email: String,
     /// 12 to 128 characters, without the name part of the address.
     password: String,
+    /// The documents of `legalDocuments` that are agreed to: all of them, if there are any.
+    agreements: Option<Vec<AgreementInput>>,
 }
 
 /// Asking for the mail once more.
@@ -74,7 +77,8 @@ impl RegistrationMutation {
     #[graphql(guard = Public("registering is how one becomes somebody"))]
     async fn register_user(&self, ctx: &Context<'_>, #[graphql(desc = "Who registers.")] input: RegisterUserInput) -> Result<RegisterUserPayload, Fault> {
         let request = ctx.of_request()?;
-        let command = RegisterUser { requester: request.requester.clone(), email: input.email, password: input.password.into() };
+        let assents = input.agreements.unwrap_or_default().into_iter().map(Into::into).collect();
+        let command = RegisterUser { requester: request.requester.clone(), email: input.email, password: input.password.into(), assents };
         let (done, user_errors) = outcome(request.application.registration.register(command).await)?;
         Ok(RegisterUserPayload { accepted: done.is_some(), user_errors })
     }

@@ -21,6 +21,7 @@ use crate::{
 use super::{
     ContextExt,
     account::{AccountConnection, AccountFilterInput, AccountNode},
+    agreement::{AgreementConnection, AgreementNode},
     audit::{AuditEventConnection, AuditEventNode, OwnAuditFilterInput},
     consent::{ConsentNode, LinkConsentConnection},
     error::{Code, Fault},
@@ -142,6 +143,22 @@ impl UserNode {
         let page = PageArguments { first, after, last, before }.read(ctx)?;
         let slice = request.loaders.sessions(SessionsOf { user: self.0.id, page }).await?;
         Ok(SessionConnection { slice: slice.map(|session| SessionNode(Arc::new(session))), page })
+    }
+
+    /// Which documents of the operator this user agreed to, oldest first. Empty for administrators who look at somebody else.
+    #[graphql(guard = Allow::read(Resource::Profile))]
+    async fn agreements(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many from the front, 1 to 100.")] first: Option<i32>,
+        #[graphql(desc = "Only those after this cursor; goes with first.")] after: Option<String>,
+        #[graphql(desc = "How many from the back, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only those before this cursor; goes with last.")] before: Option<String>,
+    ) -> Result<AgreementConnection, Fault> {
+        let request = ctx.of_request()?;
+        let page = PageArguments { first, after, last, before }.read(ctx)?;
+        let slice = request.application.rights.agreements.page(&request.requester, self.0.id, page).await?;
+        Ok(AgreementConnection { slice: slice.map(|agreement| AgreementNode(Arc::new(agreement))), page })
     }
 
     /// What this user agreed to be read at providers, oldest first, withdrawn consents included. Empty for administrators who look at somebody else.

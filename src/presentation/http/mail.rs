@@ -100,6 +100,7 @@ fn told(refused: &RegistrationError) -> Response {
         RegistrationError::InvalidToken
         | RegistrationError::InvalidEmail(_)
         | RegistrationError::WeakPassword(_)
+        | RegistrationError::Disagreed(_)
         | RegistrationError::Closed
         | RegistrationError::NothingToSend(_) => (
             StatusCode::GONE,

@@ -75,6 +75,33 @@ async fn one_sees_what_one_did_and_what_was_done_to_one_and_never_who_administer
 }
 
 #[tokio::test]
+async fn what_strangers_tried_upon_an_account_is_in_its_owners_part_of_the_trail() {
+    for app in TestApp::on_every_store().await {
+        let (ann, bob) = (app.signed_in("ann").await, app.signed_in("bob").await);
+        let stranger = app.nobody();
+        app.nobody().sign_in("ANN@example.com", "wrong horse battery").await.is_refused("INVALID_CREDENTIALS");
+        app.nobody().sign_in("nobody@example.com", "wrong horse battery").await.is_refused("INVALID_CREDENTIALS");
+        stranger.register("ann@example.com", "a stranger's own password").await.succeeds();
+        let stolen = ann.refresh_token.clone().unwrap();
+        ann.refresh().await.succeeds();
+        app.pass(Duration::seconds(20));
+        stranger.refresh_with(&stolen).await.is_refused("REFRESH_TOKEN_REUSED");
+        // What only claims to be a token of hers is nobody's business.
+        stranger.refresh_with(&format!("{}.{}", stolen.split_once('.').unwrap().0, "A".repeat(43))).await.is_refused("REFRESH_TOKEN_INVALID");
+
+        let ann = app.signed_in("ann").await;
+        let failed = own(&ann, json!({ "outcomes": ["FAILED"] })).await;
+        let told: Vec<_> = failed.iter().map(|node| (node["act"].as_str().unwrap(), node["reason"].as_str().unwrap())).collect();
+        assert_eq!(told, [("CREATE_SESSION", "invalid_credentials"), ("REGISTER_USER", "email_taken"), ("REFRESH_SESSION", "refresh_token_reused")]);
+        for node in &failed {
+            assert_eq!((&node["actor"]["kind"], &node["ip"]), (&json!("NOBODY"), &json!("127.0.0.1")), "{node}");
+        }
+        assert!(own(&bob, json!({ "outcomes": ["FAILED"] })).await.is_empty());
+        app.every_attempt_ended_once().await;
+    }
+}
+
+#[tokio::test]
 async fn looking_below_another_user_is_an_act_as_well() {
     for app in TestApp::on_every_store().await {
         let ann = app.signed_in("ann").await;

@@ -113,7 +113,9 @@ async fn nothing_younger_goes_nor_what_is_not_sealed_nor_what_was_tampered_with(
             assert!(matches!(refused, Err(PruneError::TooYoung { days: 60, .. })), "{refused:?}");
         }
         assert_eq!(retention(&trail, 2_557).prune(Requester::job(), None).await.unwrap().events, 0);
-        assert_eq!(count(&trail, "audit_events").await, events, "nothing was written either");
+        assert_eq!(count(&trail, "audit_events").await, events + 6, "three attempts and what became of them");
+        let refused = trail.store.query("SELECT reason FROM audit_events WHERE act = 'prune_audit' AND outcome = 'failed' ORDER BY recorded_at, id").await;
+        assert!(refused.iter().all(|row| row.try_get::<String>("", "reason").unwrap() == "too_young"));
         // An old event that came late and is not sealed.
         let late = super::entry(trail.store.clock.now().minus(Duration::days(100)));
         trail.store.database.audit_log().record(&late).await.unwrap();
@@ -129,7 +131,7 @@ async fn nothing_younger_goes_nor_what_is_not_sealed_nor_what_was_tampered_with(
         trail.execute(&format!("UPDATE audit_chain SET chain_hash = {} WHERE position = 20", trail.bytes(&[4; 32]))).await;
         assert!(matches!(keeping.prune(Requester::job(), None).await, Err(PruneError::Tampered)));
         trail.restore().await;
-        assert_eq!((count(&trail, "audit_cuts").await, count(&trail, "audit_chain").await), (0, 43), "{}", trail.store.name);
+        assert_eq!((count(&trail, "audit_cuts").await, count(&trail, "audit_chain").await), (0, 49), "{}", trail.store.name);
         // The late one has a late position, and goes with its month all the same.
         assert_eq!(keeping.prune(Requester::job(), Some(day(2027, 1))).await.unwrap().events, 21);
         trail.keeper.close().await.unwrap();

@@ -107,7 +107,10 @@
   ];
 
   const createSession = `mutation SignIn($input: CreateSessionInput!) {
-  createSession(input: $input) { session { id } accessToken refreshToken expiresIn userErrors { code message } }
+  createSession(input: $input) { session { id } accessToken refreshToken expiresIn challenge { token } userErrors { code message } }
+}`;
+  const verifySecondFactor = `mutation Verify($input: VerifySecondFactorInput!) {
+  verifySecondFactor(input: $input) { session { id } accessToken refreshToken expiresIn userErrors { code message } }
 }`;
   const refreshSession = `mutation Refresh($input: RefreshSessionInput!) {
   refreshSession(input: $input) { accessToken refreshToken expiresIn userErrors { code message } }
@@ -122,6 +125,10 @@
     email: element("email"),
     password: element("password"),
     signInButton: element("sign-in-button"),
+    verify: element("verify"),
+    code: element("code"),
+    verifyButton: element("verify-button"),
+    startOver: element("start-over"),
     signedIn: element("signed-in"),
     who: element("who"),
     signOut: element("sign-out"),
@@ -145,6 +152,8 @@
   let session = null;
   let renewal = null;
   let timer = 0;
+  // { email, token } between the password and the code of somebody with a second factor.
+  let challenge = null;
 
   // --- Talking to the server -----------------------------------------------------------------------------------------------
 
@@ -188,7 +197,7 @@
     }
     if (payload.userErrors?.length) {
       const refusal = new Error(payload.userErrors.map((error) => error.message).join(" "));
-      refusal.refused = true;
+      refusal.refused = payload.userErrors.map((error) => error.code);
       throw refusal;
     }
     return payload;
@@ -212,10 +221,23 @@
     session = null;
     renewal = null;
     clearTimeout(timer);
-    page.signIn.hidden = false;
-    page.signedIn.hidden = true;
     page.who.textContent = "";
+    showForm(page.signIn);
     notify(text, kind);
+  }
+
+  // One of the three is in the bar: the password, the code, or who is signed in.
+  function showForm(form) {
+    for (const other of [page.signIn, page.verify, page.signedIn]) other.hidden = other !== form;
+  }
+
+  function begin(payload, email) {
+    session = { id: payload.session?.id, email };
+    keep(payload);
+    page.who.textContent = email;
+    showForm(page.signedIn);
+    notify("");
+    page.query.focus();
   }
 
   async function signIn(event) {
@@ -225,20 +247,47 @@
     notify("Signing in …", true);
     try {
       const payload = await mutate(createSession, "createSession", { email, password: page.password.value });
-      if (!payload.accessToken) throw new Error("This account needs a second factor, which this page does not ask for.");
-      session = { id: payload.session?.id, email };
-      keep(payload);
       page.password.value = "";
-      page.who.textContent = email;
-      page.signIn.hidden = true;
-      page.signedIn.hidden = false;
-      notify("");
-      page.query.focus();
+      if (payload.challenge) askForCode(email, payload.challenge.token);
+      else begin(payload, email);
     } catch (error) {
       notify(error.message);
       page.password.focus();
     } finally {
       page.signInButton.disabled = false;
+    }
+  }
+
+  function askForCode(email, token) {
+    challenge = { email, token };
+    page.code.value = "";
+    showForm(page.verify);
+    notify("This account has a second factor: the six digits that your authenticator app shows now, or one of your recovery codes.", true);
+    page.code.focus();
+  }
+
+  function startOver(text = "") {
+    challenge = null;
+    showForm(page.signIn);
+    notify(text);
+    page.password.focus();
+  }
+
+  async function verify(event) {
+    event.preventDefault();
+    const { email, token } = challenge;
+    page.verifyButton.disabled = true;
+    notify("Looking at the code …", true);
+    try {
+      const payload = await mutate(verifySecondFactor, "verifySecondFactor", { challenge: token, code: page.code.value });
+      challenge = null;
+      begin(payload, email);
+    } catch (error) {
+      if (error.refused?.includes("CHALLENGE_INVALID")) return startOver(error.message);
+      notify(error.message);
+      page.code.select();
+    } finally {
+      page.verifyButton.disabled = false;
     }
   }
 
@@ -410,6 +459,8 @@
   page.ready.append(...ready.map(({ name }, index) => new Option(name, String(index))));
   page.ready.addEventListener("change", () => choose(Number(page.ready.value)));
   page.signIn.addEventListener("submit", signIn);
+  page.verify.addEventListener("submit", verify);
+  page.startOver.addEventListener("click", () => startOver());
   page.signOut.addEventListener("click", signOut);
   page.run.addEventListener("click", run);
   page.variables.addEventListener("input", variables);
