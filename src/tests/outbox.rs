@@ -108,7 +108,7 @@ async fn couriers_of_several_processes_keep_the_order_of_each_reader_and_send_ea
     for app in sending_through(&smtp).await {
         let before = smtp.taken().len();
         let mut users = Vec::new();
-        for name in ["ann", "bob", "cleo", "dan"] {
+        for name in ["ann", "bob", "cleo"] {
             app.user(name).await;
             users.push((TestApp::email(name), app.user_id(name).await));
         }
@@ -129,7 +129,7 @@ async fn couriers_of_several_processes_keep_the_order_of_each_reader_and_send_ea
         futures_util::future::join_all(queueing).await;
         let left = async || app.store.query("SELECT COUNT(*) AS n FROM outbox WHERE delivered_at IS NULL").await[0].try_get::<i64>("", "n").unwrap();
         while left().await > 0 {
-            assert!(began.elapsed().as_secs() < 60, "{} are left, {}", left().await, app.store.name);
+            assert!(began.elapsed().as_secs() < 240, "{} are left, {}", left().await, app.store.name);
             app.pass(Duration::seconds(50));
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
             // Tries count, and time flies here.
