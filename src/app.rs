@@ -1,9 +1,10 @@
-//! The composition root: the only file that names ports and adapters, with [`audit`], [`doctor`] and [`keys`] beside it.
+//! The composition root: the only file that names ports and adapters, with the files of its folder beside it.
 
 pub mod audit;
 pub mod doctor;
 mod identity;
 pub mod keys;
+mod sharing;
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
@@ -25,7 +26,7 @@ use crate::{
         import::ImportCommands,
         link::{LinkCommands, LinkQueries, LinkSettings},
         mail::Courier,
-        ports::{Authorizer, FinancialProvider, Mailbox, Mailer, Randomness},
+        ports::{Authorizer, EventBus, FinancialProvider, Mailbox, Mailer, Randomness},
         provider::{Catalogue, ProviderQueries},
         second_factor::SecondFactorQueries,
         session::SessionQueries,
@@ -58,12 +59,13 @@ use crate::{
     },
     presentation::{
         graphql::Graph,
-        http::{Edge, REQUEST_TIMEOUT, Readiness, proxies::Proxies, router, with_common_layers},
+        http::{Edge, REQUEST_TIMEOUT, proxies::Proxies, router, with_common_layers},
     },
 };
 
 pub use crate::infrastructure::{providers::sandbox::visitor::Visitor, security::key_places::MadeUpKeys};
 use identity::{Ground, Identity};
+use sharing::Parts;
 
 /// How long requests in flight may take to finish after a stop was asked for.
 const GRACE: Duration = Duration::from_secs(30);
@@ -83,10 +85,12 @@ pub struct Surroundings {
     pub providers: Vec<Arc<dyn FinancialProvider>>,
     /// How long answers take at least that must not tell a known address from an unknown one.
     pub unhurried: Duration,
+    /// What carries signals; as configured when it is not given.
+    pub bus: Option<Arc<dyn EventBus>>,
 }
 
 impl Surroundings {
-    /// The machine's clock and random numbers, the policy that ships, no other providers.
+    /// The machine's clock and random numbers, the policy that ships, no other providers, and signals as configured.
     pub fn real() -> anyhow::Result<Self> {
         Ok(Self {
             clock: Arc::new(Machine),
@@ -94,6 +98,7 @@ impl Surroundings {
             authorizer: Arc::new(PolarPolicy::read(POLICY)?),
             providers: Vec::new(),
             unhurried: UNHURRIED,
+            bus: None,
         })
     }
 }
@@ -117,6 +122,8 @@ pub struct App {
     pub retention: Arc<Retention>,
     /// Carries erasures out.
     pub eraser: Arc<Eraser>,
+    /// Carries signals.
+    pub bus: Arc<dyn EventBus>,
     database: Arc<Database>,
     router: Router,
     wake: Arc<Notify>,
@@ -147,7 +154,7 @@ impl App {
 
     /// Composes everything over an open database.
     pub fn compose(config: &Config, listening: SocketAddr, keys: &KeysInForce, database: Arc<Database>, surroundings: Surroundings) -> anyhow::Result<Self> {
-        let Surroundings { clock, randomness, authorizer, mut providers, unhurried } = surroundings;
+        let Surroundings { clock, randomness, authorizer, mut providers, unhurried, bus } = surroundings;
         let public_url = config.public_url(listening);
         let sandbox = if config.has_sandbox(listening) { Some(open_sandbox(config, &public_url, &clock, &randomness, &mut providers)?) } else { None };
         let readers = database.readers();
@@ -159,6 +166,8 @@ impl App {
         let catalogue = Arc::new(Catalogue::new(providers, files.as_ref()));
         let (keeper, retention) = trail(config, &keys.now(), &database, &journal, &access, &clock)?;
         let wake = Arc::new(Notify::new());
+        let redis = sharing::redis(config)?;
+        let bus = bus.unwrap_or_else(|| sharing::bus(redis.as_ref(), &database, randomness.as_ref()));
         let (mailer, mailbox) = mailer(config, listening)?;
         let ground = Ground {
             database: database.clone(),
@@ -169,6 +178,7 @@ impl App {
             randomness: randomness.clone(),
             catalogue: catalogue.clone(),
             sealer: sealer.clone(),
+            bus: bus.clone(),
             unhurried,
         };
         let Identity { users, registration, sessions, security, security_queries, step_up, second_factors, passwords, rights, gate, courier, eraser } =
@@ -240,13 +250,13 @@ impl App {
             clock: clock.clone(),
             randomness,
         });
-        let mut routes = router(edge(config, public_url, &application, &database, &clock, mailbox)?);
+        let mut routes = router(edge(config, public_url, &application, Parts { database: database.clone(), redis }, &clock, mailbox)?);
         if let Some(bank) = sandbox {
             routes = routes.nest("/sandbox", bank.router());
         }
         let is_embedded = config.is_embedded();
         let layered = with_common_layers(routes, REQUEST_TIMEOUT);
-        Ok(Self { application, engine, courier, keeper, retention, eraser, database, router: layered, wake, is_embedded, watch: None })
+        Ok(Self { application, engine, courier, keeper, retention, eraser, bus, database, router: layered, wake, is_embedded, watch: None })
     }
 
     /// All routes, for a listener or a test.
@@ -262,6 +272,19 @@ impl App {
     /// Lets SIGHUP ask for a look at the keys, instead of ending the process.
     pub fn look_at_keys_on_hangup(&mut self) -> anyhow::Result<()> {
         self.watch.as_mut().map_or(Ok(()), KeyWatch::look_on_hangup)
+    }
+
+    /// Hears what other processes do to sessions, and reads ahead what requests will ask, until `stop`.
+    pub fn hear(&self, stop: CancellationToken) -> impl Future<Output = ()> + Send + use<> {
+        let (gate, bus) = (self.application.gate.clone(), self.bus.clone());
+        async move {
+            tokio::join!(gate.run(stop.clone()), bus.listen(stop));
+        }
+    }
+
+    /// Ends a command: what it tells other processes is out before the program is.
+    pub async fn leave(self) {
+        self.bus.settle().await;
     }
 
     /// Serves and works until `stop`; then requests in flight and the sync at work finish.
@@ -290,6 +313,7 @@ impl App {
                 stopped.cancelled().await;
             }
         });
+        let hearing = listener.is_some().then(|| tokio::spawn(self.hear(stop.clone())));
         let (watch, stopped) = (self.watch.take(), stop.clone());
         let watching = tokio::spawn(async move {
             match watch {
@@ -333,6 +357,10 @@ impl App {
         }
         last.cancel();
         keeping.await.context("the task that keeps the audit chain stopped")?;
+        if let Some(hearing) = hearing {
+            hearing.await.context("the task that hears other processes stopped")?;
+        }
+        self.bus.settle().await;
         self.database.close().await?;
         ended.unwrap_or_else(|_| bail!("requests were still in flight {} seconds after the stop; they were cut off", GRACE.as_secs()))
     }
@@ -381,34 +409,19 @@ fn edge(
     config: &Config,
     public_url: String,
     application: &Arc<Application>,
-    database: &Arc<Database>,
+    parts: Parts,
     clock: &Arc<dyn Clock>,
     mailbox: Option<Arc<dyn Mailbox>>,
 ) -> anyhow::Result<Edge> {
     Ok(Edge {
         application: application.clone(),
         graph: Arc::new(Graph::new(application.clone())?),
-        readiness: Arc::new(Parts { database: database.clone() }),
+        readiness: Arc::new(parts),
         public_url,
         proxies: Proxies::new(config.proxies()?, clock.clone()),
         mailbox,
         playground: config.playground.enabled,
     })
-}
-
-struct Parts {
-    database: Arc<Database>,
-}
-
-#[async_trait::async_trait]
-impl Readiness for Parts {
-    async fn check(&self) -> Vec<(&'static str, Result<(), String>)> {
-        let database = self.database.ping().await.map_err(|failure| {
-            tracing::warn!(error = ?failure, "the database does not answer");
-            "does not answer".to_owned()
-        });
-        vec![("database", database)]
-    }
 }
 
 /// Opens the bank over its state in the data folder, and adds the adapter that reaches it over HTTP as any other.

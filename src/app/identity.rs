@@ -19,7 +19,7 @@ use crate::{
         mail::{Courier, Writer},
         outbox::{OutboxCommands, OutboxQueries, Outgoing},
         password::PasswordCommands,
-        ports::{Mailer, Randomness, Sealer, Store},
+        ports::{EventBus, Mailer, Randomness, Sealer, Store},
         profile::ProfileCommands,
         provider::Catalogue,
         registration::RegistrationCommands,
@@ -48,6 +48,7 @@ pub(super) struct Ground {
     pub(super) randomness: Arc<dyn Randomness>,
     pub(super) catalogue: Arc<Catalogue>,
     pub(super) sealer: Arc<dyn Sealer>,
+    pub(super) bus: Arc<dyn EventBus>,
     pub(super) unhurried: Duration,
 }
 
@@ -74,7 +75,7 @@ impl Ground {
         let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let hasher = Arc::new(BcryptHasher::new(keys, config.passwords.cost, workers)?);
         let issuer = Arc::new(JwtIssuer::new(keys, public_url, self.randomness.clone())?);
-        let gate = Arc::new(SessionGate::new(issuer.clone(), readers.clone(), self.clock.clone()));
+        let gate = Arc::new(SessionGate::new(issuer.clone(), readers.clone(), self.clock.clone(), self.bus.clone()));
         let tokens = Arc::new(HmacMailTokens::new(keys)?);
         let writer = Writer { mint: tokens.clone(), randomness: self.randomness.clone() };
         let guesses = Guesses { sign_ins: readers.clone(), hasher: hasher.clone(), writer: writer.clone(), clock: self.clock.clone() };

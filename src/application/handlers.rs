@@ -1,8 +1,9 @@
 //! Handlers: the one list of what can happen, and of what follows from it.
 //!
-//! Every event is in it, with the mail its user gets or the reason why they get none, so a new event does not compile before somebody has
-//! decided. A unit of work asks it when it succeeds: a mail that needs nothing but the event is queued there, and one that carries a token of its
-//! own has to be queued by then. Whatever else is queued, or is not, keeps the whole from being committed.
+//! Every event is in it, with the mail its user gets or the reason why they get none, and with whoever is to look again because of it; a new
+//! event does not compile before somebody has decided. A unit of work asks it when it succeeds: a mail that needs nothing but the event is queued
+//! there, and one that carries a token of its own has to be queued by then. Whatever else is queued, or is not, keeps the whole from being
+//! committed.
 
 use anyhow::{bail, ensure};
 
@@ -76,6 +77,72 @@ pub fn mailing(event: &Event) -> Mailing {
         | Event::AuditRead { .. }
         | Event::AuditExported { .. }
         | Event::AuditPruned { .. } => Mailing::Silent(OF_THE_HOUSE),
+    }
+}
+
+/// Who is given a signal once an event is committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hint {
+    /// Nobody: nothing that is remembered anywhere, or watched, is other than before.
+    Nobody,
+    /// Whoever remembers or watches one of the sessions that ended with it, if any did.
+    EndedSessions,
+    /// Whoever remembers or watches its user.
+    Subject,
+    /// Whoever remembers or watches anybody.
+    Everyone,
+}
+
+/// Who hears of an event. The use cases give the signals, since they know which sessions ended.
+pub fn hint(event: &Event) -> Hint {
+    match event {
+        Event::SessionCreated { .. }
+        | Event::SessionRevoked { .. }
+        | Event::SessionsRevoked { .. }
+        | Event::PasswordChanged { .. }
+        | Event::PasswordReset { .. }
+        | Event::EmailChangeReverted { .. }
+        | Event::ErasureRequested { .. } => Hint::EndedSessions,
+        Event::RoleAssigned { .. } | Event::UserDeactivated { .. } | Event::UserReactivated { .. } | Event::TokensRotated { user: Some(_), .. } => {
+            Hint::Subject
+        }
+        Event::TokensRotated { user: None, .. } => Hint::Everyone,
+        Event::UserCreated { .. }
+        | Event::TierAssigned { .. }
+        | Event::UserUnlocked { .. }
+        | Event::KeysRotated { .. }
+        | Event::SecretsResealed { .. }
+        | Event::UserRegistered { .. }
+        | Event::EmailVerified { .. }
+        | Event::VerificationRequested { .. }
+        | Event::SignInChallenged { .. }
+        | Event::SecondFactorBegun { .. }
+        | Event::SecondFactorEnabled { .. }
+        | Event::SecondFactorDisabled { .. }
+        | Event::RecoveryCodesReplaced { .. }
+        | Event::SessionRefreshed { .. }
+        | Event::SessionRenamed { .. }
+        | Event::Reauthenticated { .. }
+        | Event::PasswordResetRequested { .. }
+        | Event::ProfileUpdated { .. }
+        | Event::DocumentsAgreedTo { .. }
+        | Event::EmailChangeRequested { .. }
+        | Event::EmailChanged { .. }
+        | Event::ExportRequested { .. }
+        | Event::ExportFetched { .. }
+        | Event::ErasureCancelled { .. }
+        | Event::UserErased { .. }
+        | Event::LinkBegun { .. }
+        | Event::AuthorizationStarted { .. }
+        | Event::LinkActivated { .. }
+        | Event::SyncRequested { .. }
+        | Event::LinkSynced { .. }
+        | Event::StatementImported { .. }
+        | Event::MessageRetried { .. }
+        | Event::MessageDropped { .. }
+        | Event::AuditRead { .. }
+        | Event::AuditExported { .. }
+        | Event::AuditPruned { .. } => Hint::Nobody,
     }
 }
 

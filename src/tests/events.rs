@@ -4,8 +4,8 @@
 
 use dashtam::{
     application::{
-        handlers::{Mailing, mailing, refusals},
-        ports::{Randomness as _, Work},
+        handlers::{Hint, Mailing, hint, mailing, refusals},
+        ports::{Heard, Randomness as _, Signals, Work},
     },
     domain::{
         event::Event,
@@ -13,11 +13,18 @@ use dashtam::{
         id::{MessageId, SessionId, UserId},
         mail::{Mail, MailKind},
         second_factor::Factor,
+        session::RevocationReason,
+        signal::Signal,
         time::Clock as _,
+        user::Role,
     },
 };
+use futures_util::{FutureExt as _, StreamExt as _};
+use serde_json::json;
 
 use crate::harness::{
+    app::{PASSWORD, TestApp},
+    client::Client,
     clock::TestRandomness,
     stores::{TestStore, every_store},
 };
@@ -137,5 +144,83 @@ async fn a_refusal_is_committed_with_a_mail_only_if_it_is_about_that_refusal() {
                 assert_eq!(written(&store).await, (before.0 + 1, before.1 + 1), "{kind:?}");
             }
         }
+    }
+}
+
+/// The signals of this process that came in since this was last asked.
+fn heard(signals: &mut Signals) -> Vec<Signal> {
+    let mut heard = Vec::new();
+    while let Some(Some(next)) = signals.next().now_or_never() {
+        match next {
+            Heard::Signal { signal, is_ours: true } => heard.push(signal),
+            Heard::Signal { is_ours: false, .. } | Heard::Missed => {}
+        }
+    }
+    heard
+}
+
+/// What the list says is heard of an event of a user with whom `ended` sessions ended.
+fn declared(event: &Event, user: UserId, ended: usize) -> Vec<String> {
+    match hint(event) {
+        Hint::Nobody => Vec::new(),
+        Hint::EndedSessions => vec!["session_ended".to_owned(); ended],
+        Hint::Subject => vec![Signal::UserChanged { user }.to_string()],
+        Hint::Everyone => vec![Signal::EveryoneChanged.to_string()],
+    }
+}
+
+#[tokio::test]
+async fn what_is_heard_of_an_event_is_what_the_list_says() {
+    for app in TestApp::on_every_store().await {
+        let mut signals = app.app.bus.subscribe();
+        let root = app.signed_in("root").await;
+        app.promote("root", Role::Admin).await;
+        let (ann, phone) = (app.signed_in("ann").await, app.signed_in("ann").await);
+        for _ in 0..2 {
+            app.signed_in("ann").await;
+        }
+        let user = app.user_id("ann").await;
+        let prove = async |client: &Client<'_>| {
+            client.mutate("reauthenticate", "validUntil", json!({ "password": PASSWORD })).await.succeeds();
+        };
+        prove(&root).await;
+        heard(&mut signals);
+        let id = ann.ask("{ viewer { id } }").await.data()["viewer"]["id"].clone();
+        let any = SessionId(TestRandomness.id());
+        let mut check = |event: Event, ended: usize| {
+            let found: Vec<_> = heard(&mut signals)
+                .into_iter()
+                .map(
+                    |signal| {
+                        if matches!(signal, Signal::SessionEnded { user: of, .. } if of == user) { "session_ended".to_owned() } else { signal.to_string() }
+                    },
+                )
+                .collect();
+            assert_eq!(found, declared(&event, user, ended), "{event:?}, {}", app.store.name);
+        };
+        ann.mutate("updateProfile", "user { id }", json!({ "displayName": "Ann" })).await.succeeds();
+        check(Event::ProfileUpdated { user }, 0);
+        ann.revoke(phone.session_id.as_deref().unwrap()).await.succeeds();
+        check(Event::SessionRevoked { session: any, user, reason: RevocationReason::Requested }, 1);
+        let new = "a river runs through town";
+        ann.mutate("changePassword", "changed", json!({ "currentPassword": PASSWORD, "newPassword": new })).await.succeeds();
+        check(Event::PasswordChanged { user, ended: 2 }, 2);
+        let mut other = app.nobody();
+        other.sign_in("ann@example.com", new).await.succeeds();
+        check(Event::SessionCreated { session: any, user, evicted: 0, factor: None }, 0);
+        ann.ask("mutation { revokeOtherSessions { revoked userErrors { code } } }").await;
+        check(Event::SessionsRevoked { user, ended: 1 }, 1);
+        root.mutate("assignRole", "user { role }", json!({ "userId": id, "role": "READONLY" })).await.succeeds();
+        check(Event::RoleAssigned { user, role: Role::Readonly }, 0);
+        root.mutate("assignTier", "user { id }", json!({ "userId": id, "tier": "PLUS" })).await.succeeds();
+        check(Event::TierAssigned { user, tier: dashtam::domain::user::SessionTier::Plus }, 0);
+        root.mutate("rotateTokens", "rotation { version }", json!({ "scope": "USER", "userId": id, "reason": "a test" })).await.succeeds();
+        check(Event::TokensRotated { user: Some(user), version: 2 }, 0);
+        root.mutate("deactivateUser", "user { id }", json!({ "userId": id })).await.succeeds();
+        check(Event::UserDeactivated { user, ended: 1 }, 1);
+        root.mutate("reactivateUser", "user { id }", json!({ "userId": id })).await.succeeds();
+        check(Event::UserReactivated { user }, 0);
+        root.mutate("rotateTokens", "rotation { version }", json!({ "scope": "GLOBAL", "reason": "a test" })).await.succeeds();
+        check(Event::TokensRotated { user: None, version: 2 }, 0);
     }
 }

@@ -34,6 +34,7 @@ mod scalar;
 mod schema;
 mod second_factor;
 mod session;
+mod signal;
 mod statement;
 mod store;
 mod sync;

@@ -406,7 +406,7 @@ impl From<ExportError> for Refused {
 impl From<ProfileError> for Refused {
     fn from(error: ProfileError) -> Self {
         let (code, field) = match &error {
-            ProfileError::InvalidName => (UserErrorCode::NameInvalid, Some("displayName")),
+            ProfileError::InvalidName(_) => (UserErrorCode::NameInvalid, Some("displayName")),
             ProfileError::Denied(denied) => return Self::Fault((*denied).into()),
             ProfileError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),
         };
@@ -431,7 +431,7 @@ impl From<SessionError> for Refused {
     fn from(error: SessionError) -> Self {
         let (code, field) = match &error {
             SessionError::InvalidCredentials | SessionError::Paused => (UserErrorCode::InvalidCredentials, None),
-            SessionError::InvalidName => (UserErrorCode::NameInvalid, Some("name")),
+            SessionError::InvalidName(_) => (UserErrorCode::NameInvalid, Some("name")),
             SessionError::Unverified => (UserErrorCode::EmailUnverified, Some("email")),
             SessionError::Code(refusal) => of_code(*refusal),
             SessionError::Challenge(_) => (UserErrorCode::ChallengeInvalid, Some("challenge")),
