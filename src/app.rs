@@ -1,6 +1,7 @@
 //! The composition root: the only file that names ports and adapters, with the files of its folder beside it.
 
 pub mod audit;
+mod collecting;
 pub mod doctor;
 mod identity;
 pub mod keys;
@@ -22,24 +23,24 @@ use crate::{
         account::AccountQueries,
         audit::{AuditQueries, Journal},
         chain::{ChainKeeper, retention::Retention},
+        change::ChangeQueries,
         erasure::Eraser,
-        import::ImportCommands,
-        link::{LinkCommands, LinkQueries, LinkSettings},
+        link::LinkQueries,
         mail::Courier,
         ports::{Authorizer, EventBus, FinancialProvider, Mailbox, Mailer, Randomness},
         provider::{Catalogue, ProviderQueries},
         second_factor::SecondFactorQueries,
         session::SessionQueries,
-        sync::{SyncCommands, SyncEngine, SyncQueries},
+        sync::{SyncEngine, SyncQueries},
         transaction::TransactionQueries,
         user::UserQueries,
         worker::Worker,
     },
-    config::{Config, Environment},
+    config::{Config, DocumentMode, Environment},
     domain::time::Clock,
     infrastructure::{
         audit_file::CheckpointFile,
-        database::Database,
+        database::{Database, Readers},
         machine::Machine,
         mail::{folder::MailFolder, smtp::SmtpMailer},
         private_file,
@@ -58,7 +59,10 @@ use crate::{
         },
     },
     presentation::{
-        graphql::Graph,
+        graphql::{
+            Graph,
+            documents::{Documents, Trust},
+        },
         http::{Edge, REQUEST_TIMEOUT, proxies::Proxies, router, with_common_layers},
     },
 };
@@ -199,57 +203,20 @@ impl App {
             rights,
             providers: ProviderQueries { access: access.clone(), catalogue: catalogue.clone(), clock: clock.clone() },
             link_queries: LinkQueries { access: access.clone(), links: readers.clone() },
-            links: LinkCommands {
-                journal: journal.clone(),
-                store: store.clone(),
-                links: readers.clone(),
-                users: readers.clone(),
-                access: access.clone(),
-                catalogue: catalogue.clone(),
-                sealer: sealer.clone(),
-                clock: clock.clone(),
-                randomness: randomness.clone(),
-                settings: LinkSettings { public_url: public_url.clone(), return_urls: config.links.return_urls.clone() },
-                wake: wake.clone(),
-            },
+            links: ground.links(config, &public_url, &wake),
             sync_queries: SyncQueries { access: access.clone(), syncs: readers.clone() },
-            syncs: SyncCommands {
-                journal: journal.clone(),
-                store: store.clone(),
-                access: access.clone(),
-                catalogue: catalogue.clone(),
-                clock: clock.clone(),
-                randomness: randomness.clone(),
-                wake: wake.clone(),
-            },
+            syncs: ground.syncs(&wake),
             accounts: AccountQueries { access: access.clone(), accounts: readers.clone() },
             transactions: TransactionQueries { access: access.clone(), transactions: readers.clone() },
-            imports: ImportCommands {
-                journal: journal.clone(),
-                store: store.clone(),
-                access: access.clone(),
-                reader: files,
-                sealer: sealer.clone(),
-                clock: clock.clone(),
-                randomness: randomness.clone(),
-            },
+            changes: changes(&access, &readers),
+            imports: ground.imports(files),
             outbox: ground.outbox(),
             audit: AuditQueries { journal: journal.clone(), store: store.clone(), access: access.clone(), events: readers.clone() },
             access,
             journal: journal.clone(),
             gate,
         });
-        let engine = Arc::new(SyncEngine {
-            journal,
-            store,
-            queue: database.sync_queue(),
-            links: readers.clone(),
-            accounts: readers,
-            catalogue,
-            sealer,
-            clock: clock.clone(),
-            randomness,
-        });
+        let engine = Arc::new(ground.engine());
         let mut routes = router(edge(config, public_url, &application, Parts { database: database.clone(), redis }, &clock, mailbox)?);
         if let Some(bank) = sandbox {
             routes = routes.nest("/sandbox", bank.router());
@@ -366,6 +333,11 @@ impl App {
     }
 }
 
+/// Who follows changes.
+fn changes(access: &Access, readers: &Arc<Readers>) -> ChangeQueries {
+    ChangeQueries { access: access.clone(), changes: readers.clone(), links: readers.clone(), accounts: readers.clone(), transactions: readers.clone() }
+}
+
 /// Who keeps the chain over the trail, and who drops what is past its retention.
 fn trail(
     config: &Config,
@@ -415,13 +387,25 @@ fn edge(
 ) -> anyhow::Result<Edge> {
     Ok(Edge {
         application: application.clone(),
-        graph: Arc::new(Graph::new(application.clone())?),
+        graph: Arc::new(Graph::new(application.clone(), documents(config)?)?),
         readiness: Arc::new(parts),
         public_url,
         proxies: Proxies::new(config.proxies()?, clock.clone()),
         mailbox,
         playground: config.playground.enabled,
     })
+}
+
+/// The documents that are trusted, and what becomes of others.
+fn documents(config: &Config) -> anyhow::Result<Documents> {
+    let trust = match (config.documents.mode, &config.documents.manifest) {
+        (DocumentMode::Off, _) | (DocumentMode::Prefer, None) => return Documents::new(Trust::Everyone, None),
+        (DocumentMode::Prefer, Some(_)) => Trust::Prefer,
+        (DocumentMode::Strict, _) => Trust::Strict,
+    };
+    let file = config.documents.manifest.as_deref().unwrap_or(Path::new(""));
+    let manifest = std::fs::read_to_string(file).with_context(|| format!("the manifest {} of DASHTAM_DOCUMENTS__MANIFEST cannot be read", file.display()))?;
+    Documents::new(trust, Some(&manifest)).with_context(|| format!("the manifest {} of DASHTAM_DOCUMENTS__MANIFEST cannot be used", file.display()))
 }
 
 /// Opens the bank over its state in the data folder, and adds the adapter that reaches it over HTTP as any other.

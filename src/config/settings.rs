@@ -214,6 +214,20 @@ pub const SETTINGS: &[Setting] = &[
         about: "Whether `/playground` is served. It holds nothing but the page: everything behind it asks for a token all the same.",
     },
     Setting {
+        name: "documents.manifest",
+        kind: Kind::File,
+        preset: Preset::Unset("\"/etc/dashtam/persisted-documents.json\""),
+        about: "A file of trusted documents, as GraphQL Code Generator, Relay or Apollo's `generate-persisted-query-manifest` writes it. Clients ask for them \
+                by their ids; one that can never run stops the start.",
+    },
+    Setting {
+        name: "documents.mode",
+        kind: Kind::Word(&["off", "prefer", "strict"]),
+        preset: Preset::Default("\"prefer\""),
+        about: "What becomes of documents that are not in the manifest: `strict` runs none of them, `prefer` runs them too, and `off` does not look at the \
+                manifest at all. With `strict` the playground can run nothing but those either.",
+    },
+    Setting {
         name: "sandbox.seed",
         kind: Kind::Number,
         preset: Preset::Default("7"),

@@ -40,12 +40,13 @@ use crate::{
     },
 };
 
-use super::{DatabaseStore, audit, error::broken};
+use super::{DatabaseStore, audit, change::Noted, error::broken};
 
 /// An open transaction of one attempt. Each feature's file implements its trait for it.
 pub(super) struct DatabaseWork {
     pub(super) transaction: DatabaseTransaction,
     pub(super) randomness: Arc<dyn Randomness>,
+    pub(super) noted: Noted,
     /// The mails that were queued in it.
     pub(super) mails: Vec<MailKind>,
     /// Whether a courier has something to do once it is committed.
@@ -61,6 +62,7 @@ impl Store for DatabaseStore {
         Ok(Box::new(DatabaseWork {
             transaction,
             randomness: Arc::clone(&self.randomness),
+            noted: Noted::default(),
             mails: Vec::new(),
             rings: false,
             bell: Arc::clone(&self.bell),
@@ -70,7 +72,8 @@ impl Store for DatabaseStore {
 }
 
 impl DatabaseWork {
-    async fn settle(self, entry: AuditEntry) -> anyhow::Result<()> {
+    async fn settle(mut self, entry: AuditEntry) -> anyhow::Result<()> {
+        self.log_changes().await?;
         audit::append(&self.transaction, &entry, self.randomness.as_ref()).await?;
         self.attempt.mark_settled();
         self.transaction.commit().await.map_err(broken("committing a unit of work"))?;
@@ -163,8 +166,9 @@ impl Work for DatabaseWork {
         self
     }
 
-    async fn checkpoint(self: Box<Self>) -> anyhow::Result<()> {
+    async fn checkpoint(mut self: Box<Self>) -> anyhow::Result<()> {
         anyhow::ensure!(self.mails.is_empty(), "a mail follows from an outcome, and was queued before there was one");
+        self.log_changes().await?;
         self.transaction.commit().await.map_err(broken("committing what must stand before a bank is asked"))
     }
 
