@@ -14,6 +14,7 @@ use sea_orm::{
     ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
     sqlx::postgres::PgConnectOptions,
 };
+use tokio::sync::Notify;
 
 use crate::{
     application::{
@@ -45,6 +46,7 @@ pub mod keys;
 mod link;
 mod live;
 mod mail;
+mod outbox;
 mod page;
 mod quantity;
 mod second_factor;
@@ -81,6 +83,8 @@ struct DatabaseStore {
     randomness: Arc<dyn Randomness>,
     /// What carries signals, once somebody said.
     bus: OnceLock<Arc<dyn EventBus>>,
+    /// Rings when something was put into the outbox here.
+    bell: Arc<Notify>,
 }
 
 /// The side that reads, for queries and loaders: every feature's reader.
@@ -112,7 +116,7 @@ impl Database {
         reader.set_metric_callback(move |_| {
             counter.fetch_add(1, Ordering::Relaxed);
         });
-        let store = Arc::new(DatabaseStore { connection: writer, reading: reader.clone(), clock, randomness, bus: OnceLock::new() });
+        let store = Arc::new(DatabaseStore { connection: writer, reading: reader.clone(), clock, randomness, bus: OnceLock::new(), bell: Arc::default() });
         Ok(Self { store, readers: Arc::new(Readers { connection: reader }), statements, own_line })
     }
 
@@ -150,6 +154,11 @@ impl Database {
     /// The outbox couriers take mails from.
     pub fn mail_queue(&self) -> Arc<dyn MailQueue> {
         self.store.clone()
+    }
+
+    /// Rings when this process has put something into the outbox; other processes do so as well, and ring elsewhere.
+    pub fn mail_bell(&self) -> Arc<Notify> {
+        Arc::clone(&self.store.bell)
     }
 
     /// The erasures workers carry out.

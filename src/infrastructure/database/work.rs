@@ -4,17 +4,39 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
 use sea_orm::DatabaseTransaction;
+use tokio::sync::Notify;
 
 use crate::{
     application::{
         audit::{Attempt, AuditEntry},
         chain::retention::ChainWork,
+        handlers,
         ports::{EventBus, Randomness, Store, Work},
     },
     domain::{
-        account::Accounts, agreement::Agreements, audit::Outcome, balance::BalanceSnapshots, consent::Consents, email_change::EmailChanges, erasure::Erasures,
-        event::Event, export::Exports, failure::Reason, id::UserId, import::Imports, keys::SealedSecrets, link::Links, mail::Mails,
-        second_factor::SecondFactors, security::Rotations, session::Sessions, sign_in::SignIns, sync::Syncs, transaction::Transactions, user::Users,
+        account::Accounts,
+        agreement::Agreements,
+        audit::Outcome,
+        balance::BalanceSnapshots,
+        consent::Consents,
+        email_change::EmailChanges,
+        erasure::Erasures,
+        event::Event,
+        export::Exports,
+        failure::Reason,
+        id::{MessageId, UserId},
+        import::Imports,
+        keys::SealedSecrets,
+        link::Links,
+        mail::{Mail, MailKind, Mails},
+        outbox::Outbox,
+        second_factor::SecondFactors,
+        security::Rotations,
+        session::Sessions,
+        sign_in::SignIns,
+        sync::Syncs,
+        transaction::Transactions,
+        user::Users,
     },
 };
 
@@ -32,6 +54,11 @@ pub(super) struct DatabaseWork {
     /// Whose changes have positions.
     pub(super) logged: BTreeSet<UserId>,
     pub(super) bus: Option<Arc<dyn EventBus>>,
+    /// The mails that were queued in it.
+    pub(super) mails: Vec<MailKind>,
+    /// Whether a courier has something to do once it is committed.
+    pub(super) rings: bool,
+    bell: Arc<Notify>,
     attempt: Attempt,
 }
 
@@ -45,6 +72,9 @@ impl Store for DatabaseStore {
             noted: Noted::default(),
             logged: BTreeSet::new(),
             bus: self.bus.get().cloned(),
+            mails: Vec::new(),
+            rings: false,
+            bell: Arc::clone(&self.bell),
             attempt: attempt.clone(),
         }))
     }
@@ -55,9 +85,11 @@ impl DatabaseWork {
         self.log_changes().await?;
         audit::append(&self.transaction, &entry, self.randomness.as_ref()).await?;
         self.attempt.mark_settled();
-        let Self { transaction, logged, bus, .. } = self;
-        transaction.commit().await.map_err(broken("committing a unit of work"))?;
-        tell_changes(&logged, bus.as_ref());
+        self.transaction.commit().await.map_err(broken("committing a unit of work"))?;
+        tell_changes(&self.logged, self.bus.as_ref());
+        if self.rings {
+            self.bell.notify_one();
+        }
         Ok(())
     }
 }
@@ -108,6 +140,10 @@ impl Work for DatabaseWork {
         self
     }
 
+    fn outbox(&mut self) -> &mut dyn Outbox {
+        self
+    }
+
     fn sealed_secrets(&mut self) -> &mut dyn SealedSecrets {
         self
     }
@@ -141,6 +177,7 @@ impl Work for DatabaseWork {
     }
 
     async fn checkpoint(mut self: Box<Self>) -> anyhow::Result<()> {
+        anyhow::ensure!(self.mails.is_empty(), "a mail follows from an outcome, and was queued before there was one");
         self.log_changes().await?;
         let Self { transaction, logged, bus, .. } = *self;
         transaction.commit().await.map_err(broken("committing what must stand before a bank is asked"))?;
@@ -148,12 +185,17 @@ impl Work for DatabaseWork {
         Ok(())
     }
 
-    async fn succeed(self: Box<Self>, event: Event) -> anyhow::Result<()> {
+    async fn succeed(mut self: Box<Self>, event: Event) -> anyhow::Result<()> {
         let entry = self.attempt.entry(Outcome::Succeeded, Some(&event), None);
+        if let Some((user, kind)) = handlers::notice(&event, &self.mails)? {
+            let mail = Mail::new(MessageId(self.randomness.id()), user, kind, None, entry.recorded_at);
+            self.queue(&mail).await?;
+        }
         self.settle(entry).await
     }
 
     async fn refuse(self: Box<Self>, refusal: &(dyn Reason + Sync)) -> anyhow::Result<()> {
+        handlers::check_refusal(refusal.reason(), &self.mails)?;
         let entry = self.attempt.entry(Outcome::Failed, None, Some(refusal.reason()));
         self.settle(entry).await
     }
