@@ -67,6 +67,22 @@ pub(super) struct Identity {
 }
 
 impl Ground {
+    /// Composes what runs syncs.
+    pub(super) fn engine(&self) -> SyncEngine {
+        let readers = self.database.readers();
+        SyncEngine {
+            journal: self.journal.clone(),
+            store: self.store.clone(),
+            queue: self.database.sync_queue(),
+            links: readers.clone(),
+            accounts: readers,
+            catalogue: self.catalogue.clone(),
+            sealer: self.sealer.clone(),
+            clock: self.clock.clone(),
+            randomness: self.randomness.clone(),
+        }
+    }
+
     /// Composes them over the configured keys.
     pub(super) fn identity(&self, config: &Config, keys: &KeysInForce, public_url: &str, mailer: Arc<dyn Mailer>) -> anyhow::Result<Identity> {
         let readers = self.database.readers();
