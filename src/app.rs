@@ -1,10 +1,11 @@
-//! The composition root: the only file that names ports and adapters, with [`audit`], [`doctor`] and [`keys`] beside it.
+//! The composition root: the only file that names ports and adapters, with the files of its folder beside it.
 
 pub mod audit;
 pub mod doctor;
 mod edge;
 mod identity;
 pub mod keys;
+mod sharing;
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
@@ -22,15 +23,15 @@ use crate::{
         account::AccountQueries,
         audit::{AuditQueries, Journal},
         chain::{ChainKeeper, retention::Retention},
+        change::ChangeQueries,
         erasure::Eraser,
-        import::ImportCommands,
-        link::{LinkCommands, LinkQueries, LinkSettings},
+        link::LinkQueries,
         mail::Courier,
-        ports::{Authorizer, FinancialProvider, Mailbox, Mailer, Randomness},
+        ports::{Authorizer, EventBus, FinancialProvider, Mailbox, Mailer, Randomness},
         provider::{Catalogue, ProviderQueries},
         second_factor::SecondFactorQueries,
         session::SessionQueries,
-        sync::{SyncCommands, SyncEngine, SyncQueries},
+        sync::{SyncEngine, SyncQueries},
         transaction::TransactionQueries,
         user::UserQueries,
         worker::Worker,
@@ -39,7 +40,7 @@ use crate::{
     domain::time::Clock,
     infrastructure::{
         audit_file::CheckpointFile,
-        database::Database,
+        database::{Database, Readers},
         machine::Machine,
         mail::{folder::MailFolder, smtp::SmtpMailer},
         private_file,
@@ -63,6 +64,7 @@ use crate::{
 pub use crate::infrastructure::{providers::sandbox::visitor::Visitor, security::key_places::MadeUpKeys};
 use edge::Surface;
 use identity::{Ground, Identity};
+use sharing::Parts;
 
 /// How long requests in flight may take to finish after a stop was asked for.
 const GRACE: Duration = Duration::from_secs(30);
@@ -82,10 +84,12 @@ pub struct Surroundings {
     pub providers: Vec<Arc<dyn FinancialProvider>>,
     /// How long answers take at least that must not tell a known address from an unknown one.
     pub unhurried: Duration,
+    /// What carries signals; as configured when it is not given.
+    pub bus: Option<Arc<dyn EventBus>>,
 }
 
 impl Surroundings {
-    /// The machine's clock and random numbers, the policy that ships, no other providers.
+    /// The machine's clock and random numbers, the policy that ships, no other providers, and signals as configured.
     pub fn real() -> anyhow::Result<Self> {
         Ok(Self {
             clock: Arc::new(Machine),
@@ -93,6 +97,7 @@ impl Surroundings {
             authorizer: Arc::new(PolarPolicy::read(POLICY)?),
             providers: Vec::new(),
             unhurried: UNHURRIED,
+            bus: None,
         })
     }
 }
@@ -116,6 +121,8 @@ pub struct App {
     pub retention: Arc<Retention>,
     /// Carries erasures out.
     pub eraser: Arc<Eraser>,
+    /// Carries signals.
+    pub bus: Arc<dyn EventBus>,
     database: Arc<Database>,
     router: Router,
     patience: Patience,
@@ -147,7 +154,7 @@ impl App {
 
     /// Composes everything over an open database.
     pub fn compose(config: &Config, listening: SocketAddr, keys: &KeysInForce, database: Arc<Database>, surroundings: Surroundings) -> anyhow::Result<Self> {
-        let Surroundings { clock, randomness, authorizer, mut providers, unhurried } = surroundings;
+        let Surroundings { clock, randomness, authorizer, mut providers, unhurried, bus } = surroundings;
         let public_url = config.public_url(listening);
         let sandbox = if config.has_sandbox(listening) { Some(open_sandbox(config, &public_url, &clock, &randomness, &mut providers)?) } else { None };
         let readers = database.readers();
@@ -159,6 +166,8 @@ impl App {
         let catalogue = Arc::new(Catalogue::new(providers, files.as_ref()));
         let (keeper, retention) = trail(config, &keys.now(), &database, &journal, &access, &clock)?;
         let wake = Arc::new(Notify::new());
+        let redis = sharing::redis(config)?;
+        let bus = bus.unwrap_or_else(|| sharing::bus(redis.as_ref(), &database, randomness.as_ref()));
         let (mailer, mailbox) = mailer(config, listening)?;
         let ground = Ground {
             database: database.clone(),
@@ -169,6 +178,7 @@ impl App {
             randomness: randomness.clone(),
             catalogue: catalogue.clone(),
             sealer: sealer.clone(),
+            bus: bus.clone(),
             unhurried,
         };
         let Identity { users, registration, sessions, security, security_queries, step_up, second_factors, passwords, rights, gate, courier, eraser } =
@@ -189,40 +199,13 @@ impl App {
             rights,
             providers: ProviderQueries { access: access.clone(), catalogue: catalogue.clone(), clock: clock.clone() },
             link_queries: LinkQueries { access: access.clone(), links: readers.clone() },
-            links: LinkCommands {
-                journal: journal.clone(),
-                store: store.clone(),
-                links: readers.clone(),
-                users: readers.clone(),
-                access: access.clone(),
-                catalogue: catalogue.clone(),
-                sealer: sealer.clone(),
-                clock: clock.clone(),
-                randomness: randomness.clone(),
-                settings: LinkSettings { public_url: public_url.clone(), return_urls: config.links.return_urls.clone() },
-                wake: wake.clone(),
-            },
+            links: ground.links(config, &public_url, &wake),
             sync_queries: SyncQueries { access: access.clone(), syncs: readers.clone() },
-            syncs: SyncCommands {
-                journal: journal.clone(),
-                store: store.clone(),
-                access: access.clone(),
-                catalogue: catalogue.clone(),
-                clock: clock.clone(),
-                randomness: randomness.clone(),
-                wake: wake.clone(),
-            },
+            syncs: ground.syncs(&wake),
             accounts: AccountQueries { access: access.clone(), accounts: readers.clone() },
             transactions: TransactionQueries { access: access.clone(), transactions: readers.clone() },
-            imports: ImportCommands {
-                journal: journal.clone(),
-                store: store.clone(),
-                access: access.clone(),
-                reader: files,
-                sealer: sealer.clone(),
-                clock: clock.clone(),
-                randomness: randomness.clone(),
-            },
+            changes: changes(&access, &readers),
+            imports: ground.imports(files),
             audit: AuditQueries { journal: journal.clone(), store: store.clone(), access: access.clone(), events: readers.clone() },
             access,
             journal: journal.clone(),
@@ -230,7 +213,17 @@ impl App {
         });
         let engine = Arc::new(ground.engine());
         let is_embedded = config.is_embedded();
-        let surface = Surface { config, listening, public_url, application: &application, database: &database, clock: &clock, mailbox, sandbox };
+        let surface = Surface {
+            config,
+            listening,
+            public_url,
+            application: &application,
+            parts: Parts { database: database.clone(), redis },
+            clock: &clock,
+            mailbox,
+            sandbox,
+        };
+        let router = surface.router()?;
         Ok(Self {
             application,
             engine,
@@ -238,7 +231,8 @@ impl App {
             keeper,
             retention,
             eraser,
-            router: surface.router()?,
+            bus,
+            router,
             database,
             patience: edge::patience(config),
             wake,
@@ -267,6 +261,19 @@ impl App {
         self.watch.as_mut().map_or(Ok(()), KeyWatch::look_on_hangup)
     }
 
+    /// Hears what other processes do to sessions, and reads ahead what requests will ask, until `stop`.
+    pub fn hear(&self, stop: CancellationToken) -> impl Future<Output = ()> + Send + use<> {
+        let (gate, bus) = (self.application.gate.clone(), self.bus.clone());
+        async move {
+            tokio::join!(gate.run(stop.clone()), bus.listen(stop));
+        }
+    }
+
+    /// Ends a command: what it tells other processes is out before the program is.
+    pub async fn leave(self) {
+        self.bus.settle().await;
+    }
+
     /// Serves and works until `stop`; then requests in flight and the sync at work finish.
     pub async fn run(self, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
         self.until(stop, Some(listener), true).await
@@ -293,6 +300,7 @@ impl App {
                 stopped.cancelled().await;
             }
         });
+        let hearing = listener.is_some().then(|| tokio::spawn(self.hear(stop.clone())));
         let (watch, stopped) = (self.watch.take(), stop.clone());
         let watching = tokio::spawn(async move {
             match watch {
@@ -336,9 +344,18 @@ impl App {
         }
         last.cancel();
         keeping.await.context("the task that keeps the audit chain stopped")?;
+        if let Some(hearing) = hearing {
+            hearing.await.context("the task that hears other processes stopped")?;
+        }
+        self.bus.settle().await;
         self.database.close().await?;
         ended.unwrap_or_else(|_| bail!("requests were still in flight {} seconds after the stop; they were cut off", GRACE.as_secs()))
     }
+}
+
+/// Who follows changes.
+fn changes(access: &Access, readers: &Arc<Readers>) -> ChangeQueries {
+    ChangeQueries { access: access.clone(), changes: readers.clone(), links: readers.clone(), accounts: readers.clone(), transactions: readers.clone() }
 }
 
 /// Who keeps the chain over the trail, and who drops what is past its retention.

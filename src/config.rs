@@ -57,6 +57,10 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// `postgres://…`; the embedded database in `data_dir` when it is not set.
     pub database_url: Option<SecretString>,
+    /// `redis://…` or `rediss://…`; what servers tell each other goes through the database when it is not set.
+    pub redis_url: Option<SecretString>,
+    /// What every key and channel in Redis begins with.
+    pub redis_prefix: String,
     /// A level or a filter for the log.
     pub log: Option<String>,
     /// Access and refresh tokens.
@@ -363,6 +367,8 @@ impl Default for Config {
             trusted_proxies: Vec::new(),
             data_dir: PathBuf::from("dashtam-data"),
             database_url: None,
+            redis_url: None,
+            redis_prefix: "dashtam".to_owned(),
             log: None,
             jwt: Jwt::default(),
             encryption: Encryption::default(),
@@ -460,6 +466,12 @@ impl Config {
         if !(lowest..=16).contains(&self.passwords.cost) {
             bail!("passwords.cost is from {lowest} to 16");
         }
+        if self.redis_url.as_ref().is_some_and(|url| !is_redis(url.expose_secret())) {
+            bail!("redis_url is a URL such as redis://redis.example:6379, or rediss:// for TLS");
+        }
+        if !(1..=64).contains(&self.redis_prefix.len()) || !self.redis_prefix.bytes().all(|byte| byte.is_ascii_graphic()) {
+            bail!("redis_prefix has 1 to 64 characters of ASCII, and no spaces");
+        }
         if self.keys.wait_seconds > LONGEST_WAIT {
             bail!("keys.wait_seconds is from 0 to {LONGEST_WAIT}");
         }
@@ -543,6 +555,10 @@ impl Config {
     pub fn has_sandbox(&self, listening: SocketAddr) -> bool {
         self.environment == Environment::Development && listening.ip().is_loopback()
     }
+}
+
+fn is_redis(url: &str) -> bool {
+    Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "redis" | "rediss") && url.has_host())
 }
 
 fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {

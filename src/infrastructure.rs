@@ -2,9 +2,12 @@
 
 pub mod archive;
 pub mod audit_file;
+pub mod bus;
 pub mod database;
 pub mod machine;
 pub mod mail;
+pub mod memory;
 pub mod private_file;
 pub mod providers;
+pub mod redis;
 pub mod security;

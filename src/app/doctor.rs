@@ -38,6 +38,7 @@ use crate::{
 use super::{
     MadeUpKeys,
     keys::{Family, Use, standings},
+    sharing,
 };
 
 /// The oldest PostgreSQL that will do, as the server writes it.
@@ -143,7 +144,9 @@ pub async fn examine(config: &Config, clock: &dyn Clock) -> Vec<Finding> {
 }
 
 async fn the_rest(config: &Config, clock: &dyn Clock, inspection: Option<&Inspection>) -> Vec<Finding> {
-    vec![mail(config).await, providers(config), self::clock(clock, inspection).await, address(config).await]
+    let mut findings: Vec<_> = redis(config).await.into_iter().collect();
+    findings.extend([mail(config).await, providers(config), self::clock(clock, inspection).await, address(config).await]);
+    findings
 }
 
 fn settings(config: &Config) -> Vec<Finding> {
@@ -374,6 +377,22 @@ async fn audit(clock: &dyn Clock, inspection: Option<&Inspection>) -> Option<Fin
         ),
         None if is_unsigned => Finding::warn("audit", found, "start a server, which signs the rest; if one runs, its log says why it does not"),
         None => Finding::ok("audit", found),
+    })
+}
+
+/// Whether what servers share is there, where it is configured.
+async fn redis(config: &Config) -> Option<Finding> {
+    let redis = match sharing::redis(config) {
+        Ok(redis) => redis?,
+        Err(refusal) => return Some(Finding::refused("redis", &refusal)),
+    };
+    Some(match redis.version().await {
+        Ok(version) => Finding::ok("redis", format!("Redis {version}")),
+        Err(failure) => Finding::warn(
+            "redis",
+            format!("{}; servers go on without it", told(&failure)),
+            "start Redis, or correct DASHTAM_REDIS_URL; without it each server counts for itself, and hears of others within a second instead of at once",
+        ),
     })
 }
 

@@ -5,18 +5,20 @@ use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use anyhow::Context;
 use axum::Router;
 
+use super::sharing::Parts;
+
 use crate::{
     application::{Application, ports::Mailbox},
     config::{Config, DocumentMode},
     domain::time::Clock,
-    infrastructure::{database::Database, providers::sandbox::SandboxBank},
+    infrastructure::providers::sandbox::SandboxBank,
     presentation::{
         graphql::{
             Graph,
             documents::{Documents, Trust},
             limits::Limits,
         },
-        http::{Edge, Readiness, browsers::Browsers, proxies::Proxies, router, server::Patience, with_common_layers},
+        http::{Edge, browsers::Browsers, proxies::Proxies, router, server::Patience, with_common_layers},
     },
 };
 
@@ -28,7 +30,7 @@ pub(super) struct Surface<'a> {
     /// How browsers reach it.
     pub(super) public_url: String,
     pub(super) application: &'a Arc<Application>,
-    pub(super) database: &'a Arc<Database>,
+    pub(super) parts: Parts,
     pub(super) clock: &'a Arc<dyn Clock>,
     /// The mails that are kept instead of sent; only in development.
     pub(super) mailbox: Option<Arc<dyn Mailbox>>,
@@ -39,12 +41,12 @@ pub(super) struct Surface<'a> {
 impl Surface<'_> {
     /// All routes, with what every answer has in common.
     pub(super) fn router(self) -> anyhow::Result<Router> {
-        let Self { config, listening, public_url, application, database, clock, mailbox, sandbox } = self;
+        let Self { config, listening, public_url, application, parts, clock, mailbox, sandbox } = self;
         let browsers = Browsers::new(config.cors.origins()?, &public_url, listening.ip().is_loopback());
         let edge = Edge {
             application: application.clone(),
             graph: Arc::new(Graph::new(application.clone(), documents(config)?)?),
-            readiness: Arc::new(Parts { database: database.clone() }),
+            readiness: Arc::new(parts),
             public_url,
             browsers: browsers.clone(),
             body_bytes: config.limits.body_bytes,
@@ -100,20 +102,4 @@ fn documents(config: &Config) -> anyhow::Result<Documents> {
     let manifest = std::fs::read_to_string(file).with_context(|| format!("the manifest {} of DASHTAM_DOCUMENTS__MANIFEST cannot be read", file.display()))?;
     Documents::new(trust, Some(&manifest), limits(config))
         .with_context(|| format!("the manifest {} of DASHTAM_DOCUMENTS__MANIFEST cannot be used", file.display()))
-}
-
-/// What `/ready` asks.
-struct Parts {
-    database: Arc<Database>,
-}
-
-#[async_trait::async_trait]
-impl Readiness for Parts {
-    async fn check(&self) -> Vec<(&'static str, Result<(), String>)> {
-        let database = self.database.ping().await.map_err(|failure| {
-            tracing::warn!(error = ?failure, "the database does not answer");
-            "does not answer".to_owned()
-        });
-        vec![("database", database)]
-    }
 }

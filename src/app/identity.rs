@@ -15,10 +15,12 @@ use crate::{
         erasure::{Eraser, ErasureCommands},
         export::{ExportCommands, PACKED_AT_ONCE},
         guesses::Guesses,
+        import::ImportCommands,
         keys::KeyCommands,
+        link::{LinkCommands, LinkSettings},
         mail::{Courier, Writer},
         password::PasswordCommands,
-        ports::{Mailer, Randomness, Sealer, Store},
+        ports::{EventBus, Mailer, Randomness, Sealer, Store},
         profile::ProfileCommands,
         provider::Catalogue,
         registration::RegistrationCommands,
@@ -26,6 +28,7 @@ use crate::{
         security::{SecurityCommands, SecurityQueries},
         session::{SessionCommands, SessionGate, TokenLifetimes},
         step_up::{StepUp, StepUpCommands},
+        sync::{SyncCommands, SyncEngine},
         user::UserCommands,
     },
     config::Config,
@@ -33,6 +36,7 @@ use crate::{
     infrastructure::{
         archive::ZipArchiver,
         database::{Database, Readers},
+        providers::statement::StatementFiles,
         security::{jwt::JwtIssuer, keys::KeysInForce, mail_token::HmacMailTokens, passwords::BcryptHasher, refresh::HmacMint, second_factor::Codes},
     },
 };
@@ -47,6 +51,7 @@ pub(super) struct Ground {
     pub(super) randomness: Arc<dyn Randomness>,
     pub(super) catalogue: Arc<Catalogue>,
     pub(super) sealer: Arc<dyn Sealer>,
+    pub(super) bus: Arc<dyn EventBus>,
     pub(super) unhurried: Duration,
 }
 
@@ -67,6 +72,50 @@ pub(super) struct Identity {
 }
 
 impl Ground {
+    /// Composes what links providers; `wake` is told of each sync that is queued.
+    pub(super) fn links(&self, config: &Config, public_url: &str, wake: &Arc<Notify>) -> LinkCommands {
+        let readers = self.database.readers();
+        LinkCommands {
+            journal: self.journal.clone(),
+            store: self.store.clone(),
+            links: readers.clone(),
+            users: readers,
+            access: self.access.clone(),
+            catalogue: self.catalogue.clone(),
+            sealer: self.sealer.clone(),
+            clock: self.clock.clone(),
+            randomness: self.randomness.clone(),
+            settings: LinkSettings { public_url: public_url.to_owned(), return_urls: config.links.return_urls.clone() },
+            wake: wake.clone(),
+        }
+    }
+
+    /// Composes what asks for syncs.
+    pub(super) fn syncs(&self, wake: &Arc<Notify>) -> SyncCommands {
+        SyncCommands {
+            journal: self.journal.clone(),
+            store: self.store.clone(),
+            access: self.access.clone(),
+            catalogue: self.catalogue.clone(),
+            clock: self.clock.clone(),
+            randomness: self.randomness.clone(),
+            wake: wake.clone(),
+        }
+    }
+
+    /// Composes what takes in files.
+    pub(super) fn imports(&self, reader: Arc<StatementFiles>) -> ImportCommands {
+        ImportCommands {
+            journal: self.journal.clone(),
+            store: self.store.clone(),
+            access: self.access.clone(),
+            reader,
+            sealer: self.sealer.clone(),
+            clock: self.clock.clone(),
+            randomness: self.randomness.clone(),
+        }
+    }
+
     /// Composes what runs syncs.
     pub(super) fn engine(&self) -> SyncEngine {
         let readers = self.database.readers();
@@ -89,7 +138,7 @@ impl Ground {
         let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let hasher = Arc::new(BcryptHasher::new(keys, config.passwords.cost, workers)?);
         let issuer = Arc::new(JwtIssuer::new(keys, public_url, self.randomness.clone())?);
-        let gate = Arc::new(SessionGate::new(issuer.clone(), readers.clone(), self.clock.clone()));
+        let gate = Arc::new(SessionGate::new(issuer.clone(), readers.clone(), self.clock.clone(), self.bus.clone()));
         let tokens = Arc::new(HmacMailTokens::new(keys)?);
         let writer = Writer { mint: tokens.clone(), randomness: self.randomness.clone(), bell: Arc::new(Notify::new()) };
         let guesses = Guesses { sign_ins: readers.clone(), hasher: hasher.clone(), writer: writer.clone(), clock: self.clock.clone() };

@@ -166,7 +166,7 @@ impl EmailChangeCommands {
             reverted_at: None,
         };
         work.email_changes().insert(&change).await?;
-        self.settle(work, Event::EmailChangeRequested { user: user.id }, Vec::new()).await
+        self.settle(work, user.id, Event::EmailChangeRequested { user: user.id }, Vec::new()).await
     }
 
     /// Makes the change. The token proves the new mailbox; sessions go on. The old address is told, with the way back.
@@ -190,7 +190,7 @@ impl EmailChangeCommands {
                 change.confirmed = Some((now, revert));
                 work.email_changes().save(&change).await?;
                 self.void_what_was_mailed(work.as_mut(), user.id, now).await?;
-                self.settle(work, Event::EmailChanged { user: user.id, replaced }, Vec::new()).await
+                self.settle(work, user.id, Event::EmailChanged { user: user.id, replaced }, Vec::new()).await
             })
             .await
     }
@@ -225,7 +225,7 @@ impl EmailChangeCommands {
                 let ended = end_each(work.as_mut(), live.into_iter(), RevocationReason::EmailReverted, now).await?;
                 self.writer.queue(work.as_mut(), user.id, MailKind::EmailReverted, now).await?;
                 let event = Event::EmailChangeReverted { user: user.id, undone: ways_back.len(), ended: ended.len() };
-                self.settle(work, event, ended).await
+                self.settle(work, user.id, event, ended).await
             })
             .await
     }
@@ -270,10 +270,10 @@ impl EmailChangeCommands {
         Ok(())
     }
 
-    async fn settle(&self, work: Box<dyn Work>, event: Event, ended: Vec<SessionId>) -> Result<(), EmailChangeError> {
+    async fn settle(&self, work: Box<dyn Work>, user: UserId, event: Event, ended: Vec<SessionId>) -> Result<(), EmailChangeError> {
         work.succeed(event).await?;
         for session in ended {
-            self.gate.forget(session);
+            self.gate.forget(user, session);
         }
         self.writer.ring();
         Ok(())

@@ -138,7 +138,7 @@ impl ErasureCommands {
                 self.writer.queue_token(work.as_mut(), user.id, MailKind::ErasureScheduled, MailTokenPurpose::ErasureCancellation, lifetime, now).await?;
                 work.succeed(Event::ErasureRequested { user: user.id, ended: ended.len(), wiped: wiped.len() }).await?;
                 for session in ended {
-                    self.gate.forget(session);
+                    self.gate.forget(user.id, session);
                 }
                 self.writer.ring();
                 join_all(wiped.iter().map(|wiped| self.tell_bank(user.id, wiped))).await;

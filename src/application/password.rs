@@ -160,7 +160,7 @@ impl PasswordCommands {
                 };
                 let new = new.ok_or(PasswordError::WrongPassword)?;
                 let ended = self.replace(work.as_mut(), user.id, &new, command.requester.session(), now).await?;
-                self.settle(work, Event::PasswordChanged { user: user.id, ended: ended.len() }, ended).await
+                self.settle(work, user.id, Event::PasswordChanged { user: user.id, ended: ended.len() }, ended).await
             })
             .await
     }
@@ -186,7 +186,7 @@ impl PasswordCommands {
                 }
                 let lifetime = Duration::minutes(RESET_MINUTES);
                 self.writer.queue_token(work.as_mut(), user.id, MailKind::PasswordReset, MailTokenPurpose::PasswordReset, lifetime, now).await?;
-                self.settle(work, Event::PasswordResetRequested { user: user.id }, Vec::new()).await
+                self.settle(work, user.id, Event::PasswordResetRequested { user: user.id }, Vec::new()).await
             })
             .await;
         sleep_until(began + self.unhurried).await;
@@ -213,7 +213,7 @@ impl PasswordCommands {
                 work.mails().spend_token(&hash, MailTokenPurpose::PasswordReset, now).await?.ok_or(PasswordError::InvalidToken)?;
                 work.sign_ins().clear(user.id, Which::All).await?;
                 let ended = self.replace(work.as_mut(), user.id, &new, None, now).await?;
-                self.settle(work, Event::PasswordReset { user: user.id, ended: ended.len() }, ended).await
+                self.settle(work, user.id, Event::PasswordReset { user: user.id, ended: ended.len() }, ended).await
             })
             .await
     }
@@ -235,10 +235,10 @@ impl PasswordCommands {
         Ok(ended)
     }
 
-    async fn settle(&self, work: Box<dyn Work>, event: Event, ended: Vec<SessionId>) -> Result<(), PasswordError> {
+    async fn settle(&self, work: Box<dyn Work>, user: UserId, event: Event, ended: Vec<SessionId>) -> Result<(), PasswordError> {
         work.succeed(event).await?;
         for session in ended {
-            self.gate.forget(session);
+            self.gate.forget(user, session);
         }
         self.writer.ring();
         Ok(())

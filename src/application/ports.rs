@@ -5,6 +5,7 @@ use std::{fs::File, io::BufRead, sync::Arc};
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use secrecy::SecretString;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::domain::{
@@ -27,6 +28,7 @@ use crate::domain::{
     security::{Rotations, TokenVersions},
     session::Sessions,
     sign_in::SignIns,
+    signal::Signal,
     sync::Syncs,
     time::{LocalDate, Timestamp},
     transaction::Transactions,
@@ -503,4 +505,39 @@ pub trait StatementReader: Send + Sync {
     fn manifest(&self) -> &Manifest;
     /// Reads a file once, front to back, holding neither its rows nor its text in memory. Blocking: call it off the runtime's threads.
     fn read(&self, input: &mut dyn BufRead) -> Result<StatementFile, UnreadableFile>;
+}
+
+/// What a listener hears.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heard {
+    /// A signal.
+    Signal {
+        /// Which one.
+        signal: Signal,
+        /// Whether this process gave it.
+        is_ours: bool,
+    },
+    /// Signals may have been lost: the listener was too slow, or was not connected to others for a while. Everything has to be looked up again.
+    Missed,
+}
+
+/// Signals as they come in. It goes on as long as the bus does.
+pub type Signals = BoxStream<'static, Heard>;
+
+/// Carries [signals](Signal) between the parts of a process, and to other processes where there is a way. They are hints: nothing may be
+/// wrong for longer because one did not arrive.
+#[async_trait]
+pub trait EventBus: Send + Sync {
+    /// Gives a signal, after the commit it tells of. Never waits and never fails: one that does not get out to others is counted in
+    /// [`lost`](Self::lost), and the first of them is logged. Call it within a runtime.
+    fn publish(&self, signal: Signal);
+    /// Listens from now on to what this process gives, and to what others give as long as [`listen`](Self::listen) runs. What a slow listener
+    /// has not taken is bounded; beyond that it hears [`Heard::Missed`].
+    fn subscribe(&self) -> Signals;
+    /// Listens to other processes until `stop`. Whenever that begins, and after every interruption, all listeners hear [`Heard::Missed`].
+    async fn listen(&self, stop: CancellationToken);
+    /// Waits until what was given is out, for a second at most: for processes that are about to end.
+    async fn settle(&self);
+    /// How many signals did not get out to others.
+    fn lost(&self) -> u64;
 }

@@ -2,7 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::domain::{audit::Act, event::Event, failure::Reason, user::User};
+use crate::domain::{
+    audit::Act,
+    event::Event,
+    failure::Reason,
+    name::{self, InvalidName},
+    user::User,
+};
 
 use super::{
     access::{Access, Denied, Requester},
@@ -10,15 +16,12 @@ use super::{
     ports::Store,
 };
 
-/// Characters of a name.
-const MAX_NAME: usize = 100;
-
 /// Why a profile stays as it is.
 #[derive(Debug, thiserror::Error)]
 pub enum ProfileError {
     /// Not a name.
-    #[error("a name has 1 to 100 characters, none of them for control")]
-    InvalidName,
+    #[error(transparent)]
+    InvalidName(#[from] InvalidName),
     /// The requester may not.
     #[error(transparent)]
     Denied(#[from] Denied),
@@ -30,7 +33,7 @@ pub enum ProfileError {
 impl Reason for ProfileError {
     fn reason(&self) -> &'static str {
         match self {
-            Self::InvalidName => "invalid_name",
+            Self::InvalidName(_) => "invalid_name",
             Self::Denied(denied) => denied.reason(),
             Self::Unexpected(_) => "internal",
         }
@@ -62,10 +65,7 @@ impl ProfileCommands {
         attempt
             .settle(async {
                 let owner = self.access.attempt(&command.requester, Act::UpdateProfile)?;
-                let name = command.display_name.map(|name| name.trim().to_owned());
-                if name.as_ref().is_some_and(|name| name.is_empty() || name.chars().count() > MAX_NAME || name.contains(char::is_control)) {
-                    return Err(ProfileError::InvalidName);
-                }
+                let name = command.display_name.as_deref().map(name::read).transpose()?;
                 let mut work = self.store.begin(&attempt).await?;
                 let mut user = work.sign_ins().take_turn(owner).await?.filter(|user| user.is_active).ok_or(Denied::Unauthenticated)?;
                 work.users().rename(owner, name.as_deref()).await?;

@@ -20,6 +20,7 @@ use crate::domain::{
     failure::Reason,
     id::{RefreshTokenId, SessionId, UserId},
     mail::MailKind,
+    name::{self, InvalidName},
     page::{CreatedKey, Page, Slice},
     second_factor::{ChallengeProblem, SecondFactorReader},
     security::{RotationReader, TokenVersions},
@@ -51,8 +52,8 @@ pub enum SessionError {
     #[error("e-mail or password is wrong, or sign-in is paused")]
     Paused,
     /// Not a name for a session.
-    #[error("a session's name has 1 to 100 characters, none of them for control")]
-    InvalidName,
+    #[error(transparent)]
+    InvalidName(#[from] InvalidName),
     /// Only after the right password.
     #[error("the e-mail address is not verified yet")]
     Unverified,
@@ -90,7 +91,7 @@ impl Reason for SessionError {
         match self {
             Self::InvalidCredentials => "invalid_credentials",
             Self::Paused => "sign_in_paused",
-            Self::InvalidName => "invalid_name",
+            Self::InvalidName(_) => "invalid_name",
             Self::Unverified => "unverified",
             Self::Code(refusal) => refusal.reason(),
             Self::Challenge(problem) => problem.as_str(),
@@ -156,9 +157,6 @@ pub struct RenameSession {
     /// As typed.
     pub name: String,
 }
-
-/// Characters of a session's name.
-const MAX_NAME: usize = 100;
 
 /// A live session with tokens for it.
 pub struct Granted {
@@ -319,7 +317,7 @@ impl SessionCommands {
         }
         work.refuse(&refusal).await?;
         self.guesses.writer.ring();
-        self.gate.forget(session.id);
+        self.gate.forget(session.user, session.id);
         Ok(refusal)
     }
 
@@ -341,7 +339,7 @@ impl SessionCommands {
                     return Err(SessionError::Ended);
                 }
                 work.succeed(event).await?;
-                self.gate.forget(session.id);
+                self.gate.forget(session.user, session.id);
                 Ok(session)
             })
             .await
@@ -361,7 +359,7 @@ impl SessionCommands {
                 let ended = end_each(work.as_mut(), others, RevocationReason::Requested, now).await?;
                 work.succeed(Event::SessionsRevoked { user: owner, ended: ended.len() }).await?;
                 for session in &ended {
-                    self.gate.forget(*session);
+                    self.gate.forget(owner, *session);
                 }
                 Ok(ended.len())
             })
@@ -374,13 +372,10 @@ impl SessionCommands {
         attempt
             .settle(async {
                 let owner = self.access.attempt(&command.requester, Act::RenameSession)?;
-                let name = command.name.trim();
-                if name.is_empty() || name.chars().count() > MAX_NAME || name.contains(char::is_control) {
-                    return Err(SessionError::InvalidName);
-                }
+                let name = name::read(&command.name)?;
                 let mut work = self.store.begin(&attempt).await?;
                 let mut session = work.sessions().find(owner, command.session).await?.ok_or(SessionError::NotFound)?;
-                session.name = Some(name.to_owned());
+                session.name = Some(name);
                 work.sessions().rename(&session).await?;
                 work.succeed(Event::SessionRenamed { session: session.id, user: owner }).await?;
                 Ok(session)

@@ -44,6 +44,7 @@ impl Import {
         let account = self.account.map(|id| id.parse::<GlobalId>().and_then(GlobalId::of).context("--account takes an account's id, acct_…")).transpose()?;
         let app = App::open(config, config.bind, beside_a_server(config)).await?;
         let owner = app.application.user_queries.find_any_for_operator(&self.user).await?;
+        anyhow::ensure!(owner.is_active, "{} is kept out, or about to be erased; nothing is taken in for them", self.user);
         let filename = self.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let requester = Requester::command_line(Some(owner.id));
         let progress = Arc::new(Progress::new());

@@ -207,6 +207,7 @@ impl User {
                 say(&format!("{} can sign in again", user.email.written()))?;
             }
         }
+        app.leave().await;
         Ok(())
     }
 }

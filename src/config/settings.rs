@@ -92,6 +92,19 @@ pub const SETTINGS: &[Setting] = &[
                 `DATABASE_URL` is read too, and `DASHTAM_DATABASE_URL` wins over it.",
     },
     Setting {
+        name: "redis_url",
+        kind: Kind::Secret,
+        preset: Preset::Unset("\"redis://:password@redis.example:6379\""),
+        about: "Redis 6.2 or later, for several servers: what one ends, the others hear at once. `rediss://` speaks TLS. Nothing is kept there \
+                that matters, and a server goes on without it when it is away. When it is not set, PostgreSQL carries what servers tell each other.",
+    },
+    Setting {
+        name: "redis_prefix",
+        kind: Kind::Text,
+        preset: Preset::Default("\"dashtam\""),
+        about: "What every key and channel in Redis begins with: servers of one deployment share it, and deployments that share a Redis have different ones.",
+    },
+    Setting {
         name: "log",
         kind: Kind::Text,
         preset: Preset::Unset("\"info\""),
@@ -271,7 +284,7 @@ pub const SETTINGS: &[Setting] = &[
 ];
 
 /// Settings that other parts of a deployment may set already, and that this version does not use; sections among them.
-pub const WITHOUT_EFFECT: [&str; 3] = ["redis_url", "rate_limits", "providers"];
+pub const WITHOUT_EFFECT: [&str; 2] = ["rate_limits", "providers"];
 
 /// How alike two names are, from 0 to 1, for one to be taken for the other.
 const ALIKE: f64 = 0.7;

@@ -226,6 +226,8 @@ pub trait SessionReader: Send + Sync {
     async fn pages_by_owner(&self, owners: &[UserId], page: Page<CreatedKey>) -> anyhow::Result<HashMap<UserId, Slice<Session>>>;
     /// The state a request's token must agree with, whoever presents it.
     async fn state_of_any(&self, id: SessionId) -> anyhow::Result<Option<SessionState>>;
+    /// The same of many sessions in one statement, in no order; those that are gone are left out.
+    async fn states_of_any(&self, ids: &[SessionId]) -> anyhow::Result<Vec<SessionState>>;
     /// The refresh token of that selector, whoever presents it.
     async fn find_any_token(&self, selector: &str) -> anyhow::Result<Option<RefreshToken>>;
 }

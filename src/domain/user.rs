@@ -6,6 +6,7 @@ use unicode_normalization::UnicodeNormalization;
 use super::{
     common_password::is_common,
     id::UserId,
+    name::is_invisible,
     page::{CreatedKey, Page, Slice},
     time::Timestamp,
 };
@@ -32,11 +33,10 @@ impl EmailAddress {
     /// over 254 bytes are refused.
     pub fn parse(input: &str) -> Result<Self, InvalidEmail> {
         let (local, domain) = input.rsplit_once('@').ok_or(InvalidEmail)?;
-        // Invisible ones and those that turn the direction of writing (Unicode's Cf) make one address look like another.
-        let invisible = |letter: char| matches!(letter, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-        let forbidden = |letter: char| letter.is_control() || invisible(letter) || letter.is_whitespace() || "\"(),:;<>@[\\]".contains(letter);
+        // Invisible letters make one address look like another, in the domain as well, where they are taken out before it is compared.
+        let forbidden = |letter: char| letter.is_control() || is_invisible(letter) || letter.is_whitespace() || "\"(),:;<>@[\\]".contains(letter);
         let atoms_ok = !local.is_empty() && local.len() <= 64 && local.split('.').all(|atom| !atom.is_empty()) && !local.contains(forbidden);
-        if input.len() > 254 || !atoms_ok {
+        if input.len() > 254 || !atoms_ok || domain.contains(is_invisible) {
             return Err(InvalidEmail);
         }
         let ascii = idna::domain_to_ascii_strict(domain).map_err(|_| InvalidEmail)?;

@@ -10,7 +10,10 @@ use std::sync::{
 };
 
 use ::migration::{MigrationStatus, Migrator, MigratorTrait as _};
-use sea_orm::{ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode, TransactionOptions, TransactionTrait as _};
+use sea_orm::{
+    ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
+    sqlx::postgres::PgConnectOptions,
+};
 
 use crate::{
     application::{
@@ -20,13 +23,16 @@ use crate::{
     domain::{erasure::ErasureQueue, failure::Unavailable, mail::MailQueue, sync::SyncQueue, time::Clock},
 };
 
+use bus::NotifyWire;
 use error::broken;
 
 mod account;
 mod agreement;
 mod audit;
 mod balance;
+pub mod bus;
 mod chain;
+mod change;
 mod connect;
 mod consent;
 mod email_change;
@@ -61,6 +67,8 @@ pub struct Database {
     store: Arc<DatabaseStore>,
     readers: Arc<Readers>,
     statements: Arc<AtomicU64>,
+    /// How PostgreSQL is reached by whoever needs a connection of their own.
+    own_line: Option<PgConnectOptions>,
 }
 
 /// The side that writes: units of work, the audit trail and the queue.
@@ -95,14 +103,14 @@ impl Database {
     /// Opens `sqlite:///path?mode=rwc`, `sqlite::path` or `postgres://…`. A SQLite file that is missing is made, readable by its owner
     /// only. Fails with [`Unavailable`] inside the error when the database does not answer within five seconds.
     pub async fn connect(url: &str, clock: Arc<dyn Clock>, randomness: Arc<dyn Randomness>) -> anyhow::Result<Self> {
-        let (writer, mut reader) = connect::open(url).await?;
+        let (writer, mut reader, own_line) = connect::open(url).await?;
         let statements = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&statements);
         reader.set_metric_callback(move |_| {
             counter.fetch_add(1, Ordering::Relaxed);
         });
         let store = Arc::new(DatabaseStore { connection: writer, reading: reader.clone(), clock, randomness });
-        Ok(Self { store, readers: Arc::new(Readers { connection: reader }), statements })
+        Ok(Self { store, readers: Arc::new(Readers { connection: reader }), statements, own_line })
     }
 
     /// Where data changes.
@@ -143,6 +151,12 @@ impl Database {
     /// Every feature's reader.
     pub fn readers(&self) -> Arc<Readers> {
         Arc::clone(&self.readers)
+    }
+
+    /// What carries signals to other processes on the same database, where it can.
+    pub fn wire(&self) -> Option<NotifyWire> {
+        let options = self.own_line.clone()?;
+        Some(NotifyWire { connection: self.store.connection.clone(), options })
     }
 
     /// How many statements the readers have run, so that a test can tell one from many.

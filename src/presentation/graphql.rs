@@ -6,6 +6,7 @@
 pub mod account;
 pub mod agreement;
 pub mod audit;
+pub mod change;
 pub mod completion;
 pub mod consent;
 pub mod documents;

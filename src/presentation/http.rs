@@ -45,7 +45,7 @@ pub struct Edge {
     pub application: Arc<Application>,
     /// The graph.
     pub graph: Arc<Graph>,
-    /// Asks the database whether it is there.
+    /// Asks the parts this server stands on whether they are there.
     pub readiness: Arc<dyn Readiness>,
     /// How browsers reach this server: scheme, host and port.
     pub public_url: String,
@@ -68,11 +68,25 @@ impl Edge {
     }
 }
 
+/// How a part stands that is configured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// Nothing is wrong about it.
+    Well,
+    /// It is missed, and the server works without it.
+    Degraded(String),
+    /// It is missed, and the server cannot work.
+    Gone(String),
+}
+
+/// A part by its name.
+pub type Part = (&'static str, Standing);
+
 /// What `/ready` asks.
 #[async_trait::async_trait]
 pub trait Readiness: Send + Sync {
-    /// Each part that is configured, with what is wrong about it if anything is.
-    async fn check(&self) -> Vec<(&'static str, Result<(), String>)>;
+    /// Each part that is configured.
+    async fn check(&self) -> Vec<Part>;
 }
 
 /// All routes of the product. The sandbox bank is no part of it and is merged in by whoever composes.

@@ -9,6 +9,7 @@ pub(crate) mod client;
 pub(crate) mod clock;
 pub(crate) mod documents;
 pub(crate) mod log;
+pub(crate) mod redis;
 pub(crate) mod rows;
 pub(crate) mod smtp;
 pub(crate) mod stores;

@@ -29,9 +29,9 @@ export default [
           suffixes: ['Connection', 'Edge', 'Payload', 'Page'],
           // Values: parts of the one thing that holds them, or answers about the moment, which caches keep inside of that.
           types: [
-            'AuditActor', 'AuditContextEntry', 'AuditResource', 'Balances', 'Consent', 'Coverage', 'Erasure', 'Freshness', 'ImportProblem', 'LinkConsent',
-            'Money', 'PageInfo', 'Provider', 'RateLimit', 'SecondFactor', 'SecondFactorEnrolment', 'Security', 'SecurityPolicy', 'SignInChallenge',
-            'TokenRotation', 'UserError',
+            'Agreement', 'AuditActor', 'AuditContextEntry', 'AuditResource', 'Balances', 'Consent', 'Coverage', 'Erasure', 'Freshness', 'ImportProblem',
+            'LegalDocument', 'LinkConsent', 'Money', 'PageInfo', 'Provider', 'RateLimit', 'SecondFactor', 'SecondFactorEnrolment', 'Security',
+            'SecurityPolicy', 'SignInChallenge', 'TokenRotation', 'UserError',
           ],
         },
       }],

@@ -10,8 +10,14 @@ import { createInterface } from 'node:readline'
 /** Where the binary is: DASHTAM_BINARY, else where cargo puts it. */
 const BINARY = process.env.DASHTAM_BINARY ?? resolve(import.meta.dirname, '../../target/debug/dashtam')
 
-/** A bcrypt cost for tests, and a frontend that browsers may be sent back to. Nothing else of this shell reaches the server. */
-const SETTINGS = { DASHTAM_ENVIRONMENT: 'development', DASHTAM_PASSWORDS__COST: '4', DASHTAM_LINKS__RETURN_URLS: 'http://127.0.0.1:5173/back' }
+/** A bcrypt cost for tests, a frontend that browsers may be sent back to, and terms. Nothing of this shell reaches the server. */
+const SETTINGS = {
+  DASHTAM_ENVIRONMENT: 'development',
+  DASHTAM_PASSWORDS__COST: '4',
+  DASHTAM_LINKS__RETURN_URLS: 'http://127.0.0.1:5173/back',
+  DASHTAM_LEGAL__TERMS_VERSION: '2026-11',
+  DASHTAM_LEGAL__TERMS_URL: 'https://money.example.com/terms',
+}
 
 export const PASSWORD = 'ten lanterns by the sea'
 

@@ -1,32 +1,33 @@
 //! The gate: whether a request's access token still stands for a live session.
 //!
-//! A signature proves who was signed in, not who still is. So each process keeps the state of the sessions it sees, trusts it for at
-//! most a second after reading it, and drops it at once when it ends a session itself. Other processes follow within that second.
+//! A signature proves who was signed in, not who still is. So each process remembers the state of the sessions it sees and trusts it for at
+//! most a second after it was read. While a session is asked for, its state is read again behind the back of requests ([`keeper`]), so that
+//! they find a fresh one; where that fails, a request reads it itself. What ends a session drops its state at once in this process, and a
+//! [signal](Signal) drops it in the others. Without signals they follow within that second: correctness never depends on them.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+mod keeper;
+mod memory;
 
-use chrono::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::StreamExt as _;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     application::{
         access::Actor,
-        ports::{TokenIssuer, TokenProblem},
+        ports::{EventBus, Heard, TokenIssuer, TokenProblem},
     },
     domain::{
         id::{SessionId, UserId},
         session::{SessionReader, SessionState},
+        signal::Signal,
         time::{Clock, Timestamp},
     },
 };
 
-/// How long a state is trusted after it was read.
-const TRUST_MILLISECONDS: i64 = 1000;
-
-/// How many sessions are remembered before the old ones are swept out.
-const CAPACITY: usize = 50_000;
+use memory::Memory;
 
 /// Why a request with an Authorization header is treated as anonymous.
 #[derive(Debug, thiserror::Error)]
@@ -45,25 +46,21 @@ pub enum AuthenticationProblem {
     Unexpected(#[from] anyhow::Error),
 }
 
-/// Remembers the state of sessions, for a second.
+/// Remembers the state of sessions, and trusts it for a second.
 pub struct SessionGate {
     issuer: Arc<dyn TokenIssuer>,
     sessions: Arc<dyn SessionReader>,
     clock: Arc<dyn Clock>,
-    seen: Mutex<Seen>,
-}
-
-#[derive(Default)]
-struct Seen {
-    states: HashMap<SessionId, (SessionState, Timestamp)>,
-    /// Counts what was dropped here, so that a state read before one is not remembered after it.
-    endings: u64,
+    bus: Arc<dyn EventBus>,
+    memory: Mutex<Memory>,
+    /// Rings when there is something to read again.
+    bell: Notify,
 }
 
 impl SessionGate {
     /// Over the sessions of one store.
-    pub fn new(issuer: Arc<dyn TokenIssuer>, sessions: Arc<dyn SessionReader>, clock: Arc<dyn Clock>) -> Self {
-        Self { issuer, sessions, clock, seen: Mutex::default() }
+    pub fn new(issuer: Arc<dyn TokenIssuer>, sessions: Arc<dyn SessionReader>, clock: Arc<dyn Clock>, bus: Arc<dyn EventBus>) -> Self {
+        Self { issuer, sessions, clock, bus, memory: Mutex::default(), bell: Notify::new() }
     }
 
     /// Whom an access token stands for.
@@ -81,50 +78,64 @@ impl SessionGate {
         Ok(Actor::User { id: state.user, session: state.session, role: state.role })
     }
 
-    /// Drops what is remembered of a session that ended in this process.
-    pub fn forget(&self, session: SessionId) {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.endings += 1;
-        seen.states.remove(&session);
+    /// Drops what is remembered of a session that ended in this process, and tells the others.
+    pub fn forget(&self, user: UserId, session: SessionId) {
+        self.drop_and_tell(Signal::SessionEnded { user, session });
     }
 
-    /// Drops what is remembered of a user's sessions, when something of the user changed in this process.
+    /// Drops what is remembered of a user's sessions, when something of the user changed in this process, and tells the others.
     pub fn forget_user(&self, user: UserId) {
-        self.drop_where(|state| state.user == user);
+        self.drop_and_tell(Signal::UserChanged { user });
     }
 
-    /// Drops everything that is remembered, when something changed in this process that concerns everyone.
+    /// Drops everything that is remembered, when something changed in this process that concerns everyone, and tells the others.
     pub fn forget_everyone(&self) {
-        self.drop_where(|_| true);
+        self.drop_and_tell(Signal::EveryoneChanged);
     }
 
-    fn drop_where(&self, is_stale: impl Fn(&SessionState) -> bool) {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.endings += 1;
-        seen.states.retain(|_, (state, _)| !is_stale(state));
+    /// Follows what other processes end, and reads again what is asked for, until `stop`.
+    pub async fn run(&self, stop: CancellationToken) {
+        tokio::join!(self.follow(&stop), self.keep(&stop));
+    }
+
+    async fn follow(&self, stop: &CancellationToken) {
+        let mut heard = self.bus.subscribe();
+        loop {
+            let heard = tokio::select! {
+                () = stop.cancelled() => return,
+                heard = heard.next() => heard,
+            };
+            match heard {
+                // Dropped before it was given.
+                Some(Heard::Signal { is_ours: true, .. }) => {}
+                Some(Heard::Signal { signal, is_ours: false }) => self.memory(|memory| memory.drop_what(signal)),
+                Some(Heard::Missed) => self.memory(|memory| memory.drop_what(Signal::EveryoneChanged)),
+                // The bus is gone, and with it whatever it could tell.
+                None => return,
+            }
+        }
+    }
+
+    fn drop_and_tell(&self, signal: Signal) {
+        self.memory(|memory| memory.drop_what(signal));
+        self.bus.publish(signal);
     }
 
     async fn state(&self, session: SessionId, now: Timestamp) -> anyhow::Result<Option<SessionState>> {
-        let fresh = |read_at: Timestamp| (Duration::zero()..Duration::milliseconds(TRUST_MILLISECONDS)).contains(&now.since(read_at));
-        let endings = {
-            let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some((state, read_at)) = seen.states.get(&session)
-                && fresh(*read_at)
-            {
-                return Ok(Some(*state));
-            }
-            seen.endings
+        let began = match self.memory(|memory| memory.find(session, now)) {
+            Ok(state) => return Ok(Some(state)),
+            Err(began) => began,
         };
         let state = self.sessions.state_of_any(session).await?;
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(state) = state
-            && seen.endings == endings
+            && self.memory(|memory| memory.take(state, now, began))
         {
-            if seen.states.len() >= CAPACITY {
-                seen.states.retain(|_, (_, read_at)| fresh(*read_at));
-            }
-            seen.states.insert(session, (state, now));
+            self.bell.notify_one();
         }
         Ok(state)
+    }
+
+    fn memory<T>(&self, look: impl FnOnce(&mut Memory) -> T) -> T {
+        look(&mut self.memory.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

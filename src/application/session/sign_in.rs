@@ -84,7 +84,7 @@ impl SessionCommands {
         work.sessions().insert_token(&token).await?;
         work.succeed(Event::SessionCreated { session: granted.session.id, user: user.id, evicted: evicted.len(), factor }).await?;
         for session in evicted {
-            self.gate.forget(session);
+            self.gate.forget(user.id, session);
         }
         Ok(granted)
     }

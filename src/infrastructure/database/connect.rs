@@ -40,8 +40,11 @@ const ROWS_AHEAD: usize = 500;
 const WAL_TRIES: u32 = 50;
 const WAL_PAUSE: Duration = Duration::from_millis(100);
 
-/// The connection that writes and the one that reads. The URL may hold a password, so no error repeats it.
-pub(super) async fn open(url: &str) -> anyhow::Result<(DatabaseConnection, DatabaseConnection)> {
+/// The connection that writes, the one that reads, and how PostgreSQL is reached for more.
+type Opened = (DatabaseConnection, DatabaseConnection, Option<PgConnectOptions>);
+
+/// Opens them. The URL may hold a password, so no error repeats it.
+pub(super) async fn open(url: &str) -> anyhow::Result<Opened> {
     if url.starts_with("sqlite:") {
         sqlite(url).await
     } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
@@ -51,7 +54,7 @@ pub(super) async fn open(url: &str) -> anyhow::Result<(DatabaseConnection, Datab
     }
 }
 
-async fn sqlite(url: &str) -> anyhow::Result<(DatabaseConnection, DatabaseConnection)> {
+async fn sqlite(url: &str) -> anyhow::Result<Opened> {
     anyhow::ensure!(!url.contains(":memory:") && !url.contains("mode=memory"), "SQLite needs a file: reader and writer would each have a memory of their own");
     let file = SqliteConnectOptions::from_str(url).map_err(|_| anyhow::anyhow!("the SQLite URL cannot be read"))?;
     create_private(file.get_filename()).await.context("creating the database file")?;
@@ -76,7 +79,7 @@ async fn sqlite(url: &str) -> anyhow::Result<(DatabaseConnection, DatabaseConnec
     };
     let reading = options.pragma("query_only", "ON");
     let reader = pool().max_connections(SQLITE_READERS).connect_with(reading).await.map_err(broken_driver("opening the database for reading"))?;
-    Ok((SqlxSqliteConnector::from_sqlx_sqlite_pool(writer), SqlxSqliteConnector::from_sqlx_sqlite_pool(reader)))
+    Ok((SqlxSqliteConnector::from_sqlx_sqlite_pool(writer), SqlxSqliteConnector::from_sqlx_sqlite_pool(reader), None))
 }
 
 /// Makes the file, if there is none, so that only its owner reads it; SQLite gives its log and index the same mode.
@@ -91,7 +94,7 @@ async fn create_private(path: &Path) -> std::io::Result<()> {
     }
 }
 
-async fn postgres(url: &str) -> anyhow::Result<(DatabaseConnection, DatabaseConnection)> {
+async fn postgres(url: &str) -> anyhow::Result<Opened> {
     let options = PgConnectOptions::from_str(url).map_err(|_| anyhow::anyhow!("the PostgreSQL URL cannot be read"))?;
     let options = options.application_name("dashtam").disable_statement_logging();
     let pool = PgPoolOptions::new()
@@ -106,9 +109,9 @@ async fn postgres(url: &str) -> anyhow::Result<(DatabaseConnection, DatabaseConn
                 Ok(true)
             })
         })
-        .connect_with(options)
+        .connect_with(options.clone())
         .await
         .map_err(broken_driver("connecting to the database"))?;
     let connection = SqlxPostgresConnector::from_sqlx_postgres_pool(pool);
-    Ok((connection.clone(), connection))
+    Ok((connection.clone(), connection, Some(options)))
 }

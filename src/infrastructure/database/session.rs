@@ -6,8 +6,10 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder, QuerySelect, RelationTrait,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder, QuerySelect, RelationTrait, SelectModel,
+    Selector,
     prelude::{DateTimeUtc, Uuid},
+    sea_query::IntoCondition,
 };
 
 use crate::domain::{
@@ -179,6 +181,36 @@ struct StateRow {
     minimums: MinimumsRow,
 }
 
+impl TryFrom<StateRow> for SessionState {
+    type Error = anyhow::Error;
+
+    fn try_from(row: StateRow) -> anyhow::Result<Self> {
+        Ok(Self {
+            session: SessionId(row.id),
+            user: UserId(row.user_id),
+            role: value::word("users.role", &row.role, Role::parse)?,
+            expires_at: Timestamp::new(row.expires_at),
+            is_live: row.revoked_at.is_none() && row.is_active && row.erasure_due_at.is_none(),
+            minimums: row.minimums.into(),
+        })
+    }
+}
+
+/// What requests must know of the sessions that are `which`.
+fn states(which: impl IntoCondition) -> Selector<SelectModel<StateRow>> {
+    let mut rows = sessions::Entity::find()
+        .filter(which)
+        .select_only()
+        .columns([sessions::Column::Id, sessions::Column::UserId, sessions::Column::ExpiresAt, sessions::Column::RevokedAt])
+        .columns([users::Column::Role, users::Column::IsActive])
+        .column(users::Column::ErasureDueAt)
+        .join(JoinType::InnerJoin, sessions::Relation::User.def());
+    for (column, name) in minimum_columns(&sessions::Column::UserId.into_expr()) {
+        rows = rows.expr_as(column, name);
+    }
+    rows.into_model::<StateRow>()
+}
+
 async fn find(connection: &impl ConnectionTrait, owner: UserId, id: SessionId) -> anyhow::Result<Option<Session>> {
     let row = sessions::Entity::find_by_id(id.0).filter(sessions::Column::UserId.eq(owner.0)).one(connection).await;
     row.map_err(broken("reading a session"))?.map(Session::try_from).transpose()
@@ -321,27 +353,17 @@ impl SessionReader for Readers {
     }
 
     async fn state_of_any(&self, id: SessionId) -> anyhow::Result<Option<SessionState>> {
-        let mut row = sessions::Entity::find_by_id(id.0)
-            .select_only()
-            .columns([sessions::Column::Id, sessions::Column::UserId, sessions::Column::ExpiresAt, sessions::Column::RevokedAt])
-            .columns([users::Column::Role, users::Column::IsActive])
-            .column(users::Column::ErasureDueAt)
-            .join(JoinType::InnerJoin, sessions::Relation::User.def());
-        for (column, name) in minimum_columns(&sessions::Column::UserId.into_expr()) {
-            row = row.expr_as(column, name);
-        }
-        let row = row.into_model::<StateRow>().one(&self.connection).await.map_err(broken("reading a session's state"))?;
-        row.map(|row| {
-            Ok(SessionState {
-                session: SessionId(row.id),
-                user: UserId(row.user_id),
-                role: value::word("users.role", &row.role, Role::parse)?,
-                expires_at: Timestamp::new(row.expires_at),
-                is_live: row.revoked_at.is_none() && row.is_active && row.erasure_due_at.is_none(),
-                minimums: row.minimums.into(),
-            })
-        })
-        .transpose()
+        let row = states(sessions::Column::Id.eq(id.0)).one(&self.connection).await.map_err(broken("reading a session's state"))?;
+        row.map(SessionState::try_from).transpose()
+    }
+
+    async fn states_of_any(&self, ids: &[SessionId]) -> anyhow::Result<Vec<SessionState>> {
+        let Some(last) = ids.last() else { return Ok(Vec::new()) };
+        // In powers of two, the last id again and again, so that there are few different statements to prepare.
+        let padding = ids.len().next_power_of_two() - ids.len();
+        let ids = ids.iter().chain(std::iter::repeat_n(last, padding)).map(|id| id.0);
+        let rows = states(sessions::Column::Id.is_in(ids)).all(&self.connection).await.map_err(broken("reading the states of sessions"))?;
+        rows.into_iter().map(SessionState::try_from).collect()
     }
 
     async fn find_any_token(&self, selector: &str) -> anyhow::Result<Option<RefreshToken>> {

@@ -11,6 +11,7 @@ use crate::{
         access::Denied,
         agreement::AgreementError,
         audit::AuditError,
+        change::ChangeError,
         email_change::EmailChangeError,
         erasure::ErasureError,
         export::ExportError,
@@ -122,6 +123,15 @@ impl From<QueryError> for Fault {
         match error {
             QueryError::Denied(denied) => denied.into(),
             QueryError::Unexpected(cause) => Self::internal(&cause),
+        }
+    }
+}
+
+impl From<ChangeError> for Fault {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::OtherCursor => Self::new(Code::BadUserInput, &ChangeError::OtherCursor.to_string()),
+            ChangeError::Query(error) => error.into(),
         }
     }
 }
@@ -412,7 +422,7 @@ impl From<ExportError> for Refused {
 impl From<ProfileError> for Refused {
     fn from(error: ProfileError) -> Self {
         let (code, field) = match &error {
-            ProfileError::InvalidName => (UserErrorCode::NameInvalid, Some("displayName")),
+            ProfileError::InvalidName(_) => (UserErrorCode::NameInvalid, Some("displayName")),
             ProfileError::Denied(denied) => return Self::Fault((*denied).into()),
             ProfileError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),
         };
@@ -437,7 +447,7 @@ impl From<SessionError> for Refused {
     fn from(error: SessionError) -> Self {
         let (code, field) = match &error {
             SessionError::InvalidCredentials | SessionError::Paused => (UserErrorCode::InvalidCredentials, None),
-            SessionError::InvalidName => (UserErrorCode::NameInvalid, Some("name")),
+            SessionError::InvalidName(_) => (UserErrorCode::NameInvalid, Some("name")),
             SessionError::Unverified => (UserErrorCode::EmailUnverified, Some("email")),
             SessionError::Code(refusal) => of_code(*refusal),
             SessionError::Challenge(_) => (UserErrorCode::ChallengeInvalid, Some("challenge")),

@@ -198,9 +198,10 @@ fn items(field: &Field, variables: &Variables) -> usize {
         let number = asked.and_then(|asked| serde_json::to_value(asked).ok()).and_then(|asked| asked.as_u64());
         number.and_then(|number| usize::try_from(number).ok()).map_or(MAX_PAGE, |number| number.min(MAX_PAGE))
     });
+    let paged = || (field.name.node == "changes").then_some(MAX_PAGE);
     let named = || field.get_argument("ids").map(|_| MAX_PAGE);
     let introspected = || INTROSPECTION.iter().find(|(name, _)| *name == field.name.node).map(|(_, items)| *items);
-    page.or_else(named).or_else(introspected).unwrap_or(1)
+    page.or_else(paged).or_else(named).or_else(introspected).unwrap_or(1)
 }
 
 /// What a value of a variable comes to. Its reader has limited how deep it nests.

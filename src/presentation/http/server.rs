@@ -163,7 +163,7 @@ async fn attend(stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit
     }
 }
 
-/// WebSockets take HTTP/1.1: over HTTP/2 they would be no request in flight, and their connection idle.
+/// Sockets of the web take HTTP/1.1: over HTTP/2 they would be no request in flight, and their connection idle.
 fn builder(patience: Patience) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     // Its own time-out of headers would count the time between requests as well.

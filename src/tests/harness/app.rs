@@ -7,7 +7,7 @@ use dashtam::{
     app::{App, Surroundings},
     application::{
         access::Requester,
-        ports::{Authorizer, FinancialProvider},
+        ports::{Authorizer, EventBus, FinancialProvider, Heard, Signals},
         user::{AssignRole, CreateUser, Whom},
     },
     config::{Config, Environment},
@@ -18,6 +18,7 @@ use dashtam::{
     },
     infrastructure::{
         database::Database,
+        memory::bus::MemoryBus,
         security::{
             keys::{Keys, KeysInForce},
             policy::{POLICY, PolarPolicy},
@@ -25,14 +26,16 @@ use dashtam::{
     },
     presentation::graphql::global_id::id_or_nothing,
 };
+use futures_util::StreamExt as _;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use url::Url;
 
 use super::{
     bank::ScriptedBank,
     client::Client,
     clock::TestRandomness,
+    redis::TestRedis,
     stores::{TestStore, every_store, open},
 };
 
@@ -120,7 +123,7 @@ impl TestApp {
         let mut config = config(data.path());
         change(&mut config);
         let keys = keys();
-        let (app, url) = serve(&store, store.database.clone(), &config, &keys, (authorizer, unhurried), bank.clone()).await;
+        let (app, url) = serve(&store, store.database.clone(), &config, &keys, (authorizer, unhurried, alone()), bank.clone()).await;
         Self { store, app, url, bank, keys, data }
     }
 
@@ -129,7 +132,22 @@ impl TestApp {
         let database = Arc::new(open(&self.store.url, &self.store.clock).await.unwrap());
         let config = Config { public_url: Some(Url::parse(&self.url).unwrap()), ..config(self.data.path()) };
         let keys = self.same_keys();
-        serve(&self.store, database, &config, &keys, (Arc::new(PolarPolicy::read(POLICY).unwrap()), Duration::ZERO), self.bank.clone()).await.1
+        serve(&self.store, database, &config, &keys, (Arc::new(PolarPolicy::read(POLICY).unwrap()), Duration::ZERO, alone()), self.bank.clone()).await.1
+    }
+
+    /// A process over the same database that hears others by what is configured: `redis`, else PostgreSQL, else not at all.
+    pub(crate) async fn hearing(&self, redis: Option<&TestRedis>) -> Process {
+        let database = Arc::new(open(&self.store.url, &self.store.clock).await.unwrap());
+        let mut config = Config { public_url: Some(Url::parse(&self.url).unwrap()), ..config(self.data.path()) };
+        if let Some(redis) = redis {
+            config.redis_url = Some(redis.url.clone().into());
+            config.redis_prefix.clone_from(&redis.prefix);
+        }
+        let manners: Manners = (Arc::new(PolarPolicy::read(POLICY).unwrap()), Duration::ZERO, None);
+        let (app, url) = serve(&self.store, database, &config, &self.same_keys(), manners, self.bank.clone()).await;
+        let (heard, stop) = (app.bus.subscribe(), CancellationToken::new());
+        tokio::spawn(app.hear(stop.clone()));
+        Process { app, url, heard, _stop: stop.drop_guard() }
     }
 
     /// A second process over the same store and bank, with connections of its own. It works; it does not listen.
@@ -142,7 +160,7 @@ impl TestApp {
             database,
             &config,
             (listening, &self.same_keys()),
-            (Arc::new(PolarPolicy::read(POLICY).unwrap()), Duration::ZERO),
+            (Arc::new(PolarPolicy::read(POLICY).unwrap()), Duration::ZERO, alone()),
             self.bank.clone(),
         )
     }
@@ -305,8 +323,31 @@ fn config(data_dir: &Path) -> Config {
     config
 }
 
-/// What decides who may do what, and how long answers take at least that must not tell anything.
-type Manners = (Arc<dyn Authorizer>, Duration);
+/// What decides who may do what, how long answers take at least that must not tell anything, and what carries signals if not what is configured.
+type Manners = (Arc<dyn Authorizer>, Duration, Option<Arc<dyn EventBus>>);
+
+/// Signals that stay in their process: others follow when time passes, and a test's statements are its own.
+fn alone() -> Option<Arc<dyn EventBus>> {
+    Some(Arc::new(MemoryBus::new()))
+}
+
+/// A process that hears others and reads ahead, as one that serves does, until this is dropped.
+pub(crate) struct Process {
+    /// The product in it.
+    pub(crate) app: App,
+    /// Where it listens.
+    pub(crate) url: String,
+    heard: Signals,
+    _stop: DropGuard,
+}
+
+impl Process {
+    /// Waits until it hears others, from the start or again.
+    pub(crate) async fn hears(&mut self) {
+        let connected = async { while self.heard.next().await.unwrap() != Heard::Missed {} };
+        tokio::time::timeout(Duration::from_secs(20), connected).await.unwrap();
+    }
+}
 
 /// Composes the product over `database` and lets it listen on a free port.
 async fn serve(store: &TestStore, database: Arc<Database>, config: &Config, keys: &KeysInForce, manners: Manners, bank: Arc<ScriptedBank>) -> (App, String) {
@@ -322,10 +363,10 @@ fn compose(
     database: Arc<Database>,
     config: &Config,
     (listening, keys): (SocketAddr, &KeysInForce),
-    (authorizer, unhurried): Manners,
+    (authorizer, unhurried, bus): Manners,
     bank: Arc<ScriptedBank>,
 ) -> App {
     let providers = vec![bank as Arc<dyn FinancialProvider>];
-    let surroundings = Surroundings { clock: store.clock.clone(), randomness: Arc::new(TestRandomness), authorizer, providers, unhurried };
+    let surroundings = Surroundings { clock: store.clock.clone(), randomness: Arc::new(TestRandomness), authorizer, providers, unhurried, bus };
     App::compose(config, listening, keys, database, surroundings).unwrap()
 }

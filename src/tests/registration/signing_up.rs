@@ -74,6 +74,8 @@ async fn what_is_wrong_with_what_was_typed_is_said_and_writes_nothing() {
             "ann@example.com\0",
             "a\u{200b}nn@example.com",
             "a\u{202e}nn@example.com",
+            "ann@example.com\u{200b}",
+            "ann@exa\u{ad}mple.com",
             &long,
             &huge,
         ] {

@@ -1,0 +1,57 @@
+//! The part of the composition that knows what processes share: signals, and whether the parts they stand on are there.
+
+use std::sync::Arc;
+
+use secrecy::ExposeSecret as _;
+
+use crate::{
+    application::ports::{EventBus, Randomness},
+    config::Config,
+    infrastructure::{
+        bus::SharedBus,
+        database::Database,
+        memory::bus::MemoryBus,
+        redis::{Redis, bus::RedisWire},
+    },
+    presentation::http::{Part, Readiness, Standing},
+};
+
+/// The configured Redis, if there is one. Nothing is asked of it yet, so that one that is away stops no start.
+pub(super) fn redis(config: &Config) -> anyhow::Result<Option<Arc<Redis>>> {
+    config.redis_url.as_ref().map(|url| Ok(Arc::new(Redis::new(url.expose_secret(), &config.redis_prefix)?))).transpose()
+}
+
+/// What carries signals: Redis if it is configured, else PostgreSQL if it is the database, else this process alone.
+pub(super) fn bus(redis: Option<&Arc<Redis>>, database: &Database, randomness: &dyn Randomness) -> Arc<dyn EventBus> {
+    match (redis, database.wire()) {
+        (Some(redis), _) => Arc::new(SharedBus::new(RedisWire::new(redis.clone()), randomness.id())),
+        (None, Some(wire)) => Arc::new(SharedBus::new(wire, randomness.id())),
+        (None, None) => Arc::new(MemoryBus::new()),
+    }
+}
+
+/// What a server stands on.
+pub(super) struct Parts {
+    pub(super) database: Arc<Database>,
+    pub(super) redis: Option<Arc<Redis>>,
+}
+
+#[async_trait::async_trait]
+impl Readiness for Parts {
+    async fn check(&self) -> Vec<Part> {
+        let database = self.database.ping().await.map_or_else(
+            |failure| {
+                tracing::warn!(error = ?failure, "the database does not answer");
+                Standing::Gone("does not answer".to_owned())
+            },
+            |()| Standing::Well,
+        );
+        let mut parts = vec![("database", database)];
+        if let Some(redis) = &self.redis {
+            // That it is away is logged where it is noticed, once.
+            let degraded = || Standing::Degraded("does not answer; this process goes on without it".to_owned());
+            parts.push(("redis", redis.ping().await.map_or_else(|_| degraded(), |()| Standing::Well)));
+        }
+        parts
+    }
+}

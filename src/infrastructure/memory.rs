@@ -1,0 +1,3 @@
+//! Ports met within one process: what there is without Redis.
+
+pub mod bus;
