@@ -349,7 +349,9 @@ impl Cors {
 
 /// An origin is a scheme, a host and perhaps a port, and nothing that stands for several.
 fn origin(written: &str) -> anyhow::Result<HeaderValue> {
-    let url = Url::parse(written).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == written);
+    let url = Url::parse(written)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == written && !written.contains('*'));
     url.and_then(|_| HeaderValue::from_str(written).ok()).with_context(|| {
         format!(
             "DASHTAM_CORS__ORIGINS holds {written:?}, which is not an origin: a scheme, a host and perhaps a port in small letters, such as \

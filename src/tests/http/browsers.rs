@@ -1,7 +1,5 @@
 //! What browsers are told, and by which names a server is reached.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
-
 use reqwest::Method;
 use serde_json::json;
 
