@@ -53,9 +53,6 @@ use self::{
     loader::Loaders,
 };
 
-/// The most errors one answer carries.
-const MAX_ERRORS: usize = 20;
-
 /// The root of queries.
 #[derive(MergedObject, Default)]
 pub struct Query(
@@ -191,7 +188,7 @@ impl Graph {
         let document = &found.document.asked;
         let mut variables = question.variables;
         supply_defaults(document, question.operation_name.as_deref(), &mut variables);
-        limits::check(document, Some(&variables)).map_err(refused)?;
+        limits::check(document, Some(&variables), self.documents.limits()).map_err(refused)?;
         let operation = operation_of(document, question.operation_name.as_deref()).map(|operation| operation.ty);
         if question.read_only && operation.is_some_and(|operation| operation != OperationType::Query) {
             return Err(Box::new(Answer::NotReadOnly));
@@ -219,7 +216,7 @@ impl Graph {
         };
         // Errors of fields know where they happened; those of the document as a whole do not.
         if !response.errors.is_empty() && response.errors.iter().all(|error| error.path.is_empty()) {
-            return Answer::Refused(response.errors.into_iter().take(MAX_ERRORS).map(error::never_ran).collect());
+            return Answer::Refused(response.errors.into_iter().take(self.documents.limits().errors).map(error::never_ran).collect());
         }
         Answer::Ran(self.finished(&ready, response))
     }
@@ -231,7 +228,7 @@ impl Graph {
             complete(&document.prepared, ready.operation_name.as_deref(), &ready.variables, &self.types, &mut response);
         }
         self.documents.keep(&ready.found);
-        response.errors.truncate(MAX_ERRORS);
+        response.errors.truncate(self.documents.limits().errors);
         response.errors = response.errors.into_iter().map(error::finish).collect();
         response
     }

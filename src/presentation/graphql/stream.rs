@@ -236,7 +236,7 @@ impl Graph {
             // A field that was not resolved has no data, and its errors name nothing below it.
             if response.data == Value::Null && response.errors.iter().all(|error| error.path.len() <= 1) && !response.errors.is_empty() {
                 let is_whole = response.errors.iter().all(|error| error.path.is_empty());
-                let errors = response.errors.into_iter().take(super::MAX_ERRORS);
+                let errors = response.errors.into_iter().take(self.documents.limits().errors);
                 return Err(Told::Refused(errors.map(if is_whole { error::never_ran } else { error::finish }).collect()));
             }
             say(teller, Told::Next(Box::new(self.finished(ready, response)))).await?;

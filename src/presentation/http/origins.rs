@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use url::{Host, Url};
 
 /// The origins that may.
@@ -17,8 +17,9 @@ pub struct Origins {
 
 impl Origins {
     /// Our own, others that are configured, and with `loopback` whatever runs on this machine.
-    pub fn new(own: &str, others: &[String], loopback: bool) -> Self {
-        let known = others.iter().map(String::as_str).chain([own]).filter_map(|origin| Url::parse(origin).ok());
+    pub fn new(own: &str, others: &[HeaderValue], loopback: bool) -> Self {
+        let others = others.iter().filter_map(|origin| origin.to_str().ok());
+        let known = others.chain([own]).filter_map(|origin| Url::parse(origin).ok());
         Self { known: known.map(|origin| origin.origin().ascii_serialization()).collect(), loopback }
     }
 

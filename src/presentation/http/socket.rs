@@ -32,9 +32,6 @@ use messages::{Close, Incoming, Outgoing};
 /// The sub-protocol.
 const PROTOCOL: &str = "graphql-transport-ws";
 
-/// The longest message, in bytes: as long as the body of a request.
-const MAX_MESSAGE_BYTES: usize = 1024 * 1024;
-
 /// How long one may wait with `connection_init`.
 const INIT_WITHIN: Duration = Duration::from_secs(3);
 
@@ -46,6 +43,9 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// How many operations run at once on one socket.
 const MAX_OPERATIONS: usize = 20;
+
+/// How long a socket of nobody in particular stays without an operation.
+const IDLE: Duration = Duration::from_mins(1);
 
 /// How long a socket stays when it cannot be asked whether its token still counts.
 const UNSURE: Duration = Duration::from_secs(2);
@@ -66,7 +66,7 @@ pub(super) async fn upgrade(
         let upgrade = [(header::UPGRADE, HeaderValue::from_static("websocket")), (header::CONNECTION, HeaderValue::from_static("upgrade"))];
         return (upgrade, problem.at("/graphql/ws")).into_response();
     };
-    let upgrade = upgrade.max_message_size(MAX_MESSAGE_BYTES).max_frame_size(MAX_MESSAGE_BYTES).protocols([PROTOCOL]);
+    let upgrade = upgrade.max_message_size(edge.body_bytes).max_frame_size(edge.body_bytes).protocols([PROTOCOL]);
     let speaks = upgrade.selected_protocol().is_some();
     let sockets = edge.streams.sockets.clone();
     // Counted before it is open, so that a stop waits for it.
@@ -86,8 +86,8 @@ pub(super) async fn upgrade(
 enum Stage {
     /// Since then; nobody has said who they are.
     Opened(Instant),
-    /// Acknowledged.
-    Ready,
+    /// Acknowledged; since then nobody in particular has asked nothing.
+    Ready(Instant),
 }
 
 /// What an operation tells: which, and of which use of its id.
@@ -143,7 +143,8 @@ impl Connection {
         match self.state {
             Stage::Opened(since) if since.elapsed() >= INIT_WITHIN => return Err(Some(Close::INIT_TIMEOUT)),
             Stage::Opened(_) => return Ok(()),
-            Stage::Ready => {}
+            Stage::Ready(since) if self.pass.token.is_none() && self.operations.is_empty() && since.elapsed() >= IDLE => return Err(Some(Close::UNAUTHORIZED)),
+            Stage::Ready(_) => {}
         }
         match self.edge.graph.admit(&self.pass).await {
             Ok(_) => *sure = Instant::now(),
@@ -182,7 +183,7 @@ impl Connection {
                 Ok(())
             }
             Incoming::Subscribe(id, question) => {
-                if !matches!(self.state, Stage::Ready) {
+                if !matches!(self.state, Stage::Ready(_)) {
                     return Err(Some(Close::UNAUTHORIZED));
                 }
                 if self.operations.contains_key(&id) {
@@ -194,6 +195,7 @@ impl Connection {
                     return self.say(&Outgoing::Error { id: &id, payload: &errors }).await;
                 }
                 self.generation += 1;
+                self.state = Stage::Ready(Instant::now());
                 let mut answers = self.edge.graph.begin(*question, self.pass.clone(), self.edge.streams.closing.clone());
                 let (of, generation, teller) = (id.clone(), self.generation, self.teller.clone());
                 let task = tokio::spawn(async move {
@@ -210,7 +212,7 @@ impl Connection {
     }
 
     async fn introduce(&mut self, token: Result<Option<secrecy::SecretString>, ()>) -> Result<(), Option<Close>> {
-        if matches!(self.state, Stage::Ready) {
+        if matches!(self.state, Stage::Ready(_)) {
             return Err(Some(Close::SECOND_INIT));
         }
         // What is said here counts before what came with the upgrade.
@@ -227,7 +229,7 @@ impl Connection {
             }
             Err(_) => return Err(Some(Close::FORBIDDEN)),
         }
-        self.state = Stage::Ready;
+        self.state = Stage::Ready(Instant::now());
         self.say(&Outgoing::Ack).await
     }
 

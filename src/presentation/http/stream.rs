@@ -47,7 +47,7 @@ pub(super) async fn post(State(edge): State<Edge>, caller: Caller, headers: Head
         let problem = Problem::new(StatusCode::NOT_ACCEPTABLE, "NOT_ACCEPTABLE", "Accept a stream", "This route answers in text/event-stream.");
         return problem.at("/graphql/stream").into_response();
     }
-    let question = match graphql::read_post(&headers, body).await {
+    let question = match graphql::read_post(&headers, body, edge.body_bytes).await {
         Ok(question) => question,
         Err(problem) => return problem.at("/graphql/stream").into_response(),
     };

@@ -61,7 +61,7 @@ pub(super) struct Close {
 
 impl Close {
     pub(super) const GOING_AWAY: Self = Self::new(1001, "The server is going away");
-    pub(super) const TOO_LARGE: Self = Self::new(1009, "A message has at most 1 MiB");
+    pub(super) const TOO_LARGE: Self = Self::new(1009, "The message is too long");
     pub(super) const INTERNAL: Self = Self::new(1011, "Something went wrong on our side");
     pub(super) const NO_PONG: Self = Self::new(1011, "Pings were not answered");
     pub(super) const TRY_AGAIN: Self = Self::new(1013, "Try again later");
