@@ -1,6 +1,7 @@
 //! The composition root: the only file that names ports and adapters, with the files of its folder beside it.
 
 pub mod audit;
+mod collecting;
 pub mod doctor;
 mod edge;
 mod identity;
@@ -206,6 +207,7 @@ impl App {
             transactions: TransactionQueries { access: access.clone(), transactions: readers.clone() },
             changes: changes(&access, &readers),
             imports: ground.imports(files),
+            outbox: ground.outbox(),
             audit: AuditQueries { journal: journal.clone(), store: store.clone(), access: access.clone(), events: readers.clone() },
             access,
             journal: journal.clone(),

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Semaphore;
 
 use crate::{
     application::{
@@ -15,10 +15,9 @@ use crate::{
         erasure::{Eraser, ErasureCommands},
         export::{ExportCommands, PACKED_AT_ONCE},
         guesses::Guesses,
-        import::ImportCommands,
         keys::KeyCommands,
-        link::{LinkCommands, LinkSettings},
         mail::{Courier, Writer},
+        outbox::{OutboxCommands, OutboxQueries, Outgoing},
         password::PasswordCommands,
         ports::{EventBus, Mailer, Randomness, Sealer, Store},
         profile::ProfileCommands,
@@ -28,7 +27,6 @@ use crate::{
         security::{SecurityCommands, SecurityQueries},
         session::{SessionCommands, SessionGate, TokenLifetimes},
         step_up::{StepUp, StepUpCommands},
-        sync::{SyncCommands, SyncEngine},
         user::UserCommands,
     },
     config::Config,
@@ -36,7 +34,6 @@ use crate::{
     infrastructure::{
         archive::ZipArchiver,
         database::{Database, Readers},
-        providers::statement::StatementFiles,
         security::{jwt::JwtIssuer, keys::KeysInForce, mail_token::HmacMailTokens, passwords::BcryptHasher, refresh::HmacMint, second_factor::Codes},
     },
 };
@@ -72,66 +69,6 @@ pub(super) struct Identity {
 }
 
 impl Ground {
-    /// Composes what links providers; `wake` is told of each sync that is queued.
-    pub(super) fn links(&self, config: &Config, public_url: &str, wake: &Arc<Notify>) -> LinkCommands {
-        let readers = self.database.readers();
-        LinkCommands {
-            journal: self.journal.clone(),
-            store: self.store.clone(),
-            links: readers.clone(),
-            users: readers,
-            access: self.access.clone(),
-            catalogue: self.catalogue.clone(),
-            sealer: self.sealer.clone(),
-            clock: self.clock.clone(),
-            randomness: self.randomness.clone(),
-            settings: LinkSettings { public_url: public_url.to_owned(), return_urls: config.links.return_urls.clone() },
-            wake: wake.clone(),
-        }
-    }
-
-    /// Composes what asks for syncs.
-    pub(super) fn syncs(&self, wake: &Arc<Notify>) -> SyncCommands {
-        SyncCommands {
-            journal: self.journal.clone(),
-            store: self.store.clone(),
-            access: self.access.clone(),
-            catalogue: self.catalogue.clone(),
-            clock: self.clock.clone(),
-            randomness: self.randomness.clone(),
-            wake: wake.clone(),
-        }
-    }
-
-    /// Composes what takes in files.
-    pub(super) fn imports(&self, reader: Arc<StatementFiles>) -> ImportCommands {
-        ImportCommands {
-            journal: self.journal.clone(),
-            store: self.store.clone(),
-            access: self.access.clone(),
-            reader,
-            sealer: self.sealer.clone(),
-            clock: self.clock.clone(),
-            randomness: self.randomness.clone(),
-        }
-    }
-
-    /// Composes what runs syncs.
-    pub(super) fn engine(&self) -> SyncEngine {
-        let readers = self.database.readers();
-        SyncEngine {
-            journal: self.journal.clone(),
-            store: self.store.clone(),
-            queue: self.database.sync_queue(),
-            links: readers.clone(),
-            accounts: readers,
-            catalogue: self.catalogue.clone(),
-            sealer: self.sealer.clone(),
-            clock: self.clock.clone(),
-            randomness: self.randomness.clone(),
-        }
-    }
-
     /// Composes them over the configured keys.
     pub(super) fn identity(&self, config: &Config, keys: &KeysInForce, public_url: &str, mailer: Arc<dyn Mailer>) -> anyhow::Result<Identity> {
         let readers = self.database.readers();
@@ -140,7 +77,7 @@ impl Ground {
         let issuer = Arc::new(JwtIssuer::new(keys, public_url, self.randomness.clone())?);
         let gate = Arc::new(SessionGate::new(issuer.clone(), readers.clone(), self.clock.clone(), self.bus.clone()));
         let tokens = Arc::new(HmacMailTokens::new(keys)?);
-        let writer = Writer { mint: tokens.clone(), randomness: self.randomness.clone(), bell: Arc::new(Notify::new()) };
+        let writer = Writer { mint: tokens.clone(), randomness: self.randomness.clone() };
         let guesses = Guesses { sign_ins: readers.clone(), hasher: hasher.clone(), writer: writer.clone(), clock: self.clock.clone() };
         let step_up = StepUp { sessions: readers.clone(), clock: self.clock.clone() };
         let codes = CodeGuesses { sealer: self.sealer.clone(), codes: Arc::new(Codes::new(keys)?), writer: writer.clone(), clock: self.clock.clone() };
@@ -188,7 +125,7 @@ impl Ground {
                 lifetimes,
                 unhurried: self.unhurried,
             },
-            courier: Arc::new(self.courier(readers.clone(), tokens, mailer, public_url, writer.bell.clone())),
+            courier: Arc::new(self.courier(readers.clone(), tokens, mailer, public_url)),
             security: SecurityCommands {
                 journal: self.journal.clone(),
                 store: self.store.clone(),
@@ -286,6 +223,12 @@ impl Ground {
         Eraser { journal: self.journal.clone(), store: self.store.clone(), queue: self.database.erasure_queue(), clock: self.clock.clone() }
     }
 
+    /// Composes what an operator does with the outbox.
+    pub(super) fn outbox(&self) -> Outgoing {
+        let (journal, store, access, clock) = (self.journal.clone(), self.store.clone(), self.access.clone(), self.clock.clone());
+        Outgoing { queries: OutboxQueries { messages: self.database.readers() }, commands: OutboxCommands { journal, store, access, clock } }
+    }
+
     /// Composes what looks after keys.
     pub(super) fn keys(&self, sealer: Arc<dyn Sealer>) -> KeyCommands {
         KeyCommands {
@@ -310,8 +253,8 @@ impl Ground {
         }
     }
 
-    fn courier(&self, users: Arc<Readers>, mint: Arc<HmacMailTokens>, mailer: Arc<dyn Mailer>, public_url: &str, bell: Arc<Notify>) -> Courier {
-        let (queue, clock) = (self.database.mail_queue(), self.clock.clone());
-        Courier { queue, users, mint, mailer, clock, public_url: public_url.to_owned(), bell }
+    fn courier(&self, users: Arc<Readers>, mint: Arc<HmacMailTokens>, mailer: Arc<dyn Mailer>, public_url: &str) -> Courier {
+        let (queue, clock, randomness) = (self.database.mail_queue(), self.clock.clone(), self.randomness.clone());
+        Courier { queue, users, mint, mailer, clock, randomness, public_url: public_url.to_owned(), bell: self.database.mail_bell() }
     }
 }
