@@ -343,21 +343,24 @@ pub struct Cors {
 impl Cors {
     /// The origins as browsers write them.
     pub fn origins(&self) -> anyhow::Result<Vec<HeaderValue>> {
-        self.origins.iter().map(|written| origin(written)).collect()
+        let read = |(at, written): (usize, &String)| {
+            origin(written).with_context(|| {
+                format!(
+                    "DASHTAM_CORS__ORIGINS, number {}, is not an origin: a scheme, a host and perhaps a port in small letters, such as \
+                     https://app.example.com, with no path and no *",
+                    at + 1
+                )
+            })
+        };
+        self.origins.iter().enumerate().map(read).collect()
     }
 }
 
 /// An origin is a scheme, a host and perhaps a port, and nothing that stands for several.
-fn origin(written: &str) -> anyhow::Result<HeaderValue> {
-    let url = Url::parse(written)
-        .ok()
-        .filter(|url| matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == written && !written.contains('*'));
-    url.and_then(|_| HeaderValue::from_str(written).ok()).with_context(|| {
-        format!(
-            "DASHTAM_CORS__ORIGINS holds {written:?}, which is not an origin: a scheme, a host and perhaps a port in small letters, such as \
-             https://app.example.com, with no path and no *"
-        )
-    })
+fn origin(written: &str) -> Option<HeaderValue> {
+    let url = Url::parse(written).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+    let is_exact = url.origin().ascii_serialization() == written && !written.contains('*');
+    HeaderValue::from_str(written).ok().filter(|_| is_exact)
 }
 
 impl Default for Config {
