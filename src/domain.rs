@@ -26,6 +26,7 @@ pub mod money;
 pub mod name;
 pub mod page;
 pub mod provider;
+pub mod rate_limit;
 pub mod second_factor;
 pub mod security;
 pub mod session;

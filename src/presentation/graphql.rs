@@ -8,6 +8,7 @@ pub mod agreement;
 pub mod audit;
 pub mod completion;
 pub mod consent;
+pub mod cost;
 pub mod email_change;
 pub mod erasure;
 pub mod error;
@@ -23,6 +24,7 @@ pub mod page;
 pub mod password;
 pub mod profile;
 pub mod provider;
+pub mod rate_limit;
 pub mod registration;
 pub mod scalar;
 pub mod second_factor;
@@ -47,8 +49,10 @@ use crate::application::{Application, access::Requester};
 
 use self::{
     completion::{TypeIndex, complete, operation_of, prepare, supply_defaults},
+    cost::Lists,
     error::{Code, Fault},
     loader::Loaders,
+    rate_limit::Price,
 };
 
 /// How many directives one field may carry.
@@ -70,6 +74,7 @@ pub struct Query(
     account::AccountQuery,
     transaction::TransactionQuery,
     security::SecurityQuery,
+    rate_limit::RateLimitQuery,
     audit::AuditQuery,
 );
 
@@ -114,6 +119,8 @@ pub struct RequestContext {
     pub application: Arc<Application>,
     /// What this request has loaded.
     pub loaders: Loaders,
+    /// What the document was charged.
+    pub price: Price,
 }
 
 /// One document to be answered.
@@ -143,13 +150,14 @@ pub enum Answer {
 pub struct Graph {
     schema: DashtamSchema,
     types: TypeIndex,
+    lists: Lists,
     application: Arc<Application>,
 }
 
 impl Graph {
     /// Over the use cases of one server.
     pub fn new(application: Arc<Application>) -> anyhow::Result<Self> {
-        Ok(Self { schema: schema(), types: TypeIndex::parse(sdl())?, application })
+        Ok(Self { schema: schema(), types: TypeIndex::parse(sdl())?, lists: Lists::parse(sdl())?, application })
     }
 
     /// Runs one document.
@@ -173,8 +181,13 @@ impl Graph {
         if let Some(name) = missing_variable(&document, question.operation_name.as_deref(), &variables) {
             return Answer::Refused(vec![error::refusal(Code::BadUserInput, &format!("the variable ${name} must have a value"))]);
         }
+        let admitted = match self.admit(&document, question.operation_name.as_deref(), &variables, &requester).await {
+            Ok(admitted) => admitted,
+            Err(refused) => return Answer::Refused(vec![refused]),
+        };
         let must_complete = prepare(&mut document, &self.types);
-        let context = RequestContext { loaders: Loaders::new(&self.application, &requester), application: self.application.clone(), requester };
+        let price = admitted.price;
+        let context = RequestContext { loaders: Loaders::new(&self.application, &requester), application: self.application.clone(), requester, price };
         let mut request = Request::new(String::new()).variables(variables.clone()).data(context);
         request.operation_name.clone_from(&question.operation_name);
         request.set_parsed_query(document.clone());
@@ -188,6 +201,7 @@ impl Graph {
         };
         // Errors of fields know where they happened; those of the document as a whole do not.
         if !response.errors.is_empty() && response.errors.iter().all(|error| error.path.is_empty()) {
+            self.settle_unused(admitted);
             return Answer::Refused(response.errors.into_iter().take(MAX_ERRORS).map(error::never_ran).collect());
         }
         if must_complete || !response.errors.is_empty() {
@@ -195,7 +209,7 @@ impl Graph {
         }
         response.errors.truncate(MAX_ERRORS);
         response.errors = response.errors.into_iter().map(error::finish).collect();
-        Answer::Ran(response)
+        Answer::Ran(self.settle(admitted, &document, question.operation_name.as_deref(), response))
     }
 
     /// A mutation runs in a task of its own, so that a client that hangs up cancels nothing.

@@ -24,6 +24,7 @@ mod link;
 mod listing;
 mod matching;
 mod money;
+mod rate_limit;
 mod reference;
 mod registration;
 mod rights;

@@ -50,6 +50,8 @@ pub enum Code {
     GraphqlValidationFailed,
     /// The document costs more than one may.
     QueryTooComplex,
+    /// Too much was asked lately; `extensions.retryAfter` says when to ask again, `extensions.limit` which limit it was.
+    RateLimited,
     /// A part is overloaded or gone; `extensions.retryAfter` says when to ask again.
     Unavailable,
     /// Ours.
@@ -66,6 +68,7 @@ impl Code {
             Self::GraphqlParseFailed => "GRAPHQL_PARSE_FAILED",
             Self::GraphqlValidationFailed => "GRAPHQL_VALIDATION_FAILED",
             Self::QueryTooComplex => "QUERY_TOO_COMPLEX",
+            Self::RateLimited => "RATE_LIMITED",
             Self::Unavailable => "UNAVAILABLE",
             Self::Internal => "INTERNAL",
         }
@@ -495,6 +498,11 @@ impl From<ImportError> for Refused {
 /// An error of the document as a whole.
 pub fn refusal(code: Code, message: &str) -> ServerError {
     coded(ServerError::new(message, None), code)
+}
+
+/// A fault of ours before a document ran: its cause is logged, and not told.
+pub fn unexpected(cause: &anyhow::Error) -> ServerError {
+    finish(async_graphql::Error::from(Fault::internal(cause)).into_server_error(async_graphql::Pos::default()))
 }
 
 /// Gives an error a code and the trace id.
