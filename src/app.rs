@@ -22,6 +22,7 @@ use crate::{
         account::AccountQueries,
         audit::{AuditQueries, Journal},
         chain::{ChainKeeper, retention::Retention},
+        change::ChangeQueries,
         erasure::Eraser,
         import::ImportCommands,
         link::{LinkCommands, LinkQueries, LinkSettings},
@@ -36,11 +37,11 @@ use crate::{
         user::UserQueries,
         worker::Worker,
     },
-    config::{Config, Environment},
+    config::{Config, DocumentMode, Environment},
     domain::time::Clock,
     infrastructure::{
         audit_file::CheckpointFile,
-        database::Database,
+        database::{Database, Readers},
         machine::Machine,
         mail::{folder::MailFolder, smtp::SmtpMailer},
         private_file,
@@ -60,7 +61,10 @@ use crate::{
         },
     },
     presentation::{
-        graphql::Graph,
+        graphql::{
+            Graph,
+            documents::{Documents, Trust},
+        },
         http::{Edge, REQUEST_TIMEOUT, proxies::Proxies, router, with_common_layers},
     },
 };
@@ -226,6 +230,7 @@ impl App {
             },
             accounts: AccountQueries { access: access.clone(), accounts: readers.clone() },
             transactions: TransactionQueries { access: access.clone(), transactions: readers.clone() },
+            changes: changes(&access, &readers),
             imports: ImportCommands {
                 journal: journal.clone(),
                 store: store.clone(),
@@ -375,6 +380,11 @@ impl App {
     }
 }
 
+/// Who follows changes.
+fn changes(access: &Access, readers: &Arc<Readers>) -> ChangeQueries {
+    ChangeQueries { access: access.clone(), changes: readers.clone(), links: readers.clone(), accounts: readers.clone(), transactions: readers.clone() }
+}
+
 /// Who keeps the chain over the trail, and who drops what is past its retention.
 fn trail(
     config: &Config,
@@ -424,13 +434,25 @@ fn edge(
 ) -> anyhow::Result<Edge> {
     Ok(Edge {
         application: application.clone(),
-        graph: Arc::new(Graph::new(application.clone())?),
+        graph: Arc::new(Graph::new(application.clone(), documents(config)?)?),
         readiness: Arc::new(parts),
         public_url,
         proxies: Proxies::new(config.proxies()?, clock.clone()),
         mailbox,
         playground: config.playground.enabled,
     })
+}
+
+/// The documents that are trusted, and what becomes of others.
+fn documents(config: &Config) -> anyhow::Result<Documents> {
+    let trust = match (config.documents.mode, &config.documents.manifest) {
+        (DocumentMode::Off, _) | (DocumentMode::Prefer, None) => return Documents::new(Trust::Everyone, None),
+        (DocumentMode::Prefer, Some(_)) => Trust::Prefer,
+        (DocumentMode::Strict, _) => Trust::Strict,
+    };
+    let file = config.documents.manifest.as_deref().unwrap_or(Path::new(""));
+    let manifest = std::fs::read_to_string(file).with_context(|| format!("the manifest {} of DASHTAM_DOCUMENTS__MANIFEST cannot be read", file.display()))?;
+    Documents::new(trust, Some(&manifest)).with_context(|| format!("the manifest {} of DASHTAM_DOCUMENTS__MANIFEST cannot be used", file.display()))
 }
 
 /// Opens the bank over its state in the data folder, and adds the adapter that reaches it over HTTP as any other.

@@ -8,6 +8,7 @@ pub mod account;
 pub mod agreement;
 pub mod audit;
 pub mod chain;
+pub mod change;
 pub mod consent;
 pub mod email_change;
 pub mod erasure;
@@ -89,6 +90,8 @@ pub struct Application {
     pub accounts: account::AccountQueries,
     /// Looks at transactions.
     pub transactions: transaction::TransactionQueries,
+    /// Follows changes.
+    pub changes: change::ChangeQueries,
     /// Takes statement files in.
     pub imports: import::ImportCommands,
 }

@@ -86,6 +86,8 @@ pub struct Config {
     pub sandbox: Sandbox,
     /// The playground.
     pub playground: Playground,
+    /// Which documents the graph runs.
+    pub documents: Documents,
     /// Rotation of keys.
     pub keys: Keys,
     /// What was set and is not used in this version, as its source calls it.
@@ -282,6 +284,29 @@ pub struct Playground {
     pub enabled: bool,
 }
 
+/// `[documents]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Documents {
+    /// A file of the documents that are trusted.
+    pub manifest: Option<PathBuf>,
+    /// What becomes of the others.
+    pub mode: DocumentMode,
+}
+
+/// What becomes of documents that are not in the manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DocumentMode {
+    /// All run, and the manifest is not looked at.
+    Off,
+    /// All run.
+    #[default]
+    Prefer,
+    /// None of them runs.
+    Strict,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -305,6 +330,7 @@ impl Default for Config {
             audit: Audit::default(),
             sandbox: Sandbox::default(),
             playground: Playground::default(),
+            documents: Documents::default(),
             keys: Keys::default(),
             without_effect: Vec::new(),
             origins: BTreeMap::new(),
@@ -432,6 +458,9 @@ impl Config {
         }
         if self.smtp.from.parse::<lettre::message::Mailbox>().is_err() {
             bail!("DASHTAM_SMTP__FROM is an address, or a name and an address, such as Dashtam <money@example.com>");
+        }
+        if self.documents.mode == DocumentMode::Strict && self.documents.manifest.is_none() {
+            bail!("DASHTAM_DOCUMENTS__MANIFEST is not set, and with documents.mode = \"strict\" nothing runs but what stands in it");
         }
         self.proxies()?;
         self.legal.documents()?;

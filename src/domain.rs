@@ -9,6 +9,7 @@ pub mod audit;
 pub mod balance;
 pub mod card_number;
 pub mod chain;
+pub mod change;
 pub mod common_password;
 pub mod consent;
 pub mod email_change;

@@ -27,6 +27,7 @@ mod m20261125_000016_audit_chain;
 mod m20261125_000017_token_versions;
 mod m20261125_000018_administration;
 mod m20261126_000019_agreements;
+mod m20261126_000021_changes;
 
 /// Every migration, in the order they are applied.
 pub struct Migrator;
@@ -53,6 +54,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261125_000017_token_versions::Migration),
             Box::new(m20261125_000018_administration::Migration),
             Box::new(m20261126_000019_agreements::Migration),
+            Box::new(m20261126_000021_changes::Migration),
         ]
     }
 }

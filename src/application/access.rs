@@ -32,6 +32,8 @@ words! {
         Accounts = "accounts",
         /// Transactions and imports of them.
         Transactions = "transactions",
+        /// What of all this came, changed and went.
+        Changes = "changes",
         /// The catalogue of providers.
         Providers = "providers",
         /// Links and their syncs.

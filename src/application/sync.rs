@@ -318,9 +318,13 @@ impl SyncEngine {
                 return Err(ProviderFault::Malformed.into());
             }
             // Under the current key from now on, so that an older one is needed no more once everything was reported.
-            let fingerprint = fingerprints.into_iter().next().unwrap_or(stored.fingerprint);
-            let account = new_account(stored.id, stored.user, stored.link, fingerprint, reported, stored.created_at);
-            work.accounts().save(&account).await?;
+            let fingerprint = fingerprints.into_iter().next().unwrap_or_else(|| stored.fingerprint.clone());
+            let institution = stored.institution.clone();
+            let account = Account { institution, ..new_account(stored.id, stored.user, stored.link, fingerprint, reported, stored.created_at) };
+            // What is as it was is no change that anyone has to hear of.
+            if account != stored {
+                work.accounts().save(&account).await?;
+            }
             account
         } else {
             let fingerprint = fingerprints.into_iter().next().ok_or_else(|| anyhow::anyhow!("the key ring is empty"))?;

@@ -232,7 +232,7 @@ pub const SETTINGS: &[Setting] = &[
         name: "rate_limits.query",
         kind: Kind::Text,
         preset: Preset::Default("\"5000/5000\""),
-        about: "Points of what documents cost, for each user; for each address while nobody is signed in. A tenth of a point for each object an answer can hold; [limits](limits.md) says more.",
+        about: "Points of what documents cost, for each user; for each address while nobody is signed in. A tenth of a point for each object an answer can hold, and some more.",
     },
     Setting {
         name: "rate_limits.write",
@@ -272,6 +272,20 @@ pub const SETTINGS: &[Setting] = &[
         kind: Kind::Switch,
         preset: Preset::Default("true"),
         about: "Whether `/playground` is served. It holds nothing but the page: everything behind it asks for a token all the same.",
+    },
+    Setting {
+        name: "documents.manifest",
+        kind: Kind::File,
+        preset: Preset::Unset("\"/etc/dashtam/persisted-documents.json\""),
+        about: "A file of trusted documents, as GraphQL Code Generator, Relay or Apollo's `generate-persisted-query-manifest` writes it. Clients ask for them \
+                by their ids; one that can never run stops the start.",
+    },
+    Setting {
+        name: "documents.mode",
+        kind: Kind::Word(&["off", "prefer", "strict"]),
+        preset: Preset::Default("\"prefer\""),
+        about: "What becomes of documents that are not in the manifest: `strict` runs none of them, `prefer` runs them too, and `off` does not look at the \
+                manifest at all. With `strict` the playground can run nothing but those either.",
     },
     Setting {
         name: "sandbox.seed",

@@ -32,6 +32,7 @@ mod audit;
 mod balance;
 pub mod bus;
 mod chain;
+mod change;
 mod connect;
 mod consent;
 mod email_change;

@@ -120,11 +120,7 @@ impl Redis {
         if let Some(known) = usable(self.line()) {
             return known;
         }
-        let _turn = if self.is_failing.load(Ordering::Relaxed) {
-            self.dialling.try_lock().map_err(|_| unanswered())?
-        } else {
-            self.dialling.lock().await
-        };
+        let _turn = if self.is_failing.load(Ordering::Relaxed) { self.dialling.try_lock().map_err(|_| unanswered())? } else { self.dialling.lock().await };
         if let Some(known) = usable(self.line()) {
             return known;
         }

@@ -6,9 +6,11 @@
 pub mod account;
 pub mod agreement;
 pub mod audit;
+pub mod change;
 pub mod completion;
 pub mod consent;
 pub mod cost;
+pub mod documents;
 pub mod email_change;
 pub mod erasure;
 pub mod error;
@@ -31,6 +33,7 @@ pub mod second_factor;
 pub mod security;
 pub mod session;
 pub mod step_up;
+pub mod survey;
 pub mod sync;
 pub mod transaction;
 pub mod user;
@@ -39,27 +42,19 @@ use std::sync::{Arc, LazyLock};
 
 use async_graphql::{
     EmptySubscription, MergedObject, Request, Response, Schema, ServerError, Value, Variables,
-    parser::{
-        parse_query,
-        types::{ExecutableDocument, OperationType, VariableDefinition},
-    },
+    parser::types::{ExecutableDocument, OperationType, VariableDefinition},
 };
 
 use crate::application::{Application, access::Requester};
 
 use self::{
-    completion::{TypeIndex, complete, operation_of, prepare, supply_defaults},
+    completion::{TypeIndex, complete, operation_of, supply_defaults},
     cost::Lists,
+    documents::{Documents, PersistedQuery},
     error::{Code, Fault},
     loader::Loaders,
     rate_limit::Price,
 };
-
-/// How many directives one field may carry.
-const MAX_DIRECTIVES: usize = 50;
-
-/// The longest document, in bytes.
-pub const MAX_DOCUMENT_BYTES: usize = 100_000;
 
 /// The most errors one answer carries.
 const MAX_ERRORS: usize = 20;
@@ -101,7 +96,7 @@ pub struct Mutation(
 type DashtamSchema = Schema<Query, Mutation, EmptySubscription>;
 
 fn schema() -> DashtamSchema {
-    Schema::build(Query::default(), Mutation::default(), EmptySubscription).limit_directives(MAX_DIRECTIVES).finish()
+    Schema::build(Query::default(), Mutation::default(), EmptySubscription).disable_suggestions().finish()
 }
 
 /// The schema in the schema definition language, as `schema.graphql` holds it. It says of scalars what introspection says: which
@@ -126,8 +121,12 @@ pub struct RequestContext {
 /// One document to be answered.
 #[derive(Debug, Default)]
 pub struct Question {
-    /// The document's text.
-    pub document: String,
+    /// The document's text, unless it is asked by its id or its hash.
+    pub document: Option<String>,
+    /// The document's id.
+    pub document_id: Option<String>,
+    /// The hash of its text: alone it asks for a document that was sent before, with the text it makes it one.
+    pub persisted: Option<PersistedQuery>,
     /// Which of its operations.
     pub operation_name: Option<String>,
     /// Values of its variables.
@@ -151,46 +150,45 @@ pub struct Graph {
     schema: DashtamSchema,
     types: TypeIndex,
     lists: Lists,
+    documents: Documents,
     application: Arc<Application>,
 }
 
 impl Graph {
     /// Over the use cases of one server.
-    pub fn new(application: Arc<Application>) -> anyhow::Result<Self> {
-        Ok(Self { schema: schema(), types: TypeIndex::parse(sdl())?, lists: Lists::parse(sdl())?, application })
+    pub fn new(application: Arc<Application>, documents: Documents) -> anyhow::Result<Self> {
+        Ok(Self { schema: schema(), types: TypeIndex::parse(sdl())?, lists: Lists::parse(sdl())?, documents, application })
     }
 
     /// Runs one document.
     pub async fn answer(self: &Arc<Self>, question: Question, requester: Requester) -> Answer {
-        if question.document.len() > MAX_DOCUMENT_BYTES {
-            return Answer::Refused(vec![error::refusal(Code::QueryTooComplex, "the document is longer than 100 kB")]);
-        }
-        let mut document = match parse_query(&question.document) {
-            Ok(document) => document,
-            Err(broken) => return Answer::Refused(vec![error::unparsed(broken.into())]),
+        let found = match self.documents.find(&question, &self.types) {
+            Ok(found) => found,
+            Err(refused) => return self.refuse(refused, &requester).await,
         };
+        let document = &found.document.asked;
         let mut variables = question.variables;
-        supply_defaults(&document, question.operation_name.as_deref(), &mut variables);
-        if let Err(too_complex) = limits::check(&document, &variables) {
-            return Answer::Refused(vec![error::refusal(Code::QueryTooComplex, &too_complex.to_string())]);
+        supply_defaults(document, question.operation_name.as_deref(), &mut variables);
+        if let Err(refused) = limits::check(document, Some(&variables)) {
+            return self.refuse(refused, &requester).await;
         }
-        let operation = operation_of(&document, question.operation_name.as_deref()).map(|operation| operation.ty);
+        let operation = operation_of(document, question.operation_name.as_deref()).map(|operation| operation.ty);
         if question.read_only && operation.is_some_and(|operation| operation != OperationType::Query) {
             return Answer::NotReadOnly;
         }
-        if let Some(name) = missing_variable(&document, question.operation_name.as_deref(), &variables) {
+        if let Some(name) = missing_variable(document, question.operation_name.as_deref(), &variables) {
             return Answer::Refused(vec![error::refusal(Code::BadUserInput, &format!("the variable ${name} must have a value"))]);
         }
-        let admitted = match self.admit(&document, question.operation_name.as_deref(), &variables, &requester).await {
+        let admitted = match self.admit(document, question.operation_name.as_deref(), &variables, &requester).await {
             Ok(admitted) => admitted,
             Err(refused) => return Answer::Refused(vec![refused]),
         };
-        let must_complete = prepare(&mut document, &self.types);
+        let prepared = &found.document.prepared;
         let price = admitted.price;
         let context = RequestContext { loaders: Loaders::new(&self.application, &requester), application: self.application.clone(), requester, price };
         let mut request = Request::new(String::new()).variables(variables.clone()).data(context);
         request.operation_name.clone_from(&question.operation_name);
-        request.set_parsed_query(document.clone());
+        request.set_parsed_query(prepared.clone());
         let response = self.execute(request, operation == Some(OperationType::Mutation)).await;
         let mut response = match response {
             Ok(response) => response,
@@ -204,12 +202,14 @@ impl Graph {
             self.settle_unused(admitted);
             return Answer::Refused(response.errors.into_iter().take(MAX_ERRORS).map(error::never_ran).collect());
         }
-        if must_complete || !response.errors.is_empty() {
-            complete(&document, question.operation_name.as_deref(), &variables, &self.types, &mut response);
+        if found.document.must_complete || !response.errors.is_empty() {
+            complete(prepared, question.operation_name.as_deref(), &variables, &self.types, &mut response);
         }
         response.errors.truncate(MAX_ERRORS);
         response.errors = response.errors.into_iter().map(error::finish).collect();
-        Answer::Ran(self.settle(admitted, &document, question.operation_name.as_deref(), response))
+        let response = self.settle(admitted, document, question.operation_name.as_deref(), response);
+        self.documents.keep(found);
+        Answer::Ran(response)
     }
 
     /// A mutation runs in a task of its own, so that a client that hangs up cancels nothing.

@@ -1,7 +1,7 @@
 //! Plain HTTP: the router, and what every answer has in common.
 
 mod exports;
-mod graphql;
+pub mod graphql;
 mod health;
 mod imports;
 mod mail;

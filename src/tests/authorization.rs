@@ -122,6 +122,7 @@ async fn each_rule_of_the_policy_decides_its_own_fields_and_no_other() {
         "User.accounts",
         "User.agreements",
         "User.auditEvents",
+        "User.changes",
         "User.consents",
         "User.links",
         "User.secondFactor",
@@ -141,10 +142,11 @@ async fn each_rule_of_the_policy_decides_its_own_fields_and_no_other() {
         "regenerateRecoveryCodes",
         "requestEmailChange",
     ];
-    let rules: [(&str, &str, &str, &str, &[&str]); 14] = [
+    let rules: [(&str, &str, &str, &str, &[&str]); 15] = [
         (everyone, "read", "accounts", "own", &["User.accounts", "account"]),
         (everyone, "read", "transactions", "own", &["User.transactions", "importStatement", "transaction"]),
         (everyone, "read", "links", "own", &["User.links", "beginLink", "completeLink", "syncLink"]),
+        (everyone, "read", "changes", "own", &["User.changes"]),
         (everyone, "read", "sessions", "own", &["User.sessions", "renameSession", "revokeAllSessions", "revokeOtherSessions", "revokeSession"]),
         (everyone, "read", "users", "own", &whole_viewer),
         (everyone, "read", "security", "own", &["User.secondFactor", "viewer"]),
@@ -209,7 +211,7 @@ fn every_line_of_the_policy_counts() {
     assert!(PolarPolicy::read(r#"scope(_role, "read", "accounts", "everything");"#).is_err());
     assert!(PolarPolicy::read("").is_err(), "a policy without rules is a mistake, not a policy");
     for role in Role::ALL {
-        for money in [Resource::Accounts, Resource::Transactions, Resource::Links] {
+        for money in [Resource::Accounts, Resource::Transactions, Resource::Links, Resource::Changes] {
             assert!(PolarPolicy::read(POLICY).unwrap().scope(role, Action::Read, money) <= Scope::Own);
         }
     }

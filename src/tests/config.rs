@@ -98,10 +98,7 @@ fn a_wrong_value_is_told_by_its_name_and_what_it_should_be_and_never_repeated() 
 
 #[test]
 fn names_that_are_fixed_are_accepted_even_where_they_have_no_effect_yet() {
-    let fixed = [
-        ("DASHTAM_CORS__ORIGINS", "https://app.example"),
-        ("DASHTAM_PROVIDERS__SCHWAB__CLIENT_SECRET", "secret"),
-    ];
+    let fixed = [("DASHTAM_CORS__ORIGINS", "https://app.example"), ("DASHTAM_PROVIDERS__SCHWAB__CLIENT_SECRET", "secret")];
     let toml = file("[cors]\norigins = []\n[providers.schwab]\nclient_id = \"x\"\n");
     let config = Config::read(Some(toml.path()), pairs(&fixed)).unwrap();
     let told: Vec<_> = config.without_effect.iter().map(String::as_str).collect();

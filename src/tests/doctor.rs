@@ -187,7 +187,9 @@ fn a_production_that_lacks_everything_is_told_all_of_it_at_once() {
 
 #[tokio::test]
 async fn a_redis_is_looked_for_where_one_is_configured() {
-    doctor(&development(&[("DASHTAM_REDIS_URL", "redis://:canary@127.0.0.1:1")]), &[]).says("redis", "warn", &["no connection", "DASHTAM_REDIS_URL"]).is_healthy();
+    doctor(&development(&[("DASHTAM_REDIS_URL", "redis://:canary@127.0.0.1:1")]), &[])
+        .says("redis", "warn", &["no connection", "DASHTAM_REDIS_URL"])
+        .is_healthy();
     let report = doctor(&development(&[]), &[]);
     assert!(report.0.iter().all(|(check, ..)| check != "redis"), "{:?}", report.0);
     if let Some(redis) = redis().await {

@@ -1,6 +1,8 @@
 //! The HTTP edge: formats, limits, pages, and what every answer has in common.
 
 mod answers;
+mod documents;
+mod hostile;
 mod limits;
 mod negotiation;
 mod pages;

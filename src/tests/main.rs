@@ -5,6 +5,8 @@ mod architecture;
 mod audit;
 mod audit_log;
 mod authorization;
+mod change;
+mod canaries;
 mod command_line;
 mod completion;
 mod config;

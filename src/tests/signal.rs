@@ -36,7 +36,18 @@ fn a_signal_is_read_as_it_was_written_and_carries_ids_alone() {
         assert_eq!(signal.user().is_none(), signal == Signal::EveryoneChanged);
     }
     let session = every_signal()[0].to_string();
-    for unknown in ["", " ", "1", "2 everyone_changed", "1 everyone_changed 1", "1 user_changed", "1 user_changed x", "1 later_thing", &session[..60], &format!("{session} 1")] {
+    for unknown in [
+        "",
+        " ",
+        "1",
+        "2 everyone_changed",
+        "1 everyone_changed 1",
+        "1 user_changed",
+        "1 user_changed x",
+        "1 later_thing",
+        &session[..60],
+        &format!("{session} 1"),
+    ] {
         assert_eq!(Signal::parse(unknown), None, "{unknown:?}");
     }
 }

@@ -6,7 +6,7 @@ import type { Server } from './server.ts'
 
 /** The newest token that was mailed to an address for a page, such as `/verify-email`; waits for the worker, which sends mails. */
 export async function mailed(server: Server, to: string, page: string, past: string[] = []): Promise<string> {
-  for (const end = Date.now() + 5_000; ; ) {
+  for (const end = Date.now() + 15_000; ; ) {
     const mails = (await (await fetch(`${server.url}/dev/mail`)).text()).split('<article>').filter((mail) => mail.includes(`to ${to},`))
     const tokens = mails.flatMap((mail) => new RegExp(`${page}\\?token=([\\w-]+)`).exec(mail)?.[1] ?? []).filter((token) => !past.includes(token))
     if (tokens[0] !== undefined) return tokens[0]

@@ -1,26 +1,17 @@
-// The schema as others judge it: linters, caches, and whoever built on an earlier one.
+// The schema as others judge it: linters, caches, and whoever built on an earlier one. It takes no server.
 
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
 import { CriticalityLevel, diff } from '@graphql-inspector/core'
-import { loadSchema } from '@graphql-tools/load'
-import { UrlLoader } from '@graphql-tools/url-loader'
 import { ESLint } from 'eslint'
-import * as graphql16 from 'graphql'
-import * as graphql17 from 'graphql17'
-import { Server, ask } from './server.ts'
-
-const { buildSchema, isObjectType, isInterfaceType, isNonNullType, isListType } = graphql16
+import { type GraphQLInterfaceType, buildSchema, getNamedType, getNullableType, isInterfaceType, isLeafType, isListType, isNonNullType, isObjectType } from 'graphql'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 const SDL = readFileSync(`${ROOT}/schema.graphql`, 'utf8')
 const BASELINE = readFileSync(`${import.meta.dirname}/schema.baseline.graphql`, 'utf8')
 const schema = buildSchema(SDL)
-
-const server = await Server.start()
-after(() => server.stop())
 
 test('linters find nothing in the schema, nor in the documents of these tests and of the playground', async () => {
   const linter = new ESLint({ cwd: ROOT, overrideConfigFile: `${import.meta.dirname}/eslint.config.js` })
@@ -41,14 +32,14 @@ test('whatever stands in an edge can be asked for again by its id', () => {
   /** Agreements and consents are facts and have no id; an event of the trail is read where reading it leaves a trace. */
   const NO_NODES = ['Agreement', 'AuditEvent', 'LinkConsent']
   const types = Object.values(schema.getTypeMap()).filter(isObjectType)
-  const inEdges = types.filter(({ name }) => name.endsWith('Edge')).map((edge) => graphql16.getNamedType(edge.getFields().node!.type).name)
-  const nodes = schema.getPossibleTypes(schema.getType('Node') as graphql16.GraphQLInterfaceType).map(({ name }) => name)
+  const inEdges = types.filter(({ name }) => name.endsWith('Edge')).map((edge) => getNamedType(edge.getFields().node!.type).name)
+  const nodes = schema.getPossibleTypes(schema.getType('Node') as GraphQLInterfaceType).map(({ name }) => name)
   assert.deepEqual(inEdges.filter((name) => !nodes.includes(name)).sort(), NO_NODES)
 })
 
 test('a mutation answers a payload with its object, nullable, and userErrors', () => {
   for (const field of Object.values(schema.getMutationType()!.getFields())) {
-    const payload = graphql16.getNullableType(field.type)
+    const payload = getNullableType(field.type)
     assert.ok(isNonNullType(field.type) && isObjectType(payload) && payload.name.endsWith('Payload'), `${field.name} answers ${field.type}`)
     const { userErrors, ...rest } = payload.getFields()
     assert.equal(String(userErrors?.type), '[UserError!]!', payload.name)
@@ -67,8 +58,8 @@ test('every list that may grow is a connection', () => {
     if (!(isObjectType(type) || isInterfaceType(type)) || type.name.startsWith('__') || /(Connection|Page)$/.test(type.name)) continue
     for (const field of Object.values(type.getFields())) {
       const inner = isNonNullType(field.type) ? field.type.ofType : field.type
-      const of = graphql16.getNamedType(field.type)
-      if (isListType(inner) && !graphql16.isLeafType(of) && !SHORT.includes(of.name)) lists.push(`${type.name}.${field.name}`)
+      const of = getNamedType(field.type)
+      if (isListType(inner) && !isLeafType(of) && !SHORT.includes(of.name)) lists.push(`${type.name}.${field.name}`)
     }
   }
   assert.deepEqual(lists, [])
@@ -94,50 +85,4 @@ test('a change that breaks clients would be seen', async () => {
     assert.notEqual(changed, SDL, `there is no ${of}`)
     assert.match((await breaking(SDL, changed)).join('\n'), message)
   }
-})
-
-/** Two schemas are long; what is shown of them is where they part. */
-function assertSameText(found: string, wanted: string, about: string): void {
-  const [left, right] = [found.split('\n'), wanted.split('\n')]
-  const at = left.findIndex((line, index) => line !== right[index])
-  assert.ok(found === wanted, `${about}: line ${at + 1} is ${JSON.stringify(left[at])} and not ${JSON.stringify(right[at])}`)
-}
-
-/** Every option of `getIntrospectionQuery`, each by itself and all together. Deprecating directives is no part of the specification. */
-const OPTIONS = ['descriptions', 'specifiedByUrl', 'directiveIsRepeatable', 'schemaDescription', 'inputValueDeprecation', 'oneOf'] as const
-const choices = [
-  {},
-  ...OPTIONS.map((option) => ({ [option]: true })),
-  { descriptions: false },
-  Object.fromEntries(OPTIONS.map((option) => [option, true])),
-]
-
-/** What the server's library says of every schema; a file has no place for it. */
-const OF_ANY_SCHEMA = /^A GraphQL Schema defines the capabilities of a GraphQL server/
-
-for (const [version, library] of Object.entries({ 16: graphql16, 17: graphql17 as unknown as typeof graphql16 })) {
-  test(`graphql ${version} finds by introspection what the file says`, async () => {
-    for (const options of choices as graphql16.IntrospectionOptions[]) {
-      const { data, errors } = await ask(server, library.getIntrospectionQuery(options), {}, null)
-      assert.equal(errors, undefined, JSON.stringify(options))
-      if (data.__schema.description !== undefined) assert.match(data.__schema.description, OF_ANY_SCHEMA)
-      delete data.__schema.description
-      const found = library.buildClientSchema(data)
-      assert.deepEqual(library.validateSchema(found), [])
-      const printed = (of: graphql16.GraphQLSchema): string => {
-        let text = library.printSchema(library.lexicographicSortSchema(of))
-        if (!options.specifiedByUrl) text = text.replaceAll(/ @specifiedBy\(url: "[^"]*"\)/g, '')
-        if (options.descriptions === false) text = library.print(library.parse(text.replaceAll(/^ *"""[\s\S]*?"""\n/gm, '')))
-        return text.trim()
-      }
-      assertSameText(printed(found), printed(library.buildSchema(SDL)), JSON.stringify(options))
-    }
-  })
-}
-
-test('graphql-tools loads the schema from its address, by introspection and as a file', async () => {
-  const printed = (of: graphql16.GraphQLSchema): string => graphql16.printSchema(graphql16.lexicographicSortSchema(of))
-  const load = (address: string, how: object): Promise<graphql16.GraphQLSchema> => loadSchema(address, { loaders: [new UrlLoader()], ...how })
-  assertSameText(printed(await load(server.graphql, { specifiedByUrl: true })), printed(schema), 'by introspection')
-  assertSameText(printed(await load(`${server.url}/schema.graphql`, { handleAsSDL: true })), printed(schema), 'as a file')
 })

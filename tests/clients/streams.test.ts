@@ -173,6 +173,40 @@ for (const [name, client] of Object.entries(CLIENTS)) {
   })
 }
 
+test('graphql-ws comes back by itself when the line is cut, and misses nothing', { skip, timeout: 30_000 }, async () => {
+  const session = await somebody()
+  const sockets: WebSocket[] = []
+  class Line extends WebSocket {
+    constructor(url: string, protocols: string[]) {
+      super(url, protocols)
+      sockets.push(this)
+    }
+  }
+  const client = createWsClient({
+    url: address,
+    webSocketImpl: Line,
+    connectionParams: () => ({ Authorization: `Bearer ${session.accessToken}` }),
+    retryWait: () => new Promise((later) => setTimeout(later, 50)),
+  })
+  const { data } = await ask(server, '{ viewer { changes(first: 1) { latestCursor } } }', {}, session.accessToken)
+  const stream = client.iterate({ query: CHANGES, variables: { after: data.viewer.changes.latestCursor } }) as Stream
+  const ids = new Set<string>()
+  const hears = async (count: number): Promise<void> => {
+    while (ids.size < count) {
+      const { added } = (await stream.next()).value.data.changes
+      for (const { __typename, id } of added) if (__typename === 'Transaction') ids.add(id)
+    }
+  }
+  const first = hears(3)
+  await importFile(session, '3333')
+  await first
+  sockets[0]!.terminate()
+  await importFile(session, '4444')
+  await hears(6)
+  await stream.return?.()
+  assert.equal(sockets.length, 2)
+})
+
 test('whoever ends a session is told so, and the ended one hears no more', { skip, timeout: 30_000 }, async () => {
   const email = `reader-${users += 1}@example.com`
   await server.makeUser(email)

@@ -12,6 +12,7 @@ use sea_orm::{
 use crate::domain::{
     account::{Account, AccountFilter, AccountFingerprint, AccountReader, AccountType, Accounts, MaskedNumber},
     balance::Balances,
+    change::ChangedKind,
     id::{AccountId, LinkId, UserId},
     money::{Amount, Currency},
     page::{CreatedKey, Page, Slice},
@@ -142,7 +143,7 @@ impl Accounts for DatabaseWork {
     async fn insert(&mut self, account: &Account) -> anyhow::Result<()> {
         let row = accounts::Model::from(account).into_active_model();
         accounts::Entity::insert(row).exec_without_returning(&self.transaction).await.map_err(broken("storing an account"))?;
-        Ok(())
+        self.note(account.user, ChangedKind::Account, [account.id.0]).await
     }
 
     async fn save(&mut self, account: &Account) -> anyhow::Result<()> {
@@ -163,7 +164,7 @@ impl Accounts for DatabaseWork {
             .await
             .map_err(broken("saving an account"))?;
         anyhow::ensure!(saved.rows_affected == 1, "the account to be saved is gone");
-        Ok(())
+        self.note(account.user, ChangedKind::Account, [account.id.0]).await
     }
 }
 

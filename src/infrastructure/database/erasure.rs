@@ -14,6 +14,7 @@ use sea_orm::{
 };
 
 use crate::domain::{
+    change::ChangedKind,
     email_change::EmailChange,
     erasure::{ERASURE_LEASE_MINUTES, ErasureQueue, Erasures, Wiped},
     id::{LinkId, UserId},
@@ -26,6 +27,7 @@ use super::{
     DatabaseStore,
     audit::audit_person,
     balance::balance_snapshots,
+    change::changes,
     email_change::email_changes,
     error::broken,
     link::{authorizations, credentials, links},
@@ -177,6 +179,7 @@ impl Erasures for DatabaseWork {
             .exec(&self.transaction)
             .await;
         ended.map_err(broken("ending a user's links"))?;
+        self.note(user, ChangedKind::Link, of.iter().map(|row| row.id)).await?;
         let walks = authorizations::Entity::delete_many().filter(authorizations::Column::UserId.eq(user.0)).exec(&self.transaction).await;
         walks.map_err(broken("forgetting a user's walks to banks"))?;
         let gone = credentials::Entity::delete_many().filter(credentials::Column::UserId.eq(user.0)).exec(&self.transaction).await;
@@ -220,6 +223,12 @@ impl Erasures for DatabaseWork {
             .exec(&self.transaction)
             .await;
         names.map_err(broken("removing the names of a user's transactions"))?;
+        let logged = changes::Entity::delete_many()
+            .filter(changes::Column::UserId.eq(user.0))
+            .filter(changes::Column::ObjectId.is_in(some.iter().copied()))
+            .exec(&self.transaction)
+            .await;
+        logged.map_err(broken("removing the changes of a user's transactions"))?;
         let removed = transactions::Entity::delete_many().filter(transactions::Column::Id.is_in(some)).exec(&self.transaction).await;
         Ok(removed.map_err(broken("removing a user's transactions"))?.rows_affected)
     }

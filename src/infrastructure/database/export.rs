@@ -106,7 +106,7 @@ struct List {
 }
 
 /// Everything kept about a user.
-const LISTS: [List; 22] = [
+const LISTS: [List; 23] = [
     List {
         name: "profile",
         about: "Who you are here.",
@@ -283,6 +283,12 @@ const LISTS: [List; 22] = [
         about: "What your transactions are called where they come from.",
         from: "transaction_references AS t WHERE t.user_id = {user} ORDER BY t.account_id, t.transaction_id, t.source, t.reference",
         columns: &[("transaction_id", Id), ("account_id", Id), ("source", Text), ("reference", Text)],
+    },
+    List {
+        name: "changes",
+        about: "In which order your links, accounts and transactions came in and last changed.",
+        from: "changes AS t WHERE t.user_id = {user} ORDER BY t.added_position",
+        columns: &[("object_id", Id), ("kind", Text), ("added_position", Count), ("position", Count)],
     },
     List {
         name: "syncs",

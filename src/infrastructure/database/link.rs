@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, sea_query::OnConflict};
 
 use crate::domain::{
+    change::ChangedKind,
     id::{AuthorizationId, LinkId, UserId},
     link::{Authorization, Link, LinkReader, LinkReason, LinkStatus, Links},
     page::{CreatedKey, Page, Slice},
@@ -185,7 +186,7 @@ impl Links for DatabaseWork {
     async fn insert(&mut self, link: &Link) -> anyhow::Result<()> {
         let row = links::ActiveModel::from(links::Model::from(link));
         links::Entity::insert(row).exec_without_returning(&self.transaction).await.map_err(broken("storing a link"))?;
-        Ok(())
+        self.note(link.user, ChangedKind::Link, [link.id.0]).await
     }
 
     async fn save(&mut self, link: &Link) -> anyhow::Result<()> {
@@ -208,7 +209,7 @@ impl Links for DatabaseWork {
             .await
             .map_err(broken("saving a link"))?;
         anyhow::ensure!(saved.rows_affected == 1, "the link to be saved is gone");
-        Ok(())
+        self.note(link.user, ChangedKind::Link, [link.id.0]).await
     }
 
     async fn insert_authorization(&mut self, authorization: &Authorization) -> anyhow::Result<()> {

@@ -12,6 +12,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::domain::{
+    change::ChangedKind,
     id::{AccountId, TransactionId, UserId},
     money::{Amount, Currency, Quantity},
     time::{LocalDate, Timestamp},
@@ -276,6 +277,9 @@ impl Transactions for DatabaseWork {
                 user_id: row.user.0,
             };
             self.insert_references(rows.iter().map(reference).collect()).await?;
+            for (row, ..) in rows {
+                self.note(row.user, ChangedKind::Transaction, [row.id.0]).await?;
+            }
         }
         Ok(())
     }
@@ -289,7 +293,7 @@ impl Transactions for DatabaseWork {
             .await
             .map_err(broken("updating a transaction"))?;
         anyhow::ensure!(updated.rows_affected == 1, "the transaction to be updated is gone");
-        Ok(())
+        self.note(owner, ChangedKind::Transaction, [id.0]).await
     }
 
     async fn add_reference(&mut self, owner: UserId, account: AccountId, id: TransactionId, source: Source, reference: &str) -> anyhow::Result<()> {
@@ -314,6 +318,6 @@ impl Transactions for DatabaseWork {
             .await
             .map_err(broken("withdrawing a transaction"))?;
         anyhow::ensure!(withdrawn.rows_affected == 1, "the transaction to be withdrawn is gone");
-        Ok(())
+        self.note(owner, ChangedKind::Transaction, [id.0]).await
     }
 }

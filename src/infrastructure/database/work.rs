@@ -18,12 +18,13 @@ use crate::{
     },
 };
 
-use super::{DatabaseStore, audit, error::broken};
+use super::{DatabaseStore, audit, change::Noted, error::broken};
 
 /// An open transaction of one attempt. Each feature's file implements its trait for it.
 pub(super) struct DatabaseWork {
     pub(super) transaction: DatabaseTransaction,
     pub(super) randomness: Arc<dyn Randomness>,
+    pub(super) noted: Noted,
     attempt: Attempt,
 }
 
@@ -31,12 +32,13 @@ pub(super) struct DatabaseWork {
 impl Store for DatabaseStore {
     async fn begin(&self, attempt: &Attempt) -> anyhow::Result<Box<dyn Work>> {
         let transaction = self.transaction().await?;
-        Ok(Box::new(DatabaseWork { transaction, randomness: Arc::clone(&self.randomness), attempt: attempt.clone() }))
+        Ok(Box::new(DatabaseWork { transaction, randomness: Arc::clone(&self.randomness), noted: Noted::default(), attempt: attempt.clone() }))
     }
 }
 
 impl DatabaseWork {
-    async fn settle(self, entry: AuditEntry) -> anyhow::Result<()> {
+    async fn settle(mut self, entry: AuditEntry) -> anyhow::Result<()> {
+        self.log_changes().await?;
         audit::append(&self.transaction, &entry, self.randomness.as_ref()).await?;
         self.attempt.mark_settled();
         self.transaction.commit().await.map_err(broken("committing a unit of work"))
@@ -121,7 +123,8 @@ impl Work for DatabaseWork {
         self
     }
 
-    async fn checkpoint(self: Box<Self>) -> anyhow::Result<()> {
+    async fn checkpoint(mut self: Box<Self>) -> anyhow::Result<()> {
+        self.log_changes().await?;
         self.transaction.commit().await.map_err(broken("committing what must stand before a bank is asked"))
     }
 

@@ -10,6 +10,7 @@ allow(role, action, resource) if scope(role, action, resource, _reach);
 scope(_role, "read", "accounts", "own");
 scope(_role, "read", "transactions", "own");
 scope(_role, "read", "links", "own");
+scope(_role, "read", "changes", "own");
 scope(_role, "read", "sessions", "own");
 scope(_role, "read", "users", "own");
 scope(_role, "read", "security", "own");

@@ -11,6 +11,7 @@ use crate::{
         access::Denied,
         agreement::AgreementError,
         audit::AuditError,
+        change::ChangeError,
         email_change::EmailChangeError,
         erasure::ErasureError,
         export::ExportError,
@@ -32,6 +33,9 @@ use crate::{
 
 use super::guard::Public;
 
+/// How long a message of the library may become, in characters: it repeats names, and whoever asks chooses them.
+const MAX_MESSAGE: usize = 400;
+
 /// All a client learns of a fault of ours.
 pub const INTERNAL_MESSAGE: &str = "something went wrong on our side; the trace id finds it in the server's log";
 
@@ -50,6 +54,8 @@ pub enum Code {
     GraphqlValidationFailed,
     /// The document costs more than one may.
     QueryTooComplex,
+    /// No document of this id or hash is known here: send its text.
+    PersistedQueryNotFound,
     /// Too much was asked lately; `extensions.retryAfter` says when to ask again, `extensions.limit` which limit it was.
     RateLimited,
     /// A part is overloaded or gone; `extensions.retryAfter` says when to ask again.
@@ -68,6 +74,7 @@ impl Code {
             Self::GraphqlParseFailed => "GRAPHQL_PARSE_FAILED",
             Self::GraphqlValidationFailed => "GRAPHQL_VALIDATION_FAILED",
             Self::QueryTooComplex => "QUERY_TOO_COMPLEX",
+            Self::PersistedQueryNotFound => "PERSISTED_QUERY_NOT_FOUND",
             Self::RateLimited => "RATE_LIMITED",
             Self::Unavailable => "UNAVAILABLE",
             Self::Internal => "INTERNAL",
@@ -119,6 +126,15 @@ impl From<QueryError> for Fault {
         match error {
             QueryError::Denied(denied) => denied.into(),
             QueryError::Unexpected(cause) => Self::internal(&cause),
+        }
+    }
+}
+
+impl From<ChangeError> for Fault {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::OtherCursor => Self::new(Code::BadUserInput, &ChangeError::OtherCursor.to_string()),
+            ChangeError::Query(error) => error.into(),
         }
     }
 }
@@ -524,11 +540,19 @@ pub fn unparsed(mut broken: ServerError) -> ServerError {
     coded(broken, Code::GraphqlParseFailed)
 }
 
-/// Gives an error of a document that did not pass validation its code. The library words its limits and has no code for them.
-pub fn never_ran(error: ServerError) -> ServerError {
-    let over_a_limit = ["Query is nested too deep", "Query is too complex", "The number of directives"];
-    let code = if over_a_limit.iter().any(|limit| error.message.starts_with(limit)) { Code::QueryTooComplex } else { Code::GraphqlValidationFailed };
-    coded(error, code)
+/// Gives an error of a document that did not pass validation its code. All that limits let through is a matter of validation.
+pub fn never_ran(mut error: ServerError) -> ServerError {
+    error.message = discreet(&error.message);
+    coded(error, Code::GraphqlValidationFailed)
+}
+
+/// The library's words without what they quote of a value, without names it would suggest, and of a length people read.
+fn discreet(message: &str) -> String {
+    const INSTEAD: [(&str, &str); 4] =
+        [(" does not contain the value", " has no such value"), (" does not contain value", " has no such value"), (", found ", ""), (" Did you mean", "")];
+    let cut = INSTEAD.iter().find_map(|(quoting, instead)| message.split_once(quoting).map(|(before, _)| (before, *instead)));
+    let (told, instead) = cut.unwrap_or((message, ""));
+    told.chars().take(MAX_MESSAGE).chain(instead.chars()).collect()
 }
 
 /// Gives an error of a field the trace id. One without a code came from the library: a value its input type refused, or something we do
@@ -540,6 +564,7 @@ pub fn finish(mut error: ServerError) -> ServerError {
     }
     let of_input = ["Failed to parse ", "Expected input type ", "Invalid value for argument "];
     if of_input.iter().any(|beginning| error.message.starts_with(beginning)) {
+        error.message = discreet(&error.message);
         return coded(error, Code::BadUserInput);
     }
     tracing::error!(message = %error.message, "an error without a code reached the edge");

@@ -6,9 +6,12 @@
 use std::collections::HashMap;
 
 use async_graphql::{
-    Value as ConstValue, Variables,
-    parser::types::{ExecutableDocument, Field, Selection, SelectionSet},
+    Name, Positioned, ServerError, Value as ConstValue, Variables,
+    parser::types::{Directive, ExecutableDocument, Field, FragmentDefinition, Selection, SelectionSet},
 };
+use async_graphql_value::Value;
+
+use super::error::{self, Code};
 
 /// How deep fields may nest.
 const MAX_DEPTH: usize = 15;
@@ -28,6 +31,15 @@ const INTROSPECTION: [(&str, usize); 8] =
 
 /// How many of them may have an alias.
 const MAX_ALIASES: usize = 100;
+
+/// How many values its arguments may have, those of a variable as often as it is used.
+const MAX_VALUES: usize = 10_000;
+
+/// How many bytes the texts among them may have.
+const MAX_VALUE_BYTES: usize = 2 * 1024 * 1024;
+
+/// How many variables an operation may declare.
+const MAX_VARIABLES: usize = 250;
 
 /// How deep selection sets and spreads may nest, so that no walk over them runs out of stack.
 const MAX_NESTING: usize = 32;
@@ -50,6 +62,27 @@ pub enum TooComplex {
     /// Fragments within fragments.
     #[error("the document nests selections and fragments more than 32 deep")]
     Nesting,
+    /// Too much to compare with the schema.
+    #[error("the arguments have more than 10,000 values or 2 MiB of text, counting those of variables and fragments as often as they are used")]
+    Values,
+    /// Too much to declare.
+    #[error("an operation declares more than 250 variables")]
+    Variables,
+    /// Longer than 100 kB.
+    #[error("the document is longer than 100 kB")]
+    Length,
+    /// Too much to parse.
+    #[error("the document has more than 15,000 tokens")]
+    Tokens,
+    /// Lists within objects within selections.
+    #[error("the document nests brackets more than 50 deep")]
+    Brackets,
+    /// Too many of them.
+    #[error("the document has more than 50 directives")]
+    Directives,
+    /// Longer than any name of the schema.
+    #[error("the document has a name longer than 128 bytes")]
+    Name,
 }
 
 /// What a selection comes to.
@@ -58,6 +91,8 @@ struct Size {
     fields: usize,
     answered: usize,
     aliases: usize,
+    values: usize,
+    bytes: usize,
     depth: usize,
     nesting: usize,
 }
@@ -67,27 +102,63 @@ impl Size {
         self.fields = self.fields.saturating_add(other.fields);
         self.answered = self.answered.saturating_add(other.answered);
         self.aliases = self.aliases.saturating_add(other.aliases);
+        self.values = self.values.saturating_add(other.values);
+        self.bytes = self.bytes.saturating_add(other.bytes);
         self.depth = self.depth.max(other.depth);
         self.nesting = self.nesting.max(other.nesting);
     }
+
+    fn check(&self) -> Result<(), TooComplex> {
+        match self {
+            Self { depth, .. } if *depth > MAX_DEPTH => Err(TooComplex::Depth),
+            Self { fields, .. } if *fields > MAX_FIELDS => Err(TooComplex::Fields),
+            Self { answered, .. } if *answered > MAX_ANSWERED => Err(TooComplex::Answered),
+            Self { aliases, .. } if *aliases > MAX_ALIASES => Err(TooComplex::Aliases),
+            Self { values, bytes, .. } if *values > MAX_VALUES || *bytes > MAX_VALUE_BYTES => Err(TooComplex::Values),
+            Self { nesting, .. } if *nesting > MAX_NESTING => Err(TooComplex::Nesting),
+            Self { .. } => Ok(()),
+        }
+    }
 }
 
-/// Measures all operations of a document together, valid or not. Fragments that spread themselves are left to validation.
-pub fn check(document: &ExecutableDocument, variables: &Variables) -> Result<(), TooComplex> {
-    let variables = &with_defaults(document, variables);
-    let mut measured = HashMap::new();
+impl From<TooComplex> for ServerError {
+    fn from(refused: TooComplex) -> Self {
+        error::refusal(Code::QueryTooComplex, &refused.to_string())
+    }
+}
+
+/// Measures all operations of a document together, valid or not, with the values of its variables, or without them if none are known yet:
+/// then nothing is said of how large its answer may become. Fragments that spread themselves or are never spread are refused here
+/// already: what is not measured would be walked all the same by whoever looks for what else is wrong.
+pub fn check(document: &ExecutableDocument, variables: Option<&Variables>) -> Result<(), ServerError> {
+    if document.operations.iter().any(|(_, operation)| operation.node.variable_definitions.len() > MAX_VARIABLES) {
+        return Err(TooComplex::Variables.into());
+    }
+    let is_measured = variables.is_some();
+    let variables = with_defaults(document, variables.unwrap_or(&Variables::default()));
+    let sizes = variables.iter().map(|(name, value)| (name.as_str(), size_of_constant(value))).collect();
+    let mut measure = Measure { document, variables: &variables, sizes, fragments: HashMap::new() };
     let mut whole = Size::default();
     for (_, operation) in document.operations.iter() {
-        whole.add(measure((document, variables), &operation.node.selection_set.node, &mut measured, 0)?);
+        for definition in &operation.node.variable_definitions {
+            whole.add(definition.node.default_value.as_ref().map(|default| size_of_constant(&default.node)).unwrap_or_default());
+            whole.add(measure.directives(&definition.node.directives));
+        }
+        whole.add(measure.directives(&operation.node.directives));
+        whole.add(measure.selections(&operation.node.selection_set.node, 0)?);
+        if !is_measured {
+            whole.answered = 0;
+        }
+        whole.check()?;
     }
-    match whole {
-        Size { depth, .. } if depth > MAX_DEPTH => Err(TooComplex::Depth),
-        Size { fields, .. } if fields > MAX_FIELDS => Err(TooComplex::Fields),
-        Size { answered, .. } if answered > MAX_ANSWERED => Err(TooComplex::Answered),
-        Size { aliases, .. } if aliases > MAX_ALIASES => Err(TooComplex::Aliases),
-        Size { nesting, .. } if nesting > MAX_NESTING => Err(TooComplex::Nesting),
-        _ => Ok(()),
+    match document.fragments.iter().find(|(name, _)| !measure.fragments.contains_key(name.as_str())) {
+        Some((name, unused)) => Err(misfit(&format!("the fragment \"{name}\" is never used"), unused)),
+        None => Ok(()),
     }
+}
+
+fn misfit(message: &str, fragment: &Positioned<FragmentDefinition>) -> ServerError {
+    error::coded(ServerError::new(message, Some(fragment.pos)), Code::GraphqlValidationFailed)
 }
 
 /// The variables, and the defaults of those that are not given. Where two operations differ about one, the largest page is assumed.
@@ -113,49 +184,99 @@ fn items(field: &Field, variables: &Variables) -> usize {
         let number = asked.and_then(|asked| serde_json::to_value(asked).ok()).and_then(|asked| asked.as_u64());
         number.and_then(|number| usize::try_from(number).ok()).map_or(MAX_PAGE, |number| number.min(MAX_PAGE))
     });
+    let paged = || (field.name.node == "changes").then_some(MAX_PAGE);
     let named = || field.get_argument("ids").map(|_| MAX_PAGE);
     let introspected = || INTROSPECTION.iter().find(|(name, _)| *name == field.name.node).map(|(_, items)| *items);
-    page.or_else(named).or_else(introspected).unwrap_or(1)
+    page.or_else(paged).or_else(named).or_else(introspected).unwrap_or(1)
 }
 
-fn measure<'a>(
-    asked: (&'a ExecutableDocument, &Variables),
-    set: &'a SelectionSet,
-    measured: &mut HashMap<&'a str, Size>,
-    level: usize,
-) -> Result<Size, TooComplex> {
-    let (document, variables) = asked;
-    if level > MAX_NESTING {
-        return Err(TooComplex::Nesting);
+/// What a value of a variable comes to. Its reader has limited how deep it nests.
+fn size_of_constant(value: &ConstValue) -> Size {
+    let mut size = Size { values: 1, ..Size::default() };
+    match value {
+        ConstValue::String(text) => size.bytes = text.len(),
+        ConstValue::List(items) => items.iter().for_each(|item| size.add(size_of_constant(item))),
+        ConstValue::Object(fields) => fields.values().for_each(|field| size.add(size_of_constant(field))),
+        _ => {}
     }
-    let mut whole = Size::default();
-    for selection in &set.items {
-        let mut size = match &selection.node {
-            Selection::Field(field) => {
-                let mut size = measure(asked, &field.node.selection_set.node, measured, level + 1)?;
-                size.answered = size.answered.saturating_mul(items(&field.node, variables));
-                size.add(Size { fields: 1, answered: 1, aliases: usize::from(field.node.alias.is_some()), ..Size::default() });
-                size.depth += 1;
-                size
-            }
-            Selection::InlineFragment(fragment) => measure(asked, &fragment.node.selection_set.node, measured, level + 1)?,
-            Selection::FragmentSpread(spread) => {
-                let name = spread.node.fragment_name.node.as_str();
-                match (measured.get(name), document.fragments.get(name)) {
-                    (Some(known), _) => *known,
-                    (None, None) => Size::default(),
-                    (None, Some(fragment)) => {
-                        // Stands for the fragment within itself.
-                        measured.insert(name, Size::default());
-                        let size = measure(asked, &fragment.node.selection_set.node, measured, level + 1)?;
-                        measured.insert(name, size);
-                        size
-                    }
+    size
+}
+
+struct Measure<'a> {
+    document: &'a ExecutableDocument,
+    variables: &'a Variables,
+    /// What the value of each variable comes to.
+    sizes: HashMap<&'a str, Size>,
+    /// What each fragment comes to; `None` while it is measured.
+    fragments: HashMap<&'a str, Option<Size>>,
+}
+
+impl<'a> Measure<'a> {
+    fn selections(&mut self, set: &'a SelectionSet, level: usize) -> Result<Size, ServerError> {
+        if level > MAX_NESTING {
+            return Err(TooComplex::Nesting.into());
+        }
+        let mut whole = Size::default();
+        for selection in &set.items {
+            let mut size = match &selection.node {
+                Selection::Field(field) => {
+                    let mut size = self.selections(&field.node.selection_set.node, level + 1)?;
+                    size.answered = size.answered.saturating_mul(items(&field.node, self.variables));
+                    size.add(Size { fields: 1, answered: 1, aliases: usize::from(field.node.alias.is_some()), ..Size::default() });
+                    size.add(self.arguments(&field.node.arguments));
+                    size.depth += 1;
+                    size
                 }
-            }
-        };
-        size.nesting += 1;
-        whole.add(size);
+                Selection::InlineFragment(fragment) => self.selections(&fragment.node.selection_set.node, level + 1)?,
+                Selection::FragmentSpread(spread) => self.fragment(&spread.node.fragment_name.node, level + 1)?,
+            };
+            size.add(self.directives(selection.node.directives()));
+            size.nesting += 1;
+            whole.add(size);
+        }
+        Ok(whole)
     }
-    Ok(whole)
+
+    /// Measured once, however often it is spread. What is not there is left to validation.
+    fn fragment(&mut self, name: &'a str, level: usize) -> Result<Size, ServerError> {
+        let Some(fragment) = self.document.fragments.get(name) else { return Ok(Size::default()) };
+        match self.fragments.get(name) {
+            Some(Some(known)) => return Ok(*known),
+            Some(None) => return Err(misfit(&format!("the fragment \"{name}\" spreads itself"), fragment)),
+            None => {}
+        }
+        self.fragments.insert(name, None);
+        let mut size = self.selections(&fragment.node.selection_set.node, level)?;
+        size.add(self.directives(&fragment.node.directives));
+        self.fragments.insert(name, Some(size));
+        Ok(size)
+    }
+
+    fn directives(&self, directives: &[Positioned<Directive>]) -> Size {
+        let mut size = Size::default();
+        for directive in directives {
+            size.add(self.arguments(&directive.node.arguments));
+        }
+        size
+    }
+
+    fn arguments(&self, arguments: &[(Positioned<Name>, Positioned<Value>)]) -> Size {
+        let mut size = Size::default();
+        for (_, value) in arguments {
+            size.add(self.value(&value.node));
+        }
+        size
+    }
+
+    fn value(&self, value: &Value) -> Size {
+        let mut size = Size { values: 1, ..Size::default() };
+        match value {
+            Value::Variable(name) => size.add(self.sizes.get(name.as_str()).copied().unwrap_or_default()),
+            Value::String(text) => size.bytes = text.len(),
+            Value::List(items) => items.iter().for_each(|item| size.add(self.value(item))),
+            Value::Object(fields) => fields.values().for_each(|field| size.add(self.value(field))),
+            _ => {}
+        }
+        size
+    }
 }

@@ -59,6 +59,23 @@ fn unpack(kind: u8, cursor: &str) -> Option<(i64, Uuid)> {
     Some((i64::from_be_bytes(*number), Uuid::from_slice(id).ok()?))
 }
 
+/// The same with two numbers.
+pub(super) fn pack_two(kind: u8, (one, other): (i64, i64), id: Uuid) -> String {
+    let mut bytes = vec![kind];
+    bytes.extend_from_slice(&one.to_be_bytes());
+    bytes.extend_from_slice(&other.to_be_bytes());
+    bytes.extend_from_slice(id.as_bytes());
+    BASE64_URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// Reads what [`pack_two`] wrote.
+pub(super) fn unpack_two(kind: u8, cursor: &str) -> Option<((i64, i64), Uuid)> {
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?;
+    let (one, rest) = bytes.strip_prefix(&[kind])?.split_first_chunk::<8>()?;
+    let (other, id) = rest.split_first_chunk::<8>()?;
+    Some(((i64::from_be_bytes(*one), i64::from_be_bytes(*other)), Uuid::from_slice(id).ok()?))
+}
+
 /// The four arguments of every connection.
 #[derive(Debug, Clone, Default)]
 pub struct PageArguments {

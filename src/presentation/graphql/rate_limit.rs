@@ -12,7 +12,7 @@ use crate::{
 };
 
 use super::{
-    ContextExt, Graph,
+    Answer, ContextExt, Graph,
     completion::operation_of,
     cost::{actual, demands},
     error::{self, Code, Fault},
@@ -56,6 +56,18 @@ impl Graph {
             }
             Err(limited) => Err(refused(&limited)),
         }
+    }
+
+    /// Refuses a document that cannot be read or is too large, for a point: looking at it cost something.
+    pub(super) async fn refuse(&self, why: ServerError, requester: &Requester) -> Answer {
+        let refusal = match self.application.rates.admit(requester, &[Demand::Points(1)]).await {
+            Ok(admission) => {
+                tell(&admission.standings, None);
+                why
+            }
+            Err(limited) => refused(&limited),
+        };
+        Answer::Refused(vec![refusal])
     }
 
     /// Gives back what an answer did not cost, and writes into it what it did.

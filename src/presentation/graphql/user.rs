@@ -23,6 +23,7 @@ use super::{
     account::{AccountConnection, AccountFilterInput, AccountNode},
     agreement::{AgreementConnection, AgreementNode},
     audit::{AuditEventConnection, AuditEventNode, OwnAuditFilterInput},
+    change::{self, ChangePage},
     consent::{ConsentNode, LinkConsentConnection},
     error::{Code, Fault},
     global_id::GlobalId,
@@ -227,6 +228,20 @@ impl UserNode {
         let filter = filter.map(TransactionFilter::try_from).transpose()?.unwrap_or_default();
         let slice = request.application.transactions.page(&request.requester, self.0.id, &filter, page).await?;
         Ok(TransactionConnection { slice: slice.map(|transaction| TransactionNode(Arc::new(transaction))), page })
+    }
+
+    /// What of this user's links, accounts and transactions came, changed and went since a cursor; without one, everything there is as added.
+    /// Empty for administrators who look at somebody else.
+    #[graphql(guard = Allow::read(Resource::Changes))]
+    async fn changes(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only what happened after this cursor, an earlier answer's `endCursor` or `latestCursor`.")] after: Option<String>,
+        #[graphql(desc = "How many changes, 1 to 100; 100 when it is not given.")] first: Option<i32>,
+    ) -> Result<ChangePage, Fault> {
+        let request = ctx.of_request()?;
+        let (after, limit) = change::read_arguments(after, first)?;
+        Ok(request.application.changes.page(&request.requester, self.0.id, after, limit).await?.into())
     }
 
     /// What this user did and what was done to them, oldest first. Who did it, if it was somebody who administers, is not told

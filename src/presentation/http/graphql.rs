@@ -1,7 +1,8 @@
 //! GraphQL over HTTP (the draft of the GraphQL over HTTP working group).
 //!
 //! `application/json` is the one content type read; `application/graphql-response+json` and `application/json` are negotiated. A document
-//! that never ran answers 400 without a `data` key; one that ran answers 200, whatever its fields say.
+//! that never ran answers without a `data` key, and 400, unless the client names `application/json`: as the draft advises for such clients
+//! it gets 200, since they take anything else for no answer of the graph. One that ran answers 200, whatever its fields say.
 
 use async_graphql::{Response as GraphResponse, ServerError, Variables};
 use axum::{
@@ -16,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     application::session::AuthenticationProblem,
     domain::failure::Unavailable,
-    presentation::graphql::{self, Answer, Question, error},
+    presentation::graphql::{self, Answer, Question, documents::PersistedQuery, error, survey},
 };
 
 use super::{Edge, problem::Problem, requester::Caller};
@@ -27,16 +28,54 @@ const MAX_BODY_BYTES: usize = 1024 * 1024;
 const GRAPHQL_RESPONSE: &str = "application/graphql-response+json";
 const JSON: &str = "application/json";
 
-const NO_REQUEST: &str = "the body must be a JSON object with query, operationName, variables and extensions of the right types";
+const NO_REQUEST: &str = "the body must be a JSON object with query or documentId, operationName, variables and extensions of the right types";
 
-/// The parameters of a request, in a body or in a query. `extensions` are accepted and mean nothing here.
-#[derive(Deserialize)]
+const TOO_MANY_VALUES: &str = "the request has more than 20,000 values";
+
+/// How an answer is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    /// `application/graphql-response+json`.
+    Response,
+    /// `application/json`, since nothing else was asked for.
+    Json,
+    /// `application/json`, by name.
+    NamedJson,
+}
+
+impl Format {
+    fn content_type(self) -> &'static str {
+        match self {
+            Self::Response => "application/graphql-response+json; charset=utf-8",
+            Self::Json | Self::NamedJson => "application/json; charset=utf-8",
+        }
+    }
+
+    /// The status of a request of the right form whose document did not run.
+    fn refusal(self) -> StatusCode {
+        match self {
+            Self::Response | Self::Json => StatusCode::BAD_REQUEST,
+            Self::NamedJson => StatusCode::OK,
+        }
+    }
+}
+
+/// The parameters of a request, in a body or in a query.
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Parameters {
     query: Option<String>,
+    document_id: Option<String>,
     operation_name: Option<String>,
     variables: Option<serde_json::Value>,
     extensions: Option<serde_json::Value>,
+}
+
+/// What of the extensions means something here.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Extensions {
+    persisted_query: Option<PersistedQuery>,
 }
 
 /// The answer to a document that never ran: errors, and no `data` key.
@@ -47,7 +86,7 @@ struct Refusal<'a> {
 
 /// `POST /graphql`.
 pub(super) async fn post(State(edge): State<Edge>, caller: Caller, headers: HeaderMap, body: Body) -> Response {
-    let Some(accepted) = negotiate(&headers) else { return not_acceptable() };
+    let Some(format) = negotiate(&headers) else { return not_acceptable() };
     if !sends_json(&headers) {
         return Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", "Send JSON", "Send the document as application/json in UTF-8.")
             .at("/graphql")
@@ -57,15 +96,8 @@ pub(super) async fn post(State(edge): State<Edge>, caller: Caller, headers: Head
         Ok(body) => body,
         Err(problem) => return problem.at("/graphql").into_response(),
     };
-    // A list would be read as the fields of one request in their order; and requests do not come in batches.
-    let is_object = body.trim_ascii_start().first() == Some(&b'{');
-    let question = match serde_json::from_slice::<Parameters>(&body) {
-        Ok(_) if !is_object => Err(NO_REQUEST),
-        Ok(parameters) => question(parameters, false),
-        Err(broken) if broken.is_data() => Err(NO_REQUEST),
-        Err(_) => Err("the body is not JSON"),
-    };
-    answer(&edge, caller, question, accepted).await
+    let question = read_body(&body);
+    answer(&edge, caller, question, format).await
 }
 
 /// `GET /graphql`: queries only.
@@ -75,10 +107,10 @@ pub(super) async fn get(
     headers: HeaderMap,
     query: Result<Query<Vec<(String, String)>>, axum::extract::rejection::QueryRejection>,
 ) -> Response {
-    let Some(accepted) = negotiate(&headers) else { return not_acceptable() };
+    let Some(format) = negotiate(&headers) else { return not_acceptable() };
     let question =
         query.map_err(|_| "the query string cannot be read").and_then(|Query(pairs)| from_query(pairs)).and_then(|parameters| question(parameters, true));
-    answer(&edge, caller, question, accepted).await
+    answer(&edge, caller, question, format).await
 }
 
 /// `GET /schema.graphql`.
@@ -96,6 +128,21 @@ pub(super) fn fault(cause: &anyhow::Error) -> Problem {
     Problem::internal()
 }
 
+/// What a body asks, or what is wrong with it.
+pub fn read_body(body: &[u8]) -> Result<Question, &'static str> {
+    if survey::is_json_too_large(body) {
+        return Err(TOO_MANY_VALUES);
+    }
+    // A list would be read as the fields of one request in their order; and requests do not come in batches.
+    let is_object = body.trim_ascii_start().first() == Some(&b'{');
+    match serde_json::from_slice::<Parameters>(body) {
+        Ok(_) if !is_object => Err(NO_REQUEST),
+        Ok(parameters) => question(parameters, false),
+        Err(broken) if broken.is_data() => Err(NO_REQUEST),
+        Err(_) => Err("the body is not JSON"),
+    }
+}
+
 async fn read(body: Body) -> Result<Bytes, Problem> {
     match Limited::new(body, MAX_BODY_BYTES).collect().await {
         Ok(body) => Ok(body.to_bytes()),
@@ -110,11 +157,17 @@ async fn read(body: Body) -> Result<Bytes, Problem> {
 }
 
 fn from_query(pairs: Vec<(String, String)>) -> Result<Parameters, &'static str> {
-    let mut parameters = Parameters { query: None, operation_name: None, variables: None, extensions: None };
-    let object = |text: &str| serde_json::from_str(text).map_err(|_| "variables and extensions in a query string are JSON objects");
+    let mut parameters = Parameters::default();
+    let object = |text: &str| {
+        if survey::is_json_too_large(text.as_bytes()) {
+            return Err(TOO_MANY_VALUES);
+        }
+        serde_json::from_str(text).map_err(|_| "variables and extensions in a query string are JSON objects")
+    };
     for (name, value) in pairs {
         match name.as_str() {
             "query" => parameters.query = Some(value),
+            "documentId" => parameters.document_id = Some(value),
             "operationName" if !value.is_empty() => parameters.operation_name = Some(value),
             "variables" if !value.is_empty() => parameters.variables = Some(object(&value)?),
             "extensions" if !value.is_empty() => parameters.extensions = Some(object(&value)?),
@@ -125,26 +178,40 @@ fn from_query(pairs: Vec<(String, String)>) -> Result<Parameters, &'static str> 
 }
 
 fn question(parameters: Parameters, read_only: bool) -> Result<Question, &'static str> {
-    let document = parameters.query.filter(|document| !document.trim().is_empty()).ok_or("the document is missing: send it as \"query\"")?;
-    if parameters.extensions.is_some_and(|extensions| !extensions.is_object() && !extensions.is_null()) {
-        return Err("extensions is a JSON object");
+    let document = parameters.query.filter(|document| !document.trim().is_empty());
+    let extensions = match parameters.extensions {
+        None | Some(serde_json::Value::Null) => Extensions::default(),
+        Some(extensions @ serde_json::Value::Object(_)) => {
+            serde_json::from_value(extensions).map_err(|_| "extensions.persistedQuery is { version: 1, sha256Hash: the SHA-256 of the document in hex }")?
+        }
+        Some(_) => return Err("extensions is a JSON object"),
+    };
+    if document.is_none() && parameters.document_id.is_none() && extensions.persisted_query.is_none() {
+        return Err("the document is missing: send it as \"query\", or its id as \"documentId\"");
     }
     let variables = match parameters.variables {
         None | Some(serde_json::Value::Null) => Variables::default(),
         Some(variables @ serde_json::Value::Object(_)) => Variables::from_json(variables),
         Some(_) => return Err("variables is a JSON object"),
     };
-    Ok(Question { document, operation_name: parameters.operation_name, variables, read_only })
+    Ok(Question {
+        document,
+        document_id: parameters.document_id,
+        persisted: extensions.persisted_query,
+        operation_name: parameters.operation_name,
+        variables,
+        read_only,
+    })
 }
 
-async fn answer(edge: &Edge, caller: Caller, question: Result<Question, &'static str>, accepted: &'static str) -> Response {
+async fn answer(edge: &Edge, caller: Caller, question: Result<Question, &'static str>, format: Format) -> Response {
     let question = match question {
         Ok(question) => question,
-        Err(wrong) => return refused(&[error::refusal(error::Code::BadUserInput, wrong)], accepted),
+        Err(wrong) => return refused(&[error::refusal(error::Code::BadUserInput, wrong)], StatusCode::BAD_REQUEST, format),
     };
     match edge.graph.answer(question, caller.requester).await {
-        Answer::Ran(response) => ran(response, caller.problem.as_ref(), accepted),
-        Answer::Refused(errors) => refused(&errors, accepted),
+        Answer::Ran(response) => ran(response, caller.problem.as_ref(), format),
+        Answer::Refused(errors) => refused(&errors, format.refusal(), format),
         Answer::NotReadOnly => {
             let problem =
                 Problem::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "Send mutations by POST", "GET serves queries only.").at("/graphql");
@@ -153,7 +220,7 @@ async fn answer(edge: &Edge, caller: Caller, question: Result<Question, &'static
     }
 }
 
-fn ran(mut response: GraphResponse, problem: Option<&AuthenticationProblem>, accepted: &'static str) -> Response {
+fn ran(mut response: GraphResponse, problem: Option<&AuthenticationProblem>, format: Format) -> Response {
     let code = problem.map(|problem| match problem {
         AuthenticationProblem::TokenInvalid => "TOKEN_INVALID",
         AuthenticationProblem::TokenExpired => "TOKEN_EXPIRED",
@@ -163,17 +230,17 @@ fn ran(mut response: GraphResponse, problem: Option<&AuthenticationProblem>, acc
     if let Some(code) = code {
         response = response.extension("authentication", async_graphql::Value::from(code));
     }
-    json_answer(StatusCode::OK, serde_json::to_string(&response), accepted)
+    json_answer(StatusCode::OK, serde_json::to_string(&response), format)
 }
 
-fn refused(errors: &[ServerError], accepted: &'static str) -> Response {
-    json_answer(StatusCode::BAD_REQUEST, serde_json::to_string(&Refusal { errors }), accepted)
+fn refused(errors: &[ServerError], status: StatusCode, format: Format) -> Response {
+    json_answer(status, serde_json::to_string(&Refusal { errors }), format)
 }
 
-fn json_answer(status: StatusCode, body: serde_json::Result<String>, accepted: &'static str) -> Response {
+fn json_answer(status: StatusCode, body: serde_json::Result<String>, format: Format) -> Response {
     match body {
         Ok(body) => {
-            let content_type = if accepted == JSON { "application/json; charset=utf-8" } else { "application/graphql-response+json; charset=utf-8" };
+            let content_type = format.content_type();
             (status, [(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, "no-store"), (header::VARY, "Accept")], body).into_response()
         }
         Err(broken) => fault(&anyhow::Error::new(broken).context("an answer could not be written")).into_response(),
@@ -199,11 +266,11 @@ fn sends_json(headers: &HeaderMap) -> bool {
 
 /// The format the client prefers of the two there are (RFC 9110, section 12.5.1). Without an Accept header, or with `*/*`, it is plain JSON,
 /// which every client reads.
-fn negotiate(headers: &HeaderMap) -> Option<&'static str> {
+fn negotiate(headers: &HeaderMap) -> Option<Format> {
     let accept: Vec<&str> = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
     let accept = accept.join(",");
     if accept.trim().is_empty() {
-        return Some(JSON);
+        return Some(Format::Json);
     }
     let weight = |offered: &str| {
         let ranges = accept.split(',').filter_map(|range| {
@@ -223,11 +290,12 @@ fn negotiate(headers: &HeaderMap) -> Option<&'static str> {
         ranges.max_by_key(|(specific, _)| *specific).map_or(0.0, |(_, quality)| quality)
     };
     let (graph, json) = (weight(GRAPHQL_RESPONSE), weight(JSON));
-    let named = accept.to_ascii_lowercase().contains(GRAPHQL_RESPONSE);
+    let is_named = |format: &str| accept.split(',').any(|range| range.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case(format)));
+    let plain = if is_named(JSON) { Format::NamedJson } else { Format::Json };
     match (graph > 0.0, json > 0.0) {
         (false, false) => None,
-        (true, false) => Some(GRAPHQL_RESPONSE),
-        (false, true) => Some(JSON),
-        (true, true) => Some(if graph > json || (named && graph >= json) { GRAPHQL_RESPONSE } else { JSON }),
+        (true, false) => Some(Format::Response),
+        (false, true) => Some(plain),
+        (true, true) => Some(if graph > json || (is_named(GRAPHQL_RESPONSE) && graph >= json) { Format::Response } else { plain }),
     }
 }

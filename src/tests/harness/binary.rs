@@ -168,6 +168,11 @@ pub(crate) struct Demo {
 }
 
 impl Demo {
+    /// The id of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.running.child.id()
+    }
+
     /// Sends a signal, such as `TERM`.
     pub(crate) fn signal(&self, signal: &str) {
         self.running.signal(signal);

@@ -5,7 +5,7 @@ use axum::{
     http::{Request, StatusCode, header},
 };
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use crate::harness::{
@@ -165,6 +165,38 @@ async fn a_document_that_cannot_run_is_answered_without_data() {
         }
         let unknown = nobody.request(Method::POST, "/graphql").json(&json!({ "query": "query a { __typename }", "operationName": "b" }));
         nobody.send(unknown).await.never_ran("GRAPHQL_VALIDATION_FAILED");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_names_plain_json_gets_200_for_a_document_that_never_ran() {
+    for app in TestApp::on_every_store().await {
+        let nobody = app.nobody();
+        let ask = |accept: &str, body: Value| nobody.send(nobody.request(Method::POST, "/graphql").header("accept", accept).json(&body));
+        let unfit = [
+            (json!({ "query": "{" }), "GRAPHQL_PARSE_FAILED"),
+            (json!({ "query": "{ nothing }" }), "GRAPHQL_VALIDATION_FAILED"),
+            (json!({ "query": "query($id: ID!) { __typename }", "variables": { "id": null } }), "BAD_USER_INPUT"),
+            (json!({ "extensions": { "persistedQuery": { "version": 1, "sha256Hash": "x" } } }), "PERSISTED_QUERY_NOT_FOUND"),
+        ];
+        for (body, code) in unfit {
+            for (accept, status) in [
+                ("application/json", 200),
+                ("application/json, text/plain, */*", 200),
+                ("application/json, application/graphql-response+json;q=0.5", 200),
+                ("*/*", 400),
+                ("application/*", 400),
+                ("application/graphql-response+json", 400),
+                ("application/graphql-response+json, application/json;q=0.9", 400),
+            ] {
+                let answer = ask(accept, body.clone()).await;
+                assert_eq!((answer.status, &answer.body["errors"][0]["extensions"]["code"]), (status, &json!(code)), "{accept}: {}", answer.text);
+                assert!(answer.body.get("data").is_none(), "{accept}: {}", answer.text);
+            }
+        }
+        for no_request in [json!({}), json!({ "query": 7 }), json!({ "query": "{ __typename }", "variables": [] })] {
+            ask("application/json", no_request).await.never_ran("BAD_USER_INPUT");
+        }
     }
 }
 

@@ -129,7 +129,11 @@ async fn without_redis_in_the_middle_requests_go_on_and_others_follow_within_a_s
         let (ann, phone) = (app.signed_in("ann").await.at(&here.url), app.signed_in("ann").await.at(&there.url));
         assert!(!is_ended(&ann).await && !is_ended(&phone).await);
         for way_of_going in 0..2 {
-            if way_of_going == 0 { redis.cut().await } else { redis.silence().await }
+            if way_of_going == 0 {
+                redis.cut().await
+            } else {
+                redis.silence().await
+            }
             let next = app.signed_in("ann").await.at(&there.url);
             let began = Instant::now();
             assert!(!is_ended(&next).await && !is_ended(&ann).await);

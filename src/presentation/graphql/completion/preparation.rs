@@ -87,17 +87,19 @@ fn without_fragments(items: Vec<Positioned<Selection>>, fragments: &HashMap<Name
 }
 
 /// Makes one field of equal fields with one response key: the executor would run each, and a mutation twice is not a mutation once.
+/// Each is compared with one other only: where two of one key are no twins, validation refuses the document.
 fn join_twins(set: &mut SelectionSet) {
     let mut joined: Vec<Positioned<Selection>> = Vec::with_capacity(set.items.len());
+    let mut places: HashMap<Name, usize> = HashMap::new();
     for selection in set.items.drain(..) {
-        let Selection::Field(field) = &selection.node else {
-            joined.push(selection);
-            continue;
+        let place = match &selection.node {
+            Selection::Field(field) if field.node.directives.is_empty() => *places.entry(field.node.response_key().node.clone()).or_insert(joined.len()),
+            _ => joined.len(),
         };
-        let twin = joined.iter_mut().find_map(|earlier| match &mut earlier.node {
-            Selection::Field(earlier) if are_twins(&earlier.node, &field.node) => Some(&mut earlier.node.selection_set.node),
+        let twin = match (joined.get_mut(place).map(|earlier| &mut earlier.node), &selection.node) {
+            (Some(Selection::Field(earlier)), Selection::Field(field)) if are_twins(&earlier.node, &field.node) => Some(&mut earlier.node.selection_set.node),
             _ => None,
-        });
+        };
         match (twin, selection.node) {
             (Some(twin), Selection::Field(field)) => twin.items.extend(field.node.selection_set.node.items),
             (_, node) => joined.push(Positioned::new(node, selection.pos)),
