@@ -9,6 +9,7 @@ pub mod audit;
 pub mod change;
 pub mod completion;
 pub mod consent;
+pub mod cost;
 pub mod documents;
 pub mod email_change;
 pub mod erasure;
@@ -25,6 +26,7 @@ pub mod page;
 pub mod password;
 pub mod profile;
 pub mod provider;
+pub mod rate_limit;
 pub mod registration;
 pub mod scalar;
 pub mod second_factor;
@@ -48,9 +50,11 @@ use crate::application::{Application, access::Requester};
 
 use self::{
     completion::{TypeIndex, complete, operation_of, supply_defaults},
+    cost::Lists,
     documents::{Documents, Found, PersistedQuery},
     error::{Code, Fault},
     loader::Loaders,
+    rate_limit::{Admitted, Price},
 };
 
 /// The root of queries.
@@ -63,6 +67,7 @@ pub struct Query(
     account::AccountQuery,
     transaction::TransactionQuery,
     security::SecurityQuery,
+    rate_limit::RateLimitQuery,
     audit::AuditQuery,
 );
 
@@ -111,6 +116,8 @@ pub struct RequestContext {
     pub application: Arc<Application>,
     /// What this request has loaded.
     pub loaders: Loaders,
+    /// What the document was charged.
+    pub price: Price,
 }
 
 /// One document to be answered.
@@ -163,6 +170,7 @@ impl Ready {
 pub struct Graph {
     schema: DashtamSchema,
     types: TypeIndex,
+    lists: Lists,
     documents: Documents,
     application: Arc<Application>,
 }
@@ -170,31 +178,36 @@ pub struct Graph {
 impl Graph {
     /// Over the use cases of one server.
     pub fn new(application: Arc<Application>, documents: Documents) -> anyhow::Result<Self> {
-        Ok(Self { schema: schema(), types: TypeIndex::parse(sdl())?, documents, application })
+        Ok(Self { schema: schema(), types: TypeIndex::parse(sdl())?, lists: Lists::parse(sdl())?, documents, application })
     }
 
     /// Runs one document.
     pub async fn answer(self: &Arc<Self>, question: Question, requester: Requester) -> Answer {
-        match self.ready(question) {
+        match self.ready(question, &requester).await {
             Ok(ready) => self.run(ready, requester).await,
             Err(refused) => *refused,
         }
     }
 
     /// The document a question means, when it may run.
-    fn ready(&self, question: Question) -> Result<Ready, Box<Answer>> {
-        let refused = |refused| Box::new(Answer::Refused(vec![refused]));
-        let found = self.documents.find(&question, &self.types).map_err(refused)?;
+    async fn ready(&self, question: Question, requester: &Requester) -> Result<Ready, Box<Answer>> {
+        let found = match self.documents.find(&question, &self.types) {
+            Ok(found) => found,
+            Err(refused) => return Err(Box::new(self.refuse(refused, requester).await)),
+        };
         let document = &found.document.asked;
         let mut variables = question.variables;
         supply_defaults(document, question.operation_name.as_deref(), &mut variables);
-        limits::check(document, Some(&variables), self.documents.limits()).map_err(refused)?;
+        if let Err(refused) = limits::check(document, Some(&variables), self.documents.limits()) {
+            return Err(Box::new(self.refuse(refused, requester).await));
+        }
         let operation = operation_of(document, question.operation_name.as_deref()).map(|operation| operation.ty);
         if question.read_only && operation.is_some_and(|operation| operation != OperationType::Query) {
             return Err(Box::new(Answer::NotReadOnly));
         }
         if let Some(name) = missing_variable(document, question.operation_name.as_deref(), &variables) {
-            return Err(refused(error::refusal(Code::BadUserInput, &format!("the variable ${name} must have a value"))));
+            let refused = error::refusal(Code::BadUserInput, &format!("the variable ${name} must have a value"));
+            return Err(Box::new(Answer::Refused(vec![refused])));
         }
         Ok(Ready { found, operation_name: question.operation_name, operation, variables })
     }
@@ -205,8 +218,11 @@ impl Graph {
             let elsewhere = "subscriptions are answered at GET /graphql/ws and at POST /graphql/stream";
             return Answer::Refused(vec![error::refusal(Code::BadUserInput, elsewhere)]);
         }
-        let context = RequestContext { loaders: Loaders::new(&self.application, &requester), application: self.application.clone(), requester };
-        let request = ready.request().data(context);
+        let admitted = match self.charge(&ready, &requester).await {
+            Ok(admitted) => admitted,
+            Err(refused) => return Answer::Refused(vec![refused]),
+        };
+        let request = ready.request().data(self.context(requester, admitted.price));
         let response = match self.execute(request, ready.operation == Some(OperationType::Mutation)).await {
             Ok(response) => response,
             Err(stopped) => {
@@ -216,9 +232,21 @@ impl Graph {
         };
         // Errors of fields know where they happened; those of the document as a whole do not.
         if !response.errors.is_empty() && response.errors.iter().all(|error| error.path.is_empty()) {
+            self.settle_unused(admitted);
             return Answer::Refused(response.errors.into_iter().take(self.documents.limits().errors).map(error::never_ran).collect());
         }
-        Answer::Ran(self.finished(&ready, response))
+        let response = self.finished(&ready, response);
+        Answer::Ran(self.settle(admitted, &ready.found.document.asked, ready.operation_name.as_deref(), response))
+    }
+
+    /// Charges for a document, before any of it runs.
+    async fn charge(&self, ready: &Ready, requester: &Requester) -> Result<Admitted, ServerError> {
+        self.admit(&ready.found.document.asked, ready.operation_name.as_deref(), &ready.variables, requester).await
+    }
+
+    /// What resolvers find who work for this requester.
+    fn context(&self, requester: Requester, price: Price) -> RequestContext {
+        RequestContext { loaders: Loaders::new(&self.application, &requester), application: self.application.clone(), requester, price }
     }
 
     /// An answer of a document that ran, as the specification has it and as clients see it.

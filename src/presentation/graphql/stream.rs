@@ -37,7 +37,7 @@ use super::{
     Answer, Graph, Question, Ready, RequestContext,
     completion::operation_of,
     error::{self, Code, Fault},
-    loader::Loaders,
+    rate_limit::Price,
 };
 
 /// How often it is asked whether a stream's token still counts: often enough that it ends within a second of its session.
@@ -128,7 +128,7 @@ pub(super) fn thread<'a>(ctx: &'a async_graphql::Context<'_>) -> Result<&'a Thre
 
 impl Graph {
     /// Whom a pass lets in now.
-    pub async fn admit(&self, pass: &Pass) -> Result<Requester, AuthenticationProblem> {
+    pub async fn let_in(&self, pass: &Pass) -> Result<Requester, AuthenticationProblem> {
         let actor = match &pass.token {
             None => Actor::Nobody,
             Some(token) => self.application.gate.admit(token.expose_secret()).await?,
@@ -155,11 +155,11 @@ impl Graph {
 
     /// Answers what is told last.
     async fn tell(self: &Arc<Self>, question: Question, pass: Pass, teller: &mpsc::Sender<Told>, closing: CancellationToken) -> Told {
-        let requester = match self.admit(&pass).await {
+        let requester = match self.let_in(&pass).await {
             Ok(requester) => requester,
             Err(problem) => return Told::Over(problem),
         };
-        let answer = match self.ready(question) {
+        let answer = match self.ready(question, &requester).await {
             Ok(ready) if ready.operation == Some(OperationType::Subscription) => return self.subscribe(&ready, requester, &pass, teller, &closing).await,
             Ok(ready) => self.run(ready, requester).await,
             Err(refused) => *refused,
@@ -176,14 +176,19 @@ impl Graph {
         if let Err(wrong) = single_root(&ready.found.document.prepared, ready.operation_name.as_deref()) {
             return Told::Refused(vec![error::refusal(Code::GraphqlValidationFailed, wrong)]);
         }
-        self.follow(ready, requester, pass, teller, closing).await.err().unwrap_or(Told::Completed)
+        // Once, for as long as it lasts: how many may be begun is limited, and how many there may be.
+        let price = match self.charge(ready, &requester).await {
+            Ok(admitted) => admitted.price,
+            Err(refused) => return Told::Refused(vec![refused]),
+        };
+        self.follow(ready, (requester, price), pass, teller, closing).await.err().unwrap_or(Told::Completed)
     }
 
     /// Looks whenever something may be new. `Err` is what is told last.
     async fn follow(
         self: &Arc<Self>,
         ready: &Ready,
-        requester: Requester,
+        (requester, price): (Requester, Price),
         pass: &Pass,
         teller: &mpsc::Sender<Told>,
         closing: &CancellationToken,
@@ -195,7 +200,7 @@ impl Graph {
         let (mut requester, mut has_begun) = (requester, false);
         loop {
             thread.has_more.store(false, Ordering::Relaxed);
-            self.look(ready, requester, &thread, teller).await?;
+            self.look(ready, self.context(requester, price), &thread, teller).await?;
             // Only what is somebody's goes on.
             let Some(following) = &mut following else { return Ok(()) };
             if !std::mem::replace(&mut has_begun, true) {
@@ -208,7 +213,7 @@ impl Graph {
                     () = teller.closed() => return Ok(()),
                 }
             }
-            requester = self.admit(pass).await.map_err(Told::Over)?;
+            requester = self.let_in(pass).await.map_err(Told::Over)?;
         }
     }
 
@@ -220,7 +225,7 @@ impl Graph {
                 () = following.woken() => return Ok(()),
                 () = tokio::time::sleep(CHECK_EVERY) => {}
             }
-            match self.admit(pass).await {
+            match self.let_in(pass).await {
                 Ok(_) => sure = tokio::time::Instant::now(),
                 Err(AuthenticationProblem::Unexpected(_)) if sure.elapsed() < UNSURE => {}
                 Err(problem) => return Err(Told::Over(problem)),
@@ -229,8 +234,7 @@ impl Graph {
     }
 
     /// Runs the document once and tells what comes.
-    async fn look(&self, ready: &Ready, requester: Requester, thread: &Arc<Thread>, teller: &mpsc::Sender<Told>) -> Result<(), Told> {
-        let context = RequestContext { loaders: Loaders::new(&self.application, &requester), application: self.application.clone(), requester };
+    async fn look(&self, ready: &Ready, context: RequestContext, thread: &Arc<Thread>, teller: &mpsc::Sender<Told>) -> Result<(), Told> {
         let mut responses = self.schema.execute_stream(ready.request().data(context).data(thread.clone()));
         while let Some(response) = responses.next().await {
             // A field that was not resolved has no data, and its errors name nothing below it.

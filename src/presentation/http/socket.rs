@@ -146,7 +146,7 @@ impl Connection {
             Stage::Ready(since) if self.pass.token.is_none() && self.operations.is_empty() && since.elapsed() >= IDLE => return Err(Some(Close::UNAUTHORIZED)),
             Stage::Ready(_) => {}
         }
-        match self.edge.graph.admit(&self.pass).await {
+        match self.edge.graph.let_in(&self.pass).await {
             Ok(_) => *sure = Instant::now(),
             Err(AuthenticationProblem::Unexpected(_)) if sure.elapsed() < UNSURE => {}
             Err(problem) => return Err(Some(over(&problem))),
@@ -221,7 +221,7 @@ impl Connection {
             Ok(token) => self.pass.token = token,
             Err(()) => return Err(Some(Close::FORBIDDEN)),
         }
-        match self.edge.graph.admit(&self.pass).await {
+        match self.edge.graph.let_in(&self.pass).await {
             Ok(_) => {}
             Err(AuthenticationProblem::Unexpected(cause)) => {
                 tracing::error!(error = ?cause, "a socket could not be opened");
