@@ -126,7 +126,10 @@ async fn what_is_told_before_is_never_below_what_comes_out() {
         let ann = app.signed_in("ann").await;
         ann.link_sandbox().await;
         ann.import("statement.ofx", STATEMENT, None).await.succeeds();
-        let world = ann.ask("{ viewer { id accounts(first: 10) { nodes { id } } transactions(first: 20) { nodes { id } } links(first: 5) { nodes { id } } } }").await.data();
+        let world = ann
+            .ask("{ viewer { id accounts(first: 10) { nodes { id } } transactions(first: 20) { nodes { id } } links(first: 5) { nodes { id } } } }")
+            .await
+            .data();
         let mut ids = vec!["nonsense".to_owned()];
         let mut values = vec![&world];
         while let Some(value) = values.pop() {
