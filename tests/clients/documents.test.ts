@@ -4,13 +4,12 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { after, test } from 'node:test'
-import { type GraphQLObjectType, Kind, type OperationDefinitionNode, TypeInfo, buildSchema, print, visit, visitWithTypeInfo } from 'graphql'
+import { type GraphQLObjectType, Kind, type OperationDefinitionNode, TypeInfo, print, visit, visitWithTypeInfo } from 'graphql'
 import type { TypedDocumentNode } from '@graphql-typed-document-node/core'
 import * as gql from './gql/graphql.ts'
 import { Device, agree, mailed } from './people.ts'
+import { schema } from './schema.ts'
 import { PASSWORD, Server, ask } from './server.ts'
-
-const schema = buildSchema(readFileSync(`${import.meta.dirname}/../../schema.graphql`, 'utf8'))
 
 type Document = TypedDocumentNode<any, any>
 const DOCUMENTS = Object.entries(gql).filter((entry): entry is [string, Document] => entry[0].endsWith('Document'))
