@@ -137,12 +137,18 @@ impl TestApp {
 
     /// A process over the same database that hears others by what is configured: `redis`, else PostgreSQL, else not at all.
     pub(crate) async fn hearing(&self, redis: Option<&TestRedis>) -> Process {
+        self.hearing_with(redis, |_| {}).await
+    }
+
+    /// The same, configured otherwise.
+    pub(crate) async fn hearing_with(&self, redis: Option<&TestRedis>, change: impl FnOnce(&mut Config)) -> Process {
         let database = Arc::new(open(&self.store.url, &self.store.clock).await.unwrap());
         let mut config = Config { public_url: Some(Url::parse(&self.url).unwrap()), ..config(self.data.path()) };
         if let Some(redis) = redis {
             config.redis_url = Some(redis.url.clone().into());
             config.redis_prefix.clone_from(&redis.prefix);
         }
+        change(&mut config);
         let manners: Manners = (Arc::new(PolarPolicy::read(POLICY).unwrap()), Duration::ZERO, None);
         let (app, url) = serve(&self.store, database, &config, &self.same_keys(), manners, self.bank.clone()).await;
         let (heard, stop) = (app.bus.subscribe(), CancellationToken::new());
@@ -325,6 +331,8 @@ pub(crate) fn keys() -> KeysInForce {
 fn config(data_dir: &Path) -> Config {
     let mut config = Config { environment: Environment::Development, data_dir: data_dir.to_owned(), ..Config::default() };
     config.passwords.cost = 4;
+    // Tests sign in from one address, many times a minute.
+    config.rate_limits.enabled = false;
     config.links.return_urls = vec!["https://app.example".to_owned()];
     config
 }
