@@ -189,6 +189,8 @@ test('accounts, transactions and anything by its id are read, and a file is take
   assert.deepEqual((await send(gql.NodeDocument, { id: checking.id })).node?.__typename, 'Account')
   const { nodes } = await send(gql.NodesDocument, { ids: [given(row).node.id, 'acct_nonsense', given(viewer).id] })
   assert.deepEqual(nodes.map((node) => node?.__typename), ['Transaction', undefined, 'User'])
+  const { rateLimit } = await send(gql.RateLimitDocument, {})
+  assert.ok(rateLimit.cost > 0 && rateLimit.remaining <= rateLimit.limit, JSON.stringify(rateLimit))
   const content = readFileSync(`${import.meta.dirname}/../../playground/src/sample.ofx`, 'utf8')
   const { importStatement } = await send(gql.ImportStatementDocument, { input: { filename: 'sample.ofx', content } })
   assert.deepEqual([importStatement.import?.accountsCreated, importStatement.import?.problems], [1, []])
