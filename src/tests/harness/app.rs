@@ -123,7 +123,7 @@ impl TestApp {
         let mut config = config(data.path());
         change(&mut config);
         let keys = keys();
-        let (app, url) = serve(&store, store.database.clone(), &config, &keys, (authorizer, unhurried, alone()), bank.clone()).await;
+        let (app, url) = serve(&store, store.database.clone(), &config, &keys, (authorizer, unhurried, Some(alone())), bank.clone()).await;
         Self { store, app, url, bank, keys, data }
     }
 
@@ -132,7 +132,7 @@ impl TestApp {
         let database = Arc::new(open(&self.store.url, &self.store.clock).await.unwrap());
         let config = Config { public_url: Some(Url::parse(&self.url).unwrap()), ..config(self.data.path()) };
         let keys = self.same_keys();
-        serve(&self.store, database, &config, &keys, (Arc::new(PolarPolicy::read(POLICY).unwrap()), Duration::ZERO, alone()), self.bank.clone()).await.1
+        serve(&self.store, database, &config, &keys, (Arc::new(PolarPolicy::read(POLICY).unwrap()), Duration::ZERO, Some(alone())), self.bank.clone()).await.1
     }
 
     /// A process over the same database that hears others by what is configured: `redis`, else PostgreSQL, else not at all.
@@ -158,15 +158,21 @@ impl TestApp {
 
     /// A second process over the same store and bank, with connections of its own. It works; it does not listen.
     pub(crate) async fn beside(&self) -> App {
+        self.beside_as(|_| {}).await
+    }
+
+    /// The same, configured otherwise.
+    pub(crate) async fn beside_as(&self, change: impl FnOnce(&mut Config)) -> App {
         let database = Arc::new(open(&self.store.url, &self.store.clock).await.unwrap());
-        let config = Config { environment: Environment::Production, ..Config::default() };
+        let mut config = Config { environment: Environment::Production, ..Config::default() };
+        change(&mut config);
         let listening = self.url.trim_start_matches("http://").parse().unwrap();
         compose(
             &self.store,
             database,
             &config,
             (listening, &self.same_keys()),
-            (Arc::new(PolarPolicy::read(POLICY).unwrap()), Duration::ZERO, alone()),
+            (Arc::new(PolarPolicy::read(POLICY).unwrap()), Duration::ZERO, Some(alone())),
             self.bank.clone(),
         )
     }
@@ -335,8 +341,8 @@ fn config(data_dir: &Path) -> Config {
 type Manners = (Arc<dyn Authorizer>, Duration, Option<Arc<dyn EventBus>>);
 
 /// Signals that stay in their process: others follow when time passes, and a test's statements are its own.
-fn alone() -> Option<Arc<dyn EventBus>> {
-    Some(Arc::new(MemoryBus::new()))
+fn alone() -> Arc<dyn EventBus> {
+    Arc::new(MemoryBus::new())
 }
 
 /// A process that hears others and reads ahead, as one that serves does, until this is dropped.
