@@ -1,6 +1,7 @@
 //! The composition root: the only file that names ports and adapters, with the files of its folder beside it.
 
 pub mod audit;
+mod collecting;
 pub mod doctor;
 mod identity;
 pub mod keys;
@@ -24,14 +25,13 @@ use crate::{
         chain::{ChainKeeper, retention::Retention},
         change::ChangeQueries,
         erasure::Eraser,
-        import::ImportCommands,
-        link::{LinkCommands, LinkQueries, LinkSettings},
+        link::LinkQueries,
         mail::Courier,
         ports::{Authorizer, EventBus, FinancialProvider, Mailbox, Mailer, Randomness},
         provider::{Catalogue, ProviderQueries},
         second_factor::SecondFactorQueries,
         session::SessionQueries,
-        sync::{SyncCommands, SyncEngine, SyncQueries},
+        sync::{SyncEngine, SyncQueries},
         transaction::TransactionQueries,
         user::UserQueries,
         worker::Worker,
@@ -203,57 +203,20 @@ impl App {
             rights,
             providers: ProviderQueries { access: access.clone(), catalogue: catalogue.clone(), clock: clock.clone() },
             link_queries: LinkQueries { access: access.clone(), links: readers.clone() },
-            links: LinkCommands {
-                journal: journal.clone(),
-                store: store.clone(),
-                links: readers.clone(),
-                users: readers.clone(),
-                access: access.clone(),
-                catalogue: catalogue.clone(),
-                sealer: sealer.clone(),
-                clock: clock.clone(),
-                randomness: randomness.clone(),
-                settings: LinkSettings { public_url: public_url.clone(), return_urls: config.links.return_urls.clone() },
-                wake: wake.clone(),
-            },
+            links: ground.links(config, &public_url, &wake),
             sync_queries: SyncQueries { access: access.clone(), syncs: readers.clone() },
-            syncs: SyncCommands {
-                journal: journal.clone(),
-                store: store.clone(),
-                access: access.clone(),
-                catalogue: catalogue.clone(),
-                clock: clock.clone(),
-                randomness: randomness.clone(),
-                wake: wake.clone(),
-            },
+            syncs: ground.syncs(&wake),
             accounts: AccountQueries { access: access.clone(), accounts: readers.clone() },
             transactions: TransactionQueries { access: access.clone(), transactions: readers.clone() },
             changes: changes(&access, &readers),
-            imports: ImportCommands {
-                journal: journal.clone(),
-                store: store.clone(),
-                access: access.clone(),
-                reader: files,
-                sealer: sealer.clone(),
-                clock: clock.clone(),
-                randomness: randomness.clone(),
-            },
+            imports: ground.imports(files),
+            outbox: ground.outbox(),
             audit: AuditQueries { journal: journal.clone(), store: store.clone(), access: access.clone(), events: readers.clone() },
             access,
             journal: journal.clone(),
             gate,
         });
-        let engine = Arc::new(SyncEngine {
-            journal,
-            store,
-            queue: database.sync_queue(),
-            links: readers.clone(),
-            accounts: readers,
-            catalogue,
-            sealer,
-            clock: clock.clone(),
-            randomness,
-        });
+        let engine = Arc::new(ground.engine());
         let mut routes = router(edge(config, public_url, &application, Parts { database: database.clone(), redis }, &clock, mailbox)?);
         if let Some(bank) = sandbox {
             routes = routes.nest("/sandbox", bank.router());

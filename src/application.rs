@@ -14,11 +14,13 @@ pub mod email_change;
 pub mod erasure;
 pub mod export;
 pub mod guesses;
+pub mod handlers;
 pub mod import;
 pub mod ingest;
 pub mod keys;
 pub mod link;
 pub mod mail;
+pub mod outbox;
 pub mod password;
 pub mod ports;
 pub mod profile;
@@ -57,6 +59,8 @@ pub struct Application {
     pub session_queries: session::SessionQueries,
     /// Changes sessions.
     pub sessions: session::SessionCommands,
+    /// The outbox, for the operator.
+    pub outbox: outbox::Outgoing,
     /// Looks at what is in force for everyone's tokens.
     pub security_queries: security::SecurityQueries,
     /// Rotates tokens.

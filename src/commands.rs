@@ -7,6 +7,7 @@ mod health;
 mod import;
 mod keys;
 mod migrate;
+mod outbox;
 mod reference;
 mod serve;
 mod terminal;
@@ -69,6 +70,9 @@ enum Command {
     /// Look after keys: what hangs on each, new ones, and what older ones sealed
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// Look at mails that are not out yet, and let them go again or drop them
+    #[command(subcommand)]
+    Outbox(outbox::Outbox),
     /// Check the audit trail, take it elsewhere, or drop what is past its retention
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -117,6 +121,7 @@ impl CommandLine {
             Command::Migrate(migrate) => migrate.run(&logging(settings, LOG)?).await,
             Command::User(user) => user.run(&logging(settings, LOG)?).await,
             Command::Keys(keys) => keys.run(&logging(settings, "warn")?).await,
+            Command::Outbox(outbox) => outbox.run(&logging(settings, LOG)?).await,
             Command::Audit(audit) => audit.run(settings).await,
             Command::Import(import) => import.run(&logging(settings, LOG)?).await,
             // These need no settings, so wrong ones are none of their business.

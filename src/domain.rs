@@ -25,6 +25,7 @@ pub mod mail;
 pub mod matching;
 pub mod money;
 pub mod name;
+pub mod outbox;
 pub mod page;
 pub mod provider;
 pub mod second_factor;

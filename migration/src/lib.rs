@@ -27,6 +27,7 @@ mod m20261125_000016_audit_chain;
 mod m20261125_000017_token_versions;
 mod m20261125_000018_administration;
 mod m20261126_000019_agreements;
+mod m20261126_000020_outbox_order;
 mod m20261126_000021_changes;
 
 /// Every migration, in the order they are applied.
@@ -54,6 +55,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261125_000017_token_versions::Migration),
             Box::new(m20261125_000018_administration::Migration),
             Box::new(m20261126_000019_agreements::Migration),
+            Box::new(m20261126_000020_outbox_order::Migration),
             Box::new(m20261126_000021_changes::Migration),
         ]
     }

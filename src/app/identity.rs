@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Semaphore;
 
 use crate::{
     application::{
@@ -17,6 +17,7 @@ use crate::{
         guesses::Guesses,
         keys::KeyCommands,
         mail::{Courier, Writer},
+        outbox::{OutboxCommands, OutboxQueries, Outgoing},
         password::PasswordCommands,
         ports::{EventBus, Mailer, Randomness, Sealer, Store},
         profile::ProfileCommands,
@@ -76,7 +77,7 @@ impl Ground {
         let issuer = Arc::new(JwtIssuer::new(keys, public_url, self.randomness.clone())?);
         let gate = Arc::new(SessionGate::new(issuer.clone(), readers.clone(), self.clock.clone(), self.bus.clone()));
         let tokens = Arc::new(HmacMailTokens::new(keys)?);
-        let writer = Writer { mint: tokens.clone(), randomness: self.randomness.clone(), bell: Arc::new(Notify::new()) };
+        let writer = Writer { mint: tokens.clone(), randomness: self.randomness.clone() };
         let guesses = Guesses { sign_ins: readers.clone(), hasher: hasher.clone(), writer: writer.clone(), clock: self.clock.clone() };
         let step_up = StepUp { sessions: readers.clone(), clock: self.clock.clone() };
         let codes = CodeGuesses { sealer: self.sealer.clone(), codes: Arc::new(Codes::new(keys)?), writer: writer.clone(), clock: self.clock.clone() };
@@ -124,7 +125,7 @@ impl Ground {
                 lifetimes,
                 unhurried: self.unhurried,
             },
-            courier: Arc::new(self.courier(readers.clone(), tokens, mailer, public_url, writer.bell.clone())),
+            courier: Arc::new(self.courier(readers.clone(), tokens, mailer, public_url)),
             security: SecurityCommands {
                 journal: self.journal.clone(),
                 store: self.store.clone(),
@@ -222,6 +223,12 @@ impl Ground {
         Eraser { journal: self.journal.clone(), store: self.store.clone(), queue: self.database.erasure_queue(), clock: self.clock.clone() }
     }
 
+    /// Composes what an operator does with the outbox.
+    pub(super) fn outbox(&self) -> Outgoing {
+        let (journal, store, access, clock) = (self.journal.clone(), self.store.clone(), self.access.clone(), self.clock.clone());
+        Outgoing { queries: OutboxQueries { messages: self.database.readers() }, commands: OutboxCommands { journal, store, access, clock } }
+    }
+
     /// Composes what looks after keys.
     pub(super) fn keys(&self, sealer: Arc<dyn Sealer>) -> KeyCommands {
         KeyCommands {
@@ -246,8 +253,8 @@ impl Ground {
         }
     }
 
-    fn courier(&self, users: Arc<Readers>, mint: Arc<HmacMailTokens>, mailer: Arc<dyn Mailer>, public_url: &str, bell: Arc<Notify>) -> Courier {
-        let (queue, clock) = (self.database.mail_queue(), self.clock.clone());
-        Courier { queue, users, mint, mailer, clock, public_url: public_url.to_owned(), bell }
+    fn courier(&self, users: Arc<Readers>, mint: Arc<HmacMailTokens>, mailer: Arc<dyn Mailer>, public_url: &str) -> Courier {
+        let (queue, clock, randomness) = (self.database.mail_queue(), self.clock.clone(), self.randomness.clone());
+        Courier { queue, users, mint, mailer, clock, randomness, public_url: public_url.to_owned(), bell: self.database.mail_bell() }
     }
 }

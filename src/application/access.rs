@@ -182,7 +182,7 @@ pub fn needs(act: Act) -> Option<(Action, Resource, Scope)> {
         | Act::ConfirmSecondFactor
         | Act::DisableSecondFactor
         | Act::RegenerateRecoveryCodes => own(Resource::Security),
-        Act::RotateTokens | Act::RotateKeys | Act::ResealSecrets => any(Resource::Security),
+        Act::RotateTokens | Act::RotateKeys | Act::ResealSecrets | Act::RetryMessage | Act::DropMessage => any(Resource::Security),
         Act::UpdateProfile | Act::AgreeToDocuments | Act::RequestErasure | Act::EraseUser => own(Resource::Profile),
         Act::RequestExport | Act::FetchExport => Some((Action::Read, Resource::Profile, Scope::Own)),
         Act::BeginLink

@@ -223,7 +223,6 @@ impl EmailChangeCommands {
                 }
                 let live = work.sessions().live(user.id, now).await?;
                 let ended = end_each(work.as_mut(), live.into_iter(), RevocationReason::EmailReverted, now).await?;
-                self.writer.queue(work.as_mut(), user.id, MailKind::EmailReverted, now).await?;
                 let event = Event::EmailChangeReverted { user: user.id, undone: ways_back.len(), ended: ended.len() };
                 self.settle(work, user.id, event, ended).await
             })
@@ -275,7 +274,6 @@ impl EmailChangeCommands {
         for session in ended {
             self.gate.forget(user, session);
         }
-        self.writer.ring();
         Ok(())
     }
 }

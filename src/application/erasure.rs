@@ -141,7 +141,6 @@ impl ErasureCommands {
                 for session in ended {
                     self.gate.forget(user.id, session);
                 }
-                self.writer.ring();
                 join_all(wiped.iter().map(|wiped| self.tell_bank(user.id, wiped))).await;
                 Ok(due)
             })

@@ -110,9 +110,7 @@ impl Guesses {
         if pauses && !self.was_told_of_late(work.as_mut(), counter.user, now).await? {
             self.writer.queue(work.as_mut(), counter.user, MailKind::SignInPaused, now).await?;
         }
-        work.refuse(refusal).await?;
-        self.writer.ring();
-        Ok(())
+        work.refuse(refusal).await
     }
 
     async fn was_told_of_late(&self, work: &mut dyn Work, user: UserId, now: Timestamp) -> anyhow::Result<bool> {

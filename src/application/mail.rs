@@ -1,18 +1,23 @@
 //! The courier: takes mails out of the outbox, writes them and hands them to the mailer.
 //!
-//! A mail goes out at least once. What cannot be sent is tried again for about half a day and then parked, where an operator finds it.
+//! A mail goes out at least once, and those to one reader one after the other. What cannot be sent is tried again for about half a day and then
+//! parked, where an operator finds it.
 
 use std::{sync::Arc, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
-use tokio::sync::Notify;
+use tokio::{
+    sync::Notify,
+    task::{JoinError, JoinSet},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{
     failure::is_unavailable,
-    id::{MailId, MailTokenId, UserId},
-    mail::{DELIVERED_MAIL_DAYS, MAILS_AN_HOUR, Mail, MailKind, MailQueue, MailToken, MailTokenPurpose},
+    id::{MailTokenId, MessageId, UserId},
+    mail::{MAILS_AN_HOUR, Mail, MailKind, MailQueue, MailToken, MailTokenPurpose},
+    outbox::{DELIVERED_DAYS, MAX_ATTEMPTS, pause},
     sign_in::WINDOW_MINUTES,
     time::{Clock, Timestamp},
     user::{EmailAddress, UserReader},
@@ -26,10 +31,19 @@ const POLL: Duration = Duration::from_secs(1);
 /// How often delivered mails are forgotten.
 const SWEEP: Duration = Duration::from_hours(1);
 
+/// How many mails a process has under way at once.
+const AT_ONCE: usize = 4;
+
+/// How long a mail server may take over one mail: less than a lease, or another courier would begin with it too.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// How long mails under way may take once a stop was asked for.
+const PARTING: Duration = Duration::from_secs(20);
+
 /// A mail with everything it says.
 pub struct Letter {
     /// The same for every try.
-    pub id: MailId,
+    pub id: MessageId,
     /// Its reader.
     pub to: EmailAddress,
     /// When it was written.
@@ -89,8 +103,6 @@ pub struct Writer {
     pub mint: Arc<dyn MailTokenMint>,
     /// Ids.
     pub randomness: Arc<dyn Randomness>,
-    /// Rings for the courier of this process.
-    pub bell: Arc<Notify>,
 }
 
 impl Writer {
@@ -99,9 +111,9 @@ impl Writer {
         Ok(work.mails().queued_since(user, kind, now.minus(chrono::Duration::hours(1))).await? < MAILS_AN_HOUR)
     }
 
-    /// Queues a mail without a token.
+    /// Queues a mail without a token, for what is about to be refused. What succeeds queues its own (see [`handlers`](super::handlers)).
     pub(super) async fn queue(&self, work: &mut dyn Work, user: UserId, kind: MailKind, now: Timestamp) -> anyhow::Result<()> {
-        work.mails().queue(&Mail::new(MailId(self.randomness.id()), user, kind, None, now)).await
+        work.mails().queue(&Mail::new(MessageId(self.randomness.id()), user, kind, None, now)).await
     }
 
     /// Queues a mail with a new token, which takes the place of older ones; answers which.
@@ -133,13 +145,8 @@ impl Writer {
         let hash = token_hash(&token).ok_or_else(|| anyhow::anyhow!("a token that travels by mail is too long"))?;
         let token = MailToken { id, user, purpose, key_id, hash, created_at: now, expires_at: now.plus(lifetime), spent_at: None };
         work.mails().add_token(&token).await?;
-        work.mails().queue(&Mail::new(MailId(self.randomness.id()), user, kind, Some(id), now)).await?;
+        work.mails().queue(&Mail::new(MessageId(self.randomness.id()), user, kind, Some(id), now)).await?;
         Ok(id)
-    }
-
-    /// Rings for the courier, once what was queued is committed.
-    pub(super) fn ring(&self) {
-        self.bell.notify_one();
     }
 }
 
@@ -155,6 +162,8 @@ pub struct Courier {
     pub mailer: Arc<dyn Mailer>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Spreads tries.
+    pub randomness: Arc<dyn Randomness>,
     /// How browsers reach this server, without a slash at the end.
     pub public_url: String,
     /// Rings when this process queued something.
@@ -162,27 +171,44 @@ pub struct Courier {
 }
 
 impl Courier {
-    /// Returns once `stop` is called and the mail at hand is dealt with.
-    pub async fn run(&self, stop: CancellationToken) {
+    /// Returns once `stop` is called and the mails at hand are dealt with. A server that takes its time holds up nobody else's mail.
+    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         let mut sweep = tokio::time::interval(SWEEP);
+        let mut under_way = JoinSet::new();
         while !stop.is_cancelled() {
-            match self.deliver_next().await {
-                Ok(true) => continue,
-                Ok(false) => {}
-                Err(failure) if is_unavailable(&failure) => tracing::warn!(reason = %failure, "the outbox has to wait"),
-                Err(failure) => tracing::error!(error = ?failure, "the outbox could not be worked"),
+            if under_way.len() < AT_ONCE {
+                match self.queue.take_any_for_courier(self.clock.now()).await {
+                    Ok(Some(mail)) => {
+                        let courier = self.clone();
+                        // In a task of its own, so that a panic over one mail costs that mail a try and nobody else theirs.
+                        under_way.spawn(async move { courier.deliver(&mail).await });
+                        continue;
+                    }
+                    Ok(None) => {}
+                    Err(failure) => note(&failure),
+                }
             }
             tokio::select! {
                 () = stop.cancelled() => {}
+                // What came after it may go now.
+                Some(done) = under_way.join_next() => note_end(done),
                 () = self.bell.notified() => {}
                 () = tokio::time::sleep(POLL) => {}
                 _ = sweep.tick() => self.sweep().await,
             }
         }
+        let parted = tokio::time::timeout(PARTING, async {
+            while let Some(done) = under_way.join_next().await {
+                note_end(done);
+            }
+        });
+        if parted.await.is_err() {
+            tracing::warn!(mails = under_way.len(), "mails that a server is slow to take are left to be tried again");
+        }
     }
 
     async fn sweep(&self) {
-        let before = self.clock.now().minus(chrono::Duration::days(DELIVERED_MAIL_DAYS));
+        let before = self.clock.now().minus(chrono::Duration::days(DELIVERED_DAYS));
         if let Err(failure) = self.queue.forget_delivered(before).await {
             tracing::error!(error = ?failure, "delivered mails could not be forgotten");
         }
@@ -191,25 +217,33 @@ impl Courier {
     /// Takes one mail and sends it; `false` when none was waiting.
     pub async fn deliver_next(&self) -> anyhow::Result<bool> {
         let Some(mail) = self.queue.take_any_for_courier(self.clock.now()).await? else { return Ok(false) };
-        let sent = match self.write(&mail).await? {
-            Some(letter) => self.mailer.send(&letter).await,
-            // Its reader or its token is gone, and so is its reason.
-            None => Ok(()),
-        };
-        let now = self.clock.now();
-        match sent {
-            Ok(()) => self.queue.delivered(mail.id, now).await?,
-            Err(fault) => {
-                let again = mail.pause().filter(|_| !fault.is_final()).map(|pause| now.plus(pause));
-                if let MailerFault::Unexpected(cause) = &fault {
-                    tracing::error!(mail = %mail.id.0, error = ?cause, "a mail could not be written");
-                } else {
-                    tracing::warn!(mail = %mail.id.0, fault = fault.as_str(), tries = mail.attempts, parked = again.is_none(), "a mail was not taken");
-                }
-                self.queue.failed(mail.id, again, fault.as_str(), now).await?;
-            }
-        }
+        self.deliver(&mail).await?;
         Ok(true)
+    }
+
+    async fn deliver(&self, mail: &Mail) -> anyhow::Result<()> {
+        if mail.attempts > MAX_ATTEMPTS {
+            // Whoever held it never came back to say why.
+            tracing::error!(mail = %mail.id.0, tries = mail.attempts, "a mail is parked: every courier that took it was lost");
+            return self.queue.failed(mail, None, "lost", self.clock.now()).await;
+        }
+        let Some(letter) = self.write(mail).await? else {
+            // Its reader or its token is gone, and so is its reason.
+            return self.queue.delivered(mail.id, true, self.clock.now()).await;
+        };
+        let sent = tokio::time::timeout(PATIENCE, self.mailer.send(&letter)).await.unwrap_or(Err(MailerFault::Unreachable));
+        let now = self.clock.now();
+        let fault = match sent {
+            Ok(()) => return self.queue.delivered(mail.id, false, now).await,
+            Err(fault) => fault,
+        };
+        let again = pause(mail.attempts, self.randomness.secret()[0]).filter(|_| !fault.is_final()).map(|pause| now.plus(pause));
+        if let MailerFault::Unexpected(cause) = &fault {
+            tracing::error!(mail = %mail.id.0, error = ?cause, "a mail could not be written");
+        } else {
+            tracing::warn!(mail = %mail.id.0, fault = fault.as_str(), tries = mail.attempts, parked = again.is_none(), "a mail was not taken");
+        }
+        self.queue.failed(mail, again, fault.as_str(), now).await
     }
 
     async fn write(&self, mail: &Mail) -> anyhow::Result<Option<Letter>> {
@@ -280,5 +314,21 @@ impl Courier {
         let Some(id) = mail.token else { return Ok(None) };
         let live = self.queue.find_any_token_for_courier(id).await?.filter(|token| token.is_live(self.clock.now()));
         Ok(live.and_then(|token| Some((self.mint.token(&token.key_id, id)?, token.expires_at))))
+    }
+}
+
+fn note_end(done: Result<anyhow::Result<()>, JoinError>) {
+    match done {
+        Ok(Ok(())) => {}
+        Ok(Err(failure)) => note(&failure),
+        Err(stopped) => tracing::error!(panicked = stopped.is_panic(), "a mail's delivery stopped in the middle; it is tried again when its lease ends"),
+    }
+}
+
+fn note(failure: &anyhow::Error) {
+    if is_unavailable(failure) {
+        tracing::warn!(reason = %failure, "the outbox has to wait");
+    } else {
+        tracing::error!(error = ?failure, "the outbox could not be worked");
     }
 }

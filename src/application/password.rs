@@ -218,7 +218,7 @@ impl PasswordCommands {
             .await
     }
 
-    /// Stores a password, ends every session but `kept`, voids reset tokens, and tells the owner.
+    /// Stores a password, ends every session but `kept`, and voids reset tokens.
     async fn replace(
         &self,
         work: &mut dyn Work,
@@ -230,9 +230,7 @@ impl PasswordCommands {
         work.users().save_password(user, new).await?;
         work.mails().void_tokens(user, MailTokenPurpose::PasswordReset, now).await?;
         let live = work.sessions().live(user, now).await?;
-        let ended = end_each(work, live.into_iter().filter(|session| Some(session.id) != kept), RevocationReason::PasswordChanged, now).await?;
-        self.writer.queue(work, user, MailKind::PasswordChanged, now).await?;
-        Ok(ended)
+        end_each(work, live.into_iter().filter(|session| Some(session.id) != kept), RevocationReason::PasswordChanged, now).await
     }
 
     async fn settle(&self, work: Box<dyn Work>, user: UserId, event: Event, ended: Vec<SessionId>) -> Result<(), PasswordError> {
@@ -240,7 +238,6 @@ impl PasswordCommands {
         for session in ended {
             self.gate.forget(user, session);
         }
-        self.writer.ring();
         Ok(())
     }
 }

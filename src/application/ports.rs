@@ -23,6 +23,7 @@ use crate::domain::{
     keys::SealedSecrets,
     link::Links,
     mail::Mails,
+    outbox::Outbox,
     provider::{AccountReference, Manifest, ReportedAccount, ReportedTransaction},
     second_factor::SecondFactors,
     security::{Rotations, TokenVersions},
@@ -89,8 +90,10 @@ pub trait Work: Send {
     fn sign_ins(&mut self) -> &mut dyn SignIns;
     /// Second factors, recovery codes and challenges.
     fn second_factors(&mut self) -> &mut dyn SecondFactors;
-    /// The outbox, and tokens that travel by mail.
+    /// Mails, and tokens that travel by them.
     fn mails(&mut self) -> &mut dyn Mails;
+    /// The outbox as an operator sees it.
+    fn outbox(&mut self) -> &mut dyn Outbox;
     /// Whatever is sealed.
     fn sealed_secrets(&mut self) -> &mut dyn SealedSecrets;
     /// Agreements.
@@ -109,9 +112,10 @@ pub trait Work: Send {
     fn chain(&mut self) -> &mut dyn ChainWork;
     /// Commits what must stand before a bank is asked (a spent state, a rotated token). The attempt goes on, in another unit of work.
     async fn checkpoint(self: Box<Self>) -> anyhow::Result<()>;
-    /// Commits the change with SUCCEEDED.
+    /// Commits the change with SUCCEEDED, and the mail that follows from the event (see [`handlers`](super::handlers)). Refuses when another one
+    /// was queued, or one that should have been was not.
     async fn succeed(self: Box<Self>, event: Event) -> anyhow::Result<()>;
-    /// Commits what a refusal must keep with FAILED.
+    /// Commits what a refusal must keep with FAILED. Refuses when a mail was queued that does not follow from such a refusal.
     async fn refuse(self: Box<Self>, refusal: &(dyn Reason + Sync)) -> anyhow::Result<()>;
 }
 

@@ -161,7 +161,8 @@ impl RegistrationCommands {
         if work.users().insert(&user).await? {
             record(work.as_mut(), self.randomness.as_ref(), user.id, documents, now).await?;
             self.queue_verification(work.as_mut(), user.id, now).await?;
-            return self.succeed(work, Event::UserRegistered { user: user.id }).await;
+            work.succeed(Event::UserRegistered { user: user.id, mailed: true }).await?;
+            return Ok(());
         }
         let known = work.users().find_any_by_email(user.email.key()).await?.ok_or_else(|| anyhow::anyhow!("a user went away while registering again"))?;
         attempt.concerns(known.id);
@@ -176,14 +177,14 @@ impl RegistrationCommands {
             if admitted {
                 self.queue_verification(work.as_mut(), known.id, now).await?;
             }
-            return self.succeed(work, Event::UserRegistered { user: known.id }).await;
+            work.succeed(Event::UserRegistered { user: known.id, mailed: admitted }).await?;
+            return Ok(());
         }
         if !admitted {
             return Err(RegistrationError::NothingToSend("too_many_mails"));
         }
         self.writer.queue(work.as_mut(), known.id, MailKind::AlreadyRegistered, now).await?;
         work.refuse(&RegistrationError::NothingToSend("email_taken")).await?;
-        self.writer.ring();
         Ok(())
     }
 
@@ -205,7 +206,8 @@ impl RegistrationCommands {
                     return Err(RegistrationError::NothingToSend("too_many_mails"));
                 }
                 self.queue_verification(work.as_mut(), user.id, now).await?;
-                self.succeed(work, Event::VerificationRequested { user: user.id }).await
+                work.succeed(Event::VerificationRequested { user: user.id }).await?;
+                Ok(())
             })
             .await;
         self.answer(began, sent).await
@@ -230,12 +232,6 @@ impl RegistrationCommands {
     async fn queue_verification(&self, work: &mut dyn Work, user: UserId, now: Timestamp) -> anyhow::Result<()> {
         let lifetime = chrono::Duration::hours(VERIFICATION_HOURS);
         self.writer.queue_token(work, user, MailKind::Verification, MailTokenPurpose::Verification, lifetime, now).await.map(drop)
-    }
-
-    async fn succeed(&self, work: Box<dyn Work>, event: Event) -> Result<(), RegistrationError> {
-        work.succeed(event).await?;
-        self.writer.ring();
-        Ok(())
     }
 
     /// The answer that tells nothing, not before its time.

@@ -117,11 +117,8 @@ impl CodeGuesses {
             return Ok(work.second_factors().accept_step(factor.id, step).await?.then_some(Factor::Device));
         }
         let (hashes, now) = (self.codes.recovery_hashes(factor.user, typed), self.clock.now());
-        if hashes.is_empty() || !work.second_factors().spend_recovery_code(factor.user, &hashes, now).await? {
-            return Ok(None);
-        }
-        self.writer.queue(work, factor.user, MailKind::RecoveryCodeUsed, now).await?;
-        Ok(Some(Factor::RecoveryCode))
+        let is_spent = !hashes.is_empty() && work.second_factors().spend_recovery_code(factor.user, &hashes, now).await?;
+        Ok(is_spent.then_some(Factor::RecoveryCode))
     }
 
     /// Commits a wrong code with what it leads to, and FAILED.
@@ -136,7 +133,6 @@ impl CodeGuesses {
             self.writer.queue(work.as_mut(), user, MailKind::CodesGuessed, now).await?;
         }
         work.refuse(&CodeRefusal::Wrong).await?;
-        self.writer.ring();
         Ok(CodeRefusal::Wrong)
     }
 
@@ -284,7 +280,7 @@ impl SecondFactorCommands {
                 }
                 work.sessions().forget_proofs(owner, command.requester.session()).await?;
                 let codes = self.replace_codes(work.as_mut(), owner).await?;
-                self.settle(work, owner, MailKind::SecondFactorEnabled, Event::SecondFactorEnabled { user: owner }).await?;
+                work.succeed(Event::SecondFactorEnabled { user: owner }).await?;
                 Ok(codes)
             })
             .await
@@ -300,7 +296,8 @@ impl SecondFactorCommands {
                 let mut work = self.store.begin(&attempt).await?;
                 self.enabled(work.as_mut(), owner).await?;
                 work.second_factors().remove(owner).await?;
-                self.settle(work, owner, MailKind::SecondFactorDisabled, Event::SecondFactorDisabled { user: owner }).await
+                work.succeed(Event::SecondFactorDisabled { user: owner }).await?;
+                Ok(())
             })
             .await
     }
@@ -315,7 +312,7 @@ impl SecondFactorCommands {
                 let mut work = self.store.begin(&attempt).await?;
                 self.enabled(work.as_mut(), owner).await?;
                 let codes = self.replace_codes(work.as_mut(), owner).await?;
-                self.settle(work, owner, MailKind::RecoveryCodesReplaced, Event::RecoveryCodesReplaced { user: owner }).await?;
+                work.succeed(Event::RecoveryCodesReplaced { user: owner }).await?;
                 Ok(codes)
             })
             .await
@@ -332,7 +329,7 @@ impl SecondFactorCommands {
                 let user = work.users().find_any_by_email(email.key()).await?.ok_or(SecondFactorError::NotFound)?;
                 self.enabled(work.as_mut(), user.id).await?;
                 work.second_factors().remove(user.id).await?;
-                self.settle(work, user.id, MailKind::SecondFactorDisabled, Event::SecondFactorDisabled { user: user.id }).await?;
+                work.succeed(Event::SecondFactorDisabled { user: user.id }).await?;
                 Ok(user)
             })
             .await
@@ -353,14 +350,6 @@ impl SecondFactorCommands {
         }
         work.second_factors().replace_recovery_codes(user, &kept).await?;
         Ok(shown)
-    }
-
-    /// Commits, and tells the owner.
-    async fn settle(&self, mut work: Box<dyn Work>, owner: UserId, mail: MailKind, event: Event) -> Result<(), SecondFactorError> {
-        self.guesses.writer.queue(work.as_mut(), owner, mail, self.guesses.clock.now()).await?;
-        work.succeed(event).await?;
-        self.guesses.writer.ring();
-        Ok(())
     }
 }
 

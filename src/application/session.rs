@@ -311,12 +311,13 @@ impl SessionCommands {
         let now = self.clock.now();
         session.revoke(reason, now)?;
         let mut work = self.store.begin(attempt).await?;
+        // The user comes first, as for everyone who queues a mail.
+        work.sign_ins().take_turn(session.user).await?;
         let ended = work.sessions().end(&session).await?;
         if ended && reason == RevocationReason::RefreshTokenReused {
             self.guesses.writer.queue(work.as_mut(), session.user, MailKind::RefreshTokenReused, now).await?;
         }
         work.refuse(&refusal).await?;
-        self.guesses.writer.ring();
         self.gate.forget(session.user, session.id);
         Ok(refusal)
     }

@@ -131,10 +131,14 @@ impl StepUpCommands {
                 let Verdict::Right(mut work, user) = self.guesses.decide(work, &compared, &ReauthenticationError::WrongPassword).await? else {
                     return Err(ReauthenticationError::WrongPassword);
                 };
+                let mut by = None;
                 if let Some(factor) = work.second_factors().find(user.id).await?.filter(|factor| factor.enabled_at.is_some()) {
                     let code = command.code.as_ref().ok_or(CodeRefusal::Missing)?;
                     work = match self.codes.decide(work, &factor, None, code).await? {
-                        CodeVerdict::Right(work, _) => work,
+                        CodeVerdict::Right(work, factor) => {
+                            by = Some(factor);
+                            work
+                        }
                         CodeVerdict::Refused(refusal) => return Err(refusal.into()),
                     };
                 }
@@ -142,7 +146,7 @@ impl StepUpCommands {
                 if !work.sessions().reauthenticate(user.id, session, now).await? {
                     return Err(ReauthenticationError::Ended);
                 }
-                work.succeed(Event::Reauthenticated { session, user: user.id }).await?;
+                work.succeed(Event::Reauthenticated { session, user: user.id, factor: by }).await?;
                 Ok(now.plus(Duration::minutes(STEP_UP_MINUTES)))
             })
             .await

@@ -107,6 +107,10 @@ words! {
         SyncLink = "sync_link",
         /// Taking in a statement file.
         ImportStatement = "import_statement",
+        /// Letting a message of the outbox go again.
+        RetryMessage = "retry_message",
+        /// Dropping a message of the outbox.
+        DropMessage = "drop_message",
         /// Looking at who there is; on the trail when it is refused.
         ReadUsers = "read_users",
         /// Looking at what holds for everyone's tokens; on the trail when it is refused.
@@ -147,6 +151,8 @@ words! {
         Sync = "sync",
         /// An import.
         Import = "import",
+        /// A message in the outbox.
+        Message = "message",
         /// The audit trail.
         Audit = "audit",
         /// An export.

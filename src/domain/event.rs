@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::{
     audit::ResourceKind,
-    id::{ExportId, ImportId, LinkId, SessionId, SyncId, UserId},
+    id::{ExportId, ImportId, LinkId, MessageId, SessionId, SyncId, UserId},
     second_factor::Factor,
     session::RevocationReason,
     sync::SyncCounts,
@@ -33,8 +33,8 @@ pub enum Event {
     KeysRotated { ring: Option<String>, tokens: Option<String> },
     /// What older keys had sealed was sealed under the current one, but for what did not open.
     SecretsResealed { resealed: u64, unopened: u64 },
-    /// Somebody registered, or registered once more before they confirmed their address.
-    UserRegistered { user: UserId },
+    /// Somebody registered, or registered once more before they confirmed their address; not `mailed` when enough mails went there lately.
+    UserRegistered { user: UserId, mailed: bool },
     /// A user confirmed their address.
     EmailVerified { user: UserId },
     /// A user wants the mail that confirms their address once more.
@@ -60,7 +60,7 @@ pub enum Event {
     /// A session was given a name.
     SessionRenamed { session: SessionId, user: UserId },
     /// A user proved once more who they are.
-    Reauthenticated { session: SessionId, user: UserId },
+    Reauthenticated { session: SessionId, user: UserId, factor: Option<Factor> },
     /// A user changed their password; other sessions ended.
     PasswordChanged { user: UserId, ended: usize },
     /// A user wants to reset their password.
@@ -105,6 +105,10 @@ pub enum Event {
     LinkSynced { sync: SyncId, user: UserId, counts: SyncCounts },
     /// A statement file is in.
     StatementImported { import: ImportId, user: UserId, created: u32, known: u32 },
+    /// An operator let a message of the outbox go again.
+    MessageRetried { message: MessageId, user: Option<UserId>, topic: String },
+    /// An operator dropped a message of the outbox.
+    MessageDropped { message: MessageId, user: Option<UserId>, topic: String },
     /// Somebody looked at acts of others, or of one other.
     AuditRead { of: Option<UserId> },
     /// The trail was taken elsewhere.
@@ -160,6 +164,7 @@ impl Event {
             Self::ExportRequested { export, .. } => (ResourceKind::Export, Some(export.0)),
             Self::ExportFetched { export, .. } => (ResourceKind::Export, export.map(Into::into)),
             Self::StatementImported { import, .. } => (ResourceKind::Import, Some(import.0)),
+            Self::MessageRetried { message, .. } | Self::MessageDropped { message, .. } => (ResourceKind::Message, Some(message.0)),
             Self::AuditRead { .. } | Self::AuditExported { .. } | Self::AuditPruned { .. } => (ResourceKind::Audit, None),
         }
     }
@@ -167,7 +172,7 @@ impl Event {
     /// Whom it concerns; `None` for what concerns everyone, and when nothing may lead to them any more.
     pub fn subject(&self) -> Option<UserId> {
         match self {
-            Self::TokensRotated { user, .. } => *user,
+            Self::TokensRotated { user, .. } | Self::MessageRetried { user, .. } | Self::MessageDropped { user, .. } => *user,
             Self::AuditRead { of } => *of,
             Self::KeysRotated { .. } | Self::SecretsResealed { .. } | Self::UserErased { .. } | Self::AuditExported { .. } | Self::AuditPruned { .. } => None,
             Self::UserCreated { user, .. }
@@ -176,7 +181,7 @@ impl Event {
             | Self::UserDeactivated { user, .. }
             | Self::UserReactivated { user }
             | Self::UserUnlocked { user }
-            | Self::UserRegistered { user }
+            | Self::UserRegistered { user, .. }
             | Self::EmailVerified { user }
             | Self::VerificationRequested { user }
             | Self::SessionsRevoked { user, .. }
@@ -243,6 +248,9 @@ impl Event {
                 let factor = factor.map(|factor| ("second_factor", factor.as_str().to_owned()));
                 std::iter::once(("evicted", evicted.to_string())).chain(factor).collect()
             }
+            Self::UserRegistered { mailed, .. } => vec![("mailed", mailed.to_string())],
+            Self::Reauthenticated { factor, .. } => factor.iter().map(|factor| ("second_factor", factor.as_str().to_owned())).collect(),
+            Self::MessageRetried { topic, .. } | Self::MessageDropped { topic, .. } => vec![("topic", topic.clone())],
             Self::SignInChallenged { .. } => vec![("awaits", "second_factor".to_owned())],
             Self::UserDeactivated { ended, .. }
             | Self::SessionsRevoked { ended, .. }
@@ -261,7 +269,6 @@ impl Event {
             | Self::ErasureCancelled { .. }
             | Self::UserReactivated { .. }
             | Self::UserUnlocked { .. }
-            | Self::UserRegistered { .. }
             | Self::EmailVerified { .. }
             | Self::VerificationRequested { .. }
             | Self::PasswordResetRequested { .. }
@@ -270,7 +277,6 @@ impl Event {
             | Self::SecondFactorDisabled { .. }
             | Self::RecoveryCodesReplaced { .. }
             | Self::SessionRenamed { .. }
-            | Self::Reauthenticated { .. }
             | Self::SessionRefreshed { .. }
             | Self::LinkBegun { .. }
             | Self::AuthorizationStarted { .. }

@@ -44,8 +44,8 @@ identifiers! {
     SyncId;
     /// One statement file that was taken in.
     ImportId;
-    /// One mail, however often it is tried.
-    MailId;
+    /// One message in the outbox, however often it is tried.
+    MessageId;
     /// One secret that travels by mail.
     MailTokenId;
     /// One change of a user's address.

@@ -5,10 +5,9 @@
 //! reader's own, not yet or not any more, the change of address that its token belongs to knows it.
 
 use async_trait::async_trait;
-use chrono::Duration;
 
 use super::{
-    id::{MailId, MailTokenId, UserId},
+    id::{MailTokenId, MessageId, UserId},
     time::Timestamp,
     transaction::words,
     user::EmailAddress,
@@ -16,15 +15,6 @@ use super::{
 
 /// How many mails of one kind a user gets in an hour.
 pub const MAILS_AN_HOUR: u64 = 3;
-
-/// How often a mail is tried before it is parked: with the pauses between, for about half a day.
-pub const MAX_MAIL_ATTEMPTS: u32 = 12;
-
-/// How long a courier may hold a mail before another takes it for dead.
-pub const MAIL_LEASE_MINUTES: i64 = 5;
-
-/// How long delivered mails are kept in the outbox.
-pub const DELIVERED_MAIL_DAYS: i64 = 7;
 
 words! {
     /// What a mail is about.
@@ -109,8 +99,8 @@ impl MailToken {
 /// A mail that waits in the outbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mail {
-    /// The same for every try; receivers tell a repeated mail by it.
-    pub id: MailId,
+    /// The same for every try; receivers tell a repeated mail by it, as its `Message-ID`.
+    pub id: MessageId,
     /// Its reader.
     pub user: UserId,
     /// What it is about.
@@ -125,13 +115,30 @@ pub struct Mail {
 
 impl Mail {
     /// A mail to be sent as soon as may be.
-    pub fn new(id: MailId, user: UserId, kind: MailKind, token: Option<MailTokenId>, now: Timestamp) -> Self {
+    pub fn new(id: MessageId, user: UserId, kind: MailKind, token: Option<MailTokenId>, now: Timestamp) -> Self {
         Self { id, user, kind, token, created_at: now, attempts: 0 }
     }
 
-    /// How long to wait before the next try; `None` when it was tried often enough. Doubles from fifteen seconds to four hours.
-    pub fn pause(&self) -> Option<Duration> {
-        (self.attempts < MAX_MAIL_ATTEMPTS).then(|| Duration::seconds((15 << self.attempts.min(10)).min(4 * 3600)))
+    /// Whom it waits for: mails to one reader leave in the order in which their reasons were committed. A mail to an address that is not its
+    /// user's yet has another reader, whose mail server must not hold up what the user has to know; it waits for nobody.
+    pub fn lane(&self) -> Option<UserId> {
+        match self.kind {
+            MailKind::EmailChange => None,
+            MailKind::Verification
+            | MailKind::AlreadyRegistered
+            | MailKind::PasswordReset
+            | MailKind::PasswordChanged
+            | MailKind::SecondFactorEnabled
+            | MailKind::SecondFactorDisabled
+            | MailKind::RecoveryCodesReplaced
+            | MailKind::RecoveryCodeUsed
+            | MailKind::CodesGuessed
+            | MailKind::SignInPaused
+            | MailKind::EmailChanged
+            | MailKind::EmailReverted
+            | MailKind::ErasureScheduled
+            | MailKind::RefreshTokenReused => Some(self.user),
+        }
     }
 }
 
@@ -162,16 +169,18 @@ pub trait MailTokenReader: Send + Sync {
 /// The outbox as couriers see it. Each call is a statement of its own; no unit of work is open.
 #[async_trait]
 pub trait MailQueue: Send + Sync {
-    /// Takes the mail that has waited longest, whoever it is for, and counts the try; no other courier gets it within the lease.
+    /// Takes the mail that has waited longest, whoever it is for, and counts the try; no other courier gets it within the lease. Passed over is
+    /// what waits for an earlier one of its lane that is neither out nor parked. What cannot be read is parked.
     async fn take_any_for_courier(&self, now: Timestamp) -> anyhow::Result<Option<Mail>>;
     /// The token a mail carries.
     async fn find_any_token_for_courier(&self, id: MailTokenId) -> anyhow::Result<Option<MailToken>>;
     /// Where a mail about a change of address goes, by the token it carries.
     async fn find_any_address_for_courier(&self, token: MailTokenId) -> anyhow::Result<Option<EmailAddress>>;
-    /// It is out, or its reason is gone.
-    async fn delivered(&self, mail: MailId, now: Timestamp) -> anyhow::Result<()>;
-    /// It is tried again at `at`, or parked when there is no such instant. `problem` is a word for the operator.
-    async fn failed(&self, mail: MailId, at: Option<Timestamp>, problem: &str, now: Timestamp) -> anyhow::Result<()>;
+    /// It is out; or, `void`, its reason is gone, and nothing went out.
+    async fn delivered(&self, mail: MessageId, void: bool, now: Timestamp) -> anyhow::Result<()>;
+    /// This try of it failed: it is tried again at `at`, or parked when there is no such instant. `problem` is a word for the operator. Nothing
+    /// happens if another courier has it by now.
+    async fn failed(&self, mail: &Mail, at: Option<Timestamp>, problem: &str, now: Timestamp) -> anyhow::Result<()>;
     /// Forgets what was delivered before an instant; answers how many.
     async fn forget_delivered(&self, before: Timestamp) -> anyhow::Result<u64>;
 }

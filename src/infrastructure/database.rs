@@ -14,6 +14,7 @@ use sea_orm::{
     ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
     sqlx::postgres::PgConnectOptions,
 };
+use tokio::sync::Notify;
 
 use crate::{
     application::{
@@ -44,6 +45,7 @@ pub mod inspection;
 pub mod keys;
 mod link;
 mod mail;
+mod outbox;
 mod page;
 mod quantity;
 mod second_factor;
@@ -78,6 +80,8 @@ struct DatabaseStore {
     reading: DatabaseConnection,
     clock: Arc<dyn Clock>,
     randomness: Arc<dyn Randomness>,
+    /// Rings when something was put into the outbox here.
+    bell: Arc<Notify>,
 }
 
 /// The side that reads, for queries and loaders: every feature's reader.
@@ -109,7 +113,7 @@ impl Database {
         reader.set_metric_callback(move |_| {
             counter.fetch_add(1, Ordering::Relaxed);
         });
-        let store = Arc::new(DatabaseStore { connection: writer, reading: reader.clone(), clock, randomness });
+        let store = Arc::new(DatabaseStore { connection: writer, reading: reader.clone(), clock, randomness, bell: Arc::default() });
         Ok(Self { store, readers: Arc::new(Readers { connection: reader }), statements, own_line })
     }
 
@@ -141,6 +145,11 @@ impl Database {
     /// The outbox couriers take mails from.
     pub fn mail_queue(&self) -> Arc<dyn MailQueue> {
         self.store.clone()
+    }
+
+    /// Rings when this process has put something into the outbox; other processes do so as well, and ring elsewhere.
+    pub fn mail_bell(&self) -> Arc<Notify> {
+        Arc::clone(&self.store.bell)
     }
 
     /// The erasures workers carry out.

@@ -1,15 +1,17 @@
 // Without a client library, and with the smallest one: fetch as anyone would write it, and graphql-request.
 
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { after, test } from 'node:test'
 import { ClientError, GraphQLClient, gql as parse } from 'graphql-request'
 import * as gql from './gql/graphql.ts'
-import { persistsDocuments, sha256 } from './persisted.ts'
 import { Server } from './server.ts'
 import { Session, Wire } from './session.ts'
 
 const server = await Server.start()
 after(() => server.stop())
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
 const authorization = { Authorization: `Bearer ${server.accessToken}` }
 
 test('fetch posts JSON and is answered in the type it accepts', async () => {
@@ -75,8 +77,7 @@ test('what comes in batches is refused as one, and nothing of it is done', async
   assert.equal(viewer?.sessions.edges.find(({ node }) => node.id === session.id)?.node.name, null)
 })
 
-const persists = await persistsDocuments(server)
-test('a document kept by its hash is found by it, and under no other', { skip: !persists && 'the server keeps no documents yet' }, async () => {
+test('a document kept by its hash is found by it, and under no other', async () => {
   const query = 'query Kept { viewer { email } }'
   const post = async (body: object): Promise<{ data?: unknown; errors?: { message: string; extensions: { code: string } }[] }> => {
     const headers = { 'Content-Type': 'application/json', Accept: 'application/graphql-response+json', ...authorization }
@@ -90,4 +91,24 @@ test('a document kept by its hash is found by it, and under no other', { skip: !
   assert.equal((await post(by(sha256('another document')))).errors?.[0]?.extensions.code, 'PERSISTED_QUERY_NOT_FOUND')
   assert.deepEqual((await post({ query, ...by(sha256(query)) })).data, { viewer: { email: server.email } })
   assert.deepEqual((await post(by(sha256(query)))).data, { viewer: { email: server.email } })
+})
+
+test('documents of a build are asked by the ids of its manifest', async () => {
+  const manifest = `${import.meta.dirname}/gql/masked/persisted-documents.json`
+  const trusting = await Server.start({ DASHTAM_DOCUMENTS__MANIFEST: manifest })
+  try {
+    const documents = Object.entries(JSON.parse(readFileSync(manifest, 'utf8')) as Record<string, string>)
+    const [id] = documents.find(([, text]) => text.includes('query Viewer '))!
+    const by = async (documentId: string): Promise<Response> => fetch(trusting.graphql, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', Accept: 'application/graphql-response+json', Authorization: `Bearer ${trusting.accessToken}` },
+      body: JSON.stringify({ documentId }),
+    })
+    const { data } = await (await by(id)).json() as { data: gql.ViewerQuery }
+    assert.equal(data.viewer?.email, trusting.email)
+    const unknown = await (await by(id.replace(/.{4}$/, '0000'))).json() as { errors: { extensions: { code: string } }[] }
+    assert.equal(unknown.errors[0]?.extensions.code, 'PERSISTED_QUERY_NOT_FOUND')
+  } finally {
+    await trusting.stop()
+  }
 })

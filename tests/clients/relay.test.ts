@@ -1,4 +1,4 @@
-// Relay: what its compiler made of relay/AccountPage.ts, run by its store against the server.
+// Relay: what its compiler made of relay/AccountPage.ts, run by its store against a server that trusts its manifest, so by ids alone.
 
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
@@ -15,14 +15,19 @@ import type { AccountPage_row$data } from './relay/__generated__/AccountPage_row
 import { Server, ask } from './server.ts'
 import { Session } from './session.ts'
 
-const server = await Server.start()
+const server = await Server.start({ DASHTAM_DOCUMENTS__MANIFEST: `${import.meta.dirname}/relay/__generated__/persisted-documents.json` })
 after(() => server.stop())
 const session = await Session.open(server)
 const { data } = await ask(server, '{ viewer { id accounts(first: 1) { nodes { id } } links(first: 1) { nodes { id } } } }', {}, session.accessToken)
 const [user, account, link]: string[] = [data.viewer.id, data.viewer.accounts.nodes[0].id, data.viewer.links.nodes[0].id]
 
 function environment(): Environment {
-  const network = Network.create(async ({ text }, variables) => await ask(server, text!, variables, session.accessToken) as never)
+  const network = Network.create(async ({ id, text }, variables) => {
+    assert.deepEqual([typeof id, text], ['string', null], 'the compiler left a text in its artifact')
+    const headers = { 'Content-Type': 'application/json', Accept: 'application/graphql-response+json', Authorization: `Bearer ${session.accessToken}` }
+    const body = JSON.stringify({ documentId: id, variables })
+    return await (await fetch(server.graphql, { method: 'POST', headers, body })).json() as never
+  })
   return new Environment({ network, store: new Store(new RecordSource()) })
 }
 

@@ -42,11 +42,11 @@ export class Server {
   }
 
   /** Starts one, and waits until its bank is linked and synced. */
-  static async start(): Promise<Server> {
+  static async start(settings: Record<string, string> = {}): Promise<Server> {
     const folder = await mkdtemp(join(tmpdir(), 'dashtam-clients-'))
     const server = spawn(BINARY, ['demo', '--json', '--bind', '127.0.0.1:0', '--data-dir', folder], {
       cwd: folder,
-      env: SETTINGS,
+      env: { ...SETTINGS, ...settings },
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     // A run that breaks off leaves nothing running.

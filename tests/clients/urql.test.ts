@@ -11,7 +11,6 @@ import { persistedExchange } from '@urql/exchange-persisted'
 import { minifyIntrospectionQuery } from '@urql/introspection'
 import { buildSchema, introspectionFromSchema, isObjectType } from 'graphql'
 import * as gql from './gql/graphql.ts'
-import { persistsDocuments } from './persisted.ts'
 import { Server } from './server.ts'
 import { Session, Wire } from './session.ts'
 
@@ -116,8 +115,7 @@ test('urql tells faults by their code', async () => {
   assert.deepEqual(misspelt.error?.graphQLErrors.map(({ extensions }) => extensions.code), ['GRAPHQL_VALIDATION_FAILED'])
 })
 
-const persists = await persistsDocuments(server)
-test('urql asks by hash with GET, and sends the document once', { skip: !persists && 'the server keeps no documents yet' }, async () => {
+test('urql asks by hash with GET, and sends the document once', async () => {
   const { client, wire } = await signedIn(persistedExchange({ preferGetForPersistedQueries: 'force' }))
   await read(client, gql.ViewerDocument, {})
   assert.deepEqual(wire.requests.map(({ method, url, body }) => [method, url.searchParams.has('query') || body?.query !== undefined]), [['GET', false], ['GET', true]])

@@ -19,6 +19,7 @@ use crate::{
     domain::{
         chain::Standing,
         id::{LinkId, SecondFactorId, UserId},
+        outbox::Backlog,
         time::Timestamp,
     },
 };
@@ -28,6 +29,7 @@ use super::{
     connect::PATIENCE,
     error::{broken, broken_driver},
     link::credentials,
+    outbox::backlog,
     second_factor::second_factors,
 };
 
@@ -124,6 +126,11 @@ impl Inspection {
     /// How far the chain over the audit trail has come.
     pub async fn standing(&self) -> anyhow::Result<Standing> {
         standing(&self.connection).await
+    }
+
+    /// How much waits in the outbox.
+    pub async fn backlog(&self, now: Timestamp) -> anyhow::Result<Vec<Backlog>> {
+        backlog(&self.connection, now).await
     }
 
     /// Closes the connection.

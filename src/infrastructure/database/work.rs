@@ -4,17 +4,39 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use sea_orm::DatabaseTransaction;
+use tokio::sync::Notify;
 
 use crate::{
     application::{
         audit::{Attempt, AuditEntry},
         chain::retention::ChainWork,
+        handlers,
         ports::{Randomness, Store, Work},
     },
     domain::{
-        account::Accounts, agreement::Agreements, audit::Outcome, balance::BalanceSnapshots, consent::Consents, email_change::EmailChanges, erasure::Erasures,
-        event::Event, export::Exports, failure::Reason, import::Imports, keys::SealedSecrets, link::Links, mail::Mails, second_factor::SecondFactors,
-        security::Rotations, session::Sessions, sign_in::SignIns, sync::Syncs, transaction::Transactions, user::Users,
+        account::Accounts,
+        agreement::Agreements,
+        audit::Outcome,
+        balance::BalanceSnapshots,
+        consent::Consents,
+        email_change::EmailChanges,
+        erasure::Erasures,
+        event::Event,
+        export::Exports,
+        failure::Reason,
+        id::MessageId,
+        import::Imports,
+        keys::SealedSecrets,
+        link::Links,
+        mail::{Mail, MailKind, Mails},
+        outbox::Outbox,
+        second_factor::SecondFactors,
+        security::Rotations,
+        session::Sessions,
+        sign_in::SignIns,
+        sync::Syncs,
+        transaction::Transactions,
+        user::Users,
     },
 };
 
@@ -25,6 +47,11 @@ pub(super) struct DatabaseWork {
     pub(super) transaction: DatabaseTransaction,
     pub(super) randomness: Arc<dyn Randomness>,
     pub(super) noted: Noted,
+    /// The mails that were queued in it.
+    pub(super) mails: Vec<MailKind>,
+    /// Whether a courier has something to do once it is committed.
+    pub(super) rings: bool,
+    bell: Arc<Notify>,
     attempt: Attempt,
 }
 
@@ -32,7 +59,15 @@ pub(super) struct DatabaseWork {
 impl Store for DatabaseStore {
     async fn begin(&self, attempt: &Attempt) -> anyhow::Result<Box<dyn Work>> {
         let transaction = self.transaction().await?;
-        Ok(Box::new(DatabaseWork { transaction, randomness: Arc::clone(&self.randomness), noted: Noted::default(), attempt: attempt.clone() }))
+        Ok(Box::new(DatabaseWork {
+            transaction,
+            randomness: Arc::clone(&self.randomness),
+            noted: Noted::default(),
+            mails: Vec::new(),
+            rings: false,
+            bell: Arc::clone(&self.bell),
+            attempt: attempt.clone(),
+        }))
     }
 }
 
@@ -41,7 +76,11 @@ impl DatabaseWork {
         self.log_changes().await?;
         audit::append(&self.transaction, &entry, self.randomness.as_ref()).await?;
         self.attempt.mark_settled();
-        self.transaction.commit().await.map_err(broken("committing a unit of work"))
+        self.transaction.commit().await.map_err(broken("committing a unit of work"))?;
+        if self.rings {
+            self.bell.notify_one();
+        }
+        Ok(())
     }
 }
 
@@ -91,6 +130,10 @@ impl Work for DatabaseWork {
         self
     }
 
+    fn outbox(&mut self) -> &mut dyn Outbox {
+        self
+    }
+
     fn sealed_secrets(&mut self) -> &mut dyn SealedSecrets {
         self
     }
@@ -124,16 +167,22 @@ impl Work for DatabaseWork {
     }
 
     async fn checkpoint(mut self: Box<Self>) -> anyhow::Result<()> {
+        anyhow::ensure!(self.mails.is_empty(), "a mail follows from an outcome, and was queued before there was one");
         self.log_changes().await?;
         self.transaction.commit().await.map_err(broken("committing what must stand before a bank is asked"))
     }
 
-    async fn succeed(self: Box<Self>, event: Event) -> anyhow::Result<()> {
+    async fn succeed(mut self: Box<Self>, event: Event) -> anyhow::Result<()> {
         let entry = self.attempt.entry(Outcome::Succeeded, Some(&event), None);
+        if let Some((user, kind)) = handlers::notice(&event, &self.mails)? {
+            let mail = Mail::new(MessageId(self.randomness.id()), user, kind, None, entry.recorded_at);
+            self.queue(&mail).await?;
+        }
         self.settle(entry).await
     }
 
     async fn refuse(self: Box<Self>, refusal: &(dyn Reason + Sync)) -> anyhow::Result<()> {
+        handlers::check_refusal(refusal.reason(), &self.mails)?;
         let entry = self.attempt.entry(Outcome::Failed, None, Some(refusal.reason()));
         self.settle(entry).await
     }

@@ -121,6 +121,10 @@ pub enum AuditAct {
     SyncLink,
     /// Taking in a statement file.
     ImportStatement,
+    /// Letting a message of the outbox go again, on the command line.
+    RetryMessage,
+    /// Dropping a message of the outbox, on the command line.
+    DropMessage,
     /// Looking at who there is; on the trail when it was refused.
     ReadUsers,
     /// Looking at what holds for everyone's tokens; on the trail when it was refused.
@@ -163,6 +167,8 @@ pub enum AuditResourceKind {
     Import,
     /// An export.
     Export,
+    /// A message in the outbox, such as a mail.
+    Message,
     /// The audit trail.
     Audit,
 }
@@ -306,7 +312,7 @@ fn kind_of(kind: ResourceKind) -> Option<Kind> {
         ResourceKind::Sync => Some(Kind::Sync),
         ResourceKind::Import => Some(Kind::Import),
         ResourceKind::Export => Some(Kind::Export),
-        ResourceKind::Security | ResourceKind::Audit => None,
+        ResourceKind::Security | ResourceKind::Message | ResourceKind::Audit => None,
     }
 }
 

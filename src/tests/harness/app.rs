@@ -152,8 +152,14 @@ impl TestApp {
 
     /// A second process over the same store and bank, with connections of its own. It works; it does not listen.
     pub(crate) async fn beside(&self) -> App {
+        self.beside_as(|_| {}).await
+    }
+
+    /// The same, configured otherwise.
+    pub(crate) async fn beside_as(&self, change: impl FnOnce(&mut Config)) -> App {
         let database = Arc::new(open(&self.store.url, &self.store.clock).await.unwrap());
-        let config = Config { environment: Environment::Production, ..Config::default() };
+        let mut config = Config { environment: Environment::Production, ..Config::default() };
+        change(&mut config);
         let listening = self.url.trim_start_matches("http://").parse().unwrap();
         compose(
             &self.store,

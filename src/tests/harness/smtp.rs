@@ -16,6 +16,10 @@ pub(crate) enum Mood {
     Busy,
     /// Will never take them (5xx).
     Refusing,
+    /// Takes every third; asks to come back later for the others.
+    Moody,
+    /// Takes them, and does not answer when this address is named.
+    StallingFor(&'static str),
 }
 
 /// One server, until it is dropped.
@@ -28,7 +32,16 @@ pub(crate) struct SmtpServer {
 
 struct State {
     mood: Mood,
+    asked: usize,
     taken: Vec<Taken>,
+}
+
+impl State {
+    /// What it does with the mail at hand.
+    fn mood_now(&mut self) -> Mood {
+        self.asked += 1;
+        if self.mood == Mood::Moody && self.asked.is_multiple_of(3) { Mood::Taking } else { self.mood }
+    }
 }
 
 /// A mail that was taken.
@@ -47,7 +60,7 @@ impl SmtpServer {
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("smtp://{}", listener.local_addr().unwrap());
-        let state = Arc::new(Mutex::new(State { mood: Mood::Taking, taken: Vec::new() }));
+        let state = Arc::new(Mutex::new(State { mood: Mood::Taking, asked: 0, taken: Vec::new() }));
         let shared = state.clone();
         let listening = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -86,14 +99,18 @@ async fn converse(stream: TcpStream, state: Arc<Mutex<State>>) -> std::io::Resul
                 from = path(&line);
                 "250 OK\r\n"
             }
-            "RCPT" => match state.lock().unwrap().mood {
-                Mood::Taking => {
-                    to.push(path(&line));
-                    "250 OK\r\n"
+            "RCPT" => {
+                let mood = state.lock().unwrap().mood_now();
+                match mood {
+                    Mood::StallingFor(address) if path(&line) == address => return std::future::pending().await,
+                    Mood::Taking | Mood::StallingFor(_) => {
+                        to.push(path(&line));
+                        "250 OK\r\n"
+                    }
+                    Mood::Busy | Mood::Moody => "451 come back later\r\n",
+                    Mood::Refusing => "550 no such person\r\n",
                 }
-                Mood::Busy => "451 come back later\r\n",
-                Mood::Refusing => "550 no such person\r\n",
-            },
+            }
             "DATA" => {
                 write.write_all(b"354 go on\r\n").await?;
                 let mut message = String::new();

@@ -1,0 +1,79 @@
+//! The part of the composition that gets money's data in: links, syncs and imports.
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use crate::{
+    application::{
+        import::ImportCommands,
+        link::{LinkCommands, LinkSettings},
+        ports::StatementReader,
+        sync::{SyncCommands, SyncEngine},
+    },
+    config::Config,
+};
+
+use super::identity::Ground;
+
+impl Ground {
+    /// What changes links; `wake` rings for the worker.
+    pub(super) fn links(&self, config: &Config, public_url: &str, wake: &Arc<Notify>) -> LinkCommands {
+        let readers = self.database.readers();
+        LinkCommands {
+            journal: self.journal.clone(),
+            store: self.store.clone(),
+            links: readers.clone(),
+            users: readers,
+            access: self.access.clone(),
+            catalogue: self.catalogue.clone(),
+            sealer: self.sealer.clone(),
+            clock: self.clock.clone(),
+            randomness: self.randomness.clone(),
+            settings: LinkSettings { public_url: public_url.to_owned(), return_urls: config.links.return_urls.clone() },
+            wake: wake.clone(),
+        }
+    }
+
+    /// What queues syncs.
+    pub(super) fn syncs(&self, wake: &Arc<Notify>) -> SyncCommands {
+        SyncCommands {
+            journal: self.journal.clone(),
+            store: self.store.clone(),
+            access: self.access.clone(),
+            catalogue: self.catalogue.clone(),
+            clock: self.clock.clone(),
+            randomness: self.randomness.clone(),
+            wake: wake.clone(),
+        }
+    }
+
+    /// What takes statement files in.
+    pub(super) fn imports(&self, reader: Arc<dyn StatementReader>) -> ImportCommands {
+        ImportCommands {
+            journal: self.journal.clone(),
+            store: self.store.clone(),
+            access: self.access.clone(),
+            reader,
+            sealer: self.sealer.clone(),
+            clock: self.clock.clone(),
+            randomness: self.randomness.clone(),
+        }
+    }
+
+    /// What runs syncs.
+    pub(super) fn engine(&self) -> SyncEngine {
+        let readers = self.database.readers();
+        SyncEngine {
+            journal: self.journal.clone(),
+            store: self.store.clone(),
+            queue: self.database.sync_queue(),
+            links: readers.clone(),
+            accounts: readers,
+            catalogue: self.catalogue.clone(),
+            sealer: self.sealer.clone(),
+            clock: self.clock.clone(),
+            randomness: self.randomness.clone(),
+        }
+    }
+}
