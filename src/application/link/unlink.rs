@@ -15,7 +15,7 @@ use crate::{
         event::Event,
         failure::Reason,
         id::LinkId,
-        link::{Link, Wiped},
+        link::{Link, LinkReason, Wiped},
         sync::SyncProblem,
     },
 };
@@ -49,6 +49,7 @@ impl Reason for NotTold {
     fn reason(&self) -> &'static str {
         match self {
             Self::UnknownProvider => "unknown_provider",
+            Self::Provider(ProviderFault::Refused) => LinkReason::CredentialsRejected.as_str(),
             Self::Provider(fault) => fault_reason(*fault).as_str(),
             Self::Denied(denied) => denied.reason(),
             Self::Unexpected(_) => "internal",

@@ -5,8 +5,10 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use sea_orm::{
-    ActiveModelTrait as _, ActiveValue::NotSet, ColumnTrait, Condition, ConnectionTrait as _, DbBackend, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
-    QuerySelect as _, QueryTrait as _, sea_query::{ExprTrait as _, LockType},
+    ActiveModelTrait as _,
+    ActiveValue::NotSet,
+    ColumnTrait, Condition, ConnectionTrait as _, DbBackend, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect as _, QueryTrait as _,
+    sea_query::{ExprTrait as _, LockType},
 };
 use uuid::Uuid;
 
@@ -170,7 +172,12 @@ impl Accounts for DatabaseWork {
 
     /// The rows below an account go with it.
     async fn remove_of_link(&mut self, owner: UserId, link: LinkId) -> anyhow::Result<u64> {
-        let of_link = || accounts::Entity::find().select_only().column(accounts::Column::Id).filter(accounts::Column::UserId.eq(owner.0).and(accounts::Column::LinkId.eq(link.0)));
+        let of_link = || {
+            accounts::Entity::find()
+                .select_only()
+                .column(accounts::Column::Id)
+                .filter(accounts::Column::UserId.eq(owner.0).and(accounts::Column::LinkId.eq(link.0)))
+        };
         let gone: Vec<Uuid> = of_link().into_tuple().all(&self.transaction).await.map_err(broken("reading a link's accounts"))?;
         let rows: Vec<(Uuid, bool)> = transactions::Entity::find()
             .select_only()

@@ -123,7 +123,11 @@ impl LinkUpkeepMutation {
     /// Takes a link away: what the bank handed out is wiped, the consent is withdrawn, the bank is told if it can be, and nothing is fetched
     /// any more. With `keepData` accounts and history stay to be read; a link that was unlinked so can be unlinked once more without it.
     #[graphql(guard = Allow::attempt(Act::Unlink))]
-    async fn unlink(&self, ctx: &Context<'_>, #[graphql(desc = "Which link, and what becomes of its data.")] input: UnlinkInput) -> Result<UnlinkPayload, Fault> {
+    async fn unlink(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which link, and what becomes of its data.")] input: UnlinkInput,
+    ) -> Result<UnlinkPayload, Fault> {
         let request = ctx.of_request()?;
         let command = Unlink { requester: request.requester.clone(), link: id_or_nothing(&input.link_id), keep_data: input.keep_data };
         let (link, user_errors) = outcome(request.application.links.unlink(command).await)?;
