@@ -22,6 +22,8 @@ use serde::{Deserialize, Deserializer};
 use url::Url;
 
 use crate::domain::agreement::{LegalDocument, LegalDocumentKind, LegalDocuments};
+use crate::domain::rate_limit::{Allowance, Allowances, Limit};
+
 use settings::{SETTINGS, Setting};
 use source::Source;
 pub use source::unbroken;
@@ -74,6 +76,8 @@ pub struct Config {
     pub registration: Registration,
     /// What people agree to.
     pub legal: Legal,
+    /// How much may be asked.
+    pub rate_limits: RateLimits,
     /// Linking.
     pub links: Links,
     /// The audit trail.
@@ -199,6 +203,52 @@ impl Legal {
     }
 }
 
+/// `[rate_limits]`: each is `capacity/refill a minute`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RateLimits {
+    /// Whether anything is limited.
+    pub enabled: bool,
+    /// Signing in, for each address.
+    pub sign_in: String,
+    /// Registering, for each address.
+    pub register: String,
+    /// Asking for mails that confirm an address or reset a password, for each address.
+    pub mail: String,
+    /// Renewing tokens, for each session; with a token of no session, for each address.
+    pub refresh: String,
+    /// Linking, for each user.
+    pub link: String,
+    /// Asking for a sync, for each user and provider.
+    pub sync: String,
+    /// Points of what documents cost, for each user; for each address while nobody is signed in.
+    pub query: String,
+    /// Everything else that changes something, for each user; for each address while nobody is signed in.
+    pub write: String,
+    /// Subscribing, for each user.
+    pub subscription: String,
+}
+
+impl RateLimits {
+    /// The allowances, read.
+    pub fn allowances(&self) -> anyhow::Result<Allowances> {
+        Allowances::try_from_fn(|limit| {
+            let text = match limit {
+                Limit::SignIn => &self.sign_in,
+                Limit::Register => &self.register,
+                Limit::Mail => &self.mail,
+                Limit::Refresh => &self.refresh,
+                Limit::Link => &self.link,
+                Limit::Sync => &self.sync,
+                Limit::Query => &self.query,
+                Limit::Write => &self.write,
+                Limit::Subscription => &self.subscription,
+            };
+            Allowance::parse(text).with_context(|| format!("rate_limits.{} is how many at once and how many come back a minute, such as 5/5", limit.as_str()))
+        })
+    }
+}
+
 /// `[links]`
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -275,6 +325,7 @@ impl Default for Config {
             passwords: Passwords::default(),
             registration: Registration::default(),
             legal: Legal::default(),
+            rate_limits: RateLimits::default(),
             links: Links::default(),
             audit: Audit::default(),
             sandbox: Sandbox::default(),
@@ -290,6 +341,23 @@ impl Default for Config {
 impl Default for Keys {
     fn default() -> Self {
         Self { wait_seconds: 120 }
+    }
+}
+
+impl Default for RateLimits {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            sign_in: "5/5".to_owned(),
+            register: "3/3".to_owned(),
+            mail: "3/1".to_owned(),
+            refresh: "10/10".to_owned(),
+            link: "5/5".to_owned(),
+            sync: "10/5".to_owned(),
+            query: "5000/5000".to_owned(),
+            write: "50/50".to_owned(),
+            subscription: "10/5".to_owned(),
+        }
     }
 }
 
@@ -369,6 +437,7 @@ impl Config {
         if !(1..=64).contains(&self.redis_prefix.len()) || !self.redis_prefix.bytes().all(|byte| byte.is_ascii_graphic()) {
             bail!("redis_prefix has 1 to 64 characters of ASCII, and no spaces");
         }
+        self.rate_limits.allowances()?;
         if self.keys.wait_seconds > LONGEST_WAIT {
             bail!("keys.wait_seconds is from 0 to {LONGEST_WAIT}");
         }

@@ -9,5 +9,6 @@ pub mod mail;
 pub mod memory;
 pub mod private_file;
 pub mod providers;
+pub mod rate_limit;
 pub mod redis;
 pub mod security;

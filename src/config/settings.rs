@@ -187,6 +187,66 @@ pub const SETTINGS: &[Setting] = &[
         about: "Where the privacy notice can be read.",
     },
     Setting {
+        name: "rate_limits.enabled",
+        kind: Kind::Switch,
+        preset: Preset::Default("true"),
+        about: "Whether requests are limited. Off is for load tests and for tests that sign in often.",
+    },
+    Setting {
+        name: "rate_limits.sign_in",
+        kind: Kind::Text,
+        preset: Preset::Default("\"5/5\""),
+        about: "Signing in, for each address: how often at once, and how many come back a minute. IPv6 counts by /64, here and below.",
+    },
+    Setting {
+        name: "rate_limits.register",
+        kind: Kind::Text,
+        preset: Preset::Default("\"3/3\""),
+        about: "Registering, for each address.",
+    },
+    Setting {
+        name: "rate_limits.mail",
+        kind: Kind::Text,
+        preset: Preset::Default("\"3/1\""),
+        about: "Asking for mails that confirm an address or reset a password, for each address.",
+    },
+    Setting {
+        name: "rate_limits.refresh",
+        kind: Kind::Text,
+        preset: Preset::Default("\"10/10\""),
+        about: "Renewing tokens, for each session; with a token of no session, for each address.",
+    },
+    Setting {
+        name: "rate_limits.link",
+        kind: Kind::Text,
+        preset: Preset::Default("\"5/5\""),
+        about: "Linking, for each user.",
+    },
+    Setting {
+        name: "rate_limits.sync",
+        kind: Kind::Text,
+        preset: Preset::Default("\"10/5\""),
+        about: "Asking for a sync, for each user and provider.",
+    },
+    Setting {
+        name: "rate_limits.query",
+        kind: Kind::Text,
+        preset: Preset::Default("\"5000/5000\""),
+        about: "Points of what documents cost, for each user; for each address while nobody is signed in. A tenth of a point for each object an answer can hold, and some more.",
+    },
+    Setting {
+        name: "rate_limits.write",
+        kind: Kind::Text,
+        preset: Preset::Default("\"50/50\""),
+        about: "Everything else that changes something, for each user; for each address while nobody is signed in.",
+    },
+    Setting {
+        name: "rate_limits.subscription",
+        kind: Kind::Text,
+        preset: Preset::Default("\"10/5\""),
+        about: "Subscribing, for each user.",
+    },
+    Setting {
         name: "links.return_urls",
         kind: Kind::List,
         preset: Preset::Default("[]"),
@@ -236,7 +296,7 @@ pub const SETTINGS: &[Setting] = &[
 ];
 
 /// Settings that other parts of a deployment may set already, and that this version does not use; sections among them.
-pub const WITHOUT_EFFECT: [&str; 3] = ["rate_limits", "cors", "providers"];
+pub const WITHOUT_EFFECT: [&str; 2] = ["cors", "providers"];
 
 /// How alike two names are, from 0 to 1, for one to be taken for the other.
 const ALIKE: f64 = 0.7;

@@ -9,6 +9,7 @@ mod oauth;
 mod playground;
 pub mod problem;
 pub mod proxies;
+pub mod rate_limit;
 mod requester;
 mod rights;
 pub mod trace;
@@ -89,12 +90,10 @@ pub trait Readiness: Send + Sync {
 /// All routes of the product. The sandbox bank is no part of it and is merged in by whoever composes.
 pub fn router(edge: Edge) -> Router {
     let seen_through = middleware::from_fn_with_state(edge.proxies.clone(), proxies::see_through);
-    let routes = Router::new()
-        .route("/graphql", get(graphql::get).post(graphql::post))
-        .route("/schema.graphql", get(graphql::schema))
+    // Each of these is charged as a write; what a document wants is told by its text.
+    let limited = Router::new()
         .route("/imports", post(imports::upload).layer(DefaultBodyLimit::max(imports::MAX_FORM_BYTES)))
         .route("/exports/{id}", get(exports::fetch).head(wrong_method))
-        .route("/oauth/pages.css", get(oauth::stylesheet))
         .route("/oauth/{provider}/start", get(oauth::start_page).post(oauth::start))
         .route("/oauth/{provider}/callback", get(oauth::callback).head(wrong_method))
         .route("/verify-email", get(mail::confirm_page).post(mail::confirm))
@@ -102,6 +101,11 @@ pub fn router(edge: Edge) -> Router {
         .route("/confirm-email", get(rights::confirm_page).post(rights::confirm))
         .route("/revert-email", get(rights::revert_page).post(rights::revert))
         .route("/cancel-erasure", get(rights::cancel_page).post(rights::cancel))
+        .route_layer(middleware::from_fn_with_state(edge.clone(), rate_limit::write_once));
+    let routes = limited
+        .route("/graphql", get(graphql::get).post(graphql::post).layer(middleware::from_fn(rate_limit::told)))
+        .route("/schema.graphql", get(graphql::schema))
+        .route("/oauth/pages.css", get(oauth::stylesheet))
         .route("/dev/mail", get(mail::kept_mails))
         .route("/health", get(health::health))
         .route("/ready", get(health::ready));

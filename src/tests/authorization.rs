@@ -18,11 +18,12 @@ use crate::harness::{
 };
 
 /// What anyone may ask, signed in or not.
-const PUBLIC: [&str; 12] = [
+const PUBLIC: [&str; 13] = [
     "cancelErasure",
     "confirmEmailChange",
     "createSession",
     "legalDocuments",
+    "rateLimit",
     "refreshSession",
     "registerUser",
     "requestPasswordReset",

@@ -28,6 +28,7 @@ mod listing;
 mod matching;
 mod money;
 mod outbox;
+mod rate_limit;
 mod reference;
 mod registration;
 mod rights;
