@@ -173,6 +173,18 @@ test('a bank is found, linked by a frontend that catches the redirect, and synce
   assert.equal(syncLink.sync?.status, 'QUEUED')
   const { viewer } = await send(gql.ConsentsDocument, { first: 10 })
   assert.ok(viewer?.consents.nodes.some((consent) => consent.linkId === linkId && consent.withdrawnAt === null))
+
+  const { renameLink } = await send(gql.RenameLinkDocument, { input: { linkId, alias: 'Main bank' } })
+  assert.equal(renameLink.link?.alias, 'Main bank')
+  const { relink } = await send(gql.RelinkDocument, { input: { linkId, returnUrl: 'http://127.0.0.1:5173/back' } })
+  const again = await agree(given(relink.providerAuthorizationUrl), (url) => url.searchParams.get('code') === null)
+  const answer = { state: given(again.searchParams.get('state')), code: given(again.searchParams.get('code')) }
+  const renewed = (await send(gql.CompleteLinkDocument, { input: answer })).completeLink.link
+  assert.deepEqual([renewed?.id, renewed?.status, renewed?.alias], [linkId, 'ACTIVE', 'Main bank'])
+  const { unlink } = await send(gql.UnlinkDocument, { input: { linkId, keepData: false } })
+  assert.deepEqual([unlink.link?.id, unlink.link?.status], [linkId, 'UNLINKED'])
+  const gone = (await send(gql.ConsentsDocument, { first: 10 })).viewer?.consents.nodes.filter((consent) => consent.linkId === linkId)
+  assert.ok(gone?.every((consent) => consent.withdrawnAt !== null))
 })
 
 test('accounts, transactions and anything by its id are read, and a file is taken in', async () => {
