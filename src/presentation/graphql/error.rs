@@ -215,6 +215,10 @@ pub enum UserErrorCode {
     LinkFailed,
     /// The link is not active; link again.
     LinkNotActive,
+    /// The link was unlinked, before or while its bank was asked.
+    LinkUnlinked,
+    /// There is no bank to go to for this link: its files are imported, or this server no longer knows its provider.
+    LinkNotRelinkable,
     /// There is nothing to ask for this link: its files are imported.
     LinkNotSyncable,
     /// A sync of this link is under way.
@@ -473,6 +477,9 @@ impl From<LinkError> for Refused {
             LinkError::UnknownTicket | LinkError::UnknownState | LinkError::OtherBrowser => (UserErrorCode::StateInvalid, Some("state")),
             LinkError::SpentState => (UserErrorCode::StateUsed, Some("state")),
             LinkError::Failed(_) => (UserErrorCode::LinkFailed, None),
+            LinkError::NotRelinkable => (UserErrorCode::LinkNotRelinkable, Some("linkId")),
+            LinkError::Unlinked => (UserErrorCode::LinkUnlinked, None),
+            LinkError::InvalidName(_) => (UserErrorCode::NameInvalid, Some("alias")),
             LinkError::NotFound => (UserErrorCode::NotFound, Some("linkId")),
             LinkError::Denied(denied) => return Self::Fault((*denied).into()),
             LinkError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),

@@ -96,7 +96,8 @@ impl Author {
         let has = |name: &str| field.arguments.iter().any(|argument| argument.node.name.node == name);
         let arguments = if has("first") {
             let size = [1, 2, 7, 50, 100][self.dice.roll(5)];
-            format!("({}: {size})", ["first", "last"][self.dice.roll(2)])
+            let direction = if has("last") { ["first", "last"][self.dice.roll(2)] } else { "first" };
+            format!("({direction}: {size})")
         } else if has("ids") {
             let count = self.dice.roll(self.ids.len());
             format!("(ids: {:?})", &self.ids[..count])

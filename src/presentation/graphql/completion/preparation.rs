@@ -26,7 +26,16 @@ const MAX_ROOT_FRAGMENTS: usize = 20;
 /// a hidden field would count as one more, and the survey trusts the size. An invalid document is left for validation to refuse.
 #[must_use]
 pub fn prepare(document: &mut ExecutableDocument, types: &TypeIndex) -> bool {
-    write_roots_out(document);
+    let fragments = document.fragments.iter().map(|(name, fragment)| (name.clone(), fragment.node.selection_set.node.clone())).collect();
+    let used = used_fragments(document);
+    for operation in operations_of(document).filter(|operation| operation.ty != OperationType::Query) {
+        let set = &mut operation.selection_set.node;
+        set.items = without_fragments(std::mem::take(&mut set.items), &fragments, 0);
+        join_twins(set);
+    }
+    // One that stood at a root and nowhere else is used no more, which validation would refuse; what nobody ever used is left for it.
+    let still_used = used_fragments(document);
+    document.fragments.retain(|name, _| still_used.contains(name) || !used.contains(name));
     let mut survey = Survey { document, types, marked: HashSet::new(), merged: HashSet::new(), certain: HashMap::new() };
     let mut uncertain = false;
     for (_, operation) in document.operations.iter() {
@@ -62,43 +71,30 @@ fn operations_of(document: &mut ExecutableDocument) -> impl Iterator<Item = &mut
     single.into_iter().chain(multiple.into_iter().flatten()).map(|operation| &mut operation.node)
 }
 
-/// Writes out what fragments select at the roots of mutations and subscriptions, of which the executor sees fields only or runs twins twice.
-/// A fragment that is spread nowhere else any more goes: it was used, and validation would say that it is not.
-fn write_roots_out(document: &mut ExecutableDocument) {
-    let before = spreads(document);
-    let fragments = document.fragments.iter().map(|(name, fragment)| (name.clone(), fragment.node.selection_set.node.clone())).collect();
-    let mut has_changed = false;
-    for operation in operations_of(document).filter(|operation| operation.ty != OperationType::Query) {
-        let set = &mut operation.selection_set.node;
-        set.items = without_fragments(std::mem::take(&mut set.items), &fragments, 0);
-        join_twins(set);
-        has_changed = true;
+/// The fragments that operations come to, through one another. Without any, nothing is walked.
+fn used_fragments(document: &ExecutableDocument) -> HashSet<Name> {
+    let mut used = HashSet::new();
+    if document.fragments.is_empty() {
+        return used;
     }
-    while has_changed {
-        let left = spreads(document);
-        let known = document.fragments.len();
-        document.fragments.retain(|name, _| left.contains(name) || !before.contains(name));
-        has_changed = document.fragments.len() < known;
-    }
-}
-
-/// The names of all fragments that are spread somewhere.
-fn spreads(document: &ExecutableDocument) -> HashSet<Name> {
-    fn gather(set: &SelectionSet, names: &mut HashSet<Name>) {
+    let mut sets: Vec<&SelectionSet> = document.operations.iter().map(|(_, operation)| &operation.node.selection_set.node).collect();
+    while let Some(set) = sets.pop() {
         for selection in &set.items {
             match &selection.node {
-                Selection::Field(field) => gather(&field.node.selection_set.node, names),
-                Selection::InlineFragment(fragment) => gather(&fragment.node.selection_set.node, names),
+                Selection::Field(field) => sets.push(&field.node.selection_set.node),
+                Selection::InlineFragment(fragment) => sets.push(&fragment.node.selection_set.node),
                 Selection::FragmentSpread(spread) => {
-                    names.insert(spread.node.fragment_name.node.clone());
+                    let name = &spread.node.fragment_name.node;
+                    if let Some(fragment) = document.fragments.get(name)
+                        && used.insert(name.clone())
+                    {
+                        sets.push(&fragment.node.selection_set.node);
+                    }
                 }
             }
         }
     }
-    let mut names = HashSet::new();
-    document.operations.iter().for_each(|(_, operation)| gather(&operation.node.selection_set.node, &mut names));
-    document.fragments.values().for_each(|fragment| gather(&fragment.node.selection_set.node, &mut names));
-    names
+    used
 }
 
 /// The fields a mutation selects at its root, with plain fragments replaced by what they select, so that twins in them are found too.
