@@ -27,7 +27,7 @@ test('every root field, with every argument, is asked for by a document', () => 
       },
     }))
   }
-  const wanted = [schema.getQueryType(), schema.getMutationType()]
+  const wanted = [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()]
     .filter((root): root is GraphQLObjectType => root != null)
     .flatMap((root) => Object.values(root.getFields()).flatMap(({ name, args }) => [`${root}.${name}`, ...args.map((arg) => `${root}.${name}(${arg.name})`)]))
   assert.deepEqual(wanted.filter((place) => !asked.has(place)), [], 'write a document for it in documents/')
@@ -203,6 +203,7 @@ test('accounts, transactions and anything by its id are read, and a file is take
   assert.deepEqual(nodes.map((node) => node?.__typename), ['Transaction', undefined, 'User'])
   const { rateLimit } = await send(gql.RateLimitDocument, {})
   assert.ok(rateLimit.cost > 0 && rateLimit.remaining <= rateLimit.limit, JSON.stringify(rateLimit))
+  assert.equal(given((await send(gql.ChangesSinceDocument, { first: 10 })).viewer).changes.added.length, 10)
   const content = readFileSync(`${import.meta.dirname}/../../playground/src/sample.ofx`, 'utf8')
   const { importStatement } = await send(gql.ImportStatementDocument, { input: { filename: 'sample.ofx', content } })
   assert.deepEqual([importStatement.import?.accountsCreated, importStatement.import?.problems], [1, []])
@@ -230,7 +231,7 @@ test('somebody administers, and finds it on the trail', async () => {
   assert.ok(given(mine.viewer).auditEvents.nodes.length > 0)
 })
 
-test('no document was left out', () => {
+test('no document was left out; streams.test.ts sends the subscriptions', () => {
   const all = DOCUMENTS.map(([, document]) => operation(document)).filter((node) => node.operation !== 'subscription').map(({ name }) => String(name?.value))
   assert.deepEqual(all.filter((name) => !sent.has(name)), [])
 })
