@@ -3,6 +3,7 @@
 pub mod audit;
 mod collecting;
 pub mod doctor;
+mod edge;
 mod identity;
 pub mod keys;
 mod sharing;
@@ -37,7 +38,7 @@ use crate::{
         user::UserQueries,
         worker::Worker,
     },
-    config::{Config, DocumentMode, Environment},
+    config::{Config, Environment},
     domain::time::Clock,
     infrastructure::{
         audit_file::CheckpointFile,
@@ -60,16 +61,11 @@ use crate::{
             sealer::AesSealer,
         },
     },
-    presentation::{
-        graphql::{
-            Graph,
-            documents::{Documents, Trust},
-        },
-        http::{Edge, REQUEST_TIMEOUT, proxies::Proxies, router, with_common_layers},
-    },
+    presentation::http::server::{self, Patience},
 };
 
 pub use crate::infrastructure::{providers::sandbox::visitor::Visitor, security::key_places::MadeUpKeys};
+use edge::Surface;
 use identity::{Ground, Identity};
 use sharing::Parts;
 
@@ -132,6 +128,7 @@ pub struct App {
     pub bus: Arc<dyn EventBus>,
     database: Arc<Database>,
     router: Router,
+    patience: Patience,
     wake: Arc<Notify>,
     is_embedded: bool,
     /// Over the keys, in a server that was opened with places to watch.
@@ -227,18 +224,43 @@ impl App {
             gate,
         });
         let engine = Arc::new(ground.engine());
-        let mut routes = router(edge(config, public_url, &application, Parts { database: database.clone(), redis }, &clock, mailbox)?);
-        if let Some(bank) = sandbox {
-            routes = routes.nest("/sandbox", bank.router());
-        }
         let is_embedded = config.is_embedded();
-        let layered = with_common_layers(routes, REQUEST_TIMEOUT);
-        Ok(Self { application, engine, courier, keeper, retention, eraser, bus, database, router: layered, wake, is_embedded, watch: None })
+        let surface = Surface {
+            config,
+            listening,
+            public_url,
+            application: &application,
+            parts: Parts { database: database.clone(), redis },
+            clock: &clock,
+            mailbox,
+            sandbox,
+        };
+        let router = surface.router()?;
+        Ok(Self {
+            application,
+            engine,
+            courier,
+            keeper,
+            retention,
+            eraser,
+            bus,
+            router,
+            database,
+            patience: edge::patience(config),
+            wake,
+            is_embedded,
+            watch: None,
+        })
     }
 
     /// All routes, for a listener or a test.
     pub fn router(&self) -> Router {
         self.router.clone()
+    }
+
+    /// Answers at `listener` until `stop`, and does no other work.
+    pub fn answer(&self, listener: TcpListener, stop: CancellationToken) -> impl Future<Output = anyhow::Result<()>> + Send + use<> {
+        server::serve(listener, self.router.clone(), self.patience, stop)
     }
 
     /// Statements the readers have run.
@@ -304,14 +326,14 @@ impl App {
         let mut keeping = tokio::spawn(async move { keeper.run(ended).await });
         let journal = self.application.journal.clone();
         let telling = tokio::spawn(journal.clone().tell_refusals_until(stop.clone()));
-        let service = self.router.into_make_service_with_connect_info::<SocketAddr>();
         let stopped = stop.clone();
+        let answering = listener.map(|listener| self.answer(listener, stopped.clone()));
         let mut serving = tokio::spawn(async move {
-            let Some(listener) = listener else {
+            let Some(answering) = answering else {
                 stopped.cancelled().await;
                 return Ok(());
             };
-            axum::serve(listener, service).with_graceful_shutdown(stopped.cancelled_owned()).await
+            answering.await
         });
         // Neither ends by itself. If one does, half a server is worse than none: whoever supervises it starts a new one.
         tokio::select! {
@@ -385,37 +407,6 @@ fn mailer(config: &Config, listening: SocketAddr) -> anyhow::Result<MailWay> {
     let is_shown = config.environment == Environment::Development && listening.ip().is_loopback();
     let mailbox = is_shown.then(|| folder.clone() as Arc<dyn Mailbox>);
     Ok((folder, mailbox))
-}
-
-fn edge(
-    config: &Config,
-    public_url: String,
-    application: &Arc<Application>,
-    parts: Parts,
-    clock: &Arc<dyn Clock>,
-    mailbox: Option<Arc<dyn Mailbox>>,
-) -> anyhow::Result<Edge> {
-    Ok(Edge {
-        application: application.clone(),
-        graph: Arc::new(Graph::new(application.clone(), documents(config)?)?),
-        readiness: Arc::new(parts),
-        public_url,
-        proxies: Proxies::new(config.proxies()?, clock.clone()),
-        mailbox,
-        playground: config.playground.enabled,
-    })
-}
-
-/// The documents that are trusted, and what becomes of others.
-fn documents(config: &Config) -> anyhow::Result<Documents> {
-    let trust = match (config.documents.mode, &config.documents.manifest) {
-        (DocumentMode::Off, _) | (DocumentMode::Prefer, None) => return Documents::new(Trust::Everyone, None),
-        (DocumentMode::Prefer, Some(_)) => Trust::Prefer,
-        (DocumentMode::Strict, _) => Trust::Strict,
-    };
-    let file = config.documents.manifest.as_deref().unwrap_or(Path::new(""));
-    let manifest = std::fs::read_to_string(file).with_context(|| format!("the manifest {} of DASHTAM_DOCUMENTS__MANIFEST cannot be read", file.display()))?;
-    Documents::new(trust, Some(&manifest)).with_context(|| format!("the manifest {} of DASHTAM_DOCUMENTS__MANIFEST cannot be used", file.display()))
 }
 
 /// Opens the bank over its state in the data folder, and adds the adapter that reaches it over HTTP as any other.

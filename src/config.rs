@@ -16,6 +16,7 @@ use std::{
 
 use anyhow::{Context, bail};
 use figment::{Figment, providers::Serialized};
+use http::HeaderValue;
 use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
@@ -88,6 +89,10 @@ pub struct Config {
     pub playground: Playground,
     /// Which documents the graph runs.
     pub documents: Documents,
+    /// What requests and connections may cost.
+    pub limits: Limits,
+    /// Frontends of other origins.
+    pub cors: Cors,
     /// Rotation of keys.
     pub keys: Keys,
     /// What was set and is not used in this version, as its source calls it.
@@ -307,6 +312,107 @@ pub enum DocumentMode {
     Strict,
 }
 
+/// `[limits]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Bytes of a body at `/graphql`.
+    pub body_bytes: usize,
+    /// Bytes of a document.
+    pub document_bytes: usize,
+    /// Levels of fields.
+    pub depth: usize,
+    /// Fields of a document, its fragments written out.
+    pub fields: usize,
+    /// Aliases of a document.
+    pub aliases: usize,
+    /// Directives of a document.
+    pub directives: usize,
+    /// Errors of an answer.
+    pub errors: usize,
+    /// Seconds a request may take.
+    pub request_seconds: usize,
+    /// Bytes of a request's header.
+    pub header_bytes: usize,
+    /// Seconds a request's header may take.
+    pub header_seconds: usize,
+    /// Seconds a connection is kept without a request.
+    pub idle_seconds: usize,
+    /// Connections that are served at once.
+    pub connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes: 1024 * 1024,
+            document_bytes: 100_000,
+            depth: 15,
+            fields: 5_000,
+            aliases: 100,
+            directives: 50,
+            errors: 20,
+            request_seconds: 30,
+            header_bytes: 16 * 1024,
+            header_seconds: 10,
+            idle_seconds: 75,
+            connections: 1024,
+        }
+    }
+}
+
+impl Limits {
+    /// Each with its name and what it may be.
+    fn ranges(&self) -> [(&'static str, usize, std::ops::RangeInclusive<usize>); 12] {
+        [
+            ("limits.body_bytes", self.body_bytes, 1024..=16 * 1024 * 1024),
+            ("limits.document_bytes", self.document_bytes, 1024..=1_000_000),
+            ("limits.depth", self.depth, 1..=30),
+            ("limits.fields", self.fields, 1..=50_000),
+            ("limits.aliases", self.aliases, 0..=50_000),
+            ("limits.directives", self.directives, 0..=1000),
+            ("limits.errors", self.errors, 1..=1000),
+            ("limits.request_seconds", self.request_seconds, 1..=600),
+            ("limits.header_bytes", self.header_bytes, 8 * 1024..=256 * 1024),
+            ("limits.header_seconds", self.header_seconds, 1..=60),
+            ("limits.idle_seconds", self.idle_seconds, 1..=3600),
+            ("limits.connections", self.connections, 1..=100_000),
+        ]
+    }
+}
+
+/// `[cors]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Cors {
+    /// The origins whose pages may read answers.
+    #[serde(deserialize_with = "list")]
+    pub origins: Vec<String>,
+}
+
+impl Cors {
+    /// The origins as browsers write them.
+    pub fn origins(&self) -> anyhow::Result<Vec<HeaderValue>> {
+        let read = |(at, written): (usize, &String)| {
+            origin(written).with_context(|| {
+                format!(
+                    "DASHTAM_CORS__ORIGINS, number {}, is not an origin: a scheme, a host and perhaps a port in small letters, such as \
+                     https://app.example.com, with no path and no *",
+                    at + 1
+                )
+            })
+        };
+        self.origins.iter().enumerate().map(read).collect()
+    }
+}
+
+/// An origin is a scheme, a host and perhaps a port, and nothing that stands for several.
+fn origin(written: &str) -> Option<HeaderValue> {
+    let url = Url::parse(written).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+    let is_exact = url.origin().ascii_serialization() == written && !written.contains('*');
+    HeaderValue::from_str(written).ok().filter(|_| is_exact)
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -331,6 +437,8 @@ impl Default for Config {
             sandbox: Sandbox::default(),
             playground: Playground::default(),
             documents: Documents::default(),
+            limits: Limits::default(),
+            cors: Cors::default(),
             keys: Keys::default(),
             without_effect: Vec::new(),
             origins: BTreeMap::new(),
@@ -462,6 +570,12 @@ impl Config {
         if self.documents.mode == DocumentMode::Strict && self.documents.manifest.is_none() {
             bail!("DASHTAM_DOCUMENTS__MANIFEST is not set, and with documents.mode = \"strict\" nothing runs but what stands in it");
         }
+        for (name, value, range) in self.limits.ranges() {
+            if !range.contains(&value) {
+                bail!("{name} is from {} to {}", range.start(), range.end());
+            }
+        }
+        self.cors.origins()?;
         self.proxies()?;
         self.legal.documents()?;
         for allowed in &self.links.return_urls {

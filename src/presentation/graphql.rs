@@ -56,9 +56,6 @@ use self::{
     rate_limit::Price,
 };
 
-/// The most errors one answer carries.
-const MAX_ERRORS: usize = 20;
-
 /// The root of queries.
 #[derive(MergedObject, Default)]
 pub struct Query(
@@ -170,7 +167,7 @@ impl Graph {
         let document = &found.document.asked;
         let mut variables = question.variables;
         supply_defaults(document, question.operation_name.as_deref(), &mut variables);
-        if let Err(refused) = limits::check(document, Some(&variables)) {
+        if let Err(refused) = limits::check(document, Some(&variables), self.documents.limits()) {
             return self.refuse(refused, &requester).await;
         }
         let operation = operation_of(document, question.operation_name.as_deref()).map(|operation| operation.ty);
@@ -201,12 +198,12 @@ impl Graph {
         // Errors of fields know where they happened; those of the document as a whole do not.
         if !response.errors.is_empty() && response.errors.iter().all(|error| error.path.is_empty()) {
             self.settle_unused(admitted);
-            return Answer::Refused(response.errors.into_iter().take(MAX_ERRORS).map(error::never_ran).collect());
+            return Answer::Refused(response.errors.into_iter().take(self.documents.limits().errors).map(error::never_ran).collect());
         }
         if found.document.must_complete || !response.errors.is_empty() {
             complete(prepared, question.operation_name.as_deref(), &variables, &self.types, &mut response);
         }
-        response.errors.truncate(MAX_ERRORS);
+        response.errors.truncate(self.documents.limits().errors);
         response.errors = response.errors.into_iter().map(error::finish).collect();
         let response = self.settle(admitted, document, question.operation_name.as_deref(), response);
         self.documents.keep(found);

@@ -4,13 +4,12 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { after, test } from 'node:test'
-import { type GraphQLObjectType, Kind, type OperationDefinitionNode, TypeInfo, buildSchema, print, visit, visitWithTypeInfo } from 'graphql'
+import { type GraphQLObjectType, Kind, type OperationDefinitionNode, TypeInfo, print, visit, visitWithTypeInfo } from 'graphql'
 import type { TypedDocumentNode } from '@graphql-typed-document-node/core'
 import * as gql from './gql/graphql.ts'
 import { Device, agree, mailed } from './people.ts'
+import { schema } from './schema.ts'
 import { PASSWORD, Server, ask } from './server.ts'
-
-const schema = buildSchema(readFileSync(`${import.meta.dirname}/../../schema.graphql`, 'utf8'))
 
 type Document = TypedDocumentNode<any, any>
 const DOCUMENTS = Object.entries(gql).filter((entry): entry is [string, Document] => entry[0].endsWith('Document'))
@@ -202,6 +201,8 @@ test('accounts, transactions and anything by its id are read, and a file is take
   assert.deepEqual((await send(gql.NodeDocument, { id: checking.id })).node?.__typename, 'Account')
   const { nodes } = await send(gql.NodesDocument, { ids: [given(row).node.id, 'acct_nonsense', given(viewer).id] })
   assert.deepEqual(nodes.map((node) => node?.__typename), ['Transaction', undefined, 'User'])
+  const { rateLimit } = await send(gql.RateLimitDocument, {})
+  assert.ok(rateLimit.cost > 0 && rateLimit.remaining <= rateLimit.limit, JSON.stringify(rateLimit))
   const content = readFileSync(`${import.meta.dirname}/../../playground/src/sample.ofx`, 'utf8')
   const { importStatement } = await send(gql.ImportStatementDocument, { input: { filename: 'sample.ofx', content } })
   assert.deepEqual([importStatement.import?.accountsCreated, importStatement.import?.problems], [1, []])

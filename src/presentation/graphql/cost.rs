@@ -40,8 +40,11 @@ impl Lists {
     pub fn parse(sdl: &str) -> Result<Self, parser::Error> {
         let definitions = parse_schema(sdl)?.definitions;
         let kinds = || definitions.iter().filter_map(|one| if let TypeSystemDefinition::Type(ty) = one { Some(&ty.node) } else { None });
-        let leaves: HashSet<&str> =
-            kinds().filter(|ty| matches!(ty.kind, TypeKind::Scalar | TypeKind::Enum(_))).map(|ty| ty.name.node.as_str()).chain(["ID", "String", "Int", "Float", "Boolean"]).collect();
+        let leaves: HashSet<&str> = kinds()
+            .filter(|ty| matches!(ty.kind, TypeKind::Scalar | TypeKind::Enum(_)))
+            .map(|ty| ty.name.node.as_str())
+            .chain(["ID", "String", "Int", "Float", "Boolean"])
+            .collect();
         let mut lists = HashSet::new();
         for ty in kinds() {
             let fields = match &ty.kind {

@@ -41,7 +41,13 @@ pub(super) struct Admitted {
 
 impl Graph {
     /// Charges a document for what it wants, before any of it runs.
-    pub(super) async fn admit(&self, document: &ExecutableDocument, name: Option<&str>, variables: &Variables, requester: &Requester) -> Result<Admitted, ServerError> {
+    pub(super) async fn admit(
+        &self,
+        document: &ExecutableDocument,
+        name: Option<&str>,
+        variables: &Variables,
+        requester: &Requester,
+    ) -> Result<Admitted, ServerError> {
         let rates = &self.application.rates;
         let demands = demands(document, operation_of(document, name), variables, &self.lists);
         let cost = demands.iter().map(|demand| if let Demand::Points(points) = demand { *points } else { 0 }).sum();

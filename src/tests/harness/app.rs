@@ -368,8 +368,7 @@ async fn serve(store: &TestStore, database: Arc<Database>, config: &Config, keys
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let listening = listener.local_addr().unwrap();
     let app = compose(store, database, config, (listening, keys), manners, bank);
-    let service = app.router().into_make_service_with_connect_info::<SocketAddr>();
-    tokio::spawn(async move { axum::serve(listener, service).await });
+    tokio::spawn(app.answer(listener, CancellationToken::new()));
     (app, format!("http://{listening}"))
 }
 

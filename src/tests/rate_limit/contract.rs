@@ -172,7 +172,11 @@ async fn without_redis_each_process_counts_for_itself_and_limits_are_never_off()
     let limiter = Limiter::new(Some(Arc::new(redis.reach())), clock.clone());
     let one = charge(Limit::SignIn, "5/1", 1);
     for way_of_going in 0..2 {
-        if way_of_going == 0 { redis.cut().await } else { redis.silence().await }
+        if way_of_going == 0 {
+            redis.cut().await
+        } else {
+            redis.silence().await
+        }
         let mut admitted = 0;
         for _ in 0..20 {
             admitted += u32::from(limiter.charge(std::slice::from_ref(&one)).await.admitted);

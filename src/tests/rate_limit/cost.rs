@@ -96,7 +96,8 @@ impl Author {
         let has = |name: &str| field.arguments.iter().any(|argument| argument.node.name.node == name);
         let arguments = if has("first") {
             let size = [1, 2, 7, 50, 100][self.dice.roll(5)];
-            format!("({}: {size})", ["first", "last"][self.dice.roll(2)])
+            let direction = if has("last") { ["first", "last"][self.dice.roll(2)] } else { "first" };
+            format!("({direction}: {size})")
         } else if has("ids") {
             let count = self.dice.roll(self.ids.len());
             format!("(ids: {:?})", &self.ids[..count])
@@ -126,7 +127,10 @@ async fn what_is_told_before_is_never_below_what_comes_out() {
         let ann = app.signed_in("ann").await;
         ann.link_sandbox().await;
         ann.import("statement.ofx", STATEMENT, None).await.succeeds();
-        let world = ann.ask("{ viewer { id accounts(first: 10) { nodes { id } } transactions(first: 20) { nodes { id } } links(first: 5) { nodes { id } } } }").await.data();
+        let world = ann
+            .ask("{ viewer { id accounts(first: 10) { nodes { id } } transactions(first: 20) { nodes { id } } links(first: 5) { nodes { id } } } }")
+            .await
+            .data();
         let mut ids = vec!["nonsense".to_owned()];
         let mut values = vec![&world];
         while let Some(value) = values.pop() {
