@@ -1,9 +1,9 @@
 //! Links: the walk of a browser to a bank and back, and what it leaves.
 //!
-//! `beginLink` makes a link, and `relink` takes one there is; both make a ticket for our own start page. Leaving that page binds the browser by a cookie and goes on to the
-//! bank; the bank's answer completes the link only in that browser, or through `completeLink` by the signed-in user who began it, so
-//! that nobody can hand a victim a link that ends up in the wrong account (RFC 9700, section 4.7). Tickets, states and cookies are
-//! 256 random bits, kept as SHA-256, used once, within ten minutes.
+//! `beginLink` makes a link, and `relink` takes one there is; both make a ticket for our own start page. Leaving that page binds the browser
+//! by a cookie and goes on to the bank; the bank's answer completes the link only in that browser, or through `completeLink` by the
+//! signed-in user who began it, so that nobody can hand a victim a link that ends up in the wrong account (RFC 9700, section 4.7). Tickets,
+//! states and cookies are 256 random bits, kept as SHA-256, used once, within ten minutes.
 
 mod callback;
 mod relink;

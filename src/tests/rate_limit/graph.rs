@@ -161,6 +161,7 @@ async fn linking_and_syncing_have_limits_of_their_own_by_user_and_provider() {
         walk.leave().await;
         assert_eq!(walk.come_back(&[("code", "a-code")]).await.status, 200);
         is_limited(&ann.begin_link("scripted", None).await, "LINK");
+        is_limited(&ann.relink(&walk.link, None).await, "LINK");
         let mut admitted = 0;
         for _ in 0..12 {
             let answer = ann.sync(&walk.link, true).await;
