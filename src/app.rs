@@ -5,6 +5,7 @@ mod collecting;
 pub mod doctor;
 mod identity;
 pub mod keys;
+mod metrics;
 mod sharing;
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
@@ -27,7 +28,7 @@ use crate::{
         erasure::Eraser,
         link::LinkQueries,
         mail::Courier,
-        ports::{Authorizer, EventBus, FinancialProvider, Mailbox, Mailer, Randomness},
+        ports::{Authorizer, EventBus, FinancialProvider, Mailbox, Mailer, Meter, Randomness},
         provider::{Catalogue, ProviderQueries},
         second_factor::SecondFactorQueries,
         session::SessionQueries,
@@ -43,6 +44,7 @@ use crate::{
         database::{Database, Readers},
         machine::Machine,
         mail::{folder::MailFolder, smtp::SmtpMailer},
+        metrics::Metrics,
         private_file,
         providers::{
             http,
@@ -63,7 +65,12 @@ use crate::{
             Graph,
             documents::{Documents, Trust},
         },
-        http::{Edge, REQUEST_TIMEOUT, proxies::Proxies, router, with_common_layers},
+        http::{
+            Edge, REQUEST_TIMEOUT,
+            metrics::{counted, router as metrics_router},
+            proxies::Proxies,
+            router, with_common_layers,
+        },
     },
 };
 
@@ -128,6 +135,9 @@ pub struct App {
     pub eraser: Arc<Eraser>,
     /// Carries signals.
     pub bus: Arc<dyn EventBus>,
+    /// Tells what is measured, and where.
+    told: Arc<metrics::Told>,
+    metrics_bind: Option<SocketAddr>,
     database: Arc<Database>,
     router: Router,
     wake: Arc<Notify>,
@@ -169,7 +179,7 @@ impl App {
         let files = Arc::new(StatementFiles);
         let catalogue = Arc::new(Catalogue::new(providers, files.as_ref()));
         let (keeper, retention) = trail(config, &keys.now(), &database, &journal, &access, &clock)?;
-        let wake = Arc::new(Notify::new());
+        let (wake, meter) = (Arc::new(Notify::new()), Arc::new(Metrics::new()));
         let redis = sharing::redis(config)?;
         let bus = bus.unwrap_or_else(|| sharing::bus(redis.as_ref(), &database, randomness.as_ref()));
         let (mailer, mailbox) = mailer(config, listening)?;
@@ -216,19 +226,40 @@ impl App {
             journal: journal.clone(),
             gate,
         });
-        let engine = Arc::new(ground.engine());
-        let mut routes = router(edge(config, public_url, &application, Parts { database: database.clone(), redis }, &clock, mailbox)?);
+        let engine = Arc::new(ground.engine(meter.clone()));
+        let mut routes = router(edge(config, public_url, &application, Parts { database: database.clone(), redis }, &clock, mailbox, meter.clone())?);
         if let Some(bank) = sandbox {
             routes = routes.nest("/sandbox", bank.router());
         }
         let is_embedded = config.is_embedded();
-        let layered = with_common_layers(routes, REQUEST_TIMEOUT);
-        Ok(Self { application, engine, courier, keeper, retention, eraser, bus, database, router: layered, wake, is_embedded, watch: None })
+        let layered = counted(with_common_layers(routes, REQUEST_TIMEOUT), meter.clone());
+        let told = ground.told(meter);
+        Ok(Self {
+            told,
+            metrics_bind: config.metrics.bind,
+            application,
+            engine,
+            courier,
+            keeper,
+            retention,
+            eraser,
+            bus,
+            database,
+            router: layered,
+            wake,
+            is_embedded,
+            watch: None,
+        })
     }
 
     /// All routes, for a listener or a test.
     pub fn router(&self) -> Router {
         self.router.clone()
+    }
+
+    /// `/metrics`, for a listener of its own or a test.
+    pub fn metrics_router(&self) -> Router {
+        metrics_router(self.told.clone())
     }
 
     /// Statements the readers have run.
@@ -288,6 +319,7 @@ impl App {
                 None => stopped.cancelled().await,
             }
         });
+        let mut measuring = tokio::spawn(metrics::tell(self.metrics_bind, self.told.clone(), stop.clone()));
         // It goes on until the others have written their last.
         let (keeper, last) = (self.keeper.clone(), CancellationToken::new());
         let ended = last.clone();
@@ -311,10 +343,15 @@ impl App {
             ended = &mut working => bail!("the worker ended by itself: {ended:?}"),
             ended = &mut serving => bail!("the server ended by itself: {ended:?}"),
             ended = &mut keeping => bail!("the keeper of the audit chain ended by itself: {ended:?}"),
+            ended = &mut measuring => {
+                ended.context("the task that tells metrics stopped")??;
+                bail!("the listener for metrics ended by itself");
+            }
         }
         let ended = tokio::time::timeout(GRACE, async {
             serving.await.context("the server's task stopped")?.context("the server stopped")?;
             watching.await.context("the task that watches the keys stopped")?;
+            measuring.await.context("the task that tells metrics stopped")??;
             working.await.context("the worker's task stopped")
         })
         .await;
@@ -384,6 +421,7 @@ fn edge(
     parts: Parts,
     clock: &Arc<dyn Clock>,
     mailbox: Option<Arc<dyn Mailbox>>,
+    meter: Arc<dyn Meter>,
 ) -> anyhow::Result<Edge> {
     Ok(Edge {
         application: application.clone(),
@@ -393,6 +431,7 @@ fn edge(
         proxies: Proxies::new(config.proxies()?, clock.clone()),
         mailbox,
         playground: config.playground.enabled,
+        meter,
     })
 }
 

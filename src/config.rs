@@ -84,6 +84,8 @@ pub struct Config {
     pub playground: Playground,
     /// Which documents the graph runs.
     pub documents: Documents,
+    /// Metrics.
+    pub metrics: Metrics,
     /// Rotation of keys.
     pub keys: Keys,
     /// What was set and is not used in this version, as its source calls it.
@@ -234,6 +236,14 @@ pub struct Playground {
     pub enabled: bool,
 }
 
+/// `[metrics]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Metrics {
+    /// Where they are told; nowhere when it is not set.
+    pub bind: Option<SocketAddr>,
+}
+
 /// `[documents]`
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -280,6 +290,7 @@ impl Default for Config {
             sandbox: Sandbox::default(),
             playground: Playground::default(),
             documents: Documents::default(),
+            metrics: Metrics::default(),
             keys: Keys::default(),
             without_effect: Vec::new(),
             origins: BTreeMap::new(),

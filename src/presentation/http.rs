@@ -5,6 +5,7 @@ pub mod graphql;
 mod health;
 mod imports;
 mod mail;
+pub mod metrics;
 mod oauth;
 mod playground;
 pub mod problem;
@@ -26,7 +27,10 @@ use axum::{
 use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
 
 use crate::{
-    application::{Application, ports::Mailbox},
+    application::{
+        Application,
+        ports::{Mailbox, Meter},
+    },
     presentation::{
         graphql::Graph,
         http::{problem::Problem, proxies::Proxies},
@@ -56,6 +60,8 @@ pub struct Edge {
     pub mailbox: Option<Arc<dyn Mailbox>>,
     /// Whether the playground is served.
     pub playground: bool,
+    /// Counts what becomes of requests.
+    pub meter: Arc<dyn Meter>,
 }
 
 impl Edge {
