@@ -3,6 +3,7 @@
 pub mod audit;
 mod collecting;
 pub mod doctor;
+mod edge;
 mod identity;
 pub mod keys;
 mod metrics;
@@ -28,8 +29,9 @@ use crate::{
         erasure::Eraser,
         link::LinkQueries,
         mail::Courier,
-        ports::{Authorizer, EventBus, FinancialProvider, Mailbox, Mailer, Meter, Randomness},
+        ports::{Authorizer, EventBus, FinancialProvider, Mailbox, Mailer, Randomness},
         provider::{Catalogue, ProviderQueries},
+        rate_limit::RateLimits,
         second_factor::SecondFactorQueries,
         session::SessionQueries,
         sync::{SyncEngine, SyncQueries},
@@ -37,7 +39,7 @@ use crate::{
         user::UserQueries,
         worker::Worker,
     },
-    config::{Config, DocumentMode, Environment},
+    config::{Config, Environment},
     domain::time::Clock,
     infrastructure::{
         audit_file::CheckpointFile,
@@ -51,6 +53,7 @@ use crate::{
             sandbox::{SandboxBank, SandboxProvider, authorization::CLIENT_ID},
             statement::StatementFiles,
         },
+        rate_limit::Limiter,
         security::{
             checkpoint::Ed25519Signer,
             key_places::KeyPlaces,
@@ -60,21 +63,14 @@ use crate::{
             sealer::AesSealer,
         },
     },
-    presentation::{
-        graphql::{
-            Graph,
-            documents::{Documents, Trust},
-        },
-        http::{
-            Edge, REQUEST_TIMEOUT,
-            metrics::{counted, router as metrics_router},
-            proxies::Proxies,
-            router, with_common_layers,
-        },
+    presentation::http::{
+        metrics::router as metrics_router,
+        server::{self, Patience},
     },
 };
 
 pub use crate::infrastructure::{providers::sandbox::visitor::Visitor, security::key_places::MadeUpKeys};
+use edge::Surface;
 use identity::{Ground, Identity};
 use sharing::Parts;
 
@@ -140,6 +136,7 @@ pub struct App {
     metrics_bind: Option<SocketAddr>,
     database: Arc<Database>,
     router: Router,
+    patience: Patience,
     wake: Arc<Notify>,
     is_embedded: bool,
     /// Over the keys, in a server that was opened with places to watch.
@@ -222,20 +219,35 @@ impl App {
             imports: ground.imports(files),
             outbox: ground.outbox(),
             audit: AuditQueries { journal: journal.clone(), store: store.clone(), access: access.clone(), events: readers.clone() },
+            rates: RateLimits {
+                limiter: Arc::new(Limiter::new(redis.clone(), clock.clone())),
+                allowances: config.rate_limits.allowances()?,
+                enabled: config.rate_limits.enabled,
+                sessions: readers.clone(),
+                links: readers.clone(),
+                clock: clock.clone(),
+                meter: meter.clone(),
+            },
             access,
             journal: journal.clone(),
             gate,
         });
         let engine = Arc::new(ground.engine(meter.clone()));
-        let mut routes = router(edge(config, public_url, &application, Parts { database: database.clone(), redis }, &clock, mailbox, meter.clone())?);
-        if let Some(bank) = sandbox {
-            routes = routes.nest("/sandbox", bank.router());
-        }
         let is_embedded = config.is_embedded();
-        let layered = counted(with_common_layers(routes, REQUEST_TIMEOUT), meter.clone());
-        let told = ground.told(meter);
+        let surface = Surface {
+            config,
+            listening,
+            public_url,
+            application: &application,
+            parts: Parts { database: database.clone(), redis },
+            clock: &clock,
+            mailbox,
+            sandbox,
+            meter: meter.clone(),
+        };
+        let router = surface.router()?;
         Ok(Self {
-            told,
+            told: ground.told(meter),
             metrics_bind: config.metrics.bind,
             application,
             engine,
@@ -244,8 +256,9 @@ impl App {
             retention,
             eraser,
             bus,
+            router,
             database,
-            router: layered,
+            patience: edge::patience(config),
             wake,
             is_embedded,
             watch: None,
@@ -260,6 +273,11 @@ impl App {
     /// `/metrics`, for a listener of its own or a test.
     pub fn metrics_router(&self) -> Router {
         metrics_router(self.told.clone())
+    }
+
+    /// Answers at `listener` until `stop`, and does no other work.
+    pub fn answer(&self, listener: TcpListener, stop: CancellationToken) -> impl Future<Output = anyhow::Result<()>> + Send + use<> {
+        server::serve(listener, self.router.clone(), self.patience, stop)
     }
 
     /// Statements the readers have run.
@@ -319,21 +337,21 @@ impl App {
                 None => stopped.cancelled().await,
             }
         });
-        let mut measuring = tokio::spawn(metrics::tell(self.metrics_bind, self.told.clone(), stop.clone()));
+        let mut measuring = tokio::spawn(metrics::tell(self.metrics_bind, self.told.clone(), self.patience, stop.clone()));
         // It goes on until the others have written their last.
         let (keeper, last) = (self.keeper.clone(), CancellationToken::new());
         let ended = last.clone();
         let mut keeping = tokio::spawn(async move { keeper.run(ended).await });
         let journal = self.application.journal.clone();
         let telling = tokio::spawn(journal.clone().tell_refusals_until(stop.clone()));
-        let service = self.router.into_make_service_with_connect_info::<SocketAddr>();
         let stopped = stop.clone();
+        let answering = listener.map(|listener| self.answer(listener, stopped.clone()));
         let mut serving = tokio::spawn(async move {
-            let Some(listener) = listener else {
+            let Some(answering) = answering else {
                 stopped.cancelled().await;
                 return Ok(());
             };
-            axum::serve(listener, service).with_graceful_shutdown(stopped.cancelled_owned()).await
+            answering.await
         });
         // Neither ends by itself. If one does, half a server is worse than none: whoever supervises it starts a new one.
         tokio::select! {
@@ -412,39 +430,6 @@ fn mailer(config: &Config, listening: SocketAddr) -> anyhow::Result<MailWay> {
     let is_shown = config.environment == Environment::Development && listening.ip().is_loopback();
     let mailbox = is_shown.then(|| folder.clone() as Arc<dyn Mailbox>);
     Ok((folder, mailbox))
-}
-
-fn edge(
-    config: &Config,
-    public_url: String,
-    application: &Arc<Application>,
-    parts: Parts,
-    clock: &Arc<dyn Clock>,
-    mailbox: Option<Arc<dyn Mailbox>>,
-    meter: Arc<dyn Meter>,
-) -> anyhow::Result<Edge> {
-    Ok(Edge {
-        application: application.clone(),
-        graph: Arc::new(Graph::new(application.clone(), documents(config)?)?),
-        readiness: Arc::new(parts),
-        public_url,
-        proxies: Proxies::new(config.proxies()?, clock.clone()),
-        mailbox,
-        playground: config.playground.enabled,
-        meter,
-    })
-}
-
-/// The documents that are trusted, and what becomes of others.
-fn documents(config: &Config) -> anyhow::Result<Documents> {
-    let trust = match (config.documents.mode, &config.documents.manifest) {
-        (DocumentMode::Off, _) | (DocumentMode::Prefer, None) => return Documents::new(Trust::Everyone, None),
-        (DocumentMode::Prefer, Some(_)) => Trust::Prefer,
-        (DocumentMode::Strict, _) => Trust::Strict,
-    };
-    let file = config.documents.manifest.as_deref().unwrap_or(Path::new(""));
-    let manifest = std::fs::read_to_string(file).with_context(|| format!("the manifest {} of DASHTAM_DOCUMENTS__MANIFEST cannot be read", file.display()))?;
-    Documents::new(trust, Some(&manifest)).with_context(|| format!("the manifest {} of DASHTAM_DOCUMENTS__MANIFEST cannot be used", file.display()))
 }
 
 /// Opens the bank over its state in the data folder, and adds the adapter that reaches it over HTTP as any other.

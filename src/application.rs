@@ -25,6 +25,7 @@ pub mod password;
 pub mod ports;
 pub mod profile;
 pub mod provider;
+pub mod rate_limit;
 pub mod registration;
 pub mod second_factor;
 pub mod security;
@@ -49,6 +50,8 @@ pub struct Application {
     pub audit: audit::AuditQueries,
     /// Tells whom a request's token stands for.
     pub gate: Arc<session::SessionGate>,
+    /// Charges requests for what they want.
+    pub rates: rate_limit::RateLimits,
     /// Looks at users.
     pub user_queries: user::UserQueries,
     /// Changes users.

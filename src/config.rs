@@ -16,12 +16,15 @@ use std::{
 
 use anyhow::{Context, bail};
 use figment::{Figment, providers::Serialized};
+use http::HeaderValue;
 use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 use url::Url;
 
 use crate::domain::agreement::{LegalDocument, LegalDocumentKind, LegalDocuments};
+use crate::domain::rate_limit::{Allowance, Allowances, Limit};
+
 use settings::{SETTINGS, Setting};
 use source::Source;
 pub use source::unbroken;
@@ -74,6 +77,8 @@ pub struct Config {
     pub registration: Registration,
     /// What people agree to.
     pub legal: Legal,
+    /// How much may be asked.
+    pub rate_limits: RateLimits,
     /// Linking.
     pub links: Links,
     /// The audit trail.
@@ -84,6 +89,10 @@ pub struct Config {
     pub playground: Playground,
     /// Which documents the graph runs.
     pub documents: Documents,
+    /// What requests and connections may cost.
+    pub limits: Limits,
+    /// Frontends of other origins.
+    pub cors: Cors,
     /// Metrics.
     pub metrics: Metrics,
     /// Rotation of keys.
@@ -201,6 +210,52 @@ impl Legal {
     }
 }
 
+/// `[rate_limits]`: each is `capacity/refill a minute`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RateLimits {
+    /// Whether anything is limited.
+    pub enabled: bool,
+    /// Signing in, for each address.
+    pub sign_in: String,
+    /// Registering, for each address.
+    pub register: String,
+    /// Asking for mails that confirm an address or reset a password, for each address.
+    pub mail: String,
+    /// Renewing tokens, for each session; with a token of no session, for each address.
+    pub refresh: String,
+    /// Linking, for each user.
+    pub link: String,
+    /// Asking for a sync, for each user and provider.
+    pub sync: String,
+    /// Points of what documents cost, for each user; for each address while nobody is signed in.
+    pub query: String,
+    /// Everything else that changes something, for each user; for each address while nobody is signed in.
+    pub write: String,
+    /// Subscribing, for each user.
+    pub subscription: String,
+}
+
+impl RateLimits {
+    /// The allowances, read.
+    pub fn allowances(&self) -> anyhow::Result<Allowances> {
+        Allowances::try_from_fn(|limit| {
+            let text = match limit {
+                Limit::SignIn => &self.sign_in,
+                Limit::Register => &self.register,
+                Limit::Mail => &self.mail,
+                Limit::Refresh => &self.refresh,
+                Limit::Link => &self.link,
+                Limit::Sync => &self.sync,
+                Limit::Query => &self.query,
+                Limit::Write => &self.write,
+                Limit::Subscription => &self.subscription,
+            };
+            Allowance::parse(text).with_context(|| format!("rate_limits.{} is how many at once and how many come back a minute, such as 5/5", limit.as_str()))
+        })
+    }
+}
+
 /// `[links]`
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -267,6 +322,107 @@ pub enum DocumentMode {
     Strict,
 }
 
+/// `[limits]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Bytes of a body at `/graphql`.
+    pub body_bytes: usize,
+    /// Bytes of a document.
+    pub document_bytes: usize,
+    /// Levels of fields.
+    pub depth: usize,
+    /// Fields of a document, its fragments written out.
+    pub fields: usize,
+    /// Aliases of a document.
+    pub aliases: usize,
+    /// Directives of a document.
+    pub directives: usize,
+    /// Errors of an answer.
+    pub errors: usize,
+    /// Seconds a request may take.
+    pub request_seconds: usize,
+    /// Bytes of a request's header.
+    pub header_bytes: usize,
+    /// Seconds a request's header may take.
+    pub header_seconds: usize,
+    /// Seconds a connection is kept without a request.
+    pub idle_seconds: usize,
+    /// Connections that are served at once.
+    pub connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes: 1024 * 1024,
+            document_bytes: 100_000,
+            depth: 15,
+            fields: 5_000,
+            aliases: 100,
+            directives: 50,
+            errors: 20,
+            request_seconds: 30,
+            header_bytes: 16 * 1024,
+            header_seconds: 10,
+            idle_seconds: 75,
+            connections: 1024,
+        }
+    }
+}
+
+impl Limits {
+    /// Each with its name and what it may be.
+    fn ranges(&self) -> [(&'static str, usize, std::ops::RangeInclusive<usize>); 12] {
+        [
+            ("limits.body_bytes", self.body_bytes, 1024..=16 * 1024 * 1024),
+            ("limits.document_bytes", self.document_bytes, 1024..=1_000_000),
+            ("limits.depth", self.depth, 1..=30),
+            ("limits.fields", self.fields, 1..=50_000),
+            ("limits.aliases", self.aliases, 0..=50_000),
+            ("limits.directives", self.directives, 0..=1000),
+            ("limits.errors", self.errors, 1..=1000),
+            ("limits.request_seconds", self.request_seconds, 1..=600),
+            ("limits.header_bytes", self.header_bytes, 8 * 1024..=256 * 1024),
+            ("limits.header_seconds", self.header_seconds, 1..=60),
+            ("limits.idle_seconds", self.idle_seconds, 1..=3600),
+            ("limits.connections", self.connections, 1..=100_000),
+        ]
+    }
+}
+
+/// `[cors]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Cors {
+    /// The origins whose pages may read answers.
+    #[serde(deserialize_with = "list")]
+    pub origins: Vec<String>,
+}
+
+impl Cors {
+    /// The origins as browsers write them.
+    pub fn origins(&self) -> anyhow::Result<Vec<HeaderValue>> {
+        let read = |(at, written): (usize, &String)| {
+            origin(written).with_context(|| {
+                format!(
+                    "DASHTAM_CORS__ORIGINS, number {}, is not an origin: a scheme, a host and perhaps a port in small letters, such as \
+                     https://app.example.com, with no path and no *",
+                    at + 1
+                )
+            })
+        };
+        self.origins.iter().enumerate().map(read).collect()
+    }
+}
+
+/// An origin is a scheme, a host and perhaps a port, and nothing that stands for several.
+fn origin(written: &str) -> Option<HeaderValue> {
+    let url = Url::parse(written).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+    let is_exact = url.origin().ascii_serialization() == written && !written.contains('*');
+    HeaderValue::from_str(written).ok().filter(|_| is_exact)
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -285,11 +441,14 @@ impl Default for Config {
             passwords: Passwords::default(),
             registration: Registration::default(),
             legal: Legal::default(),
+            rate_limits: RateLimits::default(),
             links: Links::default(),
             audit: Audit::default(),
             sandbox: Sandbox::default(),
             playground: Playground::default(),
             documents: Documents::default(),
+            limits: Limits::default(),
+            cors: Cors::default(),
             metrics: Metrics::default(),
             keys: Keys::default(),
             without_effect: Vec::new(),
@@ -301,6 +460,23 @@ impl Default for Config {
 impl Default for Keys {
     fn default() -> Self {
         Self { wait_seconds: 120 }
+    }
+}
+
+impl Default for RateLimits {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            sign_in: "5/5".to_owned(),
+            register: "3/3".to_owned(),
+            mail: "3/1".to_owned(),
+            refresh: "10/10".to_owned(),
+            link: "5/5".to_owned(),
+            sync: "10/5".to_owned(),
+            query: "5000/5000".to_owned(),
+            write: "50/50".to_owned(),
+            subscription: "10/5".to_owned(),
+        }
     }
 }
 
@@ -380,6 +556,7 @@ impl Config {
         if !(1..=64).contains(&self.redis_prefix.len()) || !self.redis_prefix.bytes().all(|byte| byte.is_ascii_graphic()) {
             bail!("redis_prefix has 1 to 64 characters of ASCII, and no spaces");
         }
+        self.rate_limits.allowances()?;
         if self.keys.wait_seconds > LONGEST_WAIT {
             bail!("keys.wait_seconds is from 0 to {LONGEST_WAIT}");
         }
@@ -404,6 +581,12 @@ impl Config {
         if self.documents.mode == DocumentMode::Strict && self.documents.manifest.is_none() {
             bail!("DASHTAM_DOCUMENTS__MANIFEST is not set, and with documents.mode = \"strict\" nothing runs but what stands in it");
         }
+        for (name, value, range) in self.limits.ranges() {
+            if !range.contains(&value) {
+                bail!("{name} is from {} to {}", range.start(), range.end());
+            }
+        }
+        self.cors.origins()?;
         self.proxies()?;
         self.legal.documents()?;
         for allowed in &self.links.return_urls {

@@ -28,6 +28,7 @@ pub mod name;
 pub mod outbox;
 pub mod page;
 pub mod provider;
+pub mod rate_limit;
 pub mod second_factor;
 pub mod security;
 pub mod session;

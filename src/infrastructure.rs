@@ -10,5 +10,6 @@ pub mod memory;
 pub mod metrics;
 pub mod private_file;
 pub mod providers;
+pub mod rate_limit;
 pub mod redis;
 pub mod security;

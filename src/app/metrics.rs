@@ -10,7 +10,10 @@ use crate::{
     application::{chain::ChainStore, ports::EventBus},
     domain::{outbox::OutboxReader, sync::SyncQueue, time::Clock},
     infrastructure::metrics::{Metrics, Sample},
-    presentation::http::metrics::{Exposition, router},
+    presentation::http::{
+        metrics::{Exposition, router},
+        server::{self, Patience},
+    },
 };
 
 /// How long the database may take to answer.
@@ -55,7 +58,7 @@ impl Exposition for Told {
 }
 
 /// Answers at `bind`, if it is set, until `stop`.
-pub(super) async fn tell(bind: Option<SocketAddr>, told: Arc<Told>, stop: CancellationToken) -> anyhow::Result<()> {
+pub(super) async fn tell(bind: Option<SocketAddr>, told: Arc<Told>, patience: Patience, stop: CancellationToken) -> anyhow::Result<()> {
     let Some(bind) = bind else {
         stop.cancelled().await;
         return Ok(());
@@ -63,5 +66,5 @@ pub(super) async fn tell(bind: Option<SocketAddr>, told: Arc<Told>, stop: Cancel
     let listener =
         TcpListener::bind(bind).await.with_context(|| format!("cannot listen on {bind} for metrics; set DASHTAM_METRICS__BIND to another address"))?;
     tracing::info!(listening = %listener.local_addr()?, "metrics are told at /metrics");
-    axum::serve(listener, router(told)).with_graceful_shutdown(stop.cancelled_owned()).await.context("the listener for metrics stopped")
+    server::serve(listener, router(told), patience, stop).await.context("the listener for metrics stopped")
 }

@@ -49,7 +49,7 @@ impl Readiness for Parts {
         let mut parts = vec![("database", database)];
         if let Some(redis) = &self.redis {
             // That it is away is logged where it is noticed, once.
-            let degraded = || Standing::Degraded("does not answer; this process goes on without it".to_owned());
+            let degraded = || Standing::Degraded("does not answer; limits are counted by each process for itself".to_owned());
             parts.push(("redis", redis.ping().await.map_or_else(|_| degraded(), |()| Standing::Well)));
         }
         parts

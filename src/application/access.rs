@@ -185,7 +185,15 @@ pub fn needs(act: Act) -> Option<(Action, Resource, Scope)> {
         Act::RotateTokens | Act::RotateKeys | Act::ResealSecrets | Act::RetryMessage | Act::DropMessage => any(Resource::Security),
         Act::UpdateProfile | Act::AgreeToDocuments | Act::RequestErasure | Act::EraseUser => own(Resource::Profile),
         Act::RequestExport | Act::FetchExport => Some((Action::Read, Resource::Profile, Scope::Own)),
-        Act::BeginLink | Act::StartAuthorization | Act::CompleteLink | Act::RequestSync | Act::SyncLink => own(Resource::Links),
+        Act::BeginLink
+        | Act::StartAuthorization
+        | Act::CompleteLink
+        | Act::RenameLink
+        | Act::Relink
+        | Act::Unlink
+        | Act::RevokeConsent
+        | Act::RequestSync
+        | Act::SyncLink => own(Resource::Links),
         Act::ImportStatement => own(Resource::Transactions),
         Act::ReadUsers => Some((Action::Read, Resource::Users, Scope::Any)),
         Act::ReadSecurity => Some((Action::Read, Resource::Security, Scope::Any)),

@@ -1,4 +1,4 @@
-//! Consents: looked at by whoever gave them. They are given by linking, and withdrawn by erasing.
+//! Consents: looked at by whoever gave them. They are given by linking, and withdrawn by unlinking and erasing.
 
 use std::sync::Arc;
 

@@ -14,10 +14,11 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::{
     audit::Act,
     email_change::{CHANGE_KEPT_DAYS, REVERT_DAYS},
-    erasure::{ERASURE_HOURS, ErasureQueue, STRAGGLER_HOURS, Wiped},
+    erasure::{ERASURE_HOURS, ErasureQueue, STRAGGLER_HOURS},
     event::Event,
     failure::{Reason, is_unavailable},
     id::UserId,
+    link::Wiped,
     mail::{MailKind, MailTokenPurpose, MailTokenReader},
     session::RevocationReason,
     time::{Clock, Timestamp},

@@ -59,6 +59,9 @@ pub fn mailing(event: &Event) -> Mailing {
         | Event::LinkBegun { .. }
         | Event::AuthorizationStarted { .. }
         | Event::LinkActivated { .. }
+        | Event::LinkRenamed { .. }
+        | Event::Unlinked { .. }
+        | Event::ConsentRevoked { .. }
         | Event::StatementImported { .. } => Mailing::Silent(BY_THEMSELVES),
         Event::SessionRefreshed { .. } | Event::SyncRequested { .. } | Event::LinkSynced { .. } => Mailing::Silent(OFTEN),
         Event::EmailVerified { .. } | Event::ErasureCancelled { .. } => Mailing::Silent(AFTERWARDS),
@@ -135,6 +138,9 @@ pub fn hint(event: &Event) -> Hint {
         | Event::LinkBegun { .. }
         | Event::AuthorizationStarted { .. }
         | Event::LinkActivated { .. }
+        | Event::LinkRenamed { .. }
+        | Event::Unlinked { .. }
+        | Event::ConsentRevoked { .. }
         | Event::SyncRequested { .. }
         | Event::LinkSynced { .. }
         | Event::StatementImported { .. }

@@ -22,7 +22,7 @@ use crate::domain::{
     failure::Reason,
     id::{AccountId, ImportId, LinkId, UserId},
     import::{Import, LineProblem, MAX_STATEMENT_BYTES, Statement, StatementFile, UnreadableFile},
-    link::Link,
+    link::{Link, LinkStatus},
     time::{Clock, Timestamp},
     transaction::Source,
 };
@@ -138,13 +138,20 @@ impl ImportCommands {
                     self.rows_into(work.as_mut(), &account, statement, &mut rows, &mut import).await?;
                 } else {
                     let mut link = self.statement_link(work.as_mut(), owner, now).await?;
+                    let was_unlinked = link.status == LinkStatus::Unlinked;
                     let mut accounts = work.accounts().of_link(owner, link.id).await?;
                     for statement in &file.statements {
                         let account = self.account_of(work.as_mut(), link.id, &mut accounts, statement, &mut import).await?;
                         self.rows_into(work.as_mut(), &account, statement, &mut rows, &mut import).await?;
                     }
-                    if import.accounts_created + import.transactions_created > 0 {
+                    let has_news = import.accounts_created + import.transactions_created > 0;
+                    if has_news {
                         link.synced_at = Some(now);
+                    }
+                    if was_unlinked {
+                        link.reopen();
+                    }
+                    if has_news || was_unlinked {
                         work.links().save(&link).await?;
                     }
                 }
@@ -214,7 +221,10 @@ impl ImportCommands {
             if let Some(current) = fingerprints.into_iter().next() {
                 account.fingerprint = current;
             }
-            if has_news || is_renewed {
+            // It was closed when its files were unlinked.
+            let is_back = !account.is_active;
+            account.is_active = true;
+            if has_news || is_renewed || is_back {
                 work.accounts().save(account).await?;
             }
             if has_news {

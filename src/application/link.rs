@@ -1,11 +1,14 @@
 //! Links: the walk of a browser to a bank and back, and what it leaves.
 //!
-//! `beginLink` makes a link and a ticket for our own start page. Leaving that page binds the browser by a cookie and goes on to the
+//! `beginLink` makes a link, and `relink` takes one there is; both make a ticket for our own start page. Leaving that page binds the browser by a cookie and goes on to the
 //! bank; the bank's answer completes the link only in that browser, or through `completeLink` by the signed-in user who began it, so
 //! that nobody can hand a victim a link that ends up in the wrong account (RFC 9700, section 4.7). Tickets, states and cookies are
 //! 256 random bits, kept as SHA-256, used once, within ten minutes.
 
 mod callback;
+mod relink;
+mod rename;
+mod unlink;
 
 use std::sync::Arc;
 
@@ -20,7 +23,8 @@ use crate::domain::{
     event::Event,
     failure::Reason,
     id::{AuthorizationId, LinkId, UserId},
-    link::{Authorization, Link, LinkReader, LinkReason, LinkRefusal},
+    link::{Authorization, Link, LinkReader, LinkReason},
+    name::InvalidName,
     page::{CreatedKey, Page, Slice},
     time::{Clock, Timestamp},
     user::UserReader,
@@ -30,16 +34,19 @@ use super::{
     QueryError,
     access::{Access, Actor, Denied, Origin, Requester, Resource},
     audit::Journal,
-    ports::{Place, Randomness, Sealer, Store, Walk},
+    ports::{FinancialProvider, Place, Randomness, Sealer, Store, Walk},
     provider::Catalogue,
 };
 
 pub use callback::{Answer, CompleteLink, Returned};
+pub use relink::Relink;
+pub use rename::RenameLink;
+pub use unlink::Unlink;
 
 /// How long a walk to the bank may take.
 pub const WALK_MINUTES: i64 = 10;
 
-/// Why a link is not begun or completed.
+/// Why a link is not begun, completed or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
     /// No provider of that name can be linked here.
@@ -63,6 +70,15 @@ pub enum LinkError {
     /// The link did not come about.
     #[error("linking failed")]
     Failed(LinkReason),
+    /// There is no bank to go to once more: its files are imported, or this server no longer knows its provider.
+    #[error("there is no bank to go to for this link")]
+    NotRelinkable,
+    /// It was unlinked, before or meanwhile.
+    #[error("the link was unlinked")]
+    Unlinked,
+    /// Not a name.
+    #[error(transparent)]
+    InvalidName(#[from] InvalidName),
     /// Absent or someone else's.
     #[error("no such link")]
     NotFound,
@@ -84,16 +100,13 @@ impl Reason for LinkError {
             Self::SpentState => "spent_state",
             Self::OtherBrowser => "other_browser",
             Self::Failed(reason) => reason.as_str(),
+            Self::NotRelinkable => "not_relinkable",
+            Self::Unlinked => "unlinked",
+            Self::InvalidName(_) => "invalid_name",
             Self::NotFound => "not_found",
             Self::Denied(denied) => denied.reason(),
             Self::Unexpected(_) => "internal",
         }
-    }
-}
-
-impl From<LinkRefusal> for LinkError {
-    fn from(_: LinkRefusal) -> Self {
-        Self::SpentState
     }
 }
 
@@ -107,9 +120,9 @@ pub struct BeginLink {
     pub return_url: Option<String>,
 }
 
-/// A begun link.
+/// A link whose user can go to the bank.
 pub struct BegunLink {
-    /// The link, pending.
+    /// The link: pending, or as it was before it is linked once more.
     pub link: Link,
     /// Our start page; send the browser there.
     pub authorization_url: SecretString,
@@ -180,43 +193,47 @@ impl LinkCommands {
             .settle(async {
                 let owner = self.access.attempt(&command.requester, Act::BeginLink)?;
                 let provider = self.catalogue.linkable(&command.provider).ok_or(LinkError::UnknownProvider)?;
-                let return_url = command.return_url.map(|url| self.allowed_return_url(&url)).transpose()?;
-                let now = self.clock.now();
-                let slug = provider.manifest().slug;
-                let link = Link::begin(LinkId(self.randomness.id()), owner, slug, now);
-                let ticket = self.secret();
-                let walk =
-                    Walk { state: self.secret(), code_verifier: self.secret(), redirect_uri: format!("{}/oauth/{slug}/callback", self.settings.public_url) };
-                let bank_url = provider.authorization_url(&walk)?;
-                let place = Place::authorization(owner, link.id);
-                let secrets = format!("{}.{}", walk.state.expose_secret(), walk.code_verifier.expose_secret());
-                let authorization = Authorization {
-                    id: AuthorizationId(self.randomness.id()),
-                    link: link.id,
-                    user: owner,
-                    provider: slug.to_owned(),
-                    ticket_hash: digest(&ticket),
-                    state_hash: digest(&walk.state),
-                    cookie_hash: None,
-                    sealed_secrets: self.sealer.seal(place, secrets.as_bytes())?,
-                    redirect_uri: walk.redirect_uri,
-                    return_url,
-                    expires_at: now.plus(Duration::minutes(WALK_MINUTES)),
-                    started_at: None,
-                    spent_at: None,
-                };
+                let link = Link::begin(LinkId(self.randomness.id()), owner, provider.manifest().slug, self.clock.now());
+                let (begun, authorization) = self.way_to_bank(provider.as_ref(), link, command.return_url)?;
                 let mut work = self.store.begin(&attempt).await?;
-                work.links().insert(&link).await?;
+                work.links().insert(&begun.link).await?;
                 work.links().insert_authorization(&authorization).await?;
-                work.succeed(Event::LinkBegun { link: link.id, user: owner }).await?;
-                Ok(BegunLink {
-                    authorization_url: format!("{}/oauth/{slug}/start?ticket={}", self.settings.public_url, ticket.expose_secret()).into(),
-                    provider_authorization_url: authorization.return_url.is_some().then(|| bank_url.into()),
-                    expires_at: authorization.expires_at,
-                    link,
-                })
+                work.succeed(Event::LinkBegun { link: begun.link.id, user: owner }).await?;
+                Ok(begun)
             })
             .await
+    }
+
+    /// A walk to the bank that a link can be completed by, not stored yet.
+    fn way_to_bank(&self, provider: &dyn FinancialProvider, link: Link, return_url: Option<String>) -> Result<(BegunLink, Authorization), LinkError> {
+        let return_url = return_url.map(|url| self.allowed_return_url(&url)).transpose()?;
+        let slug = provider.manifest().slug;
+        let ticket = self.secret();
+        let walk = Walk { state: self.secret(), code_verifier: self.secret(), redirect_uri: format!("{}/oauth/{slug}/callback", self.settings.public_url) };
+        let bank_url = provider.authorization_url(&walk)?;
+        let secrets = format!("{}.{}", walk.state.expose_secret(), walk.code_verifier.expose_secret());
+        let authorization = Authorization {
+            id: AuthorizationId(self.randomness.id()),
+            link: link.id,
+            user: link.user,
+            provider: slug.to_owned(),
+            ticket_hash: digest(&ticket),
+            state_hash: digest(&walk.state),
+            cookie_hash: None,
+            sealed_secrets: self.sealer.seal(Place::authorization(link.user, link.id), secrets.as_bytes())?,
+            redirect_uri: walk.redirect_uri,
+            return_url,
+            expires_at: self.clock.now().plus(Duration::minutes(WALK_MINUTES)),
+            started_at: None,
+            spent_at: None,
+        };
+        let begun = BegunLink {
+            authorization_url: format!("{}/oauth/{slug}/start?ticket={}", self.settings.public_url, ticket.expose_secret()).into(),
+            provider_authorization_url: authorization.return_url.is_some().then(|| bank_url.into()),
+            expires_at: authorization.expires_at,
+            link,
+        };
+        Ok((begun, authorization))
     }
 
     /// What our start page says to whoever holds a ticket. Looking uses nothing up.

@@ -25,6 +25,7 @@ use crate::domain::{
     mail::Mails,
     outbox::Outbox,
     provider::{AccountReference, Manifest, ReportedAccount, ReportedTransaction},
+    rate_limit::{Charge, Verdict},
     second_factor::SecondFactors,
     security::{Rotations, TokenVersions},
     session::Sessions,
@@ -355,6 +356,8 @@ pub trait Meter: Send + Sync {
     fn operation(&self, outcome: &'static str);
     /// An access token did not count.
     fn token_refused(&self, reason: &'static str);
+    /// A request was refused since there were too many lately; `limit` is one of ours.
+    fn limited(&self, limit: &'static str);
     /// A run of a sync ended: `succeeded` or `failed`.
     fn synced(&self, outcome: &'static str);
 }
@@ -556,4 +559,13 @@ pub trait EventBus: Send + Sync {
     async fn settle(&self);
     /// How many signals did not get out to others.
     fn lost(&self) -> u64;
+}
+
+/// Keeps the buckets of rate limits. Where they cannot be shared, they are kept in this process: limits are never off for lack of a part.
+#[async_trait]
+pub trait RateLimiter: Send + Sync {
+    /// Takes all of what is charged, or nothing. No two charges are of one bucket.
+    async fn charge(&self, charges: &[Charge]) -> Verdict;
+    /// Puts tokens back that were taken and not needed.
+    async fn give_back(&self, charges: &[Charge]);
 }

@@ -407,11 +407,18 @@ impl SessionCommands {
     }
 }
 
+/// The half of a refresh token that its row is found by; `None` when it cannot be one of ours.
+pub(super) fn selector_of(token: &str) -> Option<&str> {
+    let (selector, verifier) = token.split_once('.')?;
+    let plausible = |part: &str| (16..=64).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+    (plausible(selector) && plausible(verifier)).then_some(selector)
+}
+
 /// The halves of a presented refresh token; `None` when it cannot be one of ours.
 fn split_refresh_token(token: &SecretString) -> Option<(&str, SecretString)> {
-    let (selector, verifier) = token.expose_secret().split_once('.')?;
-    let plausible = |part: &str| (16..=64).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-    (plausible(selector) && plausible(verifier)).then(|| (selector, SecretString::from(verifier)))
+    let selector = selector_of(token.expose_secret())?;
+    let verifier = token.expose_secret().get(selector.len() + 1..)?;
+    Some((selector, SecretString::from(verifier)))
 }
 
 /// Looks at sessions.

@@ -89,7 +89,7 @@ enum RunError {
     Provider(#[from] ProviderFault),
     #[error("the link is not active any more")]
     NotActive,
-    #[error("another worker took this run over")]
+    #[error("another worker took this run over, or it was ended")]
     TakenOver,
     #[error("the worker stopped in the middle too often")]
     Interrupted,
@@ -113,7 +113,8 @@ impl RunError {
             Self::Provider(ProviderFault::ServerError) => SyncProblem::ProviderError,
             Self::Provider(ProviderFault::RateLimited { .. }) => SyncProblem::RateLimited,
             Self::Provider(ProviderFault::Malformed | ProviderFault::Incomplete) => SyncProblem::MalformedAnswer,
-            Self::Provider(ProviderFault::Refused) | Self::NotActive => SyncProblem::CredentialsRejected,
+            Self::Provider(ProviderFault::Refused) => SyncProblem::CredentialsRejected,
+            Self::NotActive => SyncProblem::LinkEnded,
             Self::Interrupted | Self::TakenOver => SyncProblem::Interrupted,
             Self::Unexpected(_) => SyncProblem::Internal,
         }
@@ -183,11 +184,11 @@ impl SyncEngine {
         let link = self.links.find_many(sync.user, &[sync.link]).await?.pop().filter(|link| link.status == LinkStatus::Active).ok_or(RunError::NotActive)?;
         let provider = self.catalogue.linkable(&link.provider).ok_or(RunError::NotActive)?.as_ref();
         self.hold(attempt, sync).await?;
-        let credentials = self.working_credentials(attempt, provider, &link).await?;
+        let credentials = self.working_credentials(attempt, sync, provider, &link).await?;
         let fetched = match self.fetch(provider, &credentials, &link).await {
             // Access tokens end early too. Only a bank that refuses the refresh token as well has ended the consent.
             Err(RunError::Provider(ProviderFault::Refused)) => {
-                let renewed = self.renew(attempt, provider, &link, &credentials).await?;
+                let renewed = self.renew(attempt, sync, provider, &link, &credentials).await?;
                 self.fetch(provider, &renewed, &link).await?
             }
             fetched => fetched?,
@@ -206,25 +207,35 @@ impl SyncEngine {
     }
 
     /// The link's tokens, renewed when they are about to end.
-    async fn working_credentials(&self, attempt: &Attempt, provider: &dyn FinancialProvider, link: &Link) -> Result<Credentials, RunError> {
+    async fn working_credentials(&self, attempt: &Attempt, sync: &Sync, provider: &dyn FinancialProvider, link: &Link) -> Result<Credentials, RunError> {
         let place = Place::credentials(link.user, link.id);
         let sealed = self.links.credentials(link.user, link.id).await?.ok_or(RunError::NotActive)?;
         let credentials = open_credentials(self.sealer.as_ref(), place, &sealed)?;
         if self.clock.now().plus(Duration::minutes(2)) < credentials.access_expires_at {
             return Ok(credentials);
         }
-        self.renew(attempt, provider, link, &credentials).await
+        self.renew(attempt, sync, provider, link, &credentials).await
     }
 
     /// Fresh tokens. A rotated refresh token is committed before it is used for anything.
-    async fn renew(&self, attempt: &Attempt, provider: &dyn FinancialProvider, link: &Link, credentials: &Credentials) -> Result<Credentials, RunError> {
+    async fn renew(
+        &self,
+        attempt: &Attempt,
+        sync: &Sync,
+        provider: &dyn FinancialProvider,
+        link: &Link,
+        credentials: &Credentials,
+    ) -> Result<Credentials, RunError> {
         let place = Place::credentials(link.user, link.id);
         let now = self.clock.now();
         let renewed = provider.refresh(credentials, now).await?;
         let mut work = self.store.begin(attempt).await?;
         work.accounts().take_turn(link.user).await?;
-        // What was wiped meanwhile stays wiped.
+        // What was wiped meanwhile stays wiped, and what the bank handed out for a newer consent stays.
         still_active(work.as_mut(), link).await?;
+        if !work.syncs().save(sync).await? {
+            return Err(RunError::TakenOver);
+        }
         work.links().save_credentials(link.user, link.id, &seal_credentials(self.sealer.as_ref(), place, &renewed)?, now).await?;
         work.checkpoint().await?;
         Ok(renewed)
@@ -348,6 +359,7 @@ impl SyncEngine {
         let now = self.clock.now();
         let problem = failure.problem();
         let mut work = self.store.begin(attempt).await?;
+        work.accounts().take_turn(sync.user).await?;
         match failure {
             RunError::Provider(ProviderFault::Refused) => {
                 sync.give_up(problem, now);

@@ -187,6 +187,46 @@ pub const SETTINGS: &[Setting] = &[
         about: "Where the privacy notice can be read.",
     },
     Setting {
+        name: "rate_limits.enabled",
+        kind: Kind::Switch,
+        preset: Preset::Default("true"),
+        about: "Whether requests are limited. Off is for load tests and for tests that sign in often.",
+    },
+    Setting {
+        name: "rate_limits.sign_in",
+        kind: Kind::Text,
+        preset: Preset::Default("\"5/5\""),
+        about: "Signing in, for each address: how often at once, and how many come back a minute. IPv6 counts by /64, here and below.",
+    },
+    Setting { name: "rate_limits.register", kind: Kind::Text, preset: Preset::Default("\"3/3\""), about: "Registering, for each address." },
+    Setting {
+        name: "rate_limits.mail",
+        kind: Kind::Text,
+        preset: Preset::Default("\"3/1\""),
+        about: "Asking for mails that confirm an address or reset a password, for each address.",
+    },
+    Setting {
+        name: "rate_limits.refresh",
+        kind: Kind::Text,
+        preset: Preset::Default("\"10/10\""),
+        about: "Renewing tokens, for each session; with a token of no session, for each address.",
+    },
+    Setting { name: "rate_limits.link", kind: Kind::Text, preset: Preset::Default("\"5/5\""), about: "Linking, for each user." },
+    Setting { name: "rate_limits.sync", kind: Kind::Text, preset: Preset::Default("\"10/5\""), about: "Asking for a sync, for each user and provider." },
+    Setting {
+        name: "rate_limits.query",
+        kind: Kind::Text,
+        preset: Preset::Default("\"5000/5000\""),
+        about: "Points of what documents cost, for each user; for each address while nobody is signed in. A tenth of a point for each object an answer can hold, and some more.",
+    },
+    Setting {
+        name: "rate_limits.write",
+        kind: Kind::Text,
+        preset: Preset::Default("\"50/50\""),
+        about: "Everything else that changes something, for each user; for each address while nobody is signed in.",
+    },
+    Setting { name: "rate_limits.subscription", kind: Kind::Text, preset: Preset::Default("\"10/5\""), about: "Subscribing, for each user." },
+    Setting {
         name: "links.return_urls",
         kind: Kind::List,
         preset: Preset::Default("[]"),
@@ -235,6 +275,54 @@ pub const SETTINGS: &[Setting] = &[
                 has its own numbers, so a worker on the same machine needs another port.",
     },
     Setting {
+        name: "limits.body_bytes",
+        kind: Kind::Number,
+        preset: Preset::Default("1048576"),
+        about: "How many bytes a body may have at `/graphql`. Statement files go to `/imports`, which takes 50 MiB.",
+    },
+    Setting { name: "limits.document_bytes", kind: Kind::Number, preset: Preset::Default("100000"), about: "How many bytes a GraphQL document may have." },
+    Setting { name: "limits.depth", kind: Kind::Number, preset: Preset::Default("15"), about: "How deep fields may nest, 30 at most." },
+    Setting {
+        name: "limits.fields",
+        kind: Kind::Number,
+        preset: Preset::Default("5000"),
+        about: "How many fields a document may have, those of fragments as often as they are spread.",
+    },
+    Setting { name: "limits.aliases", kind: Kind::Number, preset: Preset::Default("100"), about: "How many fields of a document may have an alias." },
+    Setting { name: "limits.directives", kind: Kind::Number, preset: Preset::Default("50"), about: "How many directives a document may have." },
+    Setting { name: "limits.errors", kind: Kind::Number, preset: Preset::Default("20"), about: "How many errors an answer carries; the others are left out." },
+    Setting {
+        name: "limits.request_seconds",
+        kind: Kind::Number,
+        preset: Preset::Default("30"),
+        about: "How many seconds a request may take, its body included. Uploads and exports have ten minutes.",
+    },
+    Setting {
+        name: "limits.header_bytes",
+        kind: Kind::Number,
+        preset: Preset::Default("16384"),
+        about: "How many bytes a request's header may have, its address included.",
+    },
+    Setting { name: "limits.header_seconds", kind: Kind::Number, preset: Preset::Default("10"), about: "How many seconds a request's header may take." },
+    Setting {
+        name: "limits.idle_seconds",
+        kind: Kind::Number,
+        preset: Preset::Default("75"),
+        about: "How many seconds a connection is kept without a request: longer than a proxy in front keeps it, or a request may meet a connection that is just being closed.",
+    },
+    Setting {
+        name: "limits.connections",
+        kind: Kind::Number,
+        preset: Preset::Default("1024"),
+        about: "How many connections are served at once; others wait until one is closed.",
+    },
+    Setting {
+        name: "cors.origins",
+        kind: Kind::List,
+        preset: Preset::Default("[]"),
+        about: "The origins of frontends that browsers may show answers to, such as `https://app.example.com`; each exactly, with no path and no `*`. Without any, pages of other origins can read nothing.",
+    },
+    Setting {
         name: "sandbox.seed",
         kind: Kind::Number,
         preset: Preset::Default("7"),
@@ -243,7 +331,7 @@ pub const SETTINGS: &[Setting] = &[
 ];
 
 /// Settings that other parts of a deployment may set already, and that this version does not use; sections among them.
-pub const WITHOUT_EFFECT: [&str; 3] = ["rate_limits", "cors", "providers"];
+pub const WITHOUT_EFFECT: [&str; 1] = ["providers"];
 
 /// How alike two names are, from 0 to 1, for one to be taken for the other.
 const ALIKE: f64 = 0.7;

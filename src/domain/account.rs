@@ -111,7 +111,7 @@ pub struct Account {
     pub currency: Currency,
     /// What it holds.
     pub balances: Balances,
-    /// False once the provider reports it closed or no longer reports it.
+    /// False once the provider reports it closed, no longer reports it, or its link is unlinked.
     pub is_active: bool,
     /// When Dashtam first saw it.
     pub created_at: Timestamp,
@@ -142,6 +142,8 @@ pub trait Accounts: Send {
     async fn insert(&mut self, account: &Account) -> anyhow::Result<()>;
     /// Stores name, kind, number, balances, fingerprint and activity of a known account.
     async fn save(&mut self, account: &Account) -> anyhow::Result<()>;
+    /// Removes the accounts of a link with their transactions, the names these go by, and balances. Answers how many transactions there were.
+    async fn remove_of_link(&mut self, owner: UserId, link: LinkId) -> anyhow::Result<u64>;
 }
 
 /// Accounts for queries and loaders.

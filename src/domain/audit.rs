@@ -93,6 +93,14 @@ words! {
         StartAuthorization = "start_authorization",
         /// Coming back from the bank.
         CompleteLink = "complete_link",
+        /// Giving a link a name.
+        RenameLink = "rename_link",
+        /// Starting to link a link once more.
+        Relink = "relink",
+        /// Taking a link away.
+        Unlink = "unlink",
+        /// Telling a bank that a consent is over.
+        RevokeConsent = "revoke_consent",
         /// Asking for a sync.
         RequestSync = "request_sync",
         /// A worker bringing a link up to date.

@@ -32,6 +32,8 @@ pub struct Consent {
 pub trait Consents: Send {
     /// A consent that was given.
     async fn insert(&mut self, consent: &Consent) -> anyhow::Result<()>;
+    /// Withdraws what of the consents given for a link stands.
+    async fn withdraw(&mut self, owner: UserId, link: LinkId, now: Timestamp) -> anyhow::Result<()>;
     /// Withdraws every consent of `owner` that stands.
     async fn withdraw_all(&mut self, owner: UserId, now: Timestamp) -> anyhow::Result<()>;
 }

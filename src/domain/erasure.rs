@@ -5,10 +5,7 @@
 
 use async_trait::async_trait;
 
-use super::{
-    id::{LinkId, UserId},
-    time::Timestamp,
-};
+use super::{id::UserId, link::Wiped, time::Timestamp};
 
 /// How long after it was asked for an erasure begins at the earliest, in hours.
 pub const ERASURE_HOURS: i64 = 24;
@@ -18,16 +15,6 @@ pub const STRAGGLER_HOURS: i64 = 1;
 
 /// How long a worker may be at an erasure before another takes it for dead, in minutes.
 pub const ERASURE_LEASE_MINUTES: i64 = 15;
-
-/// What a bank had handed out and is wiped here: all it takes to tell the bank.
-pub struct Wiped {
-    /// The link it was for.
-    pub link: LinkId,
-    /// Whose bank.
-    pub provider: String,
-    /// As it was kept.
-    pub sealed: Vec<u8>,
-}
 
 /// Erasures, inside a unit of work.
 #[async_trait]

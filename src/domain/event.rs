@@ -93,6 +93,12 @@ pub enum Event {
     AuthorizationStarted { link: LinkId, user: UserId },
     /// A bank agreed.
     LinkActivated { link: LinkId, user: UserId },
+    /// A link has another name, or none any more.
+    LinkRenamed { link: LinkId, user: UserId },
+    /// A link was taken away; `erased` counts the transactions that went with it, `None` when all of them were kept.
+    Unlinked { link: LinkId, user: UserId, erased: Option<u64> },
+    /// A bank knows that a consent is over.
+    ConsentRevoked { link: LinkId, user: UserId },
     /// A sync waits for a worker.
     SyncRequested { sync: SyncId, user: UserId },
     /// A link is up to date, as far as this stage goes.
@@ -148,7 +154,12 @@ impl Event {
             | Self::Reauthenticated { session, .. } => (ResourceKind::Session, Some(session.0)),
             Self::SessionsRevoked { .. } => (ResourceKind::Session, None),
             Self::TokensRotated { user: None, .. } | Self::KeysRotated { .. } | Self::SecretsResealed { .. } => (ResourceKind::Security, None),
-            Self::LinkBegun { link, .. } | Self::AuthorizationStarted { link, .. } | Self::LinkActivated { link, .. } => (ResourceKind::Link, Some(link.0)),
+            Self::LinkBegun { link, .. }
+            | Self::AuthorizationStarted { link, .. }
+            | Self::LinkActivated { link, .. }
+            | Self::LinkRenamed { link, .. }
+            | Self::Unlinked { link, .. }
+            | Self::ConsentRevoked { link, .. } => (ResourceKind::Link, Some(link.0)),
             Self::SyncRequested { sync, .. } | Self::LinkSynced { sync, .. } => (ResourceKind::Sync, Some(sync.0)),
             Self::ExportRequested { export, .. } => (ResourceKind::Export, Some(export.0)),
             Self::ExportFetched { export, .. } => (ResourceKind::Export, export.map(Into::into)),
@@ -190,6 +201,9 @@ impl Event {
             | Self::LinkBegun { user, .. }
             | Self::AuthorizationStarted { user, .. }
             | Self::LinkActivated { user, .. }
+            | Self::LinkRenamed { user, .. }
+            | Self::Unlinked { user, .. }
+            | Self::ConsentRevoked { user, .. }
             | Self::SyncRequested { user, .. }
             | Self::LinkSynced { user, .. }
             | Self::ProfileUpdated { user }
@@ -223,6 +237,9 @@ impl Event {
                 ("modified", counts.modified.to_string()),
                 ("removed", counts.removed.to_string()),
             ],
+            Self::Unlinked { erased, .. } => {
+                vec![("data", if erased.is_some() { "erased" } else { "kept" }.to_owned()), ("transactions", erased.unwrap_or_default().to_string())]
+            }
             Self::StatementImported { created, known, .. } => vec![("created", created.to_string()), ("known", known.to_string())],
             Self::DocumentsAgreedTo { documents, .. } => vec![("documents", documents.clone())],
             Self::AuditExported { with_persons } => vec![("persons", with_persons.to_string())],
@@ -264,6 +281,8 @@ impl Event {
             | Self::LinkBegun { .. }
             | Self::AuthorizationStarted { .. }
             | Self::LinkActivated { .. }
+            | Self::LinkRenamed { .. }
+            | Self::ConsentRevoked { .. }
             | Self::SyncRequested { .. } => Vec::new(),
         }
     }

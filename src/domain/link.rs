@@ -24,6 +24,8 @@ words! {
         Revoked = "revoked",
         /// Linking did not succeed.
         Failed = "failed",
+        /// The user took it away. Nothing is fetched any more; what came through it stays, or is gone, as they asked.
+        Unlinked = "unlinked",
     }
 }
 
@@ -107,10 +109,12 @@ pub enum Freshness {
 /// Why a link does not change as asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkRefusal {
-    /// Only a pending link is completed or failed.
-    NotPending,
+    /// A walk that comes to nothing takes nothing from a link that works, and brings none back that was unlinked.
+    NotWaiting,
     /// Only an active link expires.
     NotActive,
+    /// It was unlinked before.
+    Unlinked,
 }
 
 impl Link {
@@ -136,22 +140,38 @@ impl Link {
         Self { status: LinkStatus::Active, ..Self::begin(id, user, provider, now) }
     }
 
-    /// The bank agreed and tokens are at hand.
-    pub fn activate(&mut self, consent_expires_at: Option<Timestamp>) -> Result<Event, LinkRefusal> {
-        if self.status != LinkStatus::Pending {
-            return Err(LinkRefusal::NotPending);
-        }
+    /// The bank agreed and tokens are at hand, for the first time or once more. That a walk to the bank still counts is its own matter.
+    pub fn activate(&mut self, consent_expires_at: Option<Timestamp>) -> Event {
         (self.status, self.reason, self.consent_expires_at) = (LinkStatus::Active, None, consent_expires_at);
-        Ok(Event::LinkActivated { link: self.id, user: self.user })
+        Event::LinkActivated { link: self.id, user: self.user }
     }
 
-    /// Linking did not succeed.
+    /// A walk to the bank came to nothing.
     pub fn fail(&mut self, reason: LinkReason) -> Result<(), LinkRefusal> {
-        if self.status != LinkStatus::Pending {
-            return Err(LinkRefusal::NotPending);
+        if matches!(self.status, LinkStatus::Active | LinkStatus::Unlinked) {
+            return Err(LinkRefusal::NotWaiting);
         }
         (self.status, self.reason) = (LinkStatus::Failed, Some(reason));
         Ok(())
+    }
+
+    /// The user takes it away, wherever it stands.
+    pub fn unlink(&mut self) -> Result<(), LinkRefusal> {
+        if self.status == LinkStatus::Unlinked {
+            return Err(LinkRefusal::Unlinked);
+        }
+        (self.status, self.reason, self.consent_expires_at) = (LinkStatus::Unlinked, None, None);
+        Ok(())
+    }
+
+    /// Nothing that came through it is there any more, so linked once more it begins from nothing.
+    pub fn forget(&mut self) {
+        (self.covered_from, self.covered_to, self.synced_at) = (None, None, None);
+    }
+
+    /// A link that needs no one's consent works again, when something comes in through it.
+    pub fn reopen(&mut self) {
+        (self.status, self.reason) = (LinkStatus::Active, None);
     }
 
     /// The bank no longer honours the stored tokens. Accounts stay.
@@ -181,7 +201,7 @@ impl Link {
     /// What the user has to do, if anything.
     pub fn next_action(&self) -> Option<NextAction> {
         match self.status {
-            LinkStatus::Active => None,
+            LinkStatus::Active | LinkStatus::Unlinked => None,
             LinkStatus::Pending => Some(NextAction::Authorize),
             LinkStatus::Expired | LinkStatus::Revoked | LinkStatus::Failed => Some(NextAction::Relink),
         }
@@ -219,25 +239,41 @@ pub struct Authorization {
     pub spent_at: Option<Timestamp>,
 }
 
+/// What a bank had handed out and is wiped here: all it takes to tell the bank.
+pub struct Wiped {
+    /// The link it was for.
+    pub link: LinkId,
+    /// Whose bank.
+    pub provider: String,
+    /// As it was kept.
+    pub sealed: Vec<u8>,
+}
+
 /// Links with their authorizations and credentials, inside a unit of work.
 #[async_trait]
 pub trait Links: Send {
     /// A link of `owner`.
     async fn find(&mut self, owner: UserId, id: LinkId) -> anyhow::Result<Option<Link>>;
-    /// The owner's link to a provider that is open without consent, such as statement files.
+    /// The owner's link to a provider that needs no consent, such as statement files: the first that is open, or that was and is unlinked.
     async fn find_open(&mut self, owner: UserId, provider: &str) -> anyhow::Result<Option<Link>>;
     /// A new link.
     async fn insert(&mut self, link: &Link) -> anyhow::Result<()>;
-    /// Stores status, reason, consent, coverage, freshness and alias of a known link.
+    /// Stores status, reason, consent, coverage and freshness of a known link; its alias is the user's, and stays.
     async fn save(&mut self, link: &Link) -> anyhow::Result<()>;
+    /// Stores the alias of a known link and nothing else, so that neither a sync at the same time nor this undoes the other.
+    async fn rename(&mut self, link: &Link) -> anyhow::Result<()>;
     /// A begun walk to the bank.
     async fn insert_authorization(&mut self, authorization: &Authorization) -> anyhow::Result<()>;
     /// Uses a ticket and binds the browser by `cookie_hash`; `false` when it was used before or has run out.
     async fn start_authorization(&mut self, id: AuthorizationId, cookie_hash: &[u8], now: Timestamp) -> anyhow::Result<bool>;
     /// Uses a state; `false` when it was used before.
     async fn spend_authorization(&mut self, id: AuthorizationId, now: Timestamp) -> anyhow::Result<bool>;
+    /// Whether a walk still counts. Those of a link that is unlinked, or of a user who asked to be erased, are gone.
+    async fn authorization_stands(&mut self, owner: UserId, id: AuthorizationId) -> anyhow::Result<bool>;
     /// Stores a link's sealed tokens in place of older ones.
     async fn save_credentials(&mut self, owner: UserId, link: LinkId, sealed: &[u8], now: Timestamp) -> anyhow::Result<()>;
+    /// Wipes a link's sealed tokens and ends its walks to the bank. Answers what the bank had handed out, if anything.
+    async fn wipe_credentials(&mut self, link: &Link) -> anyhow::Result<Option<Wiped>>;
 }
 
 /// Links for queries and loaders.

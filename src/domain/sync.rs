@@ -49,6 +49,10 @@ words! {
         RowsRefused = "rows_refused",
         /// The worker stopped in the middle, too often.
         Interrupted = "interrupted",
+        /// The link was unlinked, or does not work any more, before it was done.
+        LinkEnded = "link_ended",
+        /// The link was linked once more before it was done; another sync took its place.
+        Superseded = "superseded",
         /// A fault of ours; the log knows more.
         Internal = "internal",
     }
@@ -144,8 +148,10 @@ pub trait Syncs: Send {
     async fn latest(&mut self, owner: UserId, link: LinkId) -> anyhow::Result<Option<Sync>>;
     /// A requested sync; `false` when the link has an open one already.
     async fn insert(&mut self, sync: &Sync) -> anyhow::Result<bool>;
-    /// Stores the end, or the retry, of a run this worker still holds; `false` when another worker took it over.
+    /// Stores the end, or the retry, of a run this worker still holds; `false` when another worker took it over, or it was ended.
     async fn save(&mut self, sync: &Sync) -> anyhow::Result<bool>;
+    /// Ends what of a link's syncs has yet to end, also one that a worker is at: it writes nothing any more.
+    async fn end_open(&mut self, owner: UserId, link: LinkId, problem: SyncProblem, now: Timestamp) -> anyhow::Result<()>;
 }
 
 /// The queue a worker takes from. Each call is a statement of its own; no unit of work is open.

@@ -44,6 +44,11 @@ struct Why {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Of {
+    limit: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Topic {
     topic: String,
 }
@@ -70,6 +75,7 @@ pub struct Metrics {
     took: Family<Route, Histogram, fn() -> Histogram>,
     operations: Family<Outcome, Counter>,
     tokens: Family<Why, Counter>,
+    limited: Family<Of, Counter>,
     syncs_run: Family<Outcome, Counter>,
     gauges: Gauges,
     process: Process,
@@ -108,11 +114,13 @@ impl Metrics {
         registry.register_with_unit("dashtam_http_request_duration", "How long answers took", Unit::Seconds, took.clone());
         registry.register("dashtam_graphql_operations", "Operations of the graph: ok, with errors, or refused before they ran", operations.clone());
         registry.register("dashtam_access_tokens_refused", "Requests whose access token did not count", tokens.clone());
+        let limited: Family<Of, Counter> = Family::default();
+        registry.register("dashtam_rate_limited_requests", "Requests that were refused since there were too many lately", limited.clone());
         registry.register("dashtam_sync_runs", "Runs of syncs in this process, by how they ended", syncs_run.clone());
         let (gauges, process) = (Gauges::default(), Process::default());
         gauges.register(&mut registry);
         process.register(&mut registry);
-        Self { registry, answered, took, operations, tokens, syncs_run, gauges, process }
+        Self { registry, answered, took, operations, tokens, limited, syncs_run, gauges, process }
     }
 
     /// Everything as it stands, as OpenMetrics text. Without a sample the database did not answer, and what it would have told is left out.
@@ -211,6 +219,10 @@ impl Meter for Metrics {
 
     fn token_refused(&self, reason: &'static str) {
         self.tokens.get_or_create(&Why { reason }).inc();
+    }
+
+    fn limited(&self, limit: &'static str) {
+        self.limited.get_or_create(&Of { limit }).inc();
     }
 
     fn synced(&self, outcome: &'static str) {

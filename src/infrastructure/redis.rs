@@ -5,6 +5,7 @@
 //! password, so no error repeats it.
 
 pub mod bus;
+pub mod rate_limit;
 
 use std::{
     sync::{
@@ -15,10 +16,10 @@ use std::{
 };
 
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, FromRedisValue, RedisError,
+    AsyncConnectionConfig, Client, Cmd, FromRedisValue, RedisError, RedisResult, ScriptInvocation,
     aio::{MultiplexedConnection, PubSub},
 };
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, error::Elapsed, timeout};
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_millis(500);
@@ -80,7 +81,17 @@ impl Redis {
     /// Sends a command; fails after half a second.
     pub(in crate::infrastructure) async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> anyhow::Result<T> {
         let mut connection = self.connection().await?;
-        let broken = match timeout(ANSWER, command.query_async(&mut connection)).await {
+        self.answered(timeout(ANSWER, command.query_async(&mut connection)).await)
+    }
+
+    /// Runs a script, in one step on the server; fails after half a second.
+    pub(in crate::infrastructure) async fn run<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> anyhow::Result<T> {
+        let mut connection = self.connection().await?;
+        self.answered(timeout(ANSWER, script.invoke_async(&mut connection)).await)
+    }
+
+    fn answered<T>(&self, answer: Result<RedisResult<T>, Elapsed>) -> anyhow::Result<T> {
+        let broken = match answer {
             Ok(Ok(answer)) => {
                 self.works();
                 return Ok(answer);

@@ -9,6 +9,7 @@ pub mod audit;
 pub mod change;
 pub mod completion;
 pub mod consent;
+pub mod cost;
 pub mod documents;
 pub mod email_change;
 pub mod erasure;
@@ -25,6 +26,7 @@ pub mod page;
 pub mod password;
 pub mod profile;
 pub mod provider;
+pub mod rate_limit;
 pub mod registration;
 pub mod scalar;
 pub mod second_factor;
@@ -47,13 +49,12 @@ use crate::application::{Application, access::Requester};
 
 use self::{
     completion::{TypeIndex, complete, operation_of, supply_defaults},
+    cost::Lists,
     documents::{Documents, PersistedQuery},
     error::{Code, Fault},
     loader::Loaders,
+    rate_limit::Price,
 };
-
-/// The most errors one answer carries.
-const MAX_ERRORS: usize = 20;
 
 /// The root of queries.
 #[derive(MergedObject, Default)]
@@ -65,6 +66,7 @@ pub struct Query(
     account::AccountQuery,
     transaction::TransactionQuery,
     security::SecurityQuery,
+    rate_limit::RateLimitQuery,
     audit::AuditQuery,
 );
 
@@ -84,6 +86,7 @@ pub struct Mutation(
     security::SecurityMutation,
     user::administration::AdministrationMutation,
     link::LinkMutation,
+    link::upkeep::LinkUpkeepMutation,
     sync::SyncMutation,
     import::ImportMutation,
 );
@@ -109,6 +112,8 @@ pub struct RequestContext {
     pub application: Arc<Application>,
     /// What this request has loaded.
     pub loaders: Loaders,
+    /// What the document was charged.
+    pub price: Price,
 }
 
 /// One document to be answered.
@@ -142,6 +147,7 @@ pub enum Answer {
 pub struct Graph {
     schema: DashtamSchema,
     types: TypeIndex,
+    lists: Lists,
     documents: Documents,
     application: Arc<Application>,
 }
@@ -149,20 +155,20 @@ pub struct Graph {
 impl Graph {
     /// Over the use cases of one server.
     pub fn new(application: Arc<Application>, documents: Documents) -> anyhow::Result<Self> {
-        Ok(Self { schema: schema(), types: TypeIndex::parse(sdl())?, documents, application })
+        Ok(Self { schema: schema(), types: TypeIndex::parse(sdl())?, lists: Lists::parse(sdl())?, documents, application })
     }
 
     /// Runs one document.
     pub async fn answer(self: &Arc<Self>, question: Question, requester: Requester) -> Answer {
         let found = match self.documents.find(&question, &self.types) {
             Ok(found) => found,
-            Err(refused) => return Answer::Refused(vec![refused]),
+            Err(refused) => return self.refuse(refused, &requester).await,
         };
         let document = &found.document.asked;
         let mut variables = question.variables;
         supply_defaults(document, question.operation_name.as_deref(), &mut variables);
-        if let Err(refused) = limits::check(document, Some(&variables)) {
-            return Answer::Refused(vec![refused]);
+        if let Err(refused) = limits::check(document, Some(&variables), self.documents.limits()) {
+            return self.refuse(refused, &requester).await;
         }
         let operation = operation_of(document, question.operation_name.as_deref()).map(|operation| operation.ty);
         if question.read_only && operation.is_some_and(|operation| operation != OperationType::Query) {
@@ -171,8 +177,13 @@ impl Graph {
         if let Some(name) = missing_variable(document, question.operation_name.as_deref(), &variables) {
             return Answer::Refused(vec![error::refusal(Code::BadUserInput, &format!("the variable ${name} must have a value"))]);
         }
+        let admitted = match self.admit(document, question.operation_name.as_deref(), &variables, &requester).await {
+            Ok(admitted) => admitted,
+            Err(refused) => return Answer::Refused(vec![refused]),
+        };
         let prepared = &found.document.prepared;
-        let context = RequestContext { loaders: Loaders::new(&self.application, &requester), application: self.application.clone(), requester };
+        let price = admitted.price;
+        let context = RequestContext { loaders: Loaders::new(&self.application, &requester), application: self.application.clone(), requester, price };
         let mut request = Request::new(String::new()).variables(variables.clone()).data(context);
         request.operation_name.clone_from(&question.operation_name);
         request.set_parsed_query(prepared.clone());
@@ -186,14 +197,16 @@ impl Graph {
         };
         // Errors of fields know where they happened; those of the document as a whole do not.
         if !response.errors.is_empty() && response.errors.iter().all(|error| error.path.is_empty()) {
-            return Answer::Refused(response.errors.into_iter().take(MAX_ERRORS).map(error::never_ran).collect());
+            self.settle_unused(admitted);
+            return Answer::Refused(response.errors.into_iter().take(self.documents.limits().errors).map(error::never_ran).collect());
         }
         if found.document.must_complete || !response.errors.is_empty() {
             complete(prepared, question.operation_name.as_deref(), &variables, &self.types, &mut response);
         }
-        self.documents.keep(found);
-        response.errors.truncate(MAX_ERRORS);
+        response.errors.truncate(self.documents.limits().errors);
         response.errors = response.errors.into_iter().map(error::finish).collect();
+        let response = self.settle(admitted, document, question.operation_name.as_deref(), response);
+        self.documents.keep(found);
         Answer::Ran(response)
     }
 

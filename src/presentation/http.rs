@@ -1,5 +1,6 @@
 //! Plain HTTP: the router, and what every answer has in common.
 
+pub mod browsers;
 mod exports;
 pub mod graphql;
 mod health;
@@ -10,8 +11,10 @@ mod oauth;
 mod playground;
 pub mod problem;
 pub mod proxies;
+pub mod rate_limit;
 mod requester;
 mod rights;
+pub mod server;
 pub mod trace;
 
 use std::{any::Any, sync::Arc, time::Duration};
@@ -19,7 +22,7 @@ use std::{any::Any, sync::Arc, time::Duration};
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Request},
-    http::{HeaderValue, Method, StatusCode, Uri, header},
+    http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -33,12 +36,9 @@ use crate::{
     },
     presentation::{
         graphql::Graph,
-        http::{problem::Problem, proxies::Proxies},
+        http::{browsers::Browsers, problem::Problem, proxies::Proxies},
     },
 };
-
-/// How long a request may take, unless it is an upload.
-pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long an upload may take, its body included: 50 MiB over a line of a megabit a second. As long may it take to pack an export.
 const UPLOAD_TIMEOUT: Duration = Duration::from_mins(10);
@@ -56,6 +56,10 @@ pub struct Edge {
     pub public_url: String,
     /// The proxies in front of this server.
     pub proxies: Proxies,
+    /// Which browsers may read answers.
+    pub browsers: Browsers,
+    /// How many bytes a body may have at `/graphql`.
+    pub body_bytes: usize,
     /// The mails that are kept instead of sent; only in development.
     pub mailbox: Option<Arc<dyn Mailbox>>,
     /// Whether the playground is served.
@@ -95,12 +99,10 @@ pub trait Readiness: Send + Sync {
 /// All routes of the product. The sandbox bank is no part of it and is merged in by whoever composes.
 pub fn router(edge: Edge) -> Router {
     let seen_through = middleware::from_fn_with_state(edge.proxies.clone(), proxies::see_through);
-    let routes = Router::new()
-        .route("/graphql", get(graphql::get).post(graphql::post))
-        .route("/schema.graphql", get(graphql::schema))
+    // Each of these is charged as a write; what a document wants is told by its text.
+    let limited = Router::new()
         .route("/imports", post(imports::upload).layer(DefaultBodyLimit::max(imports::MAX_FORM_BYTES)))
         .route("/exports/{id}", get(exports::fetch).head(wrong_method))
-        .route("/oauth/pages.css", get(oauth::stylesheet))
         .route("/oauth/{provider}/start", get(oauth::start_page).post(oauth::start))
         .route("/oauth/{provider}/callback", get(oauth::callback).head(wrong_method))
         .route("/verify-email", get(mail::confirm_page).post(mail::confirm))
@@ -108,6 +110,11 @@ pub fn router(edge: Edge) -> Router {
         .route("/confirm-email", get(rights::confirm_page).post(rights::confirm))
         .route("/revert-email", get(rights::revert_page).post(rights::revert))
         .route("/cancel-erasure", get(rights::cancel_page).post(rights::cancel))
+        .route_layer(middleware::from_fn_with_state(edge.clone(), rate_limit::write_once));
+    let routes = limited
+        .route("/graphql", get(graphql::get).post(graphql::post).layer(middleware::from_fn(rate_limit::told)))
+        .route("/schema.graphql", get(graphql::schema))
+        .route("/oauth/pages.css", get(oauth::stylesheet))
         .route("/dev/mail", get(mail::kept_mails))
         .route("/health", get(health::health))
         .route("/ready", get(health::ready));
@@ -115,12 +122,30 @@ pub fn router(edge: Edge) -> Router {
     routes.method_not_allowed_fallback(wrong_method).fallback(unknown_route).layer(middleware::from_fn(in_our_words)).layer(seen_through).with_state(edge)
 }
 
+/// No browser shows an answer within a page or runs anything of it; pages that need more say so themselves.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// What no page of ours needs.
+const PERMISSIONS_POLICY: &str = "camera=(), geolocation=(), microphone=(), payment=(), usb=()";
+
 /// What every answer of the listener has in common, whoever made it; none takes longer than `patience`.
-pub fn with_common_layers(router: Router, patience: Duration) -> Router {
-    let fixed = |name: header::HeaderName, value: &'static str| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
+pub fn with_common_layers(router: Router, patience: Duration, browsers: &Browsers) -> Router {
+    let fixed = |name: HeaderName, value: &'static str| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
+    let router = router.layer(middleware::from_fn(move |request, next| in_time(patience, request, next))).layer(CatchPanicLayer::custom(panicked));
+    let router = match browsers.cors() {
+        Some(cors) => router.layer(cors),
+        None => router,
+    };
+    let router = match browsers.strict_transport() {
+        Some(value) => router.layer(SetResponseHeaderLayer::if_not_present(header::STRICT_TRANSPORT_SECURITY, value)),
+        None => router,
+    };
     router
-        .layer(middleware::from_fn(move |request, next| in_time(patience, request, next)))
-        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn_with_state(browsers.clone(), browsers::by_its_name))
+        .layer(fixed(header::CACHE_CONTROL, "no-store"))
+        .layer(fixed(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
+        .layer(fixed(HeaderName::from_static("permissions-policy"), PERMISSIONS_POLICY))
+        .layer(fixed(HeaderName::from_static("cross-origin-resource-policy"), "same-origin"))
         .layer(fixed(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(fixed(header::REFERRER_POLICY, "no-referrer"))
         .layer(fixed(header::X_FRAME_OPTIONS, "DENY"))

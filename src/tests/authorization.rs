@@ -18,11 +18,12 @@ use crate::harness::{
 };
 
 /// What anyone may ask, signed in or not.
-const PUBLIC: [&str; 12] = [
+const PUBLIC: [&str; 13] = [
     "cancelErasure",
     "confirmEmailChange",
     "createSession",
     "legalDocuments",
+    "rateLimit",
     "refreshSession",
     "registerUser",
     "requestPasswordReset",
@@ -144,7 +145,7 @@ async fn each_rule_of_the_policy_decides_its_own_fields_and_no_other() {
     let rules: [(&str, &str, &str, &str, &[&str]); 15] = [
         (everyone, "read", "accounts", "own", &["User.accounts", "account"]),
         (everyone, "read", "transactions", "own", &["User.transactions", "importStatement", "transaction"]),
-        (everyone, "read", "links", "own", &["User.links", "beginLink", "completeLink", "syncLink"]),
+        (everyone, "read", "links", "own", &["User.links", "beginLink", "completeLink", "relink", "renameLink", "syncLink", "unlink"]),
         (everyone, "read", "changes", "own", &["User.changes"]),
         (everyone, "read", "sessions", "own", &["User.sessions", "renameSession", "revokeAllSessions", "revokeOtherSessions", "revokeSession"]),
         (everyone, "read", "users", "own", &whole_viewer),
@@ -155,7 +156,7 @@ async fn each_rule_of_the_policy_decides_its_own_fields_and_no_other() {
         (everyone, "write", "security", "own", &security),
         (everyone, "read", "profile", "own", &["User.agreements", "User.consents", "exportMyData"]),
         (everyone, "write", "profile", "own", &["agreeToDocuments", "eraseMyAccount", "updateProfile"]),
-        (editors, "write", "links", "own", &["beginLink", "completeLink", "syncLink"]),
+        (editors, "write", "links", "own", &["beginLink", "completeLink", "relink", "renameLink", "syncLink", "unlink"]),
         (editors, "write", "transactions", "own", &["importStatement"]),
     ];
     let administrators = r#"scope("admin", "ACTION", "RESOURCE", "REACH");"#;
@@ -240,6 +241,9 @@ async fn readonly_reads_and_keeps_its_identity_and_writes_nothing() {
             ("request_sync", ann.sync(&link, true).await),
             ("import_statement", ann.import("a.ofx", include_str!("fixtures/ofx/checking-sgml.ofx"), None).await),
             ("complete_link", complete),
+            ("rename_link", ann.rename_link(&link, Some("Mine")).await),
+            ("relink", ann.relink(&link, None).await),
+            ("unlink", ann.unlink(&link, false).await),
         ];
         for (act, answer) in written {
             answer.is_fault("FORBIDDEN");

@@ -98,15 +98,45 @@ fn a_wrong_value_is_told_by_its_name_and_what_it_should_be_and_never_repeated() 
 
 #[test]
 fn names_that_are_fixed_are_accepted_even_where_they_have_no_effect_yet() {
-    let fixed =
-        [("DASHTAM_RATE_LIMITS__ENABLED", "true"), ("DASHTAM_CORS__ORIGINS", "https://app.example"), ("DASHTAM_PROVIDERS__SCHWAB__CLIENT_SECRET", "secret")];
-    let toml = file("[rate_limits]\nenabled = true\n[providers.schwab]\nclient_id = \"x\"\n");
+    let fixed = [("DASHTAM_PROVIDERS__SCHWAB__CLIENT_SECRET", "secret")];
+    let toml = file("[providers.schwab]\nclient_id = \"x\"\n");
     let config = Config::read(Some(toml.path()), pairs(&fixed)).unwrap();
     let told: Vec<_> = config.without_effect.iter().map(String::as_str).collect();
     assert!(fixed.iter().all(|(name, _)| told.contains(name)), "whoever sets them is told: {told:?}");
-    assert_eq!(told.len(), fixed.len() + 2, "{told:?}");
-    assert!(told[0].starts_with("providers in ") || told[0].starts_with("rate_limits in "), "{told:?}");
+    assert_eq!(told.len(), fixed.len() + 1, "{told:?}");
+    assert!(told[0].starts_with("providers in "), "{told:?}");
     assert!(read(&[("DASHTAM_BIND", "127.0.0.1:1"), ("REDIS_URL", "x")]).without_effect.is_empty());
+}
+
+#[test]
+fn an_origin_is_exactly_one_and_a_limit_has_a_range() {
+    let origins = |text: &str| read(&[("DASHTAM_CORS__ORIGINS", text)]).cors.origins().unwrap();
+    assert_eq!(origins("https://app.example, http://localhost:5173"), ["https://app.example", "http://localhost:5173"]);
+    assert!(read(&[]).cors.origins().unwrap().is_empty());
+    for wrong in [
+        "*",
+        "null",
+        "https://*.example",
+        "app.example",
+        "https://app.example/",
+        "https://app.example/path",
+        "https://APP.example",
+        "https://a@app.example",
+        "https://app.example:443",
+        "ftp://app.example",
+        "https://app.example,*",
+    ] {
+        let refusal = refusal(&[("DASHTAM_CORS__ORIGINS", wrong)]);
+        assert!(refusal.starts_with("DASHTAM_CORS__ORIGINS, number ") && refusal.contains("not an origin"), "{wrong}: {refusal}");
+    }
+    for (name, wrong) in [("DEPTH", "31"), ("DEPTH", "0"), ("CONNECTIONS", "0"), ("HEADER_SECONDS", "0"), ("HEADER_BYTES", "100"), ("BODY_BYTES", "999999999")]
+    {
+        let refusal = refusal(&[(&format!("DASHTAM_LIMITS__{name}"), wrong)]);
+        assert!(refusal.starts_with(&format!("limits.{} is from ", name.to_lowercase())), "{refusal}");
+    }
+    assert_eq!(read(&[("DASHTAM_LIMITS__DEPTH", "10")]).limits.depth, 10);
+    let strict = refusal(&[("DASHTAM_DOCUMENTS__MODE", "strict")]);
+    assert!(strict.starts_with("DASHTAM_DOCUMENTS__MANIFEST is not set"), "{strict}");
 }
 
 #[test]

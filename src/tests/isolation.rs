@@ -74,7 +74,20 @@ fn everything_that_takes_an_id() -> Vec<Asked> {
 async fn what_belongs_to_another_is_absent_byte_for_byte_whatever_the_role() {
     let everything = everything_that_takes_an_id();
     let names: Vec<_> = everything.iter().map(|asked| asked.name.as_str()).collect();
-    for known in ["node", "nodes", "account", "transaction", "revokeSession", "syncLink", "importStatement", "User.accounts", "User.transactions"] {
+    for known in [
+        "node",
+        "nodes",
+        "account",
+        "transaction",
+        "revokeSession",
+        "syncLink",
+        "renameLink",
+        "relink",
+        "unlink",
+        "importStatement",
+        "User.accounts",
+        "User.transactions",
+    ] {
         assert!(names.contains(&known), "{known} takes an id and is not tried");
     }
     for app in TestApp::on_every_store().await {

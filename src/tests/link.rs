@@ -3,8 +3,12 @@
 mod begin;
 mod callback;
 mod complete;
+mod relink;
+mod rename;
 mod start;
+mod unlink;
 
+use dashtam::{application::ports::ProviderFault, domain::provider::ReportedTransaction};
 use serde_json::json;
 
 use crate::harness::{
@@ -57,6 +61,40 @@ async fn is_active(app: &TestApp, owner: &Client<'_>, link: &str) {
     app.holds(&[("credentials", 1), ("syncs", 1)]).await;
     assert_eq!(app.last_outcome("complete_link").await, ("succeeded".to_owned(), None));
     app.every_attempt_ended_once().await;
+}
+
+/// Ann's link to the scripted bank, which reports these transactions of one account; synced.
+async fn synced(app: &TestApp, transactions: Vec<ReportedTransaction>) -> (Client<'_>, String) {
+    app.bank.reports(transactions);
+    let ann = app.signed_in("ann").await;
+    let link = ann.link_scripted().await;
+    assert_eq!(app.work().await, 1);
+    (ann, link)
+}
+
+/// Its bank no longer accepts its tokens.
+async fn expires(app: &TestApp, ann: &Client<'_>, link: &str) {
+    app.bank.script(|script| script.accounts_fault = Some(ProviderFault::Refused));
+    ann.sync(link, true).await.succeeds();
+    assert_eq!(app.work().await, 1);
+    app.bank.script(|script| script.accounts_fault = None);
+    let told = ann.link(link).await;
+    assert_eq!((&told["status"], &told["nextAction"]), (&json!("EXPIRED"), &json!("RELINK")));
+}
+
+/// Everything that a change of a link could change.
+async fn everything(app: &TestApp) -> Vec<Vec<String>> {
+    let mut all = Vec::new();
+    for table in ["links", "authorizations", "credentials", "consents", "syncs", "accounts", "transactions", "transaction_references", "balance_snapshots"] {
+        all.push(app.store.contents(table).await);
+    }
+    all
+}
+
+/// Ids that are no link of Ann's: each with what it is.
+fn no_links(link: &str, account: &str) -> [String; 7] {
+    let absent = format!("{}0000", &link[..link.len() - 4]);
+    [absent, account.to_owned(), String::new(), "link_".to_owned(), "link_%00".to_owned(), "1 OR 1=1".to_owned(), "x".repeat(10_000)]
 }
 
 /// A mutation's refusal without what differs from request to request.

@@ -70,6 +70,17 @@ async fn requests_operations_and_refused_tokens_are_counted() {
 }
 
 #[tokio::test]
+async fn requests_that_are_refused_for_their_number_are_counted_by_limit() {
+    for app in TestApp::configured(|config| config.rate_limits.enabled = true).await {
+        for _ in 0..7 {
+            app.nobody().sign_in("nobody@example.com", PASSWORD).await;
+        }
+        let text = told(&app).await;
+        assert!((value(&text, "dashtam_rate_limited_requests_total{limit=\"sign_in\"}") - 2.0).abs() < f64::EPSILON, "{text}");
+    }
+}
+
+#[tokio::test]
 async fn nothing_that_a_client_wrote_becomes_a_label() {
     for app in TestApp::on_every_store().await {
         let nobody = app.nobody();

@@ -2,21 +2,15 @@
 
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { after, test } from 'node:test'
 import { ApolloClient, ApolloLink, CombinedGraphQLErrors, HttpLink, InMemoryCache, gql as parse } from '@apollo/client'
 import { PersistedQueryLink } from '@apollo/client/link/persisted-queries'
 import { relayStylePagination } from '@apollo/client/utilities'
-import { buildSchema, isInterfaceType, isUnionType } from 'graphql'
 import { filter as only, firstValueFrom, from, of, switchMap } from 'rxjs'
 import * as gql from './gql/graphql.ts'
+import { possibleTypes } from './schema.ts'
 import { Server } from './server.ts'
 import { Session, Wire } from './session.ts'
-
-const schema = buildSchema(readFileSync(`${import.meta.dirname}/../../schema.graphql`, 'utf8'))
-const possibleTypes = Object.fromEntries(Object.values(schema.getTypeMap())
-  .filter((type) => isInterfaceType(type) || isUnionType(type))
-  .map((type) => [type.name, schema.getPossibleTypes(type).map(({ name }) => name)]))
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
 

@@ -4,13 +4,12 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { after, test } from 'node:test'
-import { type GraphQLObjectType, Kind, type OperationDefinitionNode, TypeInfo, buildSchema, print, visit, visitWithTypeInfo } from 'graphql'
+import { type GraphQLObjectType, Kind, type OperationDefinitionNode, TypeInfo, print, visit, visitWithTypeInfo } from 'graphql'
 import type { TypedDocumentNode } from '@graphql-typed-document-node/core'
 import * as gql from './gql/graphql.ts'
 import { Device, agree, mailed } from './people.ts'
+import { schema } from './schema.ts'
 import { PASSWORD, Server, ask } from './server.ts'
-
-const schema = buildSchema(readFileSync(`${import.meta.dirname}/../../schema.graphql`, 'utf8'))
 
 type Document = TypedDocumentNode<any, any>
 const DOCUMENTS = Object.entries(gql).filter((entry): entry is [string, Document] => entry[0].endsWith('Document'))
@@ -174,6 +173,18 @@ test('a bank is found, linked by a frontend that catches the redirect, and synce
   assert.equal(syncLink.sync?.status, 'QUEUED')
   const { viewer } = await send(gql.ConsentsDocument, { first: 10 })
   assert.ok(viewer?.consents.nodes.some((consent) => consent.linkId === linkId && consent.withdrawnAt === null))
+
+  const { renameLink } = await send(gql.RenameLinkDocument, { input: { linkId, alias: 'Main bank' } })
+  assert.equal(renameLink.link?.alias, 'Main bank')
+  const { relink } = await send(gql.RelinkDocument, { input: { linkId, returnUrl: 'http://127.0.0.1:5173/back' } })
+  const again = await agree(given(relink.providerAuthorizationUrl), (url) => url.searchParams.get('code') === null)
+  const answer = { state: given(again.searchParams.get('state')), code: given(again.searchParams.get('code')) }
+  const renewed = (await send(gql.CompleteLinkDocument, { input: answer })).completeLink.link
+  assert.deepEqual([renewed?.id, renewed?.status, renewed?.alias], [linkId, 'ACTIVE', 'Main bank'])
+  const { unlink } = await send(gql.UnlinkDocument, { input: { linkId, keepData: false } })
+  assert.deepEqual([unlink.link?.id, unlink.link?.status], [linkId, 'UNLINKED'])
+  const gone = (await send(gql.ConsentsDocument, { first: 10 })).viewer?.consents.nodes.filter((consent) => consent.linkId === linkId)
+  assert.ok(gone?.every((consent) => consent.withdrawnAt !== null))
 })
 
 test('accounts, transactions and anything by its id are read, and a file is taken in', async () => {
@@ -190,6 +201,8 @@ test('accounts, transactions and anything by its id are read, and a file is take
   assert.deepEqual((await send(gql.NodeDocument, { id: checking.id })).node?.__typename, 'Account')
   const { nodes } = await send(gql.NodesDocument, { ids: [given(row).node.id, 'acct_nonsense', given(viewer).id] })
   assert.deepEqual(nodes.map((node) => node?.__typename), ['Transaction', undefined, 'User'])
+  const { rateLimit } = await send(gql.RateLimitDocument, {})
+  assert.ok(rateLimit.cost > 0 && rateLimit.remaining <= rateLimit.limit, JSON.stringify(rateLimit))
   const content = readFileSync(`${import.meta.dirname}/../../playground/src/sample.ofx`, 'utf8')
   const { importStatement } = await send(gql.ImportStatementDocument, { input: { filename: 'sample.ofx', content } })
   assert.deepEqual([importStatement.import?.accountsCreated, importStatement.import?.problems], [1, []])

@@ -31,7 +31,7 @@ export default [
           types: [
             'Agreement', 'AuditActor', 'AuditContextEntry', 'AuditResource', 'Balances', 'Consent', 'Coverage', 'Erasure', 'Freshness', 'ImportProblem',
             'LegalDocument', 'LinkConsent', 'Money', 'PageInfo', 'Provider', 'RateLimit', 'SecondFactor', 'SecondFactorEnrolment', 'Security',
-            'SecurityPolicy', 'SignInChallenge', 'TokenRotation', 'UserError',
+            'SecurityPolicy', 'SignInChallenge', 'SyncProgress', 'TokenRotation', 'UserError',
           ],
         },
       }],

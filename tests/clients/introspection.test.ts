@@ -1,16 +1,13 @@
 // What tools learn of the schema by asking a server.
 
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
 import { after, test } from 'node:test'
 import { loadSchema } from '@graphql-tools/load'
 import { UrlLoader } from '@graphql-tools/url-loader'
 import * as graphql16 from 'graphql'
 import * as graphql17 from 'graphql17'
+import { SDL, schema } from './schema.ts'
 import { Server, ask } from './server.ts'
-
-const SDL = readFileSync(`${import.meta.dirname}/../../schema.graphql`, 'utf8')
-const schema = graphql16.buildSchema(SDL)
 
 const server = await Server.start()
 after(() => server.stop())

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs'
 import { after, test } from 'node:test'
 import { ClientError, GraphQLClient, gql as parse } from 'graphql-request'
 import * as gql from './gql/graphql.ts'
-import { Server } from './server.ts'
+import { type Answer, Server } from './server.ts'
 import { Session, Wire } from './session.ts'
 
 const server = await Server.start()
@@ -26,7 +26,8 @@ test('fetch posts JSON and is answered in the type it accepts', async () => {
     const headers = { 'Content-Type': 'application/json', ...authorization, ...(accept && { Accept: accept }) }
     const answer = await fetch(server.graphql, { method: 'POST', headers, body })
     assert.deepEqual([answer.status, answer.headers.get('Content-Type')], [200, type], accept)
-    assert.deepEqual(await answer.json(), { data: { viewer: { email: server.email } } })
+    const { data, errors } = await answer.json() as Answer
+    assert.deepEqual([data, errors], [{ viewer: { email: server.email } }, undefined])
     assert.match(answer.headers.get('X-Trace-Id') ?? '', /^[0-9a-f]{32}$/)
     assert.match(answer.headers.get('traceparent') ?? '', /^00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]$/)
   }
@@ -36,11 +37,11 @@ test('fetch gets queries by their address, and no mutations', async () => {
   const get = (query: string, variables: object): Promise<Response> =>
     fetch(`${server.graphql}?${new URLSearchParams({ query, variables: JSON.stringify(variables) })}`, { headers: authorization })
   const answer = await get('query One($slug: String!) { provider(slug: $slug) { name } }', { slug: 'sandbox' })
-  assert.deepEqual(await answer.json(), { data: { provider: { name: 'Sandbox Bank' } } })
+  assert.deepEqual((await answer.json() as Answer).data, { provider: { name: 'Sandbox Bank' } })
   const refused = await get('mutation { updateProfile(input: { displayName: "by GET" }) { userErrors { code } } }', {})
   assert.equal(refused.status, 405)
-  const me = await (await get('{ viewer { displayName } }', {})).json()
-  assert.deepEqual(me, { data: { viewer: { displayName: null } } })
+  const me = await (await get('{ viewer { displayName } }', {})).json() as Answer
+  assert.deepEqual(me.data, { viewer: { displayName: null } })
 })
 
 test('graphql-request sends typed documents, and names what goes wrong', async () => {

@@ -2,16 +2,13 @@
 
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
-import { resolve } from 'node:path'
 import { test } from 'node:test'
 import { CriticalityLevel, diff } from '@graphql-inspector/core'
 import { ESLint } from 'eslint'
 import { type GraphQLInterfaceType, buildSchema, getNamedType, getNullableType, isInterfaceType, isLeafType, isListType, isNonNullType, isObjectType } from 'graphql'
+import { ROOT, SDL, schema } from './schema.ts'
 
-const ROOT = resolve(import.meta.dirname, '../..')
-const SDL = readFileSync(`${ROOT}/schema.graphql`, 'utf8')
 const BASELINE = readFileSync(`${import.meta.dirname}/schema.baseline.graphql`, 'utf8')
-const schema = buildSchema(SDL)
 
 test('linters find nothing in the schema, nor in the documents of these tests and of the playground', async () => {
   const linter = new ESLint({ cwd: ROOT, overrideConfigFile: `${import.meta.dirname}/eslint.config.js` })

@@ -14,6 +14,8 @@ const BINARY = process.env.DASHTAM_BINARY ?? resolve(import.meta.dirname, '../..
 const SETTINGS = {
   DASHTAM_ENVIRONMENT: 'development',
   DASHTAM_PASSWORDS__COST: '4',
+  // One address signs in far more often than people do.
+  DASHTAM_RATE_LIMITS__ENABLED: 'false',
   DASHTAM_LINKS__RETURN_URLS: 'http://127.0.0.1:5173/back',
   DASHTAM_LEGAL__TERMS_VERSION: '2026-11',
   DASHTAM_LEGAL__TERMS_URL: 'https://money.example.com/terms',

@@ -1,7 +1,6 @@
 // urql with its normalised cache, as its guides set it up.
 
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
 import { after, test } from 'node:test'
 import { type AnyVariables, Client, CombinedError, type DocumentInput, type Exchange, type OperationContext, fetchExchange, mapExchange } from '@urql/core'
 import { authExchange } from '@urql/exchange-auth'
@@ -9,25 +8,20 @@ import { cacheExchange } from '@urql/exchange-graphcache'
 import { relayPagination } from '@urql/exchange-graphcache/extras'
 import { persistedExchange } from '@urql/exchange-persisted'
 import { minifyIntrospectionQuery } from '@urql/introspection'
-import { buildSchema, introspectionFromSchema, isObjectType } from 'graphql'
+import { introspectionFromSchema } from 'graphql'
 import * as gql from './gql/graphql.ts'
+import { schema, withoutId } from './schema.ts'
 import { Server } from './server.ts'
 import { Session, Wire } from './session.ts'
 
-const schema = buildSchema(readFileSync(`${import.meta.dirname}/../../schema.graphql`, 'utf8'))
 const server = await Server.start()
 after(() => server.stop())
-
-/** Values and wrappers have no id, so the cache keeps them inside what holds them. */
-const keys = Object.fromEntries(Object.values(schema.getTypeMap())
-  .filter((type) => isObjectType(type) && !type.name.startsWith('__') && type.getFields().id === undefined)
-  .map(({ name }) => [name, () => null]))
 
 /** Whatever the cache complains of: a type it cannot place, a field it does not know. */
 const complaints: string[] = []
 const cache = (): Exchange => cacheExchange({
   schema: minifyIntrospectionQuery(introspectionFromSchema(schema)) as never,
-  keys,
+  keys: withoutId,
   resolvers: { User: { transactions: relayPagination() }, Account: { transactions: relayPagination() } },
   logger: (severity, message) => { if (severity !== 'debug') complaints.push(message) },
 })

@@ -283,8 +283,10 @@ const steps = {
     await door.getByRole("button", { name: "Create account" }).click();
     const [mails] = await Promise.all([bob.page.context().waitForEvent("page"), door.getByRole("link", { name: "/dev/mail" }).click()]);
     await mails.getByRole("link", { name: /verify-email/ }).click();
+    await mails.waitForURL(/\/verify-email\?/);
     await picture(mails, "pages-light-confirm");
     await mails.getByRole("button").click();
+    await mails.waitForURL(/\/verify-email$/);
     await picture(mails, "pages-light-confirmed");
     await mails.close();
     await door.getByRole("button", { name: "Back to signing in" }).click();

@@ -22,7 +22,7 @@ export async function startDemo(returnUrl: string): Promise<Demo> {
   const folder = await mkdtemp(join(tmpdir(), 'dashtam-web-'))
   const server = spawn(BINARY, ['demo', '--json', '--bind', '127.0.0.1:0', '--data-dir', folder], {
     cwd: folder,
-    env: { DASHTAM_ENVIRONMENT: 'development', DASHTAM_PASSWORDS__COST: '4', DASHTAM_LINKS__RETURN_URLS: returnUrl },
+    env: { DASHTAM_ENVIRONMENT: 'development', DASHTAM_PASSWORDS__COST: '4', DASHTAM_LINKS__RETURN_URLS: returnUrl, DASHTAM_RATE_LIMITS__ENABLED: 'false' },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const ended = once(server, 'exit')

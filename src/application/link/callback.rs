@@ -2,7 +2,7 @@
 //!
 //! The order matters. A state is looked up, then spent and committed before the bank is asked for tokens, so that of two answers with
 //! one state only one reaches the bank. Whatever goes wrong after that leaves the link failed with its reason, no credential, account
-//! or transaction, and the attempt on the trail.
+//! or transaction, and the attempt on the trail. A link that works when it goes wrong, since its consent was to be renewed, goes on.
 
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
@@ -19,11 +19,11 @@ use crate::{
         consent::Consent,
         id::{ConsentId, SyncId},
         link::{Authorization, Link, LinkReason},
-        sync::Sync,
+        sync::{Sync, SyncProblem},
     },
 };
 
-use super::{LinkCommands, LinkError, digest};
+use super::{LinkCommands, LinkError, digest, unlink::give_back};
 
 /// What a bank's redirect carries (RFC 6749 section 4.1.2, RFC 9207).
 #[derive(Default)]
@@ -134,8 +134,18 @@ impl LinkCommands {
         }
         work.checkpoint().await?;
         match provider.exchange(code.expose_secret(), &self.walk(authorization)?, self.clock.now()).await {
-            Ok(credentials) => self.activate(attempt, authorization, &credentials).await,
-            Err(fault) => Err(fail(self.store.begin(attempt).await?, authorization, fault_reason(fault)).await?),
+            Ok(credentials) => {
+                let activated = self.activate(attempt, authorization, &credentials).await;
+                if matches!(activated, Err(LinkError::Unlinked | LinkError::NotFound)) {
+                    give_back(provider.as_ref(), &credentials).await;
+                }
+                activated
+            }
+            Err(fault) => {
+                let mut work = self.store.begin(attempt).await?;
+                work.accounts().take_turn(authorization.user).await?;
+                Err(fail(work, authorization, fault_reason(fault)).await?)
+            }
         }
     }
 
@@ -160,7 +170,10 @@ impl LinkCommands {
         // Whoever asked to be erased while the bank was asked has no links any more.
         work.sign_ins().take_turn(owner).await?.filter(|user| user.is_active).ok_or(LinkError::NotFound)?;
         let mut link = work.links().find(owner, id).await?.ok_or(LinkError::NotFound)?;
-        let event = link.activate(credentials.consent_expires_at)?;
+        if !work.links().authorization_stands(owner, authorization.id).await? {
+            return Err(LinkError::Unlinked);
+        }
+        let event = link.activate(credentials.consent_expires_at);
         work.links().save(&link).await?;
         work.links().save_credentials(owner, id, &sealed, now).await?;
         let consent = Consent {
@@ -173,6 +186,8 @@ impl LinkCommands {
             withdrawn_at: None,
         };
         work.consents().insert(&consent).await?;
+        // What a worker does with older tokens must neither replace these nor end the link.
+        work.syncs().end_open(owner, id, SyncProblem::Superseded, now).await?;
         work.syncs().insert(&Sync::request(SyncId(self.randomness.id()), id, owner, now)).await?;
         work.succeed(event).await?;
         self.wake.notify_one();
@@ -183,6 +198,7 @@ impl LinkCommands {
     /// meanwhile is theirs, and so is the link.
     async fn turn_away(&self, attempt: &Attempt, authorization: &Authorization, reason: LinkReason) -> Result<LinkError, LinkError> {
         let mut work = self.store.begin(attempt).await?;
+        work.accounts().take_turn(authorization.user).await?;
         if !work.links().spend_authorization(authorization.id, self.clock.now()).await? {
             return Err(LinkError::SpentState);
         }
@@ -190,7 +206,8 @@ impl LinkCommands {
     }
 }
 
-/// Fails the link of a state that this attempt has spent, in one commit with FAILED. Answers the error to report.
+/// Fails the link of a state that this attempt has spent, in one commit with FAILED, while another walk of the same link waits its turn.
+/// Answers the error to report.
 async fn fail(mut work: Box<dyn Work>, authorization: &Authorization, reason: LinkReason) -> Result<LinkError, LinkError> {
     if let Some(mut link) = work.links().find(authorization.user, authorization.link).await?
         && link.fail(reason).is_ok()
@@ -208,7 +225,7 @@ fn is_bound(authorization: &Authorization, cookie: Option<&SecretString>) -> boo
     }
 }
 
-fn fault_reason(fault: ProviderFault) -> LinkReason {
+pub(super) fn fault_reason(fault: ProviderFault) -> LinkReason {
     match fault {
         ProviderFault::Unreachable => LinkReason::ProviderUnreachable,
         ProviderFault::ServerError | ProviderFault::RateLimited { .. } => LinkReason::ProviderError,

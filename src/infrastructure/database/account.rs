@@ -5,9 +5,12 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use sea_orm::{
-    ActiveModelTrait as _, ActiveValue::NotSet, ColumnTrait, Condition, ConnectionTrait as _, DbBackend, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
-    QuerySelect as _, sea_query::LockType,
+    ActiveModelTrait as _,
+    ActiveValue::NotSet,
+    ColumnTrait, Condition, ConnectionTrait as _, DbBackend, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect as _, QueryTrait as _,
+    sea_query::{ExprTrait as _, LockType},
 };
+use uuid::Uuid;
 
 use crate::domain::{
     account::{Account, AccountFilter, AccountFingerprint, AccountReader, AccountType, Accounts, MaskedNumber},
@@ -19,7 +22,7 @@ use crate::domain::{
     time::Timestamp,
 };
 
-use super::{Readers, error::broken, page, user::users, value, work::DatabaseWork};
+use super::{Readers, error::broken, page, transaction::transactions, user::users, value, work::DatabaseWork};
 
 pub(super) mod accounts {
     use sea_orm::entity::prelude::*;
@@ -165,6 +168,37 @@ impl Accounts for DatabaseWork {
             .map_err(broken("saving an account"))?;
         anyhow::ensure!(saved.rows_affected == 1, "the account to be saved is gone");
         self.note(account.user, ChangedKind::Account, [account.id.0]).await
+    }
+
+    /// The rows below an account go with it.
+    async fn remove_of_link(&mut self, owner: UserId, link: LinkId) -> anyhow::Result<u64> {
+        let of_link = || {
+            accounts::Entity::find()
+                .select_only()
+                .column(accounts::Column::Id)
+                .filter(accounts::Column::UserId.eq(owner.0).and(accounts::Column::LinkId.eq(link.0)))
+        };
+        let gone: Vec<Uuid> = of_link().into_tuple().all(&self.transaction).await.map_err(broken("reading a link's accounts"))?;
+        let rows: Vec<(Uuid, bool)> = transactions::Entity::find()
+            .select_only()
+            .column(transactions::Column::Id)
+            .column_as(transactions::Column::RemovedAt.is_null(), "is_there")
+            .filter(transactions::Column::UserId.eq(owner.0))
+            .filter(transactions::Column::AccountId.in_subquery(of_link().into_query()))
+            .into_tuple()
+            .all(&self.transaction)
+            .await
+            .map_err(broken("reading a link's transactions"))?;
+        let removed = accounts::Entity::delete_many()
+            .filter(accounts::Column::UserId.eq(owner.0))
+            .filter(accounts::Column::LinkId.eq(link.0))
+            .exec(&self.transaction)
+            .await;
+        removed.map_err(broken("removing a link's accounts"))?;
+        // What its bank had taken back before was told then.
+        self.note(owner, ChangedKind::Transaction, rows.iter().filter(|(_, is_there)| *is_there).map(|(id, _)| *id)).await?;
+        self.note(owner, ChangedKind::Account, gone).await?;
+        Ok(rows.len() as u64)
     }
 }
 

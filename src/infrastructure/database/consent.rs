@@ -66,6 +66,17 @@ impl Consents for DatabaseWork {
         inserted.map(|_| ()).map_err(broken("storing a consent"))
     }
 
+    async fn withdraw(&mut self, owner: UserId, link: LinkId, now: Timestamp) -> anyhow::Result<()> {
+        let withdrawn = consents::Entity::update_many()
+            .set(consents::ActiveModel { withdrawn_at: Set(Some(now.utc())), ..Default::default() })
+            .filter(consents::Column::UserId.eq(owner.0))
+            .filter(consents::Column::LinkId.eq(link.0))
+            .filter(consents::Column::WithdrawnAt.is_null())
+            .exec(&self.transaction)
+            .await;
+        withdrawn.map(|_| ()).map_err(broken("withdrawing a link's consents"))
+    }
+
     async fn withdraw_all(&mut self, owner: UserId, now: Timestamp) -> anyhow::Result<()> {
         let withdrawn = consents::Entity::update_many()
             .set(consents::ActiveModel { withdrawn_at: Set(Some(now.utc())), ..Default::default() })

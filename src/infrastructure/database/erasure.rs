@@ -16,9 +16,9 @@ use sea_orm::{
 use crate::domain::{
     change::ChangedKind,
     email_change::EmailChange,
-    erasure::{ERASURE_LEASE_MINUTES, ErasureQueue, Erasures, Wiped},
+    erasure::{ERASURE_LEASE_MINUTES, ErasureQueue, Erasures},
     id::{LinkId, UserId},
-    link::LinkStatus,
+    link::{LinkStatus, Wiped},
     time::Timestamp,
     user::{EmailAddress, EmailKey},
 };

@@ -6,7 +6,7 @@ use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrde
 use crate::domain::{
     change::ChangedKind,
     id::{AuthorizationId, LinkId, UserId},
-    link::{Authorization, Link, LinkReader, LinkReason, LinkStatus, Links},
+    link::{Authorization, Link, LinkReader, LinkReason, LinkStatus, Links, Wiped},
     page::{CreatedKey, Page, Slice},
     time::{LocalDate, Timestamp},
 };
@@ -175,7 +175,7 @@ impl Links for DatabaseWork {
         let row = links::Entity::find()
             .filter(links::Column::UserId.eq(owner.0))
             .filter(links::Column::Provider.eq(provider))
-            .filter(links::Column::Status.eq(LinkStatus::Active.as_str()))
+            .filter(links::Column::Status.is_in([LinkStatus::Active, LinkStatus::Unlinked].map(LinkStatus::as_str)))
             .order_by_asc(links::Column::CreatedAt)
             .order_by_asc(links::Column::Id)
             .one(&self.transaction)
@@ -194,7 +194,6 @@ impl Links for DatabaseWork {
         let changes = links::ActiveModel {
             status: Set(row.status),
             reason: Set(row.reason),
-            alias: Set(row.alias),
             consent_expires_at: Set(row.consent_expires_at),
             covered_from: Set(row.covered_from),
             covered_to: Set(row.covered_to),
@@ -209,6 +208,18 @@ impl Links for DatabaseWork {
             .await
             .map_err(broken("saving a link"))?;
         anyhow::ensure!(saved.rows_affected == 1, "the link to be saved is gone");
+        self.note(link.user, ChangedKind::Link, [link.id.0]).await
+    }
+
+    async fn rename(&mut self, link: &Link) -> anyhow::Result<()> {
+        let renamed = links::Entity::update_many()
+            .set(links::ActiveModel { alias: Set(link.alias.clone()), ..Default::default() })
+            .filter(links::Column::Id.eq(link.id.0))
+            .filter(links::Column::UserId.eq(link.user.0))
+            .exec(&self.transaction)
+            .await
+            .map_err(broken("renaming a link"))?;
+        anyhow::ensure!(renamed.rows_affected == 1, "the link to be renamed is gone");
         self.note(link.user, ChangedKind::Link, [link.id.0]).await
     }
 
@@ -243,6 +254,11 @@ impl Links for DatabaseWork {
         Ok(spent.rows_affected == 1)
     }
 
+    async fn authorization_stands(&mut self, owner: UserId, id: AuthorizationId) -> anyhow::Result<bool> {
+        let row = authorizations::Entity::find_by_id(id.0).filter(authorizations::Column::UserId.eq(owner.0)).one(&self.transaction).await;
+        Ok(row.map_err(broken("reading an authorization"))?.is_some())
+    }
+
     async fn save_credentials(&mut self, owner: UserId, link: LinkId, sealed: &[u8], now: Timestamp) -> anyhow::Result<()> {
         use credentials::Column::{LinkId as Link, Sealed, UpdatedAt, UserId as Owner};
         let row = credentials::Model { link_id: link.0, user_id: owner.0, sealed: sealed.to_vec(), updated_at: now.utc() };
@@ -254,6 +270,20 @@ impl Links for DatabaseWork {
             .map_err(broken("storing credentials"))?;
         anyhow::ensure!(saved == 1, "the credentials to be replaced are another user's");
         Ok(())
+    }
+
+    async fn wipe_credentials(&mut self, link: &Link) -> anyhow::Result<Option<Wiped>> {
+        let walks = authorizations::Entity::delete_many()
+            .filter(authorizations::Column::UserId.eq(link.user.0))
+            .filter(authorizations::Column::LinkId.eq(link.id.0))
+            .exec(&self.transaction)
+            .await;
+        walks.map_err(broken("ending a link's walks to its bank"))?;
+        let of_link = credentials::Entity::find_by_id(link.id.0).filter(credentials::Column::UserId.eq(link.user.0));
+        let Some(row) = of_link.one(&self.transaction).await.map_err(broken("reading a link's credentials"))? else { return Ok(None) };
+        let gone = credentials::Entity::delete_by_id(row.link_id).exec(&self.transaction).await;
+        gone.map_err(broken("wiping a link's credentials"))?;
+        Ok(Some(Wiped { link: link.id, provider: link.provider.clone(), sealed: row.sealed }))
     }
 }
 

@@ -142,6 +142,23 @@ impl Syncs for DatabaseWork {
             .map_err(broken("saving a sync"))?;
         Ok(saved.rows_affected == 1)
     }
+
+    async fn end_open(&mut self, owner: UserId, link: LinkId, problem: SyncProblem, now: Timestamp) -> anyhow::Result<()> {
+        let end = syncs::ActiveModel {
+            status: Set(SyncStatus::Failed.as_str().to_owned()),
+            problem: Set(Some(problem.as_str().to_owned())),
+            finished_at: Set(Some(now.utc())),
+            ..Default::default()
+        };
+        let ended = syncs::Entity::update_many()
+            .set(end)
+            .filter(syncs::Column::UserId.eq(owner.0))
+            .filter(syncs::Column::LinkId.eq(link.0))
+            .filter(Expr::cust(OPEN))
+            .exec(&self.transaction)
+            .await;
+        ended.map(|_| ()).map_err(broken("ending a link's syncs"))
+    }
 }
 
 #[async_trait]

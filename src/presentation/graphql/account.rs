@@ -133,7 +133,7 @@ impl AccountNode {
         Balances { current: money(balances.current), available: money(balances.available), limit: money(balances.limit), as_of: balances.as_of.map(DateTime) }
     }
 
-    /// False once it is closed, or no longer reported by its provider.
+    /// False once it is closed, no longer reported by its provider, or its link is unlinked.
     async fn is_active(&self) -> bool {
         self.0.is_active
     }

@@ -107,6 +107,14 @@ pub enum AuditAct {
     StartAuthorization,
     /// Coming back from the bank.
     CompleteLink,
+    /// Giving a link a name.
+    RenameLink,
+    /// Starting to link a link once more.
+    Relink,
+    /// Taking a link away.
+    Unlink,
+    /// Telling a bank that a consent is over.
+    RevokeConsent,
     /// Asking for a sync.
     RequestSync,
     /// Bringing a link up to date.

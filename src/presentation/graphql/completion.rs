@@ -23,6 +23,7 @@ use async_graphql::{
 
 pub use preparation::{prepare, supply_defaults};
 pub use type_index::TypeIndex;
+pub(super) use type_index::innermost;
 
 /// Completes the answer to one operation of a document that went through [`prepare`]. A correct answer stays as it is. An answer
 /// that has no data because the request never ran (no error of it names a path) stays without.

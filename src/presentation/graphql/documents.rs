@@ -24,12 +24,9 @@ use super::{
     Question,
     completion::{TypeIndex, prepare},
     error::{self, Code},
-    limits::{self, TooComplex},
+    limits::{self, Limits, TooComplex},
     survey::{self, Survey},
 };
-
-/// The longest document, in bytes.
-pub const MAX_DOCUMENT_BYTES: usize = 100_000;
 
 /// How much memory kept documents may take, in bytes: as much again for those kept by their text.
 const KEPT_BYTES: u64 = 16 * 1024 * 1024;
@@ -93,6 +90,7 @@ enum Keep {
 /// The documents of one server.
 pub struct Documents {
     trust: Trust,
+    limits: Limits,
     /// By the ids of the manifest, and by their hashes.
     trusted: HashMap<String, Arc<Document>>,
     persisted: Kept,
@@ -147,17 +145,22 @@ impl Manifest {
 
 impl Documents {
     /// Any that are asked, and those of a `manifest`. A document of it that could never run is refused by its id.
-    pub fn new(trust: Trust, manifest: Option<&str>) -> anyhow::Result<Self> {
+    pub fn new(trust: Trust, manifest: Option<&str>, limits: Limits) -> anyhow::Result<Self> {
         let types = TypeIndex::parse(super::sdl())?;
         let kept = || Cache::with_weighter(usize::try_from(KEPT_DOCUMENTS).unwrap_or(usize::MAX), KEPT_BYTES, Weight);
-        let mut documents = Self { trust, trusted: HashMap::new(), persisted: kept(), parsed: kept() };
+        let mut documents = Self { trust, limits, trusted: HashMap::new(), persisted: kept(), parsed: kept() };
         for (id, text) in manifest.map(Manifest::read).transpose()?.unwrap_or_default() {
-            let document = Document::read(&text, &types).map_err(|refused| anyhow::anyhow!("its document {id:?} cannot run: {}", refused.message))?;
+            let document = Document::read(&text, &types, &limits).map_err(|refused| anyhow::anyhow!("its document {id:?} cannot run: {}", refused.message))?;
             let document = Arc::new(document.0);
             documents.trusted.insert(hash(&text), document.clone());
             documents.trusted.insert(unprefixed(&id).to_owned(), document);
         }
         Ok(documents)
+    }
+
+    /// What is asked of each.
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// The document a question means.
@@ -183,8 +186,8 @@ impl Documents {
     }
 
     fn find_by_text(&self, text: &str, persisted: Option<&PersistedQuery>, types: &TypeIndex) -> Result<Found, ServerError> {
-        if text.len() > MAX_DOCUMENT_BYTES {
-            return Err(TooComplex::Length.into());
+        if text.len() > self.limits.document_bytes {
+            return Err(TooComplex::Length(self.limits.document_bytes).into());
         }
         let hash = hash(text);
         if persisted.is_some_and(|persisted| persisted.sha256_hash != hash) {
@@ -200,7 +203,7 @@ impl Documents {
         let (document, survey) = match known {
             Some(document) if persisted.is_none() => return Ok(Found { document, keep: Keep::No }),
             Some(document) => (document, None),
-            None => Document::read(text, types).map(|(document, survey)| (Arc::new(document), Some(survey)))?,
+            None => Document::read(text, types, &self.limits).map(|(document, survey)| (Arc::new(document), Some(survey)))?,
         };
         let keep = match survey {
             _ if persisted.is_some() => Keep::ByHash(hash),
@@ -222,14 +225,14 @@ impl Documents {
 }
 
 impl Document {
-    fn read(text: &str, types: &TypeIndex) -> Result<(Self, Survey), ServerError> {
-        if text.len() > MAX_DOCUMENT_BYTES {
-            return Err(TooComplex::Length.into());
+    fn read(text: &str, types: &TypeIndex, limits: &Limits) -> Result<(Self, Survey), ServerError> {
+        if text.len() > limits.document_bytes {
+            return Err(TooComplex::Length(limits.document_bytes).into());
         }
-        let survey = survey::of_document(text)?;
+        let survey = survey::of_document(text, limits)?;
         let asked = parse_query(text).map_err(|broken| error::unparsed(broken.into()))?;
         let weight = BYTES_A_TOKEN.saturating_mul(survey.tokens.try_into().unwrap_or(u64::MAX)).saturating_add(text.len().try_into().unwrap_or(u64::MAX));
-        limits::check(&asked, None)?;
+        limits::check(&asked, None, limits)?;
         let mut prepared = asked.clone();
         let must_complete = prepare(&mut prepared, types);
         Ok((Self { asked, prepared, must_complete, weight }, survey))

@@ -56,6 +56,8 @@ pub enum Code {
     QueryTooComplex,
     /// No document of this id or hash is known here: send its text.
     PersistedQueryNotFound,
+    /// Too much was asked lately; `extensions.retryAfter` says when to ask again, `extensions.limit` which limit it was.
+    RateLimited,
     /// A part is overloaded or gone; `extensions.retryAfter` says when to ask again.
     Unavailable,
     /// Ours.
@@ -73,6 +75,7 @@ impl Code {
             Self::GraphqlValidationFailed => "GRAPHQL_VALIDATION_FAILED",
             Self::QueryTooComplex => "QUERY_TOO_COMPLEX",
             Self::PersistedQueryNotFound => "PERSISTED_QUERY_NOT_FOUND",
+            Self::RateLimited => "RATE_LIMITED",
             Self::Unavailable => "UNAVAILABLE",
             Self::Internal => "INTERNAL",
         }
@@ -212,6 +215,10 @@ pub enum UserErrorCode {
     LinkFailed,
     /// The link is not active; link again.
     LinkNotActive,
+    /// The link was unlinked, before or while its bank was asked.
+    LinkUnlinked,
+    /// There is no bank to go to for this link: its files are imported, or this server no longer knows its provider.
+    LinkNotRelinkable,
     /// There is nothing to ask for this link: its files are imported.
     LinkNotSyncable,
     /// A sync of this link is under way.
@@ -470,6 +477,9 @@ impl From<LinkError> for Refused {
             LinkError::UnknownTicket | LinkError::UnknownState | LinkError::OtherBrowser => (UserErrorCode::StateInvalid, Some("state")),
             LinkError::SpentState => (UserErrorCode::StateUsed, Some("state")),
             LinkError::Failed(_) => (UserErrorCode::LinkFailed, None),
+            LinkError::NotRelinkable => (UserErrorCode::LinkNotRelinkable, Some("linkId")),
+            LinkError::Unlinked => (UserErrorCode::LinkUnlinked, None),
+            LinkError::InvalidName(_) => (UserErrorCode::NameInvalid, Some("alias")),
             LinkError::NotFound => (UserErrorCode::NotFound, Some("linkId")),
             LinkError::Denied(denied) => return Self::Fault((*denied).into()),
             LinkError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),
@@ -511,6 +521,11 @@ impl From<ImportError> for Refused {
 /// An error of the document as a whole.
 pub fn refusal(code: Code, message: &str) -> ServerError {
     coded(ServerError::new(message, None), code)
+}
+
+/// A fault of ours before a document ran: its cause is logged, and not told.
+pub fn unexpected(cause: &anyhow::Error) -> ServerError {
+    finish(async_graphql::Error::from(Fault::internal(cause)).into_server_error(async_graphql::Pos::default()))
 }
 
 /// Gives an error a code and the trace id.

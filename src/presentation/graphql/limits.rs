@@ -13,11 +13,28 @@ use async_graphql_value::Value;
 
 use super::error::{self, Code};
 
-/// How deep fields may nest.
-const MAX_DEPTH: usize = 15;
+/// Limits that an operator may change. The others follow from what the stack and the database bear.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// How many bytes a document may have.
+    pub document_bytes: usize,
+    /// How deep fields may nest.
+    pub depth: usize,
+    /// How many fields a document may have, counted as often as their fragments are spread.
+    pub fields: usize,
+    /// How many of them may have an alias.
+    pub aliases: usize,
+    /// How many directives a document may have, as it is written.
+    pub directives: usize,
+    /// How many errors an answer carries.
+    pub errors: usize,
+}
 
-/// How many fields a document may have, counted as often as their fragments are spread.
-const MAX_FIELDS: usize = 5_000;
+impl Default for Limits {
+    fn default() -> Self {
+        Self { document_bytes: 100_000, depth: 15, fields: 5_000, aliases: 100, directives: 50, errors: 20 }
+    }
+}
 
 /// How many fields an answer may have, if every page of it is full.
 const MAX_ANSWERED: usize = 100_000;
@@ -28,9 +45,6 @@ const MAX_PAGE: usize = 100;
 /// About how many items the lists of introspection have, so that asking for types of fields of types ends somewhere.
 const INTROSPECTION: [(&str, usize); 8] =
     [("types", 50), ("fields", 8), ("args", 2), ("inputFields", 4), ("enumValues", 8), ("possibleTypes", 2), ("interfaces", 2), ("directives", 8)];
-
-/// How many of them may have an alias.
-const MAX_ALIASES: usize = 100;
 
 /// How many values its arguments may have, those of a variable as often as it is used.
 const MAX_VALUES: usize = 10_000;
@@ -48,17 +62,17 @@ const MAX_NESTING: usize = 32;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TooComplex {
     /// Fields within fields within fields.
-    #[error("the document nests fields more than 15 deep")]
-    Depth,
+    #[error("the document nests fields more than {0} deep")]
+    Depth(usize),
     /// Too many of them.
-    #[error("the document has more than 5,000 fields, counting those of fragments as often as they are spread")]
-    Fields,
+    #[error("the document has more than {0} fields, counting those of fragments as often as they are spread")]
+    Fields(usize),
     /// Pages within pages within pages.
     #[error("the answer could have more than 100,000 fields, if every page was full; ask for smaller pages or fewer levels of them")]
     Answered,
     /// Too many names for the same.
-    #[error("the document has more than 100 aliases, counting those of fragments as often as they are spread")]
-    Aliases,
+    #[error("the document has more than {0} aliases, counting those of fragments as often as they are spread")]
+    Aliases(usize),
     /// Fragments within fragments.
     #[error("the document nests selections and fragments more than 32 deep")]
     Nesting,
@@ -68,9 +82,9 @@ pub enum TooComplex {
     /// Too much to declare.
     #[error("an operation declares more than 250 variables")]
     Variables,
-    /// Longer than 100 kB.
-    #[error("the document is longer than 100 kB")]
-    Length,
+    /// Too long.
+    #[error("the document is longer than {0} bytes")]
+    Length(usize),
     /// Too much to parse.
     #[error("the document has more than 15,000 tokens")]
     Tokens,
@@ -78,8 +92,8 @@ pub enum TooComplex {
     #[error("the document nests brackets more than 50 deep")]
     Brackets,
     /// Too many of them.
-    #[error("the document has more than 50 directives")]
-    Directives,
+    #[error("the document has more than {0} directives")]
+    Directives(usize),
     /// Longer than any name of the schema.
     #[error("the document has a name longer than 128 bytes")]
     Name,
@@ -108,12 +122,12 @@ impl Size {
         self.nesting = self.nesting.max(other.nesting);
     }
 
-    fn check(&self) -> Result<(), TooComplex> {
+    fn check(&self, limits: &Limits) -> Result<(), TooComplex> {
         match self {
-            Self { depth, .. } if *depth > MAX_DEPTH => Err(TooComplex::Depth),
-            Self { fields, .. } if *fields > MAX_FIELDS => Err(TooComplex::Fields),
+            Self { depth, .. } if *depth > limits.depth => Err(TooComplex::Depth(limits.depth)),
+            Self { fields, .. } if *fields > limits.fields => Err(TooComplex::Fields(limits.fields)),
             Self { answered, .. } if *answered > MAX_ANSWERED => Err(TooComplex::Answered),
-            Self { aliases, .. } if *aliases > MAX_ALIASES => Err(TooComplex::Aliases),
+            Self { aliases, .. } if *aliases > limits.aliases => Err(TooComplex::Aliases(limits.aliases)),
             Self { values, bytes, .. } if *values > MAX_VALUES || *bytes > MAX_VALUE_BYTES => Err(TooComplex::Values),
             Self { nesting, .. } if *nesting > MAX_NESTING => Err(TooComplex::Nesting),
             Self { .. } => Ok(()),
@@ -130,7 +144,7 @@ impl From<TooComplex> for ServerError {
 /// Measures all operations of a document together, valid or not, with the values of its variables, or without them if none are known yet:
 /// then nothing is said of how large its answer may become. Fragments that spread themselves or are never spread are refused here
 /// already: what is not measured would be walked all the same by whoever looks for what else is wrong.
-pub fn check(document: &ExecutableDocument, variables: Option<&Variables>) -> Result<(), ServerError> {
+pub fn check(document: &ExecutableDocument, variables: Option<&Variables>, limits: &Limits) -> Result<(), ServerError> {
     if document.operations.iter().any(|(_, operation)| operation.node.variable_definitions.len() > MAX_VARIABLES) {
         return Err(TooComplex::Variables.into());
     }
@@ -149,7 +163,7 @@ pub fn check(document: &ExecutableDocument, variables: Option<&Variables>) -> Re
         if !is_measured {
             whole.answered = 0;
         }
-        whole.check()?;
+        whole.check(limits)?;
     }
     match document.fragments.iter().find(|(name, _)| !measure.fragments.contains_key(name.as_str())) {
         Some((name, unused)) => Err(misfit(&format!("the fragment \"{name}\" is never used"), unused)),

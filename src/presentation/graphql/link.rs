@@ -1,5 +1,7 @@
 //! Links in the graph: one user's relation to one provider.
 
+pub mod upkeep;
+
 use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
@@ -44,6 +46,8 @@ pub enum LinkStatus {
     Revoked,
     /// Linking did not succeed.
     Failed,
+    /// The user took it away. Nothing is fetched any more; what came through it stays, or is gone, as they asked.
+    Unlinked,
 }
 
 /// Why a link is not working.
@@ -82,7 +86,7 @@ pub enum LinkReason {
 pub enum LinkAction {
     /// Go to the bank and agree.
     Authorize,
-    /// Link the provider once more.
+    /// Link it once more, with `relink`.
     Relink,
 }
 
@@ -177,12 +181,12 @@ impl LinkNode {
         Coverage { from: self.0.covered_from.map(LocalDate), to: self.0.covered_to.map(LocalDate) }
     }
 
-    /// What the user calls it; null when they gave no name.
+    /// What the user calls it, by `renameLink`; null when they gave no name.
     async fn alias(&self) -> Option<&str> {
         self.0.alias.as_deref()
     }
 
-    /// What the user has to do; null when nothing.
+    /// What the user has to do; null when nothing. `relink` leads to the bank for either.
     async fn next_action(&self) -> Option<LinkAction> {
         self.0.next_action().map(Into::into)
     }

@@ -63,7 +63,7 @@ impl NodeQuery {
 
 async fn find(request: &RequestContext, id: &str) -> Result<Option<Node>, Fault> {
     let Ok(GlobalId { kind, id }) = id.parse() else { return Ok(None) };
-    let RequestContext { requester, application, loaders } = request;
+    let RequestContext { requester, application, loaders, .. } = request;
     Ok(match kind {
         Kind::User => application.user_queries.find(requester, id.into()).await?.map(|user| Node::User(UserNode(Arc::new(user)))),
         Kind::Session => application.session_queries.find(requester, id.into()).await?.map(|session| Node::Session(SessionNode(Arc::new(session)))),

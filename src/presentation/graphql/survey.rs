@@ -8,7 +8,7 @@ use async_graphql::{Pos, ServerError};
 
 use super::{
     error::{self, Code},
-    limits::TooComplex,
+    limits::{Limits, TooComplex},
 };
 
 /// How many tokens a document may have.
@@ -16,9 +16,6 @@ pub const MAX_TOKENS: usize = 15_000;
 
 /// How deep brackets of all kinds may nest in a document.
 pub const MAX_BRACKETS: usize = 50;
-
-/// How many directives a document may have.
-pub const MAX_DIRECTIVES: usize = 50;
 
 /// How long a name in a document may be, in bytes.
 pub const MAX_NAME_BYTES: usize = 128;
@@ -36,7 +33,7 @@ pub struct Survey {
 }
 
 /// Looks at a document.
-pub fn of_document(text: &str) -> Result<Survey, ServerError> {
+pub fn of_document(text: &str, limits: &Limits) -> Result<Survey, ServerError> {
     let bytes = text.as_bytes();
     let (mut survey, mut at, mut depth, mut directives) = (Survey::default(), 0, 0_usize, 0);
     while let Some(&byte) = bytes.get(at) {
@@ -70,7 +67,7 @@ pub fn of_document(text: &str) -> Result<Survey, ServerError> {
         let refused = match () {
             () if survey.tokens > MAX_TOKENS => Some(TooComplex::Tokens),
             () if depth > MAX_BRACKETS => Some(TooComplex::Brackets),
-            () if directives > MAX_DIRECTIVES => Some(TooComplex::Directives),
+            () if directives > limits.directives => Some(TooComplex::Directives(limits.directives)),
             () if is_name && length > MAX_NAME_BYTES => Some(TooComplex::Name),
             () => None,
         };

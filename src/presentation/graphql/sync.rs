@@ -52,6 +52,10 @@ pub enum SyncProblem {
     RowsRefused,
     /// The worker stopped in the middle, too often.
     Interrupted,
+    /// The link was unlinked, or does not work any more, before it was done.
+    LinkEnded,
+    /// The link was linked once more before it was done; another sync took its place.
+    Superseded,
     /// A fault of this server.
     Internal,
 }

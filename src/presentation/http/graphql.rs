@@ -22,9 +22,6 @@ use crate::{
 
 use super::{Edge, problem::Problem, requester::Caller};
 
-/// The largest body, in bytes.
-const MAX_BODY_BYTES: usize = 1024 * 1024;
-
 const GRAPHQL_RESPONSE: &str = "application/graphql-response+json";
 const JSON: &str = "application/json";
 
@@ -92,7 +89,7 @@ pub(super) async fn post(State(edge): State<Edge>, caller: Caller, headers: Head
             .at("/graphql")
             .into_response();
     }
-    let body = match read(body).await {
+    let body = match read(body, edge.body_bytes).await {
         Ok(body) => body,
         Err(problem) => return problem.at("/graphql").into_response(),
     };
@@ -143,14 +140,14 @@ pub fn read_body(body: &[u8]) -> Result<Question, &'static str> {
     }
 }
 
-async fn read(body: Body) -> Result<Bytes, Problem> {
-    match Limited::new(body, MAX_BODY_BYTES).collect().await {
+async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
+    match Limited::new(body, limit).collect().await {
         Ok(body) => Ok(body.to_bytes()),
         Err(refused) if refused.is::<LengthLimitError>() => Err(Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "BODY_TOO_LARGE",
             "The body is too large",
-            "A request has at most 1 MiB. Statement files go to POST /imports.",
+            &format!("A request has at most {limit} bytes. Statement files go to POST /imports."),
         )),
         Err(_) => Err(Problem::new(StatusCode::BAD_REQUEST, "BAD_USER_INPUT", "The body cannot be read", "The body was cut off.")),
     }

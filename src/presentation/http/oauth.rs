@@ -172,7 +172,7 @@ fn frontend_url(return_url: &str, result: &Result<Link, LinkError>, state: Optio
 fn failure(refused: &LinkError) -> Response {
     let (status, title, message) = match refused {
         LinkError::UnknownTicket => (StatusCode::GONE, "This link has run out", "It was used before, or it is older than ten minutes."),
-        LinkError::UnknownState | LinkError::UnknownProvider | LinkError::NotFound => {
+        LinkError::UnknownState | LinkError::UnknownProvider | LinkError::NotFound | LinkError::NotRelinkable | LinkError::InvalidName(_) => {
             (StatusCode::BAD_REQUEST, "This answer belongs to no request of ours", "Nothing was linked. The address may have been cut off on the way.")
         }
         LinkError::SpentState => (StatusCode::CONFLICT, "This answer was used before", "Nothing was changed by opening it again."),
@@ -181,6 +181,7 @@ fn failure(refused: &LinkError) -> Response {
             "This is not the browser you started in",
             "For your safety nothing was linked: the bank's answer counts only in the browser that left for the bank.",
         ),
+        LinkError::Unlinked => (StatusCode::CONFLICT, "This link was taken away", "It was unlinked while the bank was asked. Nothing was linked."),
         LinkError::Failed(reason) => (StatusCode::OK, "Nothing was linked", explain(*reason)),
         LinkError::ReturnUrlNotAllowed | LinkError::Denied(_) => (StatusCode::FORBIDDEN, "Nothing was linked", "This server does not allow what was asked."),
         LinkError::Unexpected(cause) => {

@@ -4,7 +4,7 @@
 
 use axum::{
     extract::Path,
-    http::{StatusCode, header},
+    http::{HeaderName, StatusCode, header},
     response::{IntoResponse, Response},
 };
 
@@ -57,6 +57,12 @@ fn unknown_file() -> Response {
 }
 
 fn file(content_type: &'static str, caching: &'static str, content: &'static [u8]) -> Response {
-    ([(header::CONTENT_TYPE, content_type), (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY), (header::CACHE_CONTROL, caching)], content)
-        .into_response()
+    let headers = [
+        (header::CONTENT_TYPE, content_type),
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+        (header::CACHE_CONTROL, caching),
+        // It holds tokens in memory: no page it opens, or that opened it, shares its process.
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    ];
+    (headers, content).into_response()
 }

@@ -123,7 +123,7 @@ impl TestApp {
         let mut config = config(data.path());
         change(&mut config);
         let keys = keys();
-        let (app, url) = serve(&store, store.database.clone(), &config, &keys, (authorizer, unhurried, alone()), bank.clone()).await;
+        let (app, url) = serve(&store, store.database.clone(), &config, &keys, (authorizer, unhurried, Some(alone())), bank.clone()).await;
         Self { store, app, url, bank, keys, data }
     }
 
@@ -132,17 +132,23 @@ impl TestApp {
         let database = Arc::new(open(&self.store.url, &self.store.clock).await.unwrap());
         let config = Config { public_url: Some(Url::parse(&self.url).unwrap()), ..config(self.data.path()) };
         let keys = self.same_keys();
-        serve(&self.store, database, &config, &keys, (Arc::new(PolarPolicy::read(POLICY).unwrap()), Duration::ZERO, alone()), self.bank.clone()).await.1
+        serve(&self.store, database, &config, &keys, (Arc::new(PolarPolicy::read(POLICY).unwrap()), Duration::ZERO, Some(alone())), self.bank.clone()).await.1
     }
 
     /// A process over the same database that hears others by what is configured: `redis`, else PostgreSQL, else not at all.
     pub(crate) async fn hearing(&self, redis: Option<&TestRedis>) -> Process {
+        self.hearing_with(redis, |_| {}).await
+    }
+
+    /// The same, configured otherwise.
+    pub(crate) async fn hearing_with(&self, redis: Option<&TestRedis>, change: impl FnOnce(&mut Config)) -> Process {
         let database = Arc::new(open(&self.store.url, &self.store.clock).await.unwrap());
         let mut config = Config { public_url: Some(Url::parse(&self.url).unwrap()), ..config(self.data.path()) };
         if let Some(redis) = redis {
             config.redis_url = Some(redis.url.clone().into());
             config.redis_prefix.clone_from(&redis.prefix);
         }
+        change(&mut config);
         let manners: Manners = (Arc::new(PolarPolicy::read(POLICY).unwrap()), Duration::ZERO, None);
         let (app, url) = serve(&self.store, database, &config, &self.same_keys(), manners, self.bank.clone()).await;
         let (heard, stop) = (app.bus.subscribe(), CancellationToken::new());
@@ -166,7 +172,7 @@ impl TestApp {
             database,
             &config,
             (listening, &self.same_keys()),
-            (Arc::new(PolarPolicy::read(POLICY).unwrap()), Duration::ZERO, alone()),
+            (Arc::new(PolarPolicy::read(POLICY).unwrap()), Duration::ZERO, Some(alone())),
             self.bank.clone(),
         )
     }
@@ -325,6 +331,8 @@ pub(crate) fn keys() -> KeysInForce {
 fn config(data_dir: &Path) -> Config {
     let mut config = Config { environment: Environment::Development, data_dir: data_dir.to_owned(), ..Config::default() };
     config.passwords.cost = 4;
+    // Tests sign in from one address, many times a minute.
+    config.rate_limits.enabled = false;
     config.links.return_urls = vec!["https://app.example".to_owned()];
     config
 }
@@ -333,8 +341,8 @@ fn config(data_dir: &Path) -> Config {
 type Manners = (Arc<dyn Authorizer>, Duration, Option<Arc<dyn EventBus>>);
 
 /// Signals that stay in their process: others follow when time passes, and a test's statements are its own.
-fn alone() -> Option<Arc<dyn EventBus>> {
-    Some(Arc::new(MemoryBus::new()))
+fn alone() -> Arc<dyn EventBus> {
+    Arc::new(MemoryBus::new())
 }
 
 /// A process that hears others and reads ahead, as one that serves does, until this is dropped.
@@ -360,8 +368,7 @@ async fn serve(store: &TestStore, database: Arc<Database>, config: &Config, keys
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let listening = listener.local_addr().unwrap();
     let app = compose(store, database, config, (listening, keys), manners, bank);
-    let service = app.router().into_make_service_with_connect_info::<SocketAddr>();
-    tokio::spawn(async move { axum::serve(listener, service).await });
+    tokio::spawn(app.answer(listener, CancellationToken::new()));
     (app, format!("http://{listening}"))
 }
 

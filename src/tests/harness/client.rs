@@ -146,6 +146,22 @@ impl<'a> Client<'a> {
         self.ask_with(document, json!({ "input": { "provider": provider, "returnUrl": return_url } })).await
     }
 
+    /// Starts linking a link once more.
+    pub(crate) async fn relink(&self, link: &str, return_url: Option<&str>) -> Answer {
+        let document = "mutation($input: RelinkInput!) { relink(input: $input) { link { id status } authorizationUrl providerAuthorizationUrl expiresAt userErrors { code field } } }";
+        self.ask_with(document, json!({ "input": { "linkId": link, "returnUrl": return_url } })).await
+    }
+
+    /// Gives a link a name.
+    pub(crate) async fn rename_link(&self, link: &str, alias: Option<&str>) -> Answer {
+        self.mutate("renameLink", "link { id alias status }", json!({ "linkId": link, "alias": alias })).await
+    }
+
+    /// Takes a link away.
+    pub(crate) async fn unlink(&self, link: &str, keep_data: bool) -> Answer {
+        self.mutate("unlink", "link { id status reason nextAction }", json!({ "linkId": link, "keepData": keep_data })).await
+    }
+
     /// Completes a link with the answer of the bank, as a frontend that caught the redirect itself.
     pub(crate) async fn complete(&self, state: &str, code: &str) -> Answer {
         let document = "mutation($input: CompleteLinkInput!) { completeLink(input: $input) { link { id status } userErrors { code message field } } }";
@@ -154,7 +170,7 @@ impl<'a> Client<'a> {
 
     /// One of one's own links, with how its last sync went.
     pub(crate) async fn link(&self, id: &str) -> Value {
-        let document = "query($id: ID!) { node(id: $id) { ... on Link { id status reason nextAction consent { expiresAt } coverage { from to } freshness { state syncedAt } \
+        let document = "query($id: ID!) { node(id: $id) { ... on Link { id status reason alias nextAction consent { expiresAt } coverage { from to } freshness { state syncedAt } \
                         lastSync { status problem accounts added modified removed startedAt finishedAt } } } }";
         self.ask_with(document, json!({ "id": id })).await.data()["node"].clone()
     }

@@ -20,7 +20,15 @@ pub(crate) struct Walk<'a> {
 impl<'a> Client<'a> {
     /// Begins to link the scripted bank.
     pub(crate) async fn walk(&self, return_url: Option<&str>) -> Walk<'a> {
-        let begun = self.begin_link("scripted", return_url).await.succeeds();
+        self.walk_as_told(&self.begin_link("scripted", return_url).await.succeeds())
+    }
+
+    /// Begins to link a link of the scripted bank once more.
+    pub(crate) async fn walk_again(&self, link: &str, return_url: Option<&str>) -> Walk<'a> {
+        self.walk_as_told(&self.relink(link, return_url).await.succeeds())
+    }
+
+    fn walk_as_told(&self, begun: &serde_json::Value) -> Walk<'a> {
         let parameter = |url: &str, name: &str| {
             let url = url::Url::parse(begun[url].as_str()?).ok()?;
             url.query_pairs().find(|(given, _)| given == name).map(|(_, value)| value.into_owned())

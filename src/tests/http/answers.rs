@@ -55,6 +55,14 @@ async fn every_answer_carries_the_trace_of_its_request_and_the_security_headers(
             for (name, value) in [("x-content-type-options", "nosniff"), ("referrer-policy", referrer), ("x-frame-options", "DENY")] {
                 assert_eq!(answer.header(name), value, "{what}");
             }
+            let policy = answer.header("content-security-policy");
+            assert!(
+                policy.starts_with("default-src 'none'") && policy.contains("frame-ancestors 'none'") && policy.contains("base-uri 'none'"),
+                "{what}: {policy}"
+            );
+            assert!(answer.headers.get("cache-control").is_some() && answer.headers.get_all("content-security-policy").iter().count() == 1, "{what}");
+            assert_eq!(answer.header("cross-origin-resource-policy"), "same-origin", "{what}");
+            assert!(answer.header("permissions-policy").contains("camera=()"), "{what}");
             assert!(answer.headers.get("server").is_none() && answer.headers.get("x-powered-by").is_none(), "{what}");
             let again = nobody.send(nobody.request(method, path).header("traceparent", format!("00-{given}-00f067aa0ba902b7-01"))).await;
             assert_eq!(again.header("x-trace-id"), given, "{what}");

@@ -6,7 +6,10 @@ use std::fmt::Write as _;
 
 use dashtam::{
     config::DocumentMode,
-    presentation::graphql::documents::{Documents, Trust},
+    presentation::graphql::{
+        documents::{Documents, Trust},
+        limits::Limits,
+    },
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -202,8 +205,8 @@ fn a_manifest_that_cannot_work_is_refused_and_names_the_document() {
         (r#"{ "good": "{ __typename }", "an-id": "{" }"#, "\"an-id\""),
         (r#"{ "an-id": "{ ...a } fragment a on Query { ...a }" }"#, "\"an-id\""),
     ] {
-        let refusal = format!("{:#}", Documents::new(Trust::Strict, Some(text)).err().unwrap());
+        let refusal = format!("{:#}", Documents::new(Trust::Strict, Some(text), Limits::default()).err().unwrap());
         assert!(refusal.contains(named), "{text}: {refusal}");
     }
-    Documents::new(Trust::Strict, Some("{}")).unwrap();
+    Documents::new(Trust::Strict, Some("{}"), Limits::default()).unwrap();
 }

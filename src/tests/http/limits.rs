@@ -8,7 +8,7 @@ use std::{
 };
 
 use axum::{Router, body::Body, http::Request, routing::get};
-use dashtam::presentation::http::with_common_layers;
+use dashtam::presentation::http::{browsers::Browsers, with_common_layers};
 use http_body_util::BodyExt as _;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -164,7 +164,10 @@ async fn no_document_keeps_the_server_busy_or_brings_it_down() {
 
 async fn through_common_layers(path: &str) -> (u16, Value, String) {
     let routes = Router::new().route("/slow", get(std::future::pending::<&str>)).route("/broken", get(broken));
-    let response = with_common_layers(routes, Duration::from_millis(50)).oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
+    let response = with_common_layers(routes, Duration::from_millis(50), &Browsers::new(Vec::new(), "http://localhost", false))
+        .oneshot(Request::get(path).body(Body::empty()).unwrap())
+        .await
+        .unwrap();
     let (parts, body) = response.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     let content_type = parts.headers["content-type"].to_str().unwrap().to_owned();

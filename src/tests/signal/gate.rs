@@ -130,9 +130,9 @@ async fn without_redis_in_the_middle_requests_go_on_and_others_follow_within_a_s
         assert!(!is_ended(&ann).await && !is_ended(&phone).await);
         for way_of_going in 0..2 {
             if way_of_going == 0 {
-                redis.cut().await
+                redis.cut().await;
             } else {
-                redis.silence().await
+                redis.silence().await;
             }
             let next = app.signed_in("ann").await.at(&there.url);
             let began = Instant::now();

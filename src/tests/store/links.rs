@@ -1,15 +1,20 @@
 use std::sync::Arc;
 
 use chrono::Duration;
-use dashtam::domain::{
-    link::{LinkReader, LinkReason, LinkStatus},
-    page::Page,
-    time::Clock as _,
+use dashtam::{
+    application::ports::Randomness as _,
+    domain::{
+        id::AuthorizationId,
+        link::{Link, LinkReader, LinkReason, LinkStatus},
+        page::Page,
+        time::Clock as _,
+    },
 };
 
 use crate::harness::{
+    clock::TestRandomness,
     rows::{self, november},
-    stores::{commit, every_store},
+    stores::{TestStore, commit, every_store},
 };
 
 #[tokio::test]
@@ -17,11 +22,12 @@ async fn a_link_is_kept_as_given_and_absent_to_anyone_else() {
     for store in every_store().await {
         let (ann, bob) = (store.user("ann@example.com").await, store.user("bob@example.com").await);
         let mut link = store.link(ann.id).await;
-        link.activate(Some(store.clock.now().plus(Duration::days(7)))).unwrap();
+        link.activate(Some(store.clock.now().plus(Duration::days(7))));
         link.alias = Some("Main bank".to_owned());
         link.covered(november(1), november(23));
         let mut work = store.begin().await;
         work.links().save(&link).await.unwrap();
+        work.links().rename(&link).await.unwrap();
         assert_eq!(work.links().find(ann.id, link.id).await.unwrap().unwrap(), link);
         assert!(work.links().find(bob.id, link.id).await.unwrap().is_none());
         commit(work).await;
@@ -38,9 +44,30 @@ async fn a_link_is_kept_as_given_and_absent_to_anyone_else() {
         work.links().save(&link).await.unwrap();
         link.user = bob.id;
         assert!(work.links().save(&link).await.is_err(), "a foreign link is not saved");
+        assert!(work.links().rename(&link).await.is_err(), "a foreign link is not renamed");
+        assert!(!work.links().authorization_stands(ann.id, AuthorizationId(TestRandomness.id())).await.unwrap());
         commit(work).await;
         let found = &LinkReader::find_many(readers.as_ref(), ann.id, &[link.id]).await.unwrap()[0];
         assert_eq!((found.status, found.reason), (LinkStatus::Expired, Some(LinkReason::CredentialsRejected)));
+    }
+}
+
+/// On SQLite one of them waits for the other's end.
+#[tokio::test]
+async fn a_name_given_while_a_sync_writes_is_lost_to_neither() {
+    for store in every_store().await.into_iter().filter(TestStore::is_postgres) {
+        let ann = store.user("ann@example.com").await;
+        let link = store.link(ann.id).await;
+        let (mut syncing, mut naming) = (store.begin().await, store.begin().await);
+        let mut seen = syncing.links().find(ann.id, link.id).await.unwrap().unwrap();
+        let named = Link { alias: Some("Main bank".to_owned()), ..naming.links().find(ann.id, link.id).await.unwrap().unwrap() };
+        naming.links().rename(&named).await.unwrap();
+        commit(naming).await;
+        seen.covered(november(1), november(23));
+        syncing.links().save(&seen).await.unwrap();
+        commit(syncing).await;
+        let kept = LinkReader::find_many(store.database.readers().as_ref(), ann.id, &[link.id]).await.unwrap().pop().unwrap();
+        assert_eq!((kept.alias.as_deref(), kept.covered_to), (Some("Main bank"), Some(november(23))));
     }
 }
 
@@ -51,11 +78,14 @@ async fn the_open_link_of_a_provider_is_the_owners_active_one() {
         let mut link = store.link(ann.id).await;
         let mut work = store.begin().await;
         assert!(work.links().find_open(ann.id, "sandbox").await.unwrap().is_none(), "a pending link is not open");
-        link.activate(None).unwrap();
+        link.activate(None);
         work.links().save(&link).await.unwrap();
         assert_eq!(work.links().find_open(ann.id, "sandbox").await.unwrap().unwrap().id, link.id);
         assert!(work.links().find_open(ann.id, "schwab").await.unwrap().is_none());
         assert!(work.links().find_open(bob.id, "sandbox").await.unwrap().is_none());
+        link.unlink().unwrap();
+        work.links().save(&link).await.unwrap();
+        assert_eq!(work.links().find_open(ann.id, "sandbox").await.unwrap().unwrap().id, link.id, "one that was unlinked can be opened again");
     }
 }
 
@@ -74,7 +104,7 @@ async fn imports_of_one_person_take_turns_so_that_one_open_link_is_made() {
                 if made {
                     let mut link = rows::link(ann.id, store.clock.now());
                     link.provider = "file".to_owned();
-                    link.activate(None).unwrap();
+                    link.activate(None);
                     work.links().insert(&link).await.unwrap();
                 }
                 commit(work).await;

@@ -27,11 +27,15 @@ const MAX_ROOT_FRAGMENTS: usize = 20;
 #[must_use]
 pub fn prepare(document: &mut ExecutableDocument, types: &TypeIndex) -> bool {
     let fragments = document.fragments.iter().map(|(name, fragment)| (name.clone(), fragment.node.selection_set.node.clone())).collect();
+    let used = used_fragments(document);
     for operation in operations_of(document).filter(|operation| operation.ty == OperationType::Mutation) {
         let set = &mut operation.selection_set.node;
         set.items = without_fragments(std::mem::take(&mut set.items), &fragments, 0);
         join_twins(set);
     }
+    // One that stood at a root and nowhere else is used no more, which validation would refuse; what nobody ever used is left for it.
+    let still_used = used_fragments(document);
+    document.fragments.retain(|name, _| still_used.contains(name) || !used.contains(name));
     let mut survey = Survey { document, types, marked: HashSet::new(), merged: HashSet::new(), certain: HashMap::new() };
     let mut uncertain = false;
     for (_, operation) in document.operations.iter() {
@@ -65,6 +69,32 @@ fn operations_of(document: &mut ExecutableDocument) -> impl Iterator<Item = &mut
         DocumentOperations::Multiple(operations) => (None, Some(operations.values_mut())),
     };
     single.into_iter().chain(multiple.into_iter().flatten()).map(|operation| &mut operation.node)
+}
+
+/// The fragments that operations come to, through one another. Without any, nothing is walked.
+fn used_fragments(document: &ExecutableDocument) -> HashSet<Name> {
+    let mut used = HashSet::new();
+    if document.fragments.is_empty() {
+        return used;
+    }
+    let mut sets: Vec<&SelectionSet> = document.operations.iter().map(|(_, operation)| &operation.node.selection_set.node).collect();
+    while let Some(set) = sets.pop() {
+        for selection in &set.items {
+            match &selection.node {
+                Selection::Field(field) => sets.push(&field.node.selection_set.node),
+                Selection::InlineFragment(fragment) => sets.push(&fragment.node.selection_set.node),
+                Selection::FragmentSpread(spread) => {
+                    let name = &spread.node.fragment_name.node;
+                    if let Some(fragment) = document.fragments.get(name)
+                        && used.insert(name.clone())
+                    {
+                        sets.push(&fragment.node.selection_set.node);
+                    }
+                }
+            }
+        }
+    }
+    used
 }
 
 /// The fields a mutation selects at its root, with plain fragments replaced by what they select, so that twins in them are found too.

@@ -98,7 +98,7 @@ impl TypeIndex {
 }
 
 /// The name inside all lists and non-nulls.
-pub(super) fn innermost(ty: &Type) -> &str {
+pub(in crate::presentation::graphql) fn innermost(ty: &Type) -> &str {
     match &ty.base {
         BaseType::Named(name) => name,
         BaseType::List(item) => innermost(item),
