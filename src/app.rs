@@ -6,6 +6,7 @@ pub mod doctor;
 mod edge;
 mod identity;
 pub mod keys;
+mod metrics;
 mod sharing;
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
@@ -46,6 +47,7 @@ use crate::{
         database::{Database, Readers},
         machine::Machine,
         mail::{folder::MailFolder, smtp::SmtpMailer},
+        metrics::Metrics,
         private_file,
         providers::{
             http,
@@ -64,6 +66,7 @@ use crate::{
     },
     presentation::http::{
         Streams,
+        metrics::router as metrics_router,
         origins::Origins,
         server::{self, Patience},
     },
@@ -133,6 +136,9 @@ pub struct App {
     pub bus: Arc<dyn EventBus>,
     /// Streams that are open.
     pub streams: Streams,
+    /// Tells what is measured, and where.
+    told: Arc<metrics::Told>,
+    metrics_bind: Option<SocketAddr>,
     database: Arc<Database>,
     router: Router,
     patience: Patience,
@@ -175,7 +181,7 @@ impl App {
         let files = Arc::new(StatementFiles);
         let catalogue = Arc::new(Catalogue::new(providers, files.as_ref()));
         let (keeper, retention) = trail(config, &keys.now(), &database, &journal, &access, &clock)?;
-        let wake = Arc::new(Notify::new());
+        let (wake, meter) = (Arc::new(Notify::new()), Arc::new(Metrics::new()));
         let redis = sharing::redis(config)?;
         let bus = bus.unwrap_or_else(|| sharing::bus(redis.as_ref(), &database, randomness.as_ref()));
         database.tell(bus.clone());
@@ -227,12 +233,13 @@ impl App {
                 sessions: readers.clone(),
                 links: readers.clone(),
                 clock: clock.clone(),
+                meter: meter.clone(),
             },
             access,
             journal: journal.clone(),
             gate,
         });
-        let engine = Arc::new(ground.engine());
+        let engine = Arc::new(ground.engine(meter.clone()));
         let streams = Streams::new(Origins::new(&public_url, &config.cors.origins()?, listening.ip().is_loopback()));
         let is_embedded = config.is_embedded();
         let surface = Surface {
@@ -245,9 +252,12 @@ impl App {
             mailbox,
             sandbox,
             streams: streams.clone(),
+            meter: meter.clone(),
         };
         let router = surface.router()?;
         Ok(Self {
+            told: ground.told(meter),
+            metrics_bind: config.metrics.bind,
             application,
             engine,
             courier,
@@ -268,6 +278,11 @@ impl App {
     /// All routes, for a listener or a test.
     pub fn router(&self) -> Router {
         self.router.clone()
+    }
+
+    /// `/metrics`, for a listener of its own or a test.
+    pub fn metrics_router(&self) -> Router {
+        metrics_router(self.told.clone())
     }
 
     /// Answers at `listener` until `stop`, and does no other work.
@@ -332,6 +347,7 @@ impl App {
                 None => stopped.cancelled().await,
             }
         });
+        let mut measuring = tokio::spawn(metrics::tell(self.metrics_bind, self.told.clone(), self.patience, stop.clone()));
         // It goes on until the others have written their last.
         let (keeper, last) = (self.keeper.clone(), CancellationToken::new());
         let ended = last.clone();
@@ -355,12 +371,17 @@ impl App {
             ended = &mut working => bail!("the worker ended by itself: {ended:?}"),
             ended = &mut serving => bail!("the server ended by itself: {ended:?}"),
             ended = &mut keeping => bail!("the keeper of the audit chain ended by itself: {ended:?}"),
+            ended = &mut measuring => {
+                ended.context("the task that tells metrics stopped")??;
+                bail!("the listener for metrics ended by itself");
+            }
         }
         let ended = tokio::time::timeout(GRACE, async {
             // First of all: a stream is a request that would not end by itself.
             self.streams.end().await;
             serving.await.context("the server's task stopped")?.context("the server stopped")?;
             watching.await.context("the task that watches the keys stopped")?;
+            measuring.await.context("the task that tells metrics stopped")??;
             working.await.context("the worker's task stopped")
         })
         .await;

@@ -93,6 +93,8 @@ pub struct Config {
     pub limits: Limits,
     /// Frontends of other origins.
     pub cors: Cors,
+    /// Metrics.
+    pub metrics: Metrics,
     /// Rotation of keys.
     pub keys: Keys,
     /// What was set and is not used in this version, as its source calls it.
@@ -289,6 +291,14 @@ pub struct Playground {
     pub enabled: bool,
 }
 
+/// `[metrics]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Metrics {
+    /// Where they are told; nowhere when it is not set.
+    pub bind: Option<SocketAddr>,
+}
+
 /// `[documents]`
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -439,6 +449,7 @@ impl Default for Config {
             documents: Documents::default(),
             limits: Limits::default(),
             cors: Cors::default(),
+            metrics: Metrics::default(),
             keys: Keys::default(),
             without_effect: Vec::new(),
             origins: BTreeMap::new(),

@@ -7,6 +7,7 @@ pub mod database;
 pub mod machine;
 pub mod mail;
 pub mod memory;
+pub mod metrics;
 pub mod private_file;
 pub mod providers;
 pub mod rate_limit;

@@ -8,7 +8,7 @@ use crate::{
     application::{
         import::ImportCommands,
         link::{LinkCommands, LinkSettings},
-        ports::StatementReader,
+        ports::{Meter, StatementReader},
         sync::{SyncCommands, SyncEngine},
     },
     config::Config,
@@ -62,7 +62,7 @@ impl Ground {
     }
 
     /// What runs syncs.
-    pub(super) fn engine(&self) -> SyncEngine {
+    pub(super) fn engine(&self, meter: Arc<dyn Meter>) -> SyncEngine {
         let readers = self.database.readers();
         SyncEngine {
             journal: self.journal.clone(),
@@ -74,6 +74,7 @@ impl Ground {
             sealer: self.sealer.clone(),
             clock: self.clock.clone(),
             randomness: self.randomness.clone(),
+            meter,
         }
     }
 }

@@ -8,7 +8,10 @@ use axum::Router;
 use super::sharing::Parts;
 
 use crate::{
-    application::{Application, ports::Mailbox},
+    application::{
+        Application,
+        ports::{Mailbox, Meter},
+    },
     config::{Config, DocumentMode},
     domain::time::Clock,
     infrastructure::providers::sandbox::SandboxBank,
@@ -18,7 +21,7 @@ use crate::{
             documents::{Documents, Trust},
             limits::Limits,
         },
-        http::{Edge, Streams, browsers::Browsers, proxies::Proxies, router, server::Patience, with_common_layers},
+        http::{Edge, Streams, browsers::Browsers, metrics::counted, proxies::Proxies, router, server::Patience, with_common_layers},
     },
 };
 
@@ -38,12 +41,14 @@ pub(super) struct Surface<'a> {
     pub(super) streams: Streams,
     /// Likewise in development.
     pub(super) sandbox: Option<Arc<SandboxBank>>,
+    /// Counts what becomes of requests.
+    pub(super) meter: Arc<dyn Meter>,
 }
 
 impl Surface<'_> {
     /// All routes, with what every answer has in common.
     pub(super) fn router(self) -> anyhow::Result<Router> {
-        let Self { config, listening, public_url, application, parts, clock, mailbox, streams, sandbox } = self;
+        let Self { config, listening, public_url, application, parts, clock, mailbox, streams, sandbox, meter } = self;
         let browsers = Browsers::new(config.cors.origins()?, &public_url, listening.ip().is_loopback());
         let edge = Edge {
             application: application.clone(),
@@ -56,13 +61,14 @@ impl Surface<'_> {
             mailbox,
             streams,
             playground: config.playground.enabled,
+            meter: meter.clone(),
         };
         let routes = router(edge);
         let routes = match sandbox {
             Some(bank) => routes.nest("/sandbox", bank.router()),
             None => routes,
         };
-        Ok(with_common_layers(routes, seconds(config.limits.request_seconds), &browsers))
+        Ok(counted(with_common_layers(routes, seconds(config.limits.request_seconds), &browsers), meter))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 
 use crate::{
     application::{
@@ -34,9 +34,12 @@ use crate::{
     infrastructure::{
         archive::ZipArchiver,
         database::{Database, Readers},
+        metrics::Metrics,
         security::{jwt::JwtIssuer, keys::KeysInForce, mail_token::HmacMailTokens, passwords::BcryptHasher, refresh::HmacMint, second_factor::Codes},
     },
 };
+
+use super::metrics::Told;
 
 /// What every use case stands on.
 pub(super) struct Ground {
@@ -227,6 +230,19 @@ impl Ground {
     pub(super) fn outbox(&self) -> Outgoing {
         let (journal, store, access, clock) = (self.journal.clone(), self.store.clone(), self.access.clone(), self.clock.clone());
         Outgoing { queries: OutboxQueries { messages: self.database.readers() }, commands: OutboxCommands { journal, store, access, clock } }
+    }
+
+    /// Composes what tells what is measured.
+    pub(super) fn told(&self, metrics: Arc<Metrics>) -> Arc<Told> {
+        Arc::new(Told {
+            metrics,
+            outbox: self.database.readers(),
+            syncs: self.database.sync_queue(),
+            chain: self.database.chain_store(),
+            bus: self.bus.clone(),
+            clock: self.clock.clone(),
+            turn: Mutex::default(),
+        })
     }
 
     /// Composes what looks after keys.

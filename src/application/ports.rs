@@ -348,6 +348,20 @@ pub trait KeyShelf: Send + Sync {
     fn renew(&self, ring: bool, tokens: bool) -> anyhow::Result<RenewedKeys>;
 }
 
+/// Counts what an operator wants to know. No call waits, and nothing that a client wrote may be given to one.
+pub trait Meter: Send + Sync {
+    /// A request was answered; `route` is a template of ours.
+    fn answered(&self, route: &str, method: &'static str, status: u16, took: std::time::Duration);
+    /// An operation of the graph ended: `ok`, `errors`, or `refused` before it ran.
+    fn operation(&self, outcome: &'static str);
+    /// An access token did not count.
+    fn token_refused(&self, reason: &'static str);
+    /// A request was refused since there were too many lately; `limit` is one of ours.
+    fn limited(&self, limit: &'static str);
+    /// A run of a sync ended: `succeeded` or `failed`.
+    fn synced(&self, outcome: &'static str);
+}
+
 /// Answers what a role may do.
 pub trait Authorizer: Send + Sync {
     /// How far `role` may do `action` to `resource`.

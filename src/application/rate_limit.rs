@@ -17,7 +17,7 @@ use crate::domain::{
 
 use super::{
     access::{Actor, Requester},
-    ports::RateLimiter,
+    ports::{Meter, RateLimiter},
     session::selector_of,
 };
 
@@ -92,6 +92,8 @@ pub struct RateLimits {
     pub links: Arc<dyn LinkReader>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Counts refusals.
+    pub meter: Arc<dyn Meter>,
 }
 
 impl RateLimits {
@@ -122,6 +124,7 @@ impl RateLimits {
         match verdict.refusal() {
             Some(standing) => {
                 tracing::debug!(limit = standing.limit.as_str(), "a request was refused: too many lately");
+                self.meter.limited(standing.limit.as_str());
                 Err(Limited::Exceeded(standing))
             }
             None => Ok(Admission { charges, standings: verdict.standings }),

@@ -34,7 +34,7 @@ use super::{
     audit::{Attempt, Journal},
     import::new_account,
     ingest::{Reported, Taken, ingest},
-    ports::{Credentials, FinancialProvider, Place, ProviderFault, Randomness, Sealer, Store, Work},
+    ports::{Credentials, FinancialProvider, Meter, Place, ProviderFault, Randomness, Sealer, Store, Work},
     provider::Catalogue,
 };
 
@@ -78,6 +78,8 @@ pub struct SyncEngine {
     pub clock: Arc<dyn Clock>,
     /// Ids.
     pub randomness: Arc<dyn Randomness>,
+    /// Counts runs.
+    pub meter: Arc<dyn Meter>,
 }
 
 /// Why a run stopped.
@@ -147,8 +149,13 @@ impl SyncEngine {
             let attempt = self.journal.attempt(&Requester::worker(sync.user), Act::SyncLink).await?;
             match attempt.settle(self.stage(&attempt, &mut sync)).await {
                 Ok(false) => {}
-                Ok(true) | Err(RunError::TakenOver) => return Ok(()),
+                Ok(true) => {
+                    self.meter.synced("succeeded");
+                    return Ok(());
+                }
+                Err(RunError::TakenOver) => return Ok(()),
                 Err(failure) => {
+                    self.meter.synced("failed");
                     if let RunError::Unexpected(cause) = &failure {
                         tracing::error!(sync = %sync.id.0, error = ?cause, "a sync stopped on a fault of ours");
                     }

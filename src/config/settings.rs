@@ -268,6 +268,13 @@ pub const SETTINGS: &[Setting] = &[
                 manifest at all. With `strict` the playground can run nothing but those either.",
     },
     Setting {
+        name: "metrics.bind",
+        kind: Kind::SocketAddress,
+        preset: Preset::Unset("\"127.0.0.1:9464\""),
+        about: "Where `GET /metrics` is answered, for Prometheus: an address of its own, which is not for everyone. Nowhere when it is not set. Each process \
+                has its own numbers, so a worker on the same machine needs another port.",
+    },
+    Setting {
         name: "limits.body_bytes",
         kind: Kind::Number,
         preset: Preset::Default("1048576"),

@@ -162,6 +162,19 @@ pub trait SyncQueue: Send + std::marker::Sync {
     async fn give_back_all_for_worker(&self, now: Timestamp) -> anyhow::Result<u64>;
     /// Takes the job that has waited longest, whoever owns it, and marks it as running; a job held longer than its lease counts as waiting.
     async fn take_any_for_worker(&self, now: Timestamp) -> anyhow::Result<Option<Sync>>;
+    /// How many are not done, whoever owns them.
+    async fn backlog(&self, now: Timestamp) -> anyhow::Result<SyncBacklog>;
+}
+
+/// How many syncs are not done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SyncBacklog {
+    /// They wait for a worker.
+    pub queued: u64,
+    /// They are at work.
+    pub running: u64,
+    /// A process that died left them in the middle, and no other has taken them up.
+    pub dead: u64,
 }
 
 /// Syncs for queries and loaders.

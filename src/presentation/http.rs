@@ -6,6 +6,7 @@ pub mod graphql;
 mod health;
 mod imports;
 mod mail;
+pub mod metrics;
 mod oauth;
 pub mod origins;
 mod playground;
@@ -33,7 +34,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
 
 use crate::{
-    application::{Application, ports::Mailbox},
+    application::{
+        Application,
+        ports::{Mailbox, Meter},
+    },
     presentation::{
         graphql::Graph,
         http::{browsers::Browsers, origins::Origins, problem::Problem, proxies::Proxies},
@@ -66,6 +70,8 @@ pub struct Edge {
     pub streams: Streams,
     /// Whether the playground is served.
     pub playground: bool,
+    /// Counts what becomes of requests.
+    pub meter: Arc<dyn Meter>,
 }
 
 /// What streams have in common.

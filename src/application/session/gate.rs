@@ -46,6 +46,18 @@ pub enum AuthenticationProblem {
     Unexpected(#[from] anyhow::Error),
 }
 
+impl AuthenticationProblem {
+    /// A word for clients and for whoever counts.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::TokenInvalid => "TOKEN_INVALID",
+            Self::TokenExpired => "TOKEN_EXPIRED",
+            Self::SessionEnded => "SESSION_ENDED",
+            Self::Unexpected(_) => "UNAVAILABLE",
+        }
+    }
+}
+
 /// Remembers the state of sessions, and trusts it for a second.
 pub struct SessionGate {
     issuer: Arc<dyn TokenIssuer>,

@@ -6,14 +6,14 @@ use chrono::Duration;
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
-    sea_query::{Expr, ExprTrait, LockBehavior, LockType, OnConflict, Query, SubQueryStatement},
+    sea_query::{CaseStatement, Expr, ExprTrait, Func, LockBehavior, LockType, OnConflict, Query, SubQueryStatement},
 };
 
 use crate::domain::{
     change::ChangedKind,
     id::{LinkId, SyncId, UserId},
     signal::Signal,
-    sync::{SYNC_LEASE_MINUTES, Sync, SyncCounts, SyncProblem, SyncQueue, SyncReader, SyncStatus, Syncs},
+    sync::{SYNC_LEASE_MINUTES, Sync, SyncBacklog, SyncCounts, SyncProblem, SyncQueue, SyncReader, SyncStatus, Syncs},
     time::Timestamp,
 };
 
@@ -218,6 +218,32 @@ impl SyncQueue for DatabaseStore {
         }
         Ok(taken)
     }
+
+    async fn backlog(&self, now: Timestamp) -> anyhow::Result<SyncBacklog> {
+        use syncs::Column::{StartedAt, Status};
+        let lease_over = now.minus(Duration::minutes(SYNC_LEASE_MINUTES)).utc();
+        let is = |status: SyncStatus| Status.eq(status.as_str());
+        let counted = |condition: Expr| Expr::from(Func::count(CaseStatement::new().case(condition, 1)));
+        let row = syncs::Entity::find()
+            .select_only()
+            .column_as(counted(is(SyncStatus::Queued)), "queued")
+            .column_as(counted(is(SyncStatus::Running).and(StartedAt.gte(lease_over))), "running")
+            .column_as(counted(is(SyncStatus::Running).and(StartedAt.lt(lease_over))), "dead")
+            .filter(Expr::cust(OPEN))
+            .into_model::<BacklogRow>()
+            .one(&self.reading)
+            .await;
+        let row = row.map_err(broken("counting syncs"))?.context("the database counted nothing")?;
+        let count = |counted| value::count("the number of syncs", counted).map(u64::from);
+        Ok(SyncBacklog { queued: count(row.queued)?, running: count(row.running)?, dead: count(row.dead)? })
+    }
+}
+
+#[derive(FromQueryResult)]
+struct BacklogRow {
+    queued: i64,
+    running: i64,
+    dead: i64,
 }
 
 #[async_trait]

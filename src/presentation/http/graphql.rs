@@ -213,9 +213,18 @@ fn question(parameters: Parameters, read_only: bool) -> Result<Question, &'stati
 async fn answer(edge: &Edge, caller: Caller, question: Result<Question, &'static str>, format: Format) -> Response {
     let question = match question {
         Ok(question) => question,
-        Err(wrong) => return refused(&[error::refusal(error::Code::BadUserInput, wrong)], StatusCode::BAD_REQUEST, format),
+        Err(wrong) => {
+            edge.meter.operation("refused");
+            return refused(&[error::refusal(error::Code::BadUserInput, wrong)], StatusCode::BAD_REQUEST, format);
+        }
     };
-    match edge.graph.answer(question, caller.requester).await {
+    let answer = edge.graph.answer(question, caller.requester).await;
+    edge.meter.operation(match &answer {
+        Answer::Ran(response) if response.errors.is_empty() => "ok",
+        Answer::Ran(_) => "errors",
+        Answer::Refused(_) | Answer::NotReadOnly => "refused",
+    });
+    match answer {
         Answer::Ran(response) => ran(response, caller.problem.as_ref(), format),
         Answer::Refused(errors) => refused(&errors, format.refusal(), format),
         Answer::NotReadOnly => {
@@ -227,12 +236,7 @@ async fn answer(edge: &Edge, caller: Caller, question: Result<Question, &'static
 }
 
 fn ran(mut response: GraphResponse, problem: Option<&AuthenticationProblem>, format: Format) -> Response {
-    let code = problem.map(|problem| match problem {
-        AuthenticationProblem::TokenInvalid => "TOKEN_INVALID",
-        AuthenticationProblem::TokenExpired => "TOKEN_EXPIRED",
-        AuthenticationProblem::SessionEnded => "SESSION_ENDED",
-        AuthenticationProblem::Unexpected(_) => "UNAVAILABLE",
-    });
+    let code = problem.map(AuthenticationProblem::code);
     if let Some(code) = code {
         response = response.extension("authentication", async_graphql::Value::from(code));
     }

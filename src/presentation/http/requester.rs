@@ -44,7 +44,10 @@ impl FromRequestParts<Edge> for Caller {
         match admitted {
             Ok(actor) => Ok(Self { requester: Requester { actor, origin }, problem: None }),
             Err(AuthenticationProblem::Unexpected(cause)) => Err(super::graphql::fault(&cause)),
-            Err(problem) => Ok(Self { requester: Requester { actor: Actor::Nobody, origin }, problem: Some(problem) }),
+            Err(problem) => {
+                edge.meter.token_refused(problem.code());
+                Ok(Self { requester: Requester { actor: Actor::Nobody, origin }, problem: Some(problem) })
+            }
         }
     }
 }
