@@ -5,12 +5,17 @@ use std::sync::Arc;
 use secrecy::ExposeSecret as _;
 
 use crate::{
-    application::ports::{EventBus, Randomness},
+    application::{
+        ports::{EventBus, Meter, Randomness},
+        rate_limit::RateLimits,
+    },
     config::Config,
+    domain::time::Clock,
     infrastructure::{
         bus::SharedBus,
-        database::Database,
+        database::{Database, Readers},
         memory::bus::MemoryBus,
+        rate_limit::Limiter,
         redis::{Redis, bus::RedisWire},
     },
     presentation::http::{Part, Readiness, Standing},
@@ -28,6 +33,25 @@ pub(super) fn bus(redis: Option<&Arc<Redis>>, database: &Database, randomness: &
         (None, Some(wire)) => Arc::new(SharedBus::new(wire, randomness.id())),
         (None, None) => Arc::new(MemoryBus::new()),
     }
+}
+
+/// How often what may be done, counted in Redis for all processes, and by this one for itself while there is none.
+pub(super) fn rates(
+    config: &Config,
+    redis: Option<Arc<Redis>>,
+    readers: &Arc<Readers>,
+    clock: &Arc<dyn Clock>,
+    meter: Arc<dyn Meter>,
+) -> anyhow::Result<RateLimits> {
+    Ok(RateLimits {
+        limiter: Arc::new(Limiter::new(redis, clock.clone())),
+        allowances: config.rate_limits.allowances()?,
+        enabled: config.rate_limits.enabled,
+        sessions: readers.clone(),
+        links: readers.clone(),
+        clock: clock.clone(),
+        meter,
+    })
 }
 
 /// What a server stands on.

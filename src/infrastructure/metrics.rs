@@ -1,4 +1,4 @@
-//! What is measured, in the text format of OpenMetrics, which Prometheus reads.
+//! What is measured, in the text format of `OpenMetrics`, which Prometheus reads.
 //!
 //! A label has a value out of a list that this program knows: a route's template, one of nine methods, a word of ours. Nothing that a client
 //! wrote becomes one, or a stranger could make as many series as they liked.
@@ -123,7 +123,7 @@ impl Metrics {
         Self { registry, answered, took, operations, tokens, limited, syncs_run, gauges, process }
     }
 
-    /// Everything as it stands, as OpenMetrics text. Without a sample the database did not answer, and what it would have told is left out.
+    /// Everything as it stands, as `OpenMetrics` text. Without a sample the database did not answer, and what it would have told is left out.
     pub fn text(&self, sample: Option<&Sample>, signals_lost: u64, now: Timestamp) -> anyhow::Result<String> {
         self.gauges.set(sample, now);
         self.gauges.signals_lost.inc_by(signals_lost.saturating_sub(self.gauges.signals_lost.get()));

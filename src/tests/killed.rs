@@ -4,13 +4,13 @@
 //! The choices of a run come out of one number, which is printed; `DASHTAM_TEST_SEED` makes the same ones again. When the server dies among
 //! them is a matter of the machine.
 
+#![expect(clippy::print_stdout, reason = "a run that failed is run once more by its seed")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod person;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io::Write as _,
     net::TcpListener,
     process::Child,
     sync::Arc,
@@ -126,7 +126,7 @@ async fn live_and_die(place: &Place<'_>, seed: u64, cuts: usize) -> Vec<Person> 
             people.push(person);
         }
     }
-    writeln!(std::io::stderr(), "{}: {cut} workflows were cut: {kinds:?}", place.store.name).unwrap();
+    println!("{}: {cut} workflows were cut: {kinds:?}", place.store.name);
     assert!(kinds.len() >= 6, "workflows of many kinds: {kinds:?}");
     people
 }
@@ -221,7 +221,7 @@ async fn every_attempt_ends_once(store: &TestStore) {
 fn seed() -> u64 {
     let given = std::env::var("DASHTAM_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed = given.unwrap_or_else(|| u64::from_le_bytes(TestRandomness.secret()[..8].try_into().unwrap()));
-    writeln!(std::io::stderr(), "DASHTAM_TEST_SEED={seed}").unwrap();
+    println!("DASHTAM_TEST_SEED={seed}");
     seed
 }
 

@@ -130,6 +130,7 @@ pub struct RateLimitQuery;
 impl RateLimitQuery {
     /// What this document costs, and how many points are left.
     #[graphql(guard = Public("it is about the request itself"))]
+    #[expect(clippy::unused_async, reason = "the library takes async resolvers only")]
     async fn rate_limit(&self, ctx: &Context<'_>) -> Result<RateLimit, Fault> {
         let Price { limit, cost, remaining, reset_at } = ctx.of_request()?.price;
         Ok(RateLimit { limit, cost, remaining, reset_at: DateTime(reset_at) })

@@ -18,7 +18,7 @@ use super::problem::Problem;
 /// What `/metrics` tells.
 #[async_trait::async_trait]
 pub trait Exposition: Send + Sync {
-    /// Everything that is measured, as OpenMetrics text.
+    /// Everything that is measured, as `OpenMetrics` text.
     async fn text(&self) -> anyhow::Result<String>;
 }
 

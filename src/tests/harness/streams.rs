@@ -79,8 +79,12 @@ impl Events {
         loop {
             if let Some((event, rest)) = self.unread.split_once("\n\n") {
                 let field = |name: &str| event.lines().filter_map(|line| line.strip_prefix(name)).map(str::trim).collect::<Vec<_>>().join("\n");
-                let told = if event.starts_with(':') { (":".to_owned(), event[1..].trim().to_owned()) } else { (field("event:"), field("data:")) };
-                self.unread = rest.to_owned();
+                let told = match event.strip_prefix(':') {
+                    Some(comment) => (":".to_owned(), comment.trim().to_owned()),
+                    None => (field("event:"), field("data:")),
+                };
+                let rest = rest.to_owned();
+                self.unread = rest;
                 return Some(told);
             }
             let bytes = tokio::time::timeout(SOON, self.bytes.next()).await.unwrap_or_else(|_| panic!("nothing came, besides {:?}", self.unread))?;

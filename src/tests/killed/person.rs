@@ -70,9 +70,8 @@ impl Person {
     /// Signs in by whichever password works; the server does not die here.
     pub(super) async fn find_out_the_password(&mut self, url: &str) {
         self.session = None;
-        if self.sign_in(url).await.is_err() || self.session.is_none() {
-            panic!("{} cannot sign in with what they know of their password (version {}, unsure: {})", self.email, self.version, self.is_unsure);
-        }
+        let is_in = self.sign_in(url).await.is_ok() && self.session.is_some();
+        assert!(is_in, "{} cannot sign in with what they know of their password (version {}, unsure: {})", self.email, self.version, self.is_unsure);
     }
 
     async fn step(&mut self, url: &str, mails: &[Taken]) -> Result<(), Met> {

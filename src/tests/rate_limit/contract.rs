@@ -173,9 +173,9 @@ async fn without_redis_each_process_counts_for_itself_and_limits_are_never_off()
     let one = charge(Limit::SignIn, "5/1", 1);
     for way_of_going in 0..2 {
         if way_of_going == 0 {
-            redis.cut().await
+            redis.cut().await;
         } else {
-            redis.silence().await
+            redis.silence().await;
         }
         let mut admitted = 0;
         for _ in 0..20 {

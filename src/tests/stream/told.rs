@@ -41,7 +41,7 @@ async fn changes_come_as_they_happen() {
         app.bank.reports(vec![pending("p", "2026-11-21", -800, "Bakery")]);
         let link = ann.link_scripted().await;
         let (came, _) = added(&mut socket, "1", 1).await;
-        assert_eq!(came, [link.clone()]);
+        assert_eq!(came, std::slice::from_ref(&link));
         app.work().await;
         let mut seen = Vec::new();
         while !seen.iter().any(|id: &String| id.starts_with("txn_")) {
