@@ -206,9 +206,7 @@ fn a_configuration_that_cannot_be_read_is_a_finding_and_the_only_one() {
     assert_eq!(report.0.len(), 1);
     doctor(&development(&[]), &["--config", "missing.toml"]).says("configuration", "fail", &["missing.toml"]);
     doctor(&development(&[("DASHTAM_CORS__ORIGINS", "canary")]), &[]).says("configuration", "fail", &["DASHTAM_CORS__ORIGINS, number 1, is not an origin"]);
-    doctor(&development(&[("DASHTAM_RATE_LIMITS__ENABLED", "canary")]), &[])
-        .says("configuration", "warn", &["DASHTAM_RATE_LIMITS__ENABLED is set"])
-        .is_healthy();
+    doctor(&development(&[("DASHTAM_RATE_LIMITS__ENABLED", "canary")]), &[]).says("configuration", "fail", &["DASHTAM_RATE_LIMITS__ENABLED is true or false"]);
 }
 
 #[test]
