@@ -1,5 +1,5 @@
 # What a person does here. `make` alone shows the server with made-up data.
-.PHONY: run test lint fmt fuzz schema reference docs secrets
+.PHONY: run test lint fmt schema reference docs secrets
 
 # With GraphiQL or not at all; `cargo run -- demo` does without where there is no Node.
 run:
@@ -22,10 +22,6 @@ lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items --locked
-
-# A minute for each target, with a nightly compiler; `scripts/fuzz 600` takes ten.
-fuzz:
-	scripts/fuzz
 
 fmt:
 	cargo fmt --all
