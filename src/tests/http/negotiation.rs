@@ -157,12 +157,13 @@ async fn a_document_that_cannot_run_is_answered_without_data() {
             "{ providers(category: NOTHING) { slug } }",
             "query a { __typename } query b { __typename }",
             "query($x: Nothing) { __typename }",
-            "subscription { __typename }",
             "{ ...missing }",
             "{ ...a } fragment a on Query { ...b } fragment b on Query { ...a }",
         ] {
             nobody.ask(document).await.never_ran("GRAPHQL_VALIDATION_FAILED");
         }
+        let elsewhere = nobody.request(Method::POST, "/graphql").json(&json!({ "query": "subscription { __typename }" }));
+        nobody.send(elsewhere).await.never_ran("BAD_USER_INPUT");
         let unknown = nobody.request(Method::POST, "/graphql").json(&json!({ "query": "query a { __typename }", "operationName": "b" }));
         nobody.send(unknown).await.never_ran("GRAPHQL_VALIDATION_FAILED");
     }

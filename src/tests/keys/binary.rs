@@ -25,7 +25,7 @@ struct Server {
 
 impl Server {
     async fn start(binary: &Binary, address: &str) -> Self {
-        let child = binary.shell("exec dashtam serve 2> log").spawn().unwrap();
+        let child = binary.shell("exec env DASHTAM_RATE_LIMITS__ENABLED=false dashtam serve 2> log").spawn().unwrap();
         let url = format!("http://{address}");
         let server = Self { child, visitor: Visitor::new(&url).unwrap() };
         let ready = async {
