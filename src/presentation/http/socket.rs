@@ -109,8 +109,9 @@ impl Connection {
     async fn run(mut self, mut told: mpsc::Receiver<(String, u64, Told)>, speaks: bool) {
         let end = if speaks { self.serve(&mut told).await } else { Some(Close::NO_PROTOCOL) };
         self.operations.clear();
-        if let Some(close) = end {
-            self.close(close).await;
+        match end {
+            Some(close) => self.close(close).await,
+            None => self.part().await,
         }
     }
 
@@ -166,8 +167,7 @@ impl Connection {
         match message {
             Message::Text(text) => self.obey(messages::read(text.as_str())?).await,
             Message::Binary(_) => Err(Some(Close::invalid("Only text messages are read"))),
-            // Answered by the library, with the next thing that is written.
-            Message::Ping(_) => self.send(Message::Pong(Vec::new().into())).await,
+            Message::Ping(payload) => self.send(Message::Pong(payload)).await,
             Message::Pong(_) => Ok(()),
             Message::Close(_) => Err(None),
         }
@@ -271,13 +271,15 @@ impl Connection {
     /// Says why, and waits for the peer to do the same.
     async fn close(mut self, Close { code, reason }: Close) {
         let frame = Message::Close(Some(CloseFrame { code, reason: reason.into_owned().into() }));
-        let farewell = async {
-            if self.socket.send(frame).await.is_ok() {
-                while let Some(Ok(_)) = self.socket.recv().await {}
-            }
-        };
+        if matches!(tokio::time::timeout(LINGER, self.socket.send(frame)).await, Ok(Ok(()))) {
+            self.part().await;
+        }
+    }
+
+    /// Reads to the end: so the library answers a peer that closes, as it has to (RFC 6455, 5.5.1), and sees how one answers our close.
+    async fn part(mut self) {
         // Whoever does not answer is left.
-        let _left = tokio::time::timeout(LINGER, farewell).await;
+        let _left = tokio::time::timeout(LINGER, async { while let Some(Ok(_)) = self.socket.recv().await {} }).await;
     }
 }
 
