@@ -1,7 +1,7 @@
 //! Streams: a document that is answered again whenever there is something new.
 //!
 //! A subscription is a series of looks. Each runs the whole document, with a requester who was let in just now and loaders that know
-//! nothing yet, and answers what is new since the one before; a [`Thread`] is all they share. Who wakes a stream knows nothing of what it
+//! nothing yet, and answers what is new since the one before; a thread is all they share. Who wakes a stream knows nothing of what it
 //! tells ([`Live`](crate::application::live::Live)): what is new is read from the store, with its owner in the question.
 
 use std::{
