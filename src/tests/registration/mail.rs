@@ -149,7 +149,7 @@ async fn kept_mails_are_shown_to_this_machine_only() {
             page.text
         );
         let foreign = nobody.send(nobody.request(reqwest::Method::GET, "/dev/mail").header("host", "evil.example")).await;
-        foreign.is_problem(404, "NOT_FOUND");
+        foreign.is_problem(421, "WRONG_HOST");
         let folder = app.data.path().join("mail");
         assert_eq!(std::fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
         for file in std::fs::read_dir(&folder).unwrap() {
