@@ -18,7 +18,7 @@ use secrecy::SecretString;
 
 use crate::{application::rate_limit::Demand, domain::page::MAX_PAGE};
 
-use super::global_id::id_or_nothing;
+use super::{global_id::id_or_nothing, limits::asked_page};
 
 /// In tenths of a point: what is more work than an object.
 const WEIGHTS: [(&str, u64); 3] = [("totalCount", 50), ("__schema", 500), ("__type", 100)];
@@ -188,13 +188,7 @@ impl<'a> Estimate<'a> {
             _ if self.lists.0.contains(name) => SHORT.iter().find(|(known, _)| *known == name).map_or(LONG, |(_, short)| *short),
             _ => 1,
         };
-        let own_page = ["first", "last"].iter().find_map(|name| field.get_argument(name)).map(|argument| {
-            let asked = argument.node.clone().into_const_with(|name| self.variables.get(&name).cloned().ok_or(())).ok();
-            match asked {
-                Some(Value::Number(number)) => number.as_u64().map_or(LONG, |number| number.min(LONG)),
-                _ => LONG,
-            }
-        });
+        let own_page = asked_page(field, self.variables).map(|page| page as u64);
         weight(name).saturating_add(self.set(below, own_page, level + 1).saturating_add(1).saturating_mul(items))
     }
 

@@ -191,13 +191,17 @@ fn with_defaults(document: &ExecutableDocument, given: &Variables) -> Variables 
     defaults
 }
 
+/// How large a page a field asks for; the largest, when that cannot be told, and `None` when it asks for none.
+pub(super) fn asked_page(field: &Field, variables: &Variables) -> Option<usize> {
+    let argument = ["first", "last"].iter().find_map(|name| field.get_argument(name))?;
+    let asked = argument.node.clone().into_const_with(|name| variables.get(&name).cloned().ok_or(())).ok();
+    let number = asked.and_then(|asked| if let ConstValue::Number(number) = asked { number.as_u64() } else { None });
+    Some(number.and_then(|number| usize::try_from(number).ok()).map_or(MAX_PAGE, |number| number.min(MAX_PAGE)))
+}
+
 /// How many items a field may answer: those of its page, or as many as it names; one, if it is no list that we know of.
 fn items(field: &Field, variables: &Variables) -> usize {
-    let page = ["first", "last"].iter().find_map(|name| field.get_argument(name)).map(|argument| {
-        let asked = argument.node.clone().into_const_with(|name| variables.get(&name).cloned().ok_or(())).ok();
-        let number = asked.and_then(|asked| serde_json::to_value(asked).ok()).and_then(|asked| asked.as_u64());
-        number.and_then(|number| usize::try_from(number).ok()).map_or(MAX_PAGE, |number| number.min(MAX_PAGE))
-    });
+    let page = asked_page(field, variables);
     let paged = || (field.name.node == "changes").then_some(MAX_PAGE);
     let named = || field.get_argument("ids").map(|_| MAX_PAGE);
     let introspected = || INTROSPECTION.iter().find(|(name, _)| *name == field.name.node).map(|(_, items)| *items);
