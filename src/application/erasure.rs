@@ -32,7 +32,7 @@ use super::{
     provider::Catalogue,
     session::{SessionGate, end_each},
     step_up::{ReauthenticationRequired, StepUp},
-    sync::open_credentials,
+    credentials::open_credentials,
 };
 
 /// How often a worker looks for erasures that are due.
