@@ -255,14 +255,7 @@ impl SyncEngine {
     }
 
     /// Fresh tokens. A rotated refresh token is committed before it is used for anything.
-    async fn renew(
-        &self,
-        attempt: &Attempt,
-        sync: &Sync,
-        provider: &dyn FinancialProvider,
-        link: &Link,
-        tokens: &Tokens,
-    ) -> Result<Credentials, RunError> {
+    async fn renew(&self, attempt: &Attempt, sync: &Sync, provider: &dyn FinancialProvider, link: &Link, tokens: &Tokens) -> Result<Credentials, RunError> {
         let place = Place::credentials(link.user, link.id);
         let now = self.clock.now();
         let door = provider.oauth().ok_or(ProviderFault::Refused)?;

@@ -349,12 +349,7 @@ pub const SETTINGS: &[Setting] = &[
         about: "What Schwab calls this server: the app key of the app that you register at developer.schwab.com. Without it and the secret, Schwab cannot be \
                 linked here.",
     },
-    Setting {
-        name: "providers.schwab.client_secret",
-        kind: Kind::Secret,
-        preset: Preset::Unset("\"the app's secret\""),
-        about: "The secret of that app.",
-    },
+    Setting { name: "providers.schwab.client_secret", kind: Kind::Secret, preset: Preset::Unset("\"the app's secret\""), about: "The secret of that app." },
     Setting {
         name: "providers.simplefin.hosts",
         kind: Kind::List,

@@ -106,7 +106,9 @@ fn a_provider_has_a_section_of_its_own_and_an_address_that_paths_go_behind() {
     assert!(!format!("{config:?}").contains("canary"));
     assert_eq!(read(&[]).providers.simplefin.hosts, ["bridge.simplefin.org", "beta-bridge.simplefin.org"]);
     assert_eq!(read(&[("DASHTAM_PROVIDERS__SIMPLEFIN__HOSTS", "a.example, b.example")]).providers.simplefin.hosts, ["a.example", "b.example"]);
-    for wrong in ["ftp://canary.example", "https://canary@alpaca.example", "https://:canary@alpaca.example", "https://canary.example/?x", "https://canary.example/#x"] {
+    for wrong in
+        ["ftp://canary.example", "https://canary@alpaca.example", "https://:canary@alpaca.example", "https://canary.example/?x", "https://canary.example/#x"]
+    {
         let refusal = refusal(&[("DASHTAM_PROVIDERS__ALPACA__BASE_URL", wrong)]);
         assert!(refusal.starts_with("providers.alpaca.base_url is ") && !refusal.contains("canary"), "{wrong}: {refusal}");
     }

@@ -172,11 +172,5 @@ pub trait Visit: Send {
     /// All accounts the credentials open.
     async fn accounts(&mut self) -> Result<ReportedAccounts, ProviderFault>;
     /// One page of an account's transactions posted from `from` to `to` inclusive; pending ones come whatever their day.
-    async fn transactions(
-        &mut self,
-        account: &ReportedAccount,
-        from: LocalDate,
-        to: LocalDate,
-        page: Option<&str>,
-    ) -> Result<TransactionPage, ProviderFault>;
+    async fn transactions(&mut self, account: &ReportedAccount, from: LocalDate, to: LocalDate, page: Option<&str>) -> Result<TransactionPage, ProviderFault>;
 }

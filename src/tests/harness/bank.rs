@@ -246,13 +246,7 @@ impl Visit for ScriptedVisit {
         })
     }
 
-    async fn transactions(
-        &mut self,
-        account: &ReportedAccount,
-        from: LocalDate,
-        to: LocalDate,
-        page: Option<&str>,
-    ) -> Result<TransactionPage, ProviderFault> {
+    async fn transactions(&mut self, account: &ReportedAccount, from: LocalDate, to: LocalDate, page: Option<&str>) -> Result<TransactionPage, ProviderFault> {
         let gate = self.script(|script| {
             let pages = script.pages;
             script.hold_page.take_if(|(number, _)| *number == pages)

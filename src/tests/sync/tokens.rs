@@ -89,8 +89,8 @@ async fn tokens_sealed_before_there_was_anything_but_tokens_still_open() {
         let place = Place::credentials(UserId(id("user_id")), LinkId(id("link_id")));
         let sealer = AesSealer::new(&app.keys, std::sync::Arc::new(TestRandomness)).unwrap();
         let before = br#"{"access_token":"a","refresh_token":"an-early-refresh-token","access_expires_at":1795428000000000,"consent_expires_at":null}"#;
-        let sealed = sealer.seal(place, before).unwrap().iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
-        let written = if app.store.is_postgres() { format!("'\\x{sealed}'") } else { format!("X'{sealed}'") };
+        let envelope = sealer.seal(place, before).unwrap().iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+        let written = if app.store.is_postgres() { format!("'\\x{envelope}'") } else { format!("X'{envelope}'") };
         app.store.execute(&format!("UPDATE credentials SET sealed = {written}")).await.unwrap();
         ann.unlink(&link, true).await.succeeds();
         assert_eq!(app.bank.script(|script| script.revoked.clone()), ["an-early-refresh-token"]);

@@ -88,7 +88,6 @@ impl SandboxProvider {
         let (client_id, client_secret) = (client_id.to_owned(), client_secret.clone());
         Ok(Self { base_url, tokens: TokenEndpoint(http.clone()), http, oauth, client_id, client_secret })
     }
-
 }
 
 /// The bank's data API, opened by one consent.
@@ -174,13 +173,7 @@ impl Visit for SandboxVisit {
         mapped.collect::<Result<_, _>>().map(ReportedAccounts::all)
     }
 
-    async fn transactions(
-        &mut self,
-        account: &ReportedAccount,
-        from: LocalDate,
-        to: LocalDate,
-        page: Option<&str>,
-    ) -> Result<TransactionPage, ProviderFault> {
+    async fn transactions(&mut self, account: &ReportedAccount, from: LocalDate, to: LocalDate, page: Option<&str>) -> Result<TransactionPage, ProviderFault> {
         let (from, to) = (from.to_string(), to.to_string());
         let mut query = vec![("from", from.as_str()), ("to", to.as_str())];
         query.extend(page.map(|cursor| ("cursor", cursor)));
