@@ -1,5 +1,6 @@
 //! Links in the graph: one user's relation to one provider.
 
+pub mod hand;
 pub mod upkeep;
 
 use std::sync::Arc;

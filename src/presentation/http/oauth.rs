@@ -176,6 +176,11 @@ fn failure(refused: &LinkError) -> Response {
         | LinkError::UnknownProvider
         | LinkError::UnavailableProvider
         | LinkError::OtherMethod
+        | LinkError::OtherProvider
+        | LinkError::Unreadable(_)
+        | LinkError::KeyRefused
+        | LinkError::TokenRefused
+        | LinkError::Unanswered(_)
         | LinkError::NotFound
         | LinkError::NotRelinkable
         | LinkError::InvalidName(_) => {
