@@ -49,7 +49,7 @@ use crate::{
         metrics::Metrics,
         private_file,
         providers::{
-            http,
+            http::{Policy, Switchboard},
             sandbox::{SandboxBank, SandboxProvider, authorization::CLIENT_ID},
             statement::StatementFiles,
         },
@@ -170,7 +170,10 @@ impl App {
     pub fn compose(config: &Config, listening: SocketAddr, keys: &KeysInForce, database: Arc<Database>, surroundings: Surroundings) -> anyhow::Result<Self> {
         let Surroundings { clock, randomness, authorizer, mut providers, unhurried, bus } = surroundings;
         let public_url = config.public_url(listening);
-        let sandbox = if config.has_sandbox(listening) { Some(open_sandbox(config, &public_url, &clock, &randomness, &mut providers)?) } else { None };
+        let (wake, meter, redis) = (Arc::new(Notify::new()), Arc::new(Metrics::new()), sharing::redis(config)?);
+        let limiter = sharing::limiter(redis.clone(), &clock);
+        let switchboard = Arc::new(Switchboard::new(limiter.clone(), meter.clone(), clock.clone(), randomness.clone()));
+        let sandbox = if config.has_sandbox(listening) { Some(open_sandbox(config, &public_url, &switchboard, &mut providers)?) } else { None };
         let readers = database.readers();
         let store = database.store();
         let access = Access::new(authorizer);
@@ -179,8 +182,6 @@ impl App {
         let files = Arc::new(StatementFiles);
         let catalogue = Arc::new(Catalogue::new(providers, files.as_ref()));
         let (keeper, retention) = trail(config, &keys.now(), &database, &journal, &access, &clock)?;
-        let (wake, meter) = (Arc::new(Notify::new()), Arc::new(Metrics::new()));
-        let redis = sharing::redis(config)?;
         let bus = bus.unwrap_or_else(|| sharing::bus(redis.as_ref(), &database, randomness.as_ref()));
         database.tell(bus.clone());
         let (mailer, mailbox) = mailer(config, listening)?;
@@ -212,7 +213,7 @@ impl App {
             keys: ground.keys(sealer.clone()),
             passwords,
             rights,
-            providers: ProviderQueries { access: access.clone(), catalogue: catalogue.clone(), clock: clock.clone() },
+            providers: ProviderQueries { access: access.clone(), catalogue: catalogue.clone(), lines: switchboard, clock: clock.clone() },
             link_queries: LinkQueries { access: access.clone(), links: readers.clone() },
             links: ground.links(config, &public_url, &wake),
             sync_queries: SyncQueries { access: access.clone(), syncs: readers.clone() },
@@ -224,7 +225,7 @@ impl App {
             imports: ground.imports(files),
             outbox: ground.outbox(),
             audit: AuditQueries { journal: journal.clone(), store: store.clone(), access: access.clone(), events: readers.clone() },
-            rates: sharing::rates(config, redis.clone(), &readers, &clock, meter.clone())?,
+            rates: sharing::rates(config, limiter, &readers, &clock, meter.clone())?,
             access,
             journal: journal.clone(),
             gate,
@@ -438,15 +439,14 @@ fn mailer(config: &Config, listening: SocketAddr) -> anyhow::Result<MailWay> {
 fn open_sandbox(
     config: &Config,
     public_url: &str,
-    clock: &Arc<dyn Clock>,
-    randomness: &Arc<dyn Randomness>,
+    switchboard: &Switchboard,
     providers: &mut Vec<Arc<dyn FinancialProvider>>,
 ) -> anyhow::Result<Arc<SandboxBank>> {
     private_file::make_folder(&config.data_dir)?;
-    let bank = SandboxBank::open(config.data_dir.join("sandbox.json"), config.sandbox.seed, clock.clone(), randomness.clone())?;
+    let bank = SandboxBank::open(config.data_dir.join("sandbox.json"), config.sandbox.seed, switchboard.clock.clone(), switchboard.randomness.clone())?;
     let address = Url::parse(&format!("{public_url}/sandbox"))?;
     bank.register_redirect(&address, &format!("{public_url}/oauth/sandbox/callback"))?;
-    providers.push(Arc::new(SandboxProvider::new(address, CLIENT_ID, &bank.client_secret(), http::client(http::TIME_OUT)?)?));
+    providers.push(Arc::new(SandboxProvider::new(address, CLIENT_ID, &bank.client_secret(), switchboard.line("sandbox", Policy::USUAL)?)?));
     Ok(bank)
 }
 

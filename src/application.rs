@@ -12,6 +12,7 @@ pub mod change;
 pub mod consent;
 pub mod email_change;
 pub mod erasure;
+pub mod errand;
 pub mod export;
 pub mod guesses;
 pub mod handlers;

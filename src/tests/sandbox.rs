@@ -14,13 +14,15 @@ use dashtam::{
     application::ports::{Randomness, Walk},
     domain::time::{Clock, LocalDate, Timestamp},
     infrastructure::providers::{
-        http,
+        http::{self, Policy},
         sandbox::{SandboxBank, SandboxProvider, authorization::CLIENT_ID},
     },
 };
 use secrecy::ExposeSecret;
 use url::Url;
 use uuid::Uuid;
+
+use crate::harness::lines::line;
 
 mod adapter;
 mod books;
@@ -101,7 +103,7 @@ impl OpenBank {
     }
 
     fn provider(&self) -> SandboxProvider {
-        SandboxProvider::new(self.base_url.clone(), CLIENT_ID, &self.bank.client_secret(), self.browser.clone()).unwrap()
+        SandboxProvider::new(self.base_url.clone(), CLIENT_ID, &self.bank.client_secret(), line(Policy::USUAL, self.clock.clone())).unwrap()
     }
 
     fn secret(&self) -> String {
