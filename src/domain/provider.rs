@@ -6,6 +6,7 @@
 use super::{
     account::{AccountType, MaskedNumber},
     balance::Balances,
+    holding::ReportedHolding,
     money::Currency,
     transaction::{TransactionFacts, words},
 };
@@ -31,6 +32,10 @@ words! {
     LinkMethod {
         /// By signing in at the bank (OAuth 2.0 authorization code with PKCE).
         Oauth = "oauth",
+        /// By a key that the user makes at the provider and hands over.
+        ApiKey = "api_key",
+        /// By a token that the user gets at the provider and hands over; it can be exchanged once.
+        SetupToken = "setup_token",
         /// By uploading statement files.
         File = "file",
     }
@@ -97,6 +102,8 @@ pub struct ReportedAccount {
     pub balances: Balances,
     /// False when the provider says it is closed.
     pub is_active: bool,
+    /// Every position in it; empty when it holds none, `None` when this provider does not say.
+    pub holdings: Option<Vec<ReportedHolding>>,
 }
 
 /// A provider's own id of an account; `Debug` hides it, since for files and some banks it is the account's number.
