@@ -6,15 +6,15 @@ use url::Url;
 
 use crate::{
     application::{
-        ports::{FinancialProvider, Randomness, StatementReader},
+        ports::{FinancialProvider, StatementReader},
         provider::Catalogue,
     },
     config::Config,
-    domain::{provider::CatalogueEntry, time::Clock},
+    domain::provider::CatalogueEntry,
     infrastructure::{
         private_file,
         providers::{
-            http,
+            http::{Policy, Switchboard},
             sandbox::{SandboxBank, SandboxProvider, authorization::CLIENT_ID},
         },
     },
@@ -33,13 +33,12 @@ impl Providers {
     pub(super) fn open(
         config: &Config,
         listening: SocketAddr,
-        clock: &Arc<dyn Clock>,
-        randomness: &Arc<dyn Randomness>,
+        switchboard: &Switchboard,
         given: Vec<Arc<dyn FinancialProvider>>,
     ) -> anyhow::Result<Self> {
         let mut providers = Self { linkable: given, unavailable: Vec::new(), sandbox: None };
         if config.has_sandbox(listening) {
-            providers.open_sandbox(config, &config.public_url(listening), clock, randomness)?;
+            providers.open_sandbox(config, &config.public_url(listening), switchboard)?;
         }
         Ok(providers)
     }
@@ -50,12 +49,13 @@ impl Providers {
     }
 
     /// Opens the bank over its state in the data folder, and adds the adapter that reaches it over HTTP as any other.
-    fn open_sandbox(&mut self, config: &Config, public_url: &str, clock: &Arc<dyn Clock>, randomness: &Arc<dyn Randomness>) -> anyhow::Result<()> {
+    fn open_sandbox(&mut self, config: &Config, public_url: &str, switchboard: &Switchboard) -> anyhow::Result<()> {
         private_file::make_folder(&config.data_dir)?;
-        let bank = SandboxBank::open(config.data_dir.join("sandbox.json"), config.sandbox.seed, clock.clone(), randomness.clone())?;
+        let bank = SandboxBank::open(config.data_dir.join("sandbox.json"), config.sandbox.seed, switchboard.clock.clone(), switchboard.randomness.clone())?;
         let address = Url::parse(&format!("{public_url}/sandbox"))?;
         bank.register_redirect(&address, &format!("{public_url}/oauth/sandbox/callback"))?;
-        self.linkable.push(Arc::new(SandboxProvider::new(address, CLIENT_ID, &bank.client_secret(), http::client(http::TIME_OUT)?)?));
+        let line = switchboard.line("sandbox", Policy::USUAL)?;
+        self.linkable.push(Arc::new(SandboxProvider::new(address, CLIENT_ID, &bank.client_secret(), line)?));
         self.sandbox = Some(bank);
         Ok(())
     }

@@ -11,6 +11,7 @@ use std::{
 };
 
 use chrono::Duration;
+use tracing::Instrument as _;
 
 use crate::domain::{
     account::{Account, AccountReader},
@@ -31,6 +32,7 @@ use super::{
     access::Requester,
     audit::{Attempt, Journal},
     credentials::{open_credentials, seal_credentials},
+    errand,
     import::new_account,
     ingest::{Reported, Taken, ingest},
     ports::{Credentials, FinancialProvider, Meter, Place, ProviderFault, Randomness, Sealer, Store, Tokens, Work},
@@ -174,7 +176,10 @@ impl SyncEngine {
     /// Takes one queued sync and runs it; `false` when none was waiting.
     pub async fn run_next(&self) -> anyhow::Result<bool> {
         let Some(sync) = self.queue.take_any_for_worker(self.clock.now()).await? else { return Ok(false) };
-        self.run(sync).await?;
+        // A trace of its own: whoever asked for it has long been answered.
+        let trace = format!("{:032x}", self.randomness.id().as_u128());
+        let span = tracing::info_span!("sync", trace_id = %trace, sync = %sync.id.0);
+        errand::traced(trace, self.run(sync)).instrument(span).await?;
         Ok(true)
     }
 
@@ -182,7 +187,8 @@ impl SyncEngine {
         let mut progress = Progress::default();
         loop {
             let attempt = self.journal.attempt(&Requester::worker(sync.user), Act::SyncLink).await?;
-            match attempt.settle(self.stage(&attempt, &mut sync, &mut progress)).await {
+            let stage = errand::on_behalf_of(sync.link, self.stage(&attempt, &mut sync, &mut progress));
+            match attempt.settle(stage).await {
                 Ok(false) => {}
                 Ok(true) => {
                     self.meter.synced("succeeded");

@@ -30,6 +30,7 @@ mod matching;
 mod metrics;
 mod money;
 mod outbox;
+mod provider;
 mod rate_limit;
 mod reference;
 mod registration;
