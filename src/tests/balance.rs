@@ -46,22 +46,22 @@ async fn net_worth_counts_debts_as_debts_and_adds_no_two_currencies() {
         let (ann, bob) = (app.signed_in("ann").await, app.signed_in("bob").await);
         assert_eq!(told(&ann).await, json!([]));
         let link = app.store.link(app.user_id("ann").await).await;
-        let mut closed = worth(&app, &link, "USD", Some(77_0000));
+        let mut closed = worth(&app, &link, "USD", Some(770_000));
         closed.is_active = false;
-        let mut card = worth(&app, &link, "USD", Some(-1_200_0000));
+        let mut card = worth(&app, &link, "USD", Some(-12_000_000));
         card.kind = AccountType::CreditCard;
         let accounts = [
-            worth(&app, &link, "USD", Some(1_000_5000)),
+            worth(&app, &link, "USD", Some(10_005_000)),
             card,
             closed,
             worth(&app, &link, "USD", None),
-            worth(&app, &link, "EUR", Some(20_0000)),
-            worth(&app, &link, "JPY", Some(1_200_0000)),
+            worth(&app, &link, "EUR", Some(200_000)),
+            worth(&app, &link, "JPY", Some(12_000_000)),
             worth(&app, &link, "GBP", None),
             worth(&app, &link, "points", Some(150_000_000)),
         ];
         keep(&app, &accounts).await;
-        keep(&app, &[worth(&app, &app.store.link(app.user_id("bob").await).await, "USD", Some(5_0000))]).await;
+        keep(&app, &[worth(&app, &app.store.link(app.user_id("bob").await).await, "USD", Some(50_000))]).await;
         let money = |amount: &str, currency: &str| json!({ "amount": amount, "currency": currency });
         assert_eq!(
             told(&ann).await,
