@@ -6,7 +6,7 @@ use secrecy::ExposeSecret as _;
 
 use crate::{
     application::{
-        ports::{EventBus, Meter, RateLimiter, Randomness},
+        ports::{EventBus, Meter, Randomness, RateLimiter},
         rate_limit::RateLimits,
     },
     config::Config,

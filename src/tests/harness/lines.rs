@@ -15,8 +15,7 @@ use dashtam::{
 use super::clock::TestRandomness;
 
 /// Patient enough for a machine that is busy, and hardly any pause between tries.
-pub(crate) const QUICK: Policy =
-    Policy { connect: Duration::from_secs(2), time_out: Duration::from_secs(2), pause: Duration::from_millis(2), ..Policy::USUAL };
+pub(crate) const QUICK: Policy = Policy { connect: Duration::from_secs(2), time_out: Duration::from_secs(2), pause: Duration::from_millis(2), ..Policy::USUAL };
 
 /// A switchboard with buckets and metrics of its own.
 pub(crate) fn switchboard(clock: Arc<dyn Clock>) -> (Switchboard, Arc<Metrics>) {

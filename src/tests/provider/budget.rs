@@ -2,8 +2,14 @@
 
 use chrono::Duration as Span;
 use dashtam::{
-    application::{errand, ports::{Lines as _, RateLimiter}},
-    domain::{id::LinkId, rate_limit::{Budget, Subject}},
+    application::{
+        errand,
+        ports::{Lines as _, RateLimiter},
+    },
+    domain::{
+        id::LinkId,
+        rate_limit::{Budget, Subject},
+    },
     infrastructure::memory::rate_limit::MemoryBuckets,
 };
 use proptest::prelude::*;

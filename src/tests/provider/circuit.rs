@@ -4,10 +4,7 @@ use std::time::Duration;
 
 use chrono::Duration as Span;
 use dashtam::{
-    application::{
-        errand,
-        ports::Lines as _,
-    },
+    application::{errand, ports::Lines as _},
     domain::{id::LinkId, provider::Circuit},
 };
 use futures_util::future::join_all;

@@ -102,7 +102,9 @@ const MOST: usize = 100;
 
 #[tokio::test]
 async fn what_is_cut_off_is_no_answer() {
-    for answer in ["", "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n{}", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nab", "SSH-2.0-OpenSSH_9.6\r\n"] {
+    for answer in
+        ["", "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n{}", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nab", "SSH-2.0-OpenSSH_9.6\r\n"]
+    {
         let (address, _) = server(move |mut stream, _| async move { stream.write_all(answer.as_bytes()).await.unwrap() }).await;
         assert_eq!(get(&quick(ONCE), &address).await.unwrap_err(), ProviderFault::Unreachable, "{answer:?}");
     }

@@ -12,15 +12,67 @@ use crate::harness::lines::{ScriptedNames, switchboard};
 #[test]
 fn only_addresses_that_are_out_there_for_everyone_are_public() {
     for address in [
-        "0.0.0.0", "10.0.0.1", "100.64.0.1", "100.100.100.200", "127.0.0.1", "127.255.255.254", "169.254.169.254", "172.16.0.1", "172.31.255.255", "192.0.0.192",
-        "192.0.2.1", "192.88.99.1", "192.168.1.1", "198.18.0.1", "198.19.255.255", "198.51.100.1", "203.0.113.1", "224.0.0.1", "239.255.255.255", "240.0.0.1",
-        "255.255.255.255", "168.63.129.16", "::", "::1", "::127.0.0.1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:169.254.169.254", "64:ff9b::127.0.0.1",
-        "64:ff9b::a9fe:a9fe", "64:ff9b:1::1", "100::1", "2001::1", "2001:db8::1", "2002:7f00:1::1", "2002:808:808::1", "3fff::1", "fc00::1", "fd00:ec2::254",
-        "fe80::1", "fec0::1", "ff02::1", "5f00::1", "4000::1",
+        "0.0.0.0",
+        "10.0.0.1",
+        "100.64.0.1",
+        "100.100.100.200",
+        "127.0.0.1",
+        "127.255.255.254",
+        "169.254.169.254",
+        "172.16.0.1",
+        "172.31.255.255",
+        "192.0.0.192",
+        "192.0.2.1",
+        "192.88.99.1",
+        "192.168.1.1",
+        "198.18.0.1",
+        "198.19.255.255",
+        "198.51.100.1",
+        "203.0.113.1",
+        "224.0.0.1",
+        "239.255.255.255",
+        "240.0.0.1",
+        "255.255.255.255",
+        "168.63.129.16",
+        "::",
+        "::1",
+        "::127.0.0.1",
+        "::ffff:127.0.0.1",
+        "::ffff:10.0.0.1",
+        "::ffff:169.254.169.254",
+        "64:ff9b::127.0.0.1",
+        "64:ff9b::a9fe:a9fe",
+        "64:ff9b:1::1",
+        "100::1",
+        "2001::1",
+        "2001:db8::1",
+        "2002:7f00:1::1",
+        "2002:808:808::1",
+        "3fff::1",
+        "fc00::1",
+        "fd00:ec2::254",
+        "fe80::1",
+        "fec0::1",
+        "ff02::1",
+        "5f00::1",
+        "4000::1",
     ] {
         assert!(!is_public(address.parse().unwrap()), "{address}");
     }
-    for address in ["1.1.1.1", "9.255.255.255", "100.63.255.255", "100.128.0.1", "172.15.0.1", "172.32.0.1", "198.17.0.1", "223.255.255.255", "2606:4700::1111", "2a00:1450::1", "64:ff9b::101:101", "::ffff:1.1.1.1"] {
+    for address in [
+        "1.1.1.1",
+        "9.255.255.255",
+        "100.63.255.255",
+        "100.128.0.1",
+        "172.15.0.1",
+        "172.32.0.1",
+        "198.17.0.1",
+        "223.255.255.255",
+        "2606:4700::1111",
+        "2a00:1450::1",
+        "64:ff9b::101:101",
+        "::ffff:1.1.1.1",
+    ] {
         assert!(is_public(address.parse().unwrap()), "{address}");
     }
 }
@@ -31,9 +83,24 @@ fn an_address_is_read_strictly() {
     assert_eq!(read("https://bridge.example/simplefin"), Ok("https://bridge.example/simplefin".to_owned()));
     assert_eq!(read("https://BRIDGE.example:8443/a?b=c"), Ok("https://bridge.example:8443/a?b=c".to_owned()));
     for text in [
-        "", "bridge.example", "/simplefin", "https://", "https:///x", "javascript:alert(1)", "data:text/html,x", "mailto:a@b.c", "https://bridge.example/\r\nHost: x",
-        "https://bridge.example/\0", "https://bridge.example/ x", "https://bridge\t.example/", "https://bridge.example\\@evil.example/", "https://bridge.example/#a",
-        "https://bridge.example/ü", "https://[::1/", "https://256.1.1.1/", " https://bridge.example/",
+        "",
+        "bridge.example",
+        "/simplefin",
+        "https://",
+        "https:///x",
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "mailto:a@b.c",
+        "https://bridge.example/\r\nHost: x",
+        "https://bridge.example/\0",
+        "https://bridge.example/ x",
+        "https://bridge\t.example/",
+        "https://bridge.example\\@evil.example/",
+        "https://bridge.example/#a",
+        "https://bridge.example/ü",
+        "https://[::1/",
+        "https://256.1.1.1/",
+        " https://bridge.example/",
     ] {
         assert_eq!(read(text), Err(UnfitUrl::Unreadable), "{text:?}");
     }
@@ -42,8 +109,18 @@ fn an_address_is_read_strictly() {
         assert_eq!(read(text), Err(UnfitUrl::Insecure), "{text}");
     }
     for text in [
-        "https://127.0.0.1/", "https://2130706433/", "https://0x7f000001/", "https://0x7f.1/", "https://0177.0.0.1/", "https://127.1/", "https://[::1]/",
-        "https://[::ffff:127.0.0.1]/", "https://[::ffff:7f00:1]/", "https://169.254.169.254/latest/meta-data/", "https://[fd00:ec2::254]/", "https://10.0.0.1/",
+        "https://127.0.0.1/",
+        "https://2130706433/",
+        "https://0x7f000001/",
+        "https://0x7f.1/",
+        "https://0177.0.0.1/",
+        "https://127.1/",
+        "https://[::1]/",
+        "https://[::ffff:127.0.0.1]/",
+        "https://[::ffff:7f00:1]/",
+        "https://169.254.169.254/latest/meta-data/",
+        "https://[fd00:ec2::254]/",
+        "https://10.0.0.1/",
         "https://user:password@192.168.0.1/",
     ] {
         assert_eq!(read(text), Err(UnfitUrl::NotOutside), "{text}");
@@ -116,7 +193,12 @@ async fn a_name_that_answers_otherwise_the_second_time_gains_nothing() {
 async fn a_line_to_outside_asks_no_address_that_was_not_read_by_the_rule() {
     let (port, reached) = trap().await;
     let line = reaching(ScriptedNames::new(&[&["127.0.0.1"]]), Reach::Outside);
-    for address in [format!("https://127.0.0.1:{port}/"), format!("http://rebound.example:{port}/"), format!("http://127.0.0.1:{port}/"), format!("https://[::ffff:127.0.0.1]:{port}/")] {
+    for address in [
+        format!("https://127.0.0.1:{port}/"),
+        format!("http://rebound.example:{port}/"),
+        format!("http://127.0.0.1:{port}/"),
+        format!("https://[::ffff:127.0.0.1]:{port}/"),
+    ] {
         assert_eq!(get(&line, &address).await.unwrap_err(), ProviderFault::Unreachable, "{address}");
     }
     assert_eq!(reached.load(std::sync::atomic::Ordering::SeqCst), 0);

@@ -114,14 +114,16 @@ pub(super) fn told(meter: &Metrics) -> String {
 #[tokio::test]
 async fn a_failed_call_is_one_line_that_names_no_secret() {
     let body = "canary-body 4111111111111111";
-    let answers = [200, 302, 400, 401, 404, 429, 500].map(|status| ResponseTemplate::new(status).insert_header("x-canary", "canary-answer").set_body_string(body));
+    let answers =
+        [200, 302, 400, 401, 404, 429, 500].map(|status| ResponseTemplate::new(status).insert_header("x-canary", "canary-answer").set_body_string(body));
     for (at, answer) in answers.into_iter().enumerate() {
         let server = answering(answer).await;
         let log = Log::capture();
         let line = quick(Policy { tries: 1, ..QUICK });
         let address = format!("{}/canary-path?token=canary-query", server.uri());
         let request = line.get(address).bearer_auth("canary-token").header("x-secret", "canary-header").build().unwrap();
-        let read: Result<serde_json::Value, _> = errand::on_behalf_of(LinkId(Uuid::nil()), dashtam::infrastructure::providers::http::json(&line, request)).await;
+        let read: Result<serde_json::Value, _> =
+            errand::on_behalf_of(LinkId(Uuid::nil()), dashtam::infrastructure::providers::http::json(&line, request)).await;
         read.unwrap_err();
         let text = log.text();
         let ours: Vec<_> = text.lines().filter(|line| line.contains("dashtam::")).collect();

@@ -78,7 +78,8 @@ impl Lines for Switchboard {
 
     async fn requests_left(&self, provider: &str, link: LinkId) -> Option<RequestsLeft> {
         let Inner { provider, policy, limiter, .. } = &*self.find(provider)?.0;
-        let budgets = [policy.for_everyone.map(|budget| (budget, Subject::Provider(provider))), policy.for_each_link.map(|budget| (budget, Subject::Link(link)))];
+        let budgets =
+            [policy.for_everyone.map(|budget| (budget, Subject::Provider(provider))), policy.for_each_link.map(|budget| (budget, Subject::Link(link)))];
         let budgets: Vec<_> = budgets.into_iter().flatten().collect();
         if budgets.is_empty() {
             return None;

@@ -93,7 +93,7 @@ impl SandboxProvider {
 /// The bank's data API, opened by one consent.
 struct SandboxVisit {
     base_url: Url,
-    http: reqwest::Client,
+    http: Line,
     access_token: SecretString,
     now: Timestamp,
 }
