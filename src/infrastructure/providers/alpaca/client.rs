@@ -164,7 +164,10 @@ impl Visit for AlpacaVisit {
         let (Some(last), false) = (ids.last(), rows.is_empty()) else {
             return if rows.is_empty() { Ok(TransactionPage::default()) } else { Err(ProviderFault::Malformed) };
         };
-        if !ids.iter().fold(false, |is_new, id| self.seen.insert(id.clone()) || is_new) {
+        let known = self.seen.len();
+        self.seen.extend(ids.iter().cloned());
+        // A page of nothing but rows that were read before leads round in a circle.
+        if self.seen.len() == known {
             return Err(ProviderFault::Malformed);
         }
         let mut answer = TransactionPage { next: Some(last.clone()), ..TransactionPage::default() };
