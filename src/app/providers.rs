@@ -14,8 +14,9 @@ use crate::{
     infrastructure::{
         private_file,
         providers::{
-            http::{Policy, Switchboard},
+            http::{Policy, Switchboard, outside::Reach},
             sandbox::{SandboxBank, SandboxProvider, authorization::CLIENT_ID},
+            simplefin,
         },
     },
 };
@@ -30,22 +31,31 @@ pub(super) struct Providers {
 
 impl Providers {
     /// Those that are configured for a server that listens at `listening`, after `given`.
-    pub(super) fn open(
-        config: &Config,
-        listening: SocketAddr,
-        switchboard: &Switchboard,
-        given: Vec<Arc<dyn FinancialProvider>>,
-    ) -> anyhow::Result<Self> {
+    pub(super) fn open(config: &Config, listening: SocketAddr, switchboard: &Switchboard, given: Vec<Arc<dyn FinancialProvider>>) -> anyhow::Result<Self> {
         let mut providers = Self { linkable: given, unavailable: Vec::new(), sandbox: None };
         if config.has_sandbox(listening) {
             providers.open_sandbox(config, &config.public_url(listening), switchboard)?;
         }
+        providers.open_simplefin(config, listening, switchboard)?;
         Ok(providers)
     }
 
     /// The catalogue of all of them, and of files.
     pub(super) fn catalogue(self, files: &dyn StatementReader) -> Catalogue {
         Catalogue::new(self.linkable, self.unavailable, files)
+    }
+
+    /// SimpleFIN, at the servers that are configured. In development one on this machine counts too.
+    fn open_simplefin(&mut self, config: &Config, listening: SocketAddr, switchboard: &Switchboard) -> anyhow::Result<()> {
+        let hosts = &config.providers.simplefin.hosts;
+        if hosts.is_empty() {
+            let unavailable = Some("no server is listed in providers.simplefin.hosts".to_owned());
+            self.unavailable.push(CatalogueEntry { manifest: simplefin::client::MANIFEST.clone(), unavailable });
+            return Ok(());
+        }
+        let reach = if config.has_sandbox(listening) { Reach::OutsideOrHere } else { Reach::Outside };
+        self.linkable.push(Arc::new(simplefin::SimpleFinProvider::new(switchboard, hosts, reach)?));
+        Ok(())
     }
 
     /// Opens the bank over its state in the data folder, and adds the adapter that reaches it over HTTP as any other.

@@ -3,4 +3,5 @@
 
 pub mod http;
 pub mod sandbox;
+pub mod simplefin;
 pub mod statement;

@@ -41,6 +41,7 @@ mod schema;
 mod second_factor;
 mod session;
 mod signal;
+mod simplefin;
 mod statement;
 mod store;
 mod stream;
