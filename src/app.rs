@@ -24,9 +24,11 @@ use crate::{
         access::Access,
         account::AccountQueries,
         audit::{AuditQueries, Journal},
+        balance::BalanceQueries,
         chain::{ChainKeeper, retention::Retention},
         change::ChangeQueries,
         erasure::Eraser,
+        holding::HoldingQueries,
         link::LinkQueries,
         live::Live,
         mail::Courier,
@@ -50,10 +52,10 @@ use crate::{
         private_file,
         providers::{http::Switchboard, statement::StatementFiles},
         security::{
-            checkpoint::Ed25519Signer,
+            checkpoint::RingSigner,
             key_places::KeyPlaces,
             key_watch::KeyWatch,
-            keys::{Keys, KeysInForce},
+            keys::KeysInForce,
             policy::{POLICY, PolarPolicy},
             sealer::AesSealer,
         },
@@ -179,7 +181,7 @@ impl App {
         let sealer = Arc::new(AesSealer::new(keys, randomness.clone())?);
         let files = Arc::new(StatementFiles);
         let catalogue = Arc::new(providers.catalogue(files.as_ref()));
-        let (keeper, retention) = trail(config, &keys.now(), &database, &journal, &access, &clock)?;
+        let (keeper, retention) = trail(config, keys, &database, &journal, &access, &clock)?;
         let bus = bus.unwrap_or_else(|| sharing::bus(redis.as_ref(), &database, randomness.as_ref()));
         database.tell(bus.clone());
         let (mailer, mailbox) = mailer(config, listening)?;
@@ -218,6 +220,8 @@ impl App {
             syncs: ground.syncs(&wake),
             accounts: AccountQueries { access: access.clone(), accounts: readers.clone() },
             transactions: TransactionQueries { access: access.clone(), transactions: readers.clone() },
+            holdings: HoldingQueries { access: access.clone(), holdings: readers.clone() },
+            balances: BalanceQueries { access: access.clone(), balances: readers.clone() },
             changes: changes(&access, &readers),
             live: Arc::new(Live::new(bus.clone(), readers.clone())),
             imports: ground.imports(files),
@@ -391,20 +395,26 @@ impl App {
 
 /// Who follows changes.
 fn changes(access: &Access, readers: &Arc<Readers>) -> ChangeQueries {
-    ChangeQueries { access: access.clone(), changes: readers.clone(), links: readers.clone(), accounts: readers.clone(), transactions: readers.clone() }
+    ChangeQueries {
+        access: access.clone(),
+        changes: readers.clone(),
+        links: readers.clone(),
+        accounts: readers.clone(),
+        transactions: readers.clone(),
+        holdings: readers.clone(),
+    }
 }
 
 /// Who keeps the chain over the trail, and who drops what is past its retention.
 fn trail(
     config: &Config,
-    keys: &Keys,
+    keys: &KeysInForce,
     database: &Database,
     journal: &Journal,
     access: &Access,
     clock: &Arc<dyn Clock>,
 ) -> anyhow::Result<(Arc<ChainKeeper>, Arc<Retention>)> {
-    // Its keys are those of the start: what it signs stays good as long as the ring holds them.
-    let signer = Arc::new(Ed25519Signer::new(keys)?);
+    let signer = Arc::new(RingSigner::new(keys)?);
     let retention = Retention {
         journal: journal.clone(),
         store: database.store(),

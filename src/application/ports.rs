@@ -20,6 +20,7 @@ use crate::domain::{
     event::Event,
     export::Exports,
     failure::Reason,
+    holding::Holdings,
     id::{LinkId, MailTokenId, SecondFactorId, SessionId, UserId},
     import::{Imports, StatementFile, UnreadableFile},
     keys::SealedSecrets,
@@ -87,6 +88,8 @@ pub trait Work: Send {
     fn transactions(&mut self) -> &mut dyn Transactions;
     /// Balance snapshots.
     fn snapshots(&mut self) -> &mut dyn BalanceSnapshots;
+    /// Holdings.
+    fn holdings(&mut self) -> &mut dyn Holdings;
     /// Syncs.
     fn syncs(&mut self) -> &mut dyn Syncs;
     /// Rotations of tokens.
