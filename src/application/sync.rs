@@ -420,10 +420,11 @@ impl SyncEngine {
         match failure {
             RunError::Provider(ProviderFault::Refused) => {
                 sync.give_up(problem, now);
-                if let Some(mut link) = work.links().find(sync.user, sync.link).await?
-                    && link.expire(LinkReason::CredentialsRejected).is_ok()
-                {
-                    work.links().save(&link).await?;
+                if let Some(mut link) = work.links().find(sync.user, sync.link).await? {
+                    let has_ended = link.consent_expires_at.is_some_and(|end| end <= now);
+                    if link.expire(if has_ended { LinkReason::ConsentEnded } else { LinkReason::CredentialsRejected }).is_ok() {
+                        work.links().save(&link).await?;
+                    }
                 }
             }
             // Another try heals none of these; once the provider is paid, its owner asks again.

@@ -1,6 +1,7 @@
 //! Every test of the house, in one binary so that a build links once. One file a feature, besides those about the house itself.
 
 mod administration;
+mod alpaca;
 mod architecture;
 mod audit;
 mod audit_log;
@@ -40,6 +41,7 @@ mod rights;
 mod sandbox;
 mod scalar;
 mod schema;
+mod schwab;
 mod second_factor;
 mod session;
 mod signal;

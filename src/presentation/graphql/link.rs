@@ -1,5 +1,6 @@
 //! Links in the graph: one user's relation to one provider.
 
+pub mod hand;
 pub mod upkeep;
 
 use std::sync::Arc;
@@ -78,8 +79,10 @@ pub enum LinkReason {
     MalformedAnswer,
     /// The bank's answer lacked a refresh token or a lifetime.
     IncompleteAnswer,
-    /// The bank no longer accepts the stored tokens.
+    /// The bank no longer accepts the stored tokens, or the key.
     CredentialsRejected,
+    /// The time is over that the bank's consent lasts.
+    ConsentEnded,
 }
 
 /// What the user has to do about a link.
