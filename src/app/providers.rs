@@ -15,9 +15,10 @@ use crate::{
         private_file,
         providers::{
             alpaca::{self, AlpacaProvider},
-            http::{Policy, Switchboard},
+            http::{Policy, Switchboard, outside::Reach},
             sandbox::{SandboxBank, SandboxProvider, authorization::CLIENT_ID},
             schwab::{self, SchwabProvider},
+            simplefin,
         },
     },
 };
@@ -40,6 +41,7 @@ impl Providers {
         }
         providers.open_alpaca(config, switchboard)?;
         providers.open_schwab(config, &public_url, switchboard)?;
+        providers.open_simplefin(config, listening, switchboard)?;
         Ok(providers)
     }
 
@@ -64,6 +66,19 @@ impl Providers {
     /// The catalogue of all of them, and of files.
     pub(super) fn catalogue(self, files: &dyn StatementReader) -> Catalogue {
         Catalogue::new(self.linkable, self.unavailable, files)
+    }
+
+    /// SimpleFIN, at the servers that are configured. In development one on this machine counts too.
+    fn open_simplefin(&mut self, config: &Config, listening: SocketAddr, switchboard: &Switchboard) -> anyhow::Result<()> {
+        let hosts = &config.providers.simplefin.hosts;
+        if hosts.is_empty() {
+            let unavailable = Some("no server is listed in providers.simplefin.hosts".to_owned());
+            self.unavailable.push(CatalogueEntry { manifest: simplefin::client::MANIFEST.clone(), unavailable });
+            return Ok(());
+        }
+        let reach = if config.has_sandbox(listening) { Reach::OutsideOrHere } else { Reach::Outside };
+        self.linkable.push(Arc::new(simplefin::SimpleFinProvider::new(switchboard, hosts, reach)?));
+        Ok(())
     }
 
     /// Opens the bank over its state in the data folder, and adds the adapter that reaches it over HTTP as any other.

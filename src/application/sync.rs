@@ -116,6 +116,7 @@ impl RunError {
             Self::Provider(ProviderFault::RateLimited { .. }) => SyncProblem::RateLimited,
             Self::Provider(ProviderFault::Malformed | ProviderFault::Incomplete) => SyncProblem::MalformedAnswer,
             Self::Provider(ProviderFault::Refused) => SyncProblem::CredentialsRejected,
+            Self::Provider(ProviderFault::Unpaid) => SyncProblem::ProviderUnpaid,
             Self::NotActive => SyncProblem::LinkEnded,
             Self::Interrupted | Self::TakenOver => SyncProblem::Interrupted,
             Self::Unexpected(_) => SyncProblem::Internal,
@@ -426,7 +427,8 @@ impl SyncEngine {
                     }
                 }
             }
-            RunError::NotActive | RunError::Interrupted => sync.give_up(problem, now),
+            // Another try heals none of these; once the provider is paid, its owner asks again.
+            RunError::NotActive | RunError::Interrupted | RunError::Provider(ProviderFault::Unpaid) => sync.give_up(problem, now),
             RunError::Provider(fault) => sync.retry_or_give_up(problem, self.pause(*fault, sync.attempts), now),
             RunError::Unexpected(_) | RunError::TakenOver => sync.retry_or_give_up(problem, self.pause(ProviderFault::ServerError, sync.attempts), now),
         }

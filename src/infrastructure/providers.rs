@@ -6,4 +6,5 @@ mod day;
 pub mod http;
 pub mod sandbox;
 pub mod schwab;
+pub mod simplefin;
 pub mod statement;

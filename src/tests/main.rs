@@ -45,6 +45,7 @@ mod schwab;
 mod second_factor;
 mod session;
 mod signal;
+mod simplefin;
 mod statement;
 mod store;
 mod stream;

@@ -186,7 +186,7 @@ fn is_bound(authorization: &Authorization, cookie: Option<&SecretString>) -> boo
 pub(super) fn fault_reason(fault: ProviderFault) -> LinkReason {
     match fault {
         ProviderFault::Unreachable => LinkReason::ProviderUnreachable,
-        ProviderFault::ServerError | ProviderFault::RateLimited { .. } => LinkReason::ProviderError,
+        ProviderFault::ServerError | ProviderFault::RateLimited { .. } | ProviderFault::Unpaid => LinkReason::ProviderError,
         ProviderFault::Refused => LinkReason::ExchangeRefused,
         ProviderFault::Malformed => LinkReason::MalformedAnswer,
         ProviderFault::Incomplete => LinkReason::IncompleteAnswer,

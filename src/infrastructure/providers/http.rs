@@ -305,7 +305,6 @@ pub async fn json<T: DeserializeOwned>(line: &Line, request: reqwest::Request) -
 }
 
 /// Not reached, not in time, cut off, or no HTTP: reqwest's errors name the URL and so are dropped here.
-#[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
 fn unanswered(_: reqwest::Error) -> ProviderFault {
     ProviderFault::Unreachable
 }
@@ -344,6 +343,7 @@ fn word(fault: ProviderFault) -> &'static str {
         ProviderFault::Refused => "refused",
         ProviderFault::Malformed => "malformed",
         ProviderFault::Incomplete => "incomplete",
+        ProviderFault::Unpaid => "unpaid",
     }
 }
 

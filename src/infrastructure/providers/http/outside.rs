@@ -12,7 +12,7 @@ use std::{
 
 use async_trait::async_trait;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use http::HeaderValue;
+use http::{HeaderValue, header::InvalidHeaderValue};
 use ipnet::{Ipv4Net, Ipv6Net};
 use percent_encoding::percent_decode_str;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -96,14 +96,14 @@ impl OutsideUrl {
             return Err(UnfitUrl::Unreadable);
         }
         // Slashes that are too many are a host to some and none to others.
-        if !text.split_once("://").is_some_and(|(_, rest)| !rest.starts_with('/')) {
+        if text.split_once("://").is_none_or(|(_, rest)| rest.starts_with('/')) {
             return Err(UnfitUrl::Unreadable);
         }
         let mut url = Url::parse(text).map_err(|_| UnfitUrl::Unreadable)?;
         if !url.has_host() || url.fragment().is_some() {
             return Err(UnfitUrl::Unreadable);
         }
-        let authorization = basic(&url).ok_or(UnfitUrl::Unreadable)?;
+        let authorization = basic(&url).map_err(|_| UnfitUrl::Unreadable)?;
         if url.set_username("").is_err() || url.set_password(None).is_err() {
             return Err(UnfitUrl::Unreadable);
         }
@@ -145,18 +145,18 @@ impl fmt::Debug for OutsideUrl {
     }
 }
 
-/// RFC 7617; `None` for what cannot stand in a header.
-fn basic(url: &Url) -> Option<Option<HeaderValue>> {
+/// RFC 7617; `None` for a URL without a user.
+fn basic(url: &Url) -> Result<Option<HeaderValue>, InvalidHeaderValue> {
     let password = url.password().unwrap_or_default();
     if url.username().is_empty() && password.is_empty() {
-        return Some(None);
+        return Ok(None);
     }
     let mut login: Vec<u8> = percent_decode_str(url.username()).collect();
     login.push(b':');
     login.extend(percent_decode_str(password));
-    let mut value = HeaderValue::from_str(&format!("Basic {}", BASE64_STANDARD.encode(&login))).ok()?;
+    let mut value = HeaderValue::from_str(&format!("Basic {}", BASE64_STANDARD.encode(&login)))?;
     value.set_sensitive(true);
-    Some(Some(value))
+    Ok(Some(value))
 }
 
 /// Knows the addresses of names.
@@ -230,8 +230,8 @@ const SPECIAL_V4: [Ipv4Net; 17] = [
 ];
 
 const fn v6(segments: [u16; 8], length: u8) -> Ipv6Net {
-    let [a, b, c, d, e, f, g, h] = segments;
-    Ipv6Net::new_assert(Ipv6Addr::new(a, b, c, d, e, f, g, h), length)
+    let [first, second, third, fourth, rest @ ..] = segments;
+    Ipv6Net::new_assert(Ipv6Addr::new(first, second, third, fourth, rest[0], rest[1], rest[2], rest[3]), length)
 }
 
 /// Where all IPv6 is that is out there for everyone.
