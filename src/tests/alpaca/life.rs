@@ -34,6 +34,9 @@ async fn all_pages_come_in_once_and_a_later_sync_reads_no_further_than_it_must()
         let today = app.store.clock.today();
         stand_in.script(|script| script.activities = days_of_fills(today, 250));
         stand_in.script(|script| script.activities.push(activity("CSD", "2020-01-02", "1000", json!({}))));
+        let short = json!({ "asset_id": "a-1", "symbol": "GME", "asset_class": "us_equity", "qty": "-2", "side": "short", "market_value": "-241",
+            "cost_basis": "-200", "current_price": "120.5", "avg_entry_price": "100" });
+        stand_in.script(|script| script.positions = vec![short]);
         // While the first page is read, an order is filled.
         stand_in.script(|script| script.meanwhile = Some(fill("new", &format!("{today}T14:00:00Z"), "sell", "1", "T", "21")));
         let ann = app.signed_in("ann").await;
@@ -43,6 +46,10 @@ async fn all_pages_come_in_once_and_a_later_sync_reads_no_further_than_it_must()
         app.holds(&[("accounts", 1), ("transactions", 251)]).await;
         let account = ann.accounts().await[0].clone();
         assert_eq!((&account["maskedNumber"], &account["balances"]["current"]["amount"]), (&json!("••••ABCD"), &json!("103820.56")));
+        let asked = "{ viewer { holdings(first: 10) { nodes { quantity marketValue { amount currency } costBasis { amount } security { symbol } } } } }";
+        let held = ann.ask(asked).await.data()["viewer"]["holdings"]["nodes"].clone();
+        let short = json!({ "quantity": "-2", "marketValue": { "amount": "-241.00", "currency": "USD" }, "costBasis": { "amount": "-200.00" }, "security": { "symbol": "GME" } });
+        assert_eq!(held, json!([short]));
         let pages = |asked: &[String]| asked.iter().filter(|address| address.contains("/activities")).count();
         assert!(stand_in.script(|script| script.asked.iter().any(|address| address.contains("page_size=100") && address.contains("page_token="))));
 
