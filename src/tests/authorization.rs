@@ -114,37 +114,34 @@ async fn matrix(policy: &str) -> Vec<BTreeMap<(&'static str, String), String>> {
     matrices
 }
 
+/// What needs the user themselves to be read.
+const WHOLE_VIEWER: [&str; 15] = [
+    "User.accounts",
+    "User.agreements",
+    "User.auditEvents",
+    "User.changes",
+    "User.consents",
+    "User.holdings",
+    "User.links",
+    "User.netWorth",
+    "User.secondFactor",
+    "User.sessions",
+    "User.transactions",
+    "node",
+    "nodes",
+    "updateProfile",
+    "viewer",
+];
+
+/// What changes how one proves who one is.
+const OF_SECURITY: [&str; 7] =
+    ["beginSecondFactor", "changePassword", "confirmSecondFactor", "disableSecondFactor", "reauthenticate", "regenerateRecoveryCodes", "requestEmailChange"];
+
 #[tokio::test]
 async fn each_rule_of_the_policy_decides_its_own_fields_and_no_other() {
     let before = matrix(POLICY).await;
     let everyone = r#"scope(_role, "ACTION", "RESOURCE", "REACH");"#;
     let editors = r#"scope(role, "ACTION", "RESOURCE", "REACH") if edits(role);"#;
-    let whole_viewer = [
-        "User.accounts",
-        "User.agreements",
-        "User.auditEvents",
-        "User.changes",
-        "User.consents",
-        "User.holdings",
-        "User.links",
-        "User.netWorth",
-        "User.secondFactor",
-        "User.sessions",
-        "User.transactions",
-        "node",
-        "nodes",
-        "updateProfile",
-        "viewer",
-    ];
-    let security = [
-        "beginSecondFactor",
-        "changePassword",
-        "confirmSecondFactor",
-        "disableSecondFactor",
-        "reauthenticate",
-        "regenerateRecoveryCodes",
-        "requestEmailChange",
-    ];
     let rules: [(&str, &str, &str, &str, &[&str]); 15] = [
         (everyone, "read", "accounts", "own", &["User.accounts", "User.holdings", "User.netWorth", "account", "viewer"]),
         (everyone, "read", "transactions", "own", &["User.transactions", "importStatement", "transaction"]),
@@ -175,12 +172,12 @@ async fn each_rule_of_the_policy_decides_its_own_fields_and_no_other() {
             "own",
             &["User.sessions", "renameSession", "revokeAllSessions", "revokeOtherSessions", "revokeSession", "sessionRevoked"],
         ),
-        (everyone, "read", "users", "own", &whole_viewer),
+        (everyone, "read", "users", "own", &WHOLE_VIEWER),
         (everyone, "read", "security", "own", &["User.secondFactor", "viewer"]),
         (everyone, "read", "providers", "any", &["provider", "providers"]),
         (everyone, "read", "audit", "own", &["User.auditEvents"]),
         (everyone, "write", "sessions", "own", &["renameSession", "revokeAllSessions", "revokeOtherSessions", "revokeSession"]),
-        (everyone, "write", "security", "own", &security),
+        (everyone, "write", "security", "own", &OF_SECURITY),
         (everyone, "read", "profile", "own", &["User.agreements", "User.consents", "exportMyData"]),
         (everyone, "write", "profile", "own", &["agreeToDocuments", "eraseMyAccount", "updateProfile"]),
         (

@@ -22,6 +22,12 @@ use crate::harness::{
 
 use super::stand_in::{Failure, StandIn, activity, fill};
 
+/// An activity's type, its net amount and what else it has; and what it becomes: its kind, amount and units.
+type Case<'a> = (&'a str, &'a str, Value, Subtype, &'a str, Option<&'a str>);
+
+/// A fill's side, units, symbol and price; and what it becomes: its kind, amount, units, day and what it was in.
+type FillCase<'a> = (&'a str, &'a str, &'a str, &'a str, Subtype, &'a str, &'a str, &'a str, AssetType);
+
 fn usd() -> Currency {
     Currency::parse("USD").unwrap()
 }
@@ -56,7 +62,7 @@ async fn every_kind_of_activity_has_its_sign_its_kind_and_its_units() {
     let stand_in = StandIn::open().await;
     let of = |symbol: &str| json!({ "symbol": symbol });
     let units = |symbol: &str, qty: &str| json!({ "symbol": symbol, "qty": qty });
-    let cases: [(&str, &str, Value, Subtype, &str, Option<&str>); 34] = [
+    let cases: [Case<'_>; 34] = [
         ("CSD", "500", json!({}), Subtype::Deposit, "500.00", None),
         ("CSD", "-500", json!({}), Subtype::Withdrawal, "-500.00", None),
         ("CSW", "-20.5", json!({}), Subtype::Withdrawal, "-20.50", None),
@@ -109,7 +115,7 @@ async fn every_kind_of_activity_has_its_sign_its_kind_and_its_units() {
 #[tokio::test]
 async fn a_fill_is_price_times_units_and_its_day_is_new_yorks_or_utcs_for_coins() {
     let stand_in = StandIn::open().await;
-    let cases: [(&str, &str, &str, &str, Subtype, &str, &str, &str, AssetType); 8] = [
+    let cases: [FillCase<'_>; 8] = [
         ("buy", "5", "AAPL", "187.2", Subtype::Buy, "-936.00", "5", "2024-06-05", AssetType::Equity),
         ("sell", "1.5", "AAPL", "187.21", Subtype::Sell, "280.815", "-1.5", "2024-06-05", AssetType::Equity),
         ("sell_short", "2", "GME", "20", Subtype::ShortSell, "40.00", "-2", "2024-06-05", AssetType::Equity),
@@ -242,7 +248,7 @@ async fn each_way_of_failing_has_its_name_wherever_it_happens() {
         (Failure::Html, ProviderFault::Malformed),
         (Failure::HalfJson, ProviderFault::Malformed),
         (Failure::CutOff, ProviderFault::Unreachable),
-        (Failure::Slow(Duration::from_secs(60)), ProviderFault::Unreachable),
+        (Failure::Slow(Duration::from_mins(1)), ProviderFault::Unreachable),
     ] {
         let pasted = Pasted::ApiKey { key: "AKTEST".into(), secret: "a-secret-canary".into() };
         stand_in.script(|script| script.failure = Some(("/v2/account", failure)));

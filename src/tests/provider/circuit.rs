@@ -98,13 +98,13 @@ async fn one_link_in_trouble_is_left_alone_and_the_others_are_not() {
 #[tokio::test]
 async fn a_probe_that_is_given_up_leaves_room_for_the_next() {
     let clock = Arc::new(TestClock::new());
-    let line = line(Policy { time_out: Duration::from_secs(60), ..ONCE }, clock.clone());
+    let line = line(Policy { time_out: Duration::from_mins(1), ..ONCE }, clock.clone());
     let server = answering(ResponseTemplate::new(500)).await;
     for _ in 0..10 {
         get(&line, &server.uri()).await.unwrap_err();
     }
     clock.pass(Span::seconds(30));
-    now_answers(&server, ResponseTemplate::new(200).set_delay(Duration::from_secs(60))).await;
+    now_answers(&server, ResponseTemplate::new(200).set_delay(Duration::from_mins(1))).await;
     tokio::time::timeout(Duration::from_millis(100), get(&line, &server.uri())).await.unwrap_err();
     now_answers(&server, ResponseTemplate::new(200)).await;
     get(&line, &server.uri()).await.unwrap();

@@ -196,7 +196,7 @@ async fn preferences(State(shared): State<Shared>) -> Response {
 async fn rows(State(shared): State<Shared>, Path(hash): Path<String>, Query(query): Query<HashMap<String, String>>) -> Response {
     let instant = |name: &str| chrono::DateTime::parse_from_rfc3339(&query[name]).unwrap().to_utc();
     let (start, end) = (instant("startDate"), instant("endDate"));
-    if end - start > Duration::days(365) || !query["types"].contains("SMA_ADJUSTMENT") || !query["startDate"].ends_with(".000Z") {
+    if end - start > Duration::days(365) || !query["types"].contains("SMA_ADJUSTMENT") || query["startDate"].strip_suffix(".000Z").is_none() {
         return StatusCode::BAD_REQUEST.into_response();
     }
     let mut script = shared.0.lock().unwrap();

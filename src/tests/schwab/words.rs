@@ -25,6 +25,9 @@ use super::stand_in::{CLIENT_ID, CLIENT_SECRET, StandIn, account, row};
 
 const CALLBACK: &str = "https://money.example.com/oauth/schwab/callback";
 
+/// A trade's net amount and its items; and what it becomes: its kind, amount, units, fees and what it was in.
+type TradeCase<'a> = (f64, Value, Subtype, &'a str, &'a str, Option<&'a str>, AssetType);
+
 fn usd() -> Currency {
     Currency::parse("USD").unwrap()
 }
@@ -81,7 +84,7 @@ fn items(items: &[Value]) -> Value {
 #[tokio::test]
 async fn a_trade_has_its_side_its_units_and_its_fees() {
     let stand_in = open().await;
-    let cases: [(f64, Value, Subtype, &str, &str, Option<&str>, AssetType); 7] = [
+    let cases: [TradeCase<'_>; 7] = [
         (-1_872.1, items(&[item("EQUITY", "AAPL", 10.0, 187.21, "OPENING")]), Subtype::Buy, "-1872.10", "10", None, AssetType::Equity),
         (
             936.04,
