@@ -89,6 +89,7 @@ pub struct Mutation(
     security::SecurityMutation,
     user::administration::AdministrationMutation,
     link::LinkMutation,
+    link::hand::LinkByHandMutation,
     link::upkeep::LinkUpkeepMutation,
     sync::SyncMutation,
     import::ImportMutation,

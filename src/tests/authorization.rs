@@ -153,7 +153,19 @@ async fn each_rule_of_the_policy_decides_its_own_fields_and_no_other() {
             "read",
             "links",
             "own",
-            &["User.links", "beginLink", "completeLink", "linkUpdated", "relink", "renameLink", "syncLink", "syncProgress", "unlink"],
+            &[
+                "User.links",
+                "beginLink",
+                "completeLink",
+                "linkUpdated",
+                "linkWithApiKey",
+                "linkWithSetupToken",
+                "relink",
+                "renameLink",
+                "syncLink",
+                "syncProgress",
+                "unlink",
+            ],
         ),
         (everyone, "read", "changes", "own", &["User.changes", "changes"]),
         (
@@ -171,7 +183,13 @@ async fn each_rule_of_the_policy_decides_its_own_fields_and_no_other() {
         (everyone, "write", "security", "own", &security),
         (everyone, "read", "profile", "own", &["User.agreements", "User.consents", "exportMyData"]),
         (everyone, "write", "profile", "own", &["agreeToDocuments", "eraseMyAccount", "updateProfile"]),
-        (editors, "write", "links", "own", &["beginLink", "completeLink", "relink", "renameLink", "syncLink", "unlink"]),
+        (
+            editors,
+            "write",
+            "links",
+            "own",
+            &["beginLink", "completeLink", "linkWithApiKey", "linkWithSetupToken", "relink", "renameLink", "syncLink", "unlink"],
+        ),
         (editors, "write", "transactions", "own", &["importStatement"]),
     ];
     let administrators = r#"scope("admin", "ACTION", "RESOURCE", "REACH");"#;

@@ -1,6 +1,7 @@
 //! Every test of the house, in one binary so that a build links once. One file a feature, besides those about the house itself.
 
 mod administration;
+mod alpaca;
 mod architecture;
 mod audit;
 mod audit_log;
@@ -32,6 +33,7 @@ mod matching;
 mod metrics;
 mod money;
 mod outbox;
+mod provider;
 mod rate_limit;
 mod reference;
 mod registration;
@@ -39,9 +41,11 @@ mod rights;
 mod sandbox;
 mod scalar;
 mod schema;
+mod schwab;
 mod second_factor;
 mod session;
 mod signal;
+mod simplefin;
 mod statement;
 mod store;
 mod stream;
