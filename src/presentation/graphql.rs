@@ -9,6 +9,7 @@ pub mod audit;
 pub mod change;
 pub mod completion;
 pub mod consent;
+pub mod csv;
 pub mod cost;
 pub mod documents;
 pub mod email_change;
