@@ -414,6 +414,7 @@ fn trail(
         access: access.clone(),
         clock: clock.clone(),
         days: config.audit.retention_days,
+        routine_days: config.audit.routine_days(),
     };
     let publisher = Arc::new(CheckpointFile::new(config.audit.checkpoints.clone()));
     let keeper = ChainKeeper { store: database.chain_store(), signer, publisher, clock: clock.clone() };

@@ -196,6 +196,9 @@ impl Config {
         if self.audit.retention_days < 365 {
             bail!("audit.retention_days is 365 or more");
         }
+        if !(365..=self.audit.retention_days).contains(&self.audit.routine_days()) {
+            bail!("audit.routine_retention_days is 365 or more, and no more than audit.retention_days");
+        }
         if let Some(url) = &self.public_url
             && (!matches!(url.scheme(), "http" | "https") || url.path() != "/" || url.query().is_some() || url.host().is_none())
         {

@@ -18,6 +18,7 @@ pub mod erasure;
 pub mod event;
 pub mod export;
 pub mod failure;
+pub mod holding;
 pub mod id;
 pub mod import;
 pub mod keys;

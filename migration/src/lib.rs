@@ -29,6 +29,7 @@ mod m20261125_000018_administration;
 mod m20261126_000019_agreements;
 mod m20261126_000020_outbox_order;
 mod m20261126_000021_changes;
+mod m20261126_000022_audit_thinnings;
 
 /// Every migration, in the order they are applied.
 pub struct Migrator;
@@ -57,6 +58,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000019_agreements::Migration),
             Box::new(m20261126_000020_outbox_order::Migration),
             Box::new(m20261126_000021_changes::Migration),
+            Box::new(m20261126_000022_audit_thinnings::Migration),
         ]
     }
 }

@@ -111,6 +111,9 @@ fn midnight(day: NaiveDate) -> Timestamp {
 
 /// Writes the trail, or a part of it, as JSON Lines. Answers how many positions. That it was taken is on the trail as well.
 pub async fn export(config: &Config, out: impl Write + Send, part: Part, progress: &(dyn Fn(u64) + Sync)) -> anyhow::Result<u64> {
+    if let (Some(from), Some(to)) = (part.from, part.to) {
+        ensure!(from <= to, "--from {from} is after --to {to}");
+    }
     let database = open_trail(config).await?;
     let journal = Journal::new(database.audit_log(), Arc::new(Machine), Arc::new(Machine));
     let attempt = journal.attempt(&Requester::command_line(None), Act::ExportAudit).await?;
@@ -118,7 +121,7 @@ pub async fn export(config: &Config, out: impl Write + Send, part: Part, progres
     let entries: Result<u64, AuditError> = attempt
         .settle(async {
             let mut ledger = database.readers().ledger().await?;
-            let entries = write(ledger.as_mut(), out, part, progress).await?;
+            let entries = write(ledger.as_mut(), out, part, Machine.now(), progress).await?;
             drop(ledger);
             database.store().begin(&attempt).await?.succeed(Event::AuditExported { with_persons }).await?;
             Ok(entries)
@@ -128,7 +131,8 @@ pub async fn export(config: &Config, out: impl Write + Send, part: Part, progres
     Ok(entries?)
 }
 
-async fn write(ledger: &mut dyn Ledger, out: impl Write + Send, part: Part, progress: &(dyn Fn(u64) + Sync)) -> anyhow::Result<u64> {
+/// Writes what a look at the trail shows of it. Answers how many positions.
+pub async fn write(ledger: &mut dyn Ledger, out: impl Write + Send, part: Part, now: Timestamp, progress: &(dyn Fn(u64) + Sync)) -> anyhow::Result<u64> {
     let from = match part.from {
         // Nothing that young: an export without positions.
         Some(day) => Some(ledger.around(midnight(day)).await?.0.unwrap_or(u64::MAX)),
@@ -148,12 +152,15 @@ async fn write(ledger: &mut dyn Ledger, out: impl Write + Send, part: Part, prog
         behind = if from == Some(u64::MAX) { u64::MAX } else { 0 };
     }
     let is_to_the_end = to == u64::MAX;
-    let mut file = ExportFile::begin(out, beginning, is_to_the_end, Machine.now())?;
+    let mut file = ExportFile::begin(out, beginning, is_to_the_end, now)?;
     for key in ledger.endorsements().await? {
         file.key(&key)?;
     }
     for cut in ledger.cuts().await? {
         file.cut(&cut)?;
+    }
+    for thinning in ledger.thinnings().await? {
+        file.thinning(&thinning)?;
     }
     let mut checkpoints = Vec::new();
     let mut number = 0;

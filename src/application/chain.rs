@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::domain::{
-    chain::{Checkpoint, Cut, Endorsement, Entry, EventKey, Found, Head, Standing, StoredPerson},
+    chain::{Checkpoint, Cut, Endorsement, Entry, EventKey, Found, Head, Standing, StoredPerson, Thinning},
     failure::is_unavailable,
     time::{Clock, Timestamp},
 };
@@ -60,6 +60,8 @@ pub trait Ledger: Send {
     async fn endorsements(&mut self) -> anyhow::Result<Vec<Endorsement>>;
     /// Every cut, oldest first.
     async fn cuts(&mut self) -> anyhow::Result<Vec<Cut>>;
+    /// Every thinning, oldest month first.
+    async fn thinnings(&mut self) -> anyhow::Result<Vec<Thinning>>;
     /// The next checkpoints behind that number, oldest first; none at the end.
     async fn checkpoints(&mut self, behind: u64) -> anyhow::Result<Vec<Checkpoint>>;
     /// The next positions behind that one with the events they name, in order; none at the end.

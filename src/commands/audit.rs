@@ -76,7 +76,8 @@ pub(super) struct Verify {
     dashtam audit prune --dry-run\n  \
     dashtam audit prune\n  \
     dashtam audit prune --before 2020-01\n\n\
-    A worker does so every day by itself. It also makes room for the months to come. Nothing younger than audit.retention_days goes, and nothing that is not sealed.\n\
+    A worker does so every day by itself. It also makes room for the months to come. Nothing younger than audit.retention_days goes\n\
+    (routine events: audit.routine_retention_days), and nothing that is not sealed.\n\
     On PostgreSQL it takes the role that owns the tables.")]
 pub(super) struct Prune {
     /// Keep this month and what is younger [default: as the configuration says]
@@ -180,13 +181,18 @@ fn month(text: &str) -> Result<NaiveDate, String> {
 impl Prune {
     async fn run(self, config: &Config) -> anyhow::Result<()> {
         let app = App::open(config, config.bind, beside_a_server(config)).await?;
-        let Dropped { events, position } =
+        let Dropped { events, position, routine } =
             if self.dry_run { app.retention.plan(self.before).await? } else { app.retention.prune(Requester::command_line(None), self.before).await? };
-        say(&match (events, self.dry_run) {
-            (0, _) => "nothing is past its retention".to_owned(),
-            (_, true) => format!("{} events would go; the trail would begin behind position {}", grouped(events), grouped(position)),
-            (_, false) => format!("{} events are gone; the trail begins behind position {} now", grouped(events), grouped(position)),
-        })
+        let mut parts = Vec::new();
+        if events > 0 {
+            let (gone, begins) = if self.dry_run { ("would go", "would begin") } else { ("are gone", "begins now") };
+            parts.push(format!("{} events {gone}; the trail {begins} behind position {}", grouped(events), grouped(position)));
+        }
+        if routine > 0 {
+            let gone = if self.dry_run { "would go" } else { "are gone" };
+            parts.push(format!("{} routine events of later months {gone}; their positions stay", grouped(routine)));
+        }
+        say(&if parts.is_empty() { "nothing is past its retention".to_owned() } else { parts.join("\n") })
     }
 }
 

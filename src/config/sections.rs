@@ -172,6 +172,8 @@ pub struct Audit {
     pub checkpoints: Option<PathBuf>,
     /// How many days the trail is kept, 365 at least.
     pub retention_days: u32,
+    /// How many days what is routine in it is kept: as long, when it is not given.
+    pub routine_retention_days: Option<u32>,
 }
 
 /// `[sandbox]`
@@ -369,9 +371,16 @@ impl Default for Sandbox {
     }
 }
 
+impl Audit {
+    /// How many days what is routine in it is kept.
+    pub fn routine_days(&self) -> u32 {
+        self.routine_retention_days.unwrap_or(self.retention_days)
+    }
+}
+
 impl Default for Audit {
     fn default() -> Self {
-        Self { checkpoints: None, retention_days: 2557 }
+        Self { checkpoints: None, retention_days: 2557, routine_retention_days: None }
     }
 }
 

@@ -248,6 +248,13 @@ pub const SETTINGS: &[Setting] = &[
         about: "How many days the audit trail is kept: seven years by default, 365 at least. Whole months go, once each of their days is older than that.",
     },
     Setting {
+        name: "audit.routine_retention_days",
+        kind: Kind::Number,
+        preset: Preset::Unset("400"),
+        about: "How many days routine events of the audit trail are kept, if not as long as the others: sessions that were refreshed and links that were \
+                brought up to date, each with how it began. 365 at least, and no more than `audit.retention_days`. What failed is never routine.",
+    },
+    Setting {
         name: "playground.enabled",
         kind: Kind::Switch,
         preset: Preset::Default("true"),

@@ -137,6 +137,26 @@ words! {
 }
 
 words! {
+    /// How long an event is kept.
+    RetentionClass {
+        /// As long as the trail.
+        Standard = "standard",
+        /// What happens by itself, by the thousand and as it should; may be kept for less long.
+        Routine = "routine",
+    }
+}
+
+impl RetentionClass {
+    /// Of an event. What failed is never routine.
+    pub fn of(act: Act, outcome: Outcome) -> Self {
+        match (act, outcome) {
+            (Act::RefreshSession | Act::SyncLink, Outcome::Attempted | Outcome::Succeeded) => Self::Routine,
+            _ => Self::Standard,
+        }
+    }
+}
+
+words! {
     /// The kind of thing an act was upon.
     ResourceKind {
         /// A user.

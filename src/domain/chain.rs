@@ -17,6 +17,7 @@ const EVENT: &[u8] = b"dashtam/audit-event/1\0";
 const LINK: &[u8] = b"dashtam/audit-chain/1\0";
 const CHECKPOINT: &[u8] = b"dashtam/audit-checkpoint/1\0";
 const CUT: &[u8] = b"dashtam/audit-cut/1\0";
+const THINNING: &[u8] = b"dashtam/audit-thinning/1\0";
 const KEY: &[u8] = b"dashtam/audit-key/1\0";
 
 /// The chain hash before the first position.
@@ -258,6 +259,71 @@ impl Cut {
         message.extend(self.checkpoint.to_be_bytes());
         message.extend(self.events_before.micros().to_be_bytes());
         message.extend(self.signed_at.micros().to_be_bytes());
+        message.extend(self.key_id.as_bytes());
+        message
+    }
+}
+
+/// A month of which the events of one class were dropped, since that class is kept for less long than the trail. Their positions stay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Thinning {
+    /// The class.
+    pub class: String,
+    /// The month's first instant.
+    pub from: Timestamp,
+    /// The next month's first instant.
+    pub before: Timestamp,
+    /// What was dropped.
+    pub dropped: ThinnedAway,
+    /// When it was signed.
+    pub signed_at: Timestamp,
+    /// By which key.
+    pub key_id: String,
+    /// Ed25519 over [`message`](Self::message).
+    pub signature: Vec<u8>,
+}
+
+/// The events a thinning took: how many, and SHA-256 over each one's position in eight bytes and its hash, in the order of positions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ThinnedAway {
+    /// How many.
+    pub events: u64,
+    /// Which.
+    pub digest: Hash,
+}
+
+/// Counts what a thinning takes.
+#[derive(Default)]
+pub struct ThinningCount {
+    events: u64,
+    digest: Sha256,
+}
+
+impl ThinningCount {
+    /// One more event, of a later position than the one before.
+    pub fn take(&mut self, position: u64, event: &Hash) {
+        self.events += 1;
+        self.digest.update(position.to_be_bytes());
+        self.digest.update(event);
+    }
+
+    /// All of them.
+    pub fn taken(self) -> ThinnedAway {
+        ThinnedAway { events: self.events, digest: self.digest.finalize().into() }
+    }
+}
+
+impl Thinning {
+    /// What is signed: everything but the signature, the class behind its length in four bytes.
+    pub fn message(&self) -> Vec<u8> {
+        let mut message = THINNING.to_vec();
+        message.extend(self.from.micros().to_be_bytes());
+        message.extend(self.before.micros().to_be_bytes());
+        message.extend(self.dropped.events.to_be_bytes());
+        message.extend(self.dropped.digest);
+        message.extend(self.signed_at.micros().to_be_bytes());
+        message.extend(u32::try_from(self.class.len()).unwrap_or(u32::MAX).to_be_bytes());
+        message.extend(self.class.as_bytes());
         message.extend(self.key_id.as_bytes());
         message
     }

@@ -114,7 +114,7 @@ pub enum Event {
     /// The trail was taken elsewhere.
     AuditExported { with_persons: bool },
     /// What was past its retention is gone.
-    AuditPruned { before: Timestamp, events: u64 },
+    AuditPruned { before: Timestamp, events: u64, routine: u64 },
 }
 
 impl Event {
@@ -243,7 +243,9 @@ impl Event {
             Self::StatementImported { created, known, .. } => vec![("created", created.to_string()), ("known", known.to_string())],
             Self::DocumentsAgreedTo { documents, .. } => vec![("documents", documents.clone())],
             Self::AuditExported { with_persons } => vec![("persons", with_persons.to_string())],
-            Self::AuditPruned { before, events } => vec![("before", before.to_string()), ("events", events.to_string())],
+            Self::AuditPruned { before, events, routine } => {
+                vec![("before", before.to_string()), ("events", events.to_string()), ("routine", routine.to_string())]
+            }
             Self::SessionCreated { evicted, factor, .. } => {
                 let factor = factor.map(|factor| ("second_factor", factor.as_str().to_owned()));
                 std::iter::once(("evicted", evicted.to_string())).chain(factor).collect()

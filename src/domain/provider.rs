@@ -6,6 +6,7 @@
 use super::{
     account::{AccountType, MaskedNumber},
     balance::Balances,
+    holding::ReportedHolding,
     money::Currency,
     transaction::{TransactionFacts, words},
 };
@@ -85,6 +86,8 @@ pub struct ReportedAccount {
     pub balances: Balances,
     /// False when the provider says it is closed.
     pub is_active: bool,
+    /// Every position in it; empty when it holds none, `None` when this provider does not say.
+    pub holdings: Option<Vec<ReportedHolding>>,
 }
 
 /// A provider's own id of an account; `Debug` hides it, since for files and some banks it is the account's number.

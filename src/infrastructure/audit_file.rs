@@ -21,12 +21,12 @@ use crate::{
         verification::{Tally, Verifier},
     },
     domain::{
-        chain::{Checkpoint, Cut, Endorsement, Entry, EventKey, Found, Hash, Head, StoredEvent, StoredPerson},
+        chain::{Checkpoint, Cut, Endorsement, Entry, EventKey, Found, Hash, Head, StoredEvent, StoredPerson, ThinnedAway, Thinning},
         time::Timestamp,
     },
 };
 
-use lines::{Bytes, CutLine, EndLine, EntryLine, EventLine, HeaderLine, Instant, KeyLine, Line, PartLine, Person, UnsealedLine};
+use lines::{Bytes, CutLine, EndLine, EntryLine, EventLine, HeaderLine, Instant, KeyLine, Line, PartLine, Person, ThinningLine, UnsealedLine};
 
 /// What an export of this form calls itself.
 const FORMAT: &str = "dashtam-audit/1";
@@ -129,6 +129,20 @@ impl<W: Write> ExportFile<W> {
         }))
     }
 
+    /// A thinning.
+    pub fn thinning(&mut self, thinning: &Thinning) -> anyhow::Result<()> {
+        self.write(&Line::Thinning(ThinningLine {
+            class: thinning.class.clone(),
+            events_from: Instant(thinning.from),
+            events_before: Instant(thinning.before),
+            events: thinning.dropped.events,
+            digest: Bytes(thinning.dropped.digest.to_vec()),
+            signed_at: Instant(thinning.signed_at),
+            key_id: thinning.key_id.clone(),
+            signature: Bytes(thinning.signature.clone()),
+        }))
+    }
+
     /// A position.
     pub fn entry(&mut self, entry: &Entry, found: &Found) -> anyhow::Result<()> {
         self.entries += 1;
@@ -192,7 +206,7 @@ pub fn verify_export(input: &mut dyn BufRead, verifier: Verifier<'_>, progress: 
     anyhow::ensure!(input.read_line(&mut line).context("the export cannot be read")? > 0, "the export is empty");
     let Ok(Line::Header(header)) = serde_json::from_str(&line) else { bail!("this is no export of an audit trail in the form {FORMAT}") };
     ensure!(header.format == FORMAT, "this export is in the form {}; this version reads {FORMAT}", header.format);
-    let mut walk = Walk { verifier, part: header.part, cuts: Some(Vec::new()), entries: 0, number: 1, event: None, end: None };
+    let mut walk = Walk { verifier, part: header.part, cuts: Some((Vec::new(), Vec::new())), entries: 0, number: 1, event: None, end: None };
     loop {
         line.clear();
         if input.read_line(&mut line).context("the export cannot be read")? == 0 {
@@ -213,8 +227,8 @@ pub fn verify_export(input: &mut dyn BufRead, verifier: Verifier<'_>, progress: 
 struct Walk<'a> {
     verifier: Verifier<'a>,
     part: Option<PartLine>,
-    /// The cuts, until the first line that is about something else.
-    cuts: Option<Vec<Cut>>,
+    /// The cuts and thinnings, until the first line that is about something else.
+    cuts: Option<(Vec<Cut>, Vec<Thinning>)>,
     entries: u64,
     number: u64,
     /// The event of the last position, for the persons in it.
@@ -229,8 +243,9 @@ impl Walk<'_> {
 
     /// Keys and cuts come first, since everything else is told by them.
     fn begin(&mut self) {
-        let Some(cuts) = self.cuts.take() else { return };
+        let Some((cuts, thinnings)) = self.cuts.take() else { return };
         self.verifier.cuts(&cuts);
+        self.verifier.thinnings(&thinnings);
         if let Some(part) = self.part.take() {
             match part.chain_hash.0.try_into() {
                 Ok(hash) => self.verifier.begin_part(Head { position: part.behind, hash }, None),
@@ -250,7 +265,7 @@ impl Walk<'_> {
                 self.verifier.keys(&[endorsement]);
             }
             Line::Cut(line) => match (&mut self.cuts, Hash::try_from(line.chain_hash.0)) {
-                (Some(cuts), Ok(hash)) => cuts.push(Cut {
+                (Some((cuts, _)), Ok(hash)) => cuts.push(Cut {
                     number: line.number,
                     head: Head { position: line.position, hash },
                     checkpoint: line.checkpoint,
@@ -260,6 +275,18 @@ impl Walk<'_> {
                     signature: line.signature.0,
                 }),
                 _ => self.wrong("is no cut, or stands where it cannot"),
+            },
+            Line::Thinning(line) => match (&mut self.cuts, Hash::try_from(line.digest.0)) {
+                (Some((_, thinnings)), Ok(digest)) => thinnings.push(Thinning {
+                    class: line.class,
+                    from: line.events_from.0,
+                    before: line.events_before.0,
+                    dropped: ThinnedAway { events: line.events, digest },
+                    signed_at: line.signed_at.0,
+                    key_id: line.key_id,
+                    signature: line.signature.0,
+                }),
+                _ => self.wrong("is no thinning, or stands where it cannot"),
             },
             Line::Entry(entry) => {
                 self.begin();

@@ -10,6 +10,7 @@ mod retention;
 mod role;
 mod sealing;
 mod tampering;
+mod thinning;
 
 use std::sync::{Arc, Mutex};
 
@@ -99,6 +100,19 @@ impl Trail {
 
     pub(crate) async fn on_every_store() -> Vec<Self> {
         every_store().await.into_iter().map(Self::over).collect()
+    }
+
+    /// Routine events, one second apart; answers their ids.
+    pub(crate) async fn record_routine(&self, events: usize) -> Vec<Uuid> {
+        let mut ids = Vec::new();
+        for number in 0..events {
+            self.store.clock.pass(Duration::seconds(1));
+            let outcome = if number % 2 == 0 { Outcome::Attempted } else { Outcome::Succeeded };
+            let entry = AuditEntry { act: Act::SyncLink, outcome, ..entry(self.store.clock.now()) };
+            self.store.database.audit_log().record(&entry).await.unwrap();
+            ids.push(entry.id.0);
+        }
+        ids
     }
 
     /// Some events, a few of them with less in them, one second apart; answers their ids.
@@ -203,7 +217,7 @@ impl Trail {
     }
 }
 
-const TABLES: [&str; 7] = ["audit_events", "audit_person", "audit_unsealed", "audit_chain", "audit_checkpoints", "audit_cuts", "audit_keys"];
+const TABLES: [&str; 8] = ["audit_events", "audit_person", "audit_unsealed", "audit_chain", "audit_checkpoints", "audit_cuts", "audit_thinnings", "audit_keys"];
 
 pub(crate) fn short(finding: &Finding) -> Short {
     (finding.flaw, finding.position, finding.event.map(|event| event.id))

@@ -1,4 +1,6 @@
 //! Retention: what is past its time is dropped, whole months at once, behind a signed cut from which the trail goes on.
+//!
+//! Routine events may be kept for less long. Of a month past that time they are dropped out of the middle, and what was dropped is signed.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,7 +15,7 @@ use crate::{
         ports::Store,
     },
     domain::{
-        audit::Act,
+        audit::{Act, RetentionClass},
         event::Event,
         failure::{Reason, is_unavailable},
         time::{Clock, Timestamp},
@@ -35,6 +37,8 @@ pub struct Dropped {
     pub events: u64,
     /// The last position that goes with them.
     pub position: u64,
+    /// How many routine events of later months, whose positions stay.
+    pub routine: u64,
 }
 
 /// Why nothing is dropped.
@@ -81,6 +85,8 @@ impl Reason for PruneError {
 /// The chain, inside a unit of work.
 #[async_trait]
 pub trait ChainWork: Send {
+    /// Signs and drops the events of `class` that were recorded from `month`, its first day, up to the next. Answers how many.
+    async fn thin(&mut self, class: RetentionClass, month: NaiveDate, signer: &dyn CheckpointSigner, now: Timestamp) -> Result<u64, PruneError>;
     /// Signs a cut and drops what was recorded before `before`, the beginning of a month.
     async fn cut(&mut self, before: Timestamp, signer: &dyn CheckpointSigner, now: Timestamp) -> Result<Dropped, PruneError>;
 }
@@ -90,6 +96,8 @@ pub trait ChainWork: Send {
 pub trait TrailMonths: Send + Sync {
     /// What was recorded before then.
     async fn before(&self, instant: Timestamp) -> anyhow::Result<Dropped>;
+    /// The months that have events of `class` recorded from `from` and before `before`, oldest first, with how many each has.
+    async fn of_class(&self, class: RetentionClass, from: Timestamp, before: Timestamp) -> anyhow::Result<Vec<(NaiveDate, u64)>>;
     /// Makes room for this month and those after it, where months have a place of their own. Answers how many were new.
     async fn prepare(&self, months: &[NaiveDate]) -> anyhow::Result<u64>;
 }
@@ -108,8 +116,10 @@ pub struct Retention {
     pub access: Access,
     /// The time.
     pub clock: Arc<dyn Clock>,
-    /// How many days everything is kept at least.
+    /// How many days everything is kept at least, but what is routine.
     pub days: u32,
+    /// How many days what is routine is kept at least; no more than `days`.
+    pub routine_days: u32,
 }
 
 impl Retention {
@@ -132,8 +142,10 @@ impl Retention {
             Err(failure) => tracing::error!(error = ?failure, "months of the audit trail could not be prepared"),
         }
         match self.prune(Requester::job(), None).await {
-            Ok(Dropped { events: 0, .. }) => {}
-            Ok(Dropped { events, position }) => tracing::info!(events, position, "what was past its retention was dropped from the audit trail"),
+            Ok(Dropped { events: 0, routine: 0, .. }) => {}
+            Ok(Dropped { events, position, routine }) => {
+                tracing::info!(events, position, routine, "what was past its retention was dropped from the audit trail");
+            }
             Err(PruneError::Unexpected(failure)) => tracing::error!(error = ?failure, "nothing could be dropped from the audit trail"),
             Err(refusal) => tracing::warn!(reason = %refusal, "nothing is dropped from the audit trail"),
         }
@@ -142,50 +154,71 @@ impl Retention {
     /// Makes room for the months to come.
     pub async fn prepare(&self) -> anyhow::Result<u64> {
         let today = self.clock.today().naive();
-        let first = today.with_day(1).unwrap_or(today);
+        let first = first_of_month(today);
         let months: Vec<_> = (0..=MONTHS_AHEAD).filter_map(|ahead| first.checked_add_months(chrono::Months::new(ahead))).collect();
         self.months.prepare(&months).await
     }
 
-    /// The day from which on everything stays: the first of the month in which retention ends today.
-    fn kept_from(&self) -> NaiveDate {
+    /// The day from which on everything stays that is kept for `days`: the first of the month in which retention ends today.
+    fn kept_from(&self, days: u32) -> NaiveDate {
         let today = self.clock.today().naive();
-        let last = today.checked_sub_days(Days::new(u64::from(self.days))).unwrap_or(NaiveDate::MIN);
-        last.with_day(1).unwrap_or(last)
+        first_of_month(today.checked_sub_days(Days::new(u64::from(days))).unwrap_or(NaiveDate::MIN))
     }
 
-    /// The first instant that stays, if it may be `month` or when that is not given.
-    fn boundary(&self, month: Option<NaiveDate>) -> Result<Timestamp, PruneError> {
-        let allowed = self.kept_from();
+    /// The first day that stays, if it may be `month` or when that is not given.
+    fn boundary(&self, month: Option<NaiveDate>) -> Result<NaiveDate, PruneError> {
+        let allowed = self.kept_from(self.days);
         let first = month.unwrap_or(allowed);
         if first > allowed {
             return Err(PruneError::TooYoung { days: self.days, allowed });
         }
-        Ok(Timestamp::new(first.and_time(NaiveTime::MIN).and_utc()))
+        Ok(first)
     }
 
-    /// What would be dropped: everything before `month`, its first day, or all that is past its retention.
+    /// The months from `first` on whose routine events are past their retention, with how many these are.
+    async fn thinnable(&self, first: NaiveDate) -> anyhow::Result<Vec<(NaiveDate, u64)>> {
+        let before = self.kept_from(self.routine_days);
+        self.months.of_class(RetentionClass::Routine, first_instant(first), first_instant(before)).await
+    }
+
+    /// What would be dropped: everything before `month`, its first day, or all that is past its retention; and what is routine and past its own.
     pub async fn plan(&self, month: Option<NaiveDate>) -> Result<Dropped, PruneError> {
-        Ok(self.months.before(self.boundary(month)?).await?)
+        let first = self.boundary(month)?;
+        let whole = self.months.before(first_instant(first)).await?;
+        Ok(Dropped { routine: self.thinnable(first).await?.iter().map(|(_, events)| events).sum(), ..whole })
     }
 
     /// Drops it. An attempt is on the trail when there is something to drop, or it must not be.
     pub async fn prune(&self, requester: Requester, month: Option<NaiveDate>) -> Result<Dropped, PruneError> {
         let planned = self.plan(month).await;
-        if planned.as_ref().is_ok_and(|planned| planned.events == 0) {
+        if planned.as_ref().is_ok_and(|planned| planned.events + planned.routine == 0) {
             return Ok(Dropped::default());
         }
         let attempt = self.journal.attempt(&requester, Act::PruneAudit).await?;
         attempt
             .settle(async {
                 self.access.permit(&requester, Act::PruneAudit)?;
-                planned?;
-                let before = self.boundary(month)?;
+                let planned = planned?;
+                let first = self.boundary(month)?;
+                let (before, now) = (first_instant(first), self.clock.now());
+                let months = self.thinnable(first).await?;
                 let mut work = self.store.begin(&attempt).await?;
-                let dropped = work.chain().cut(before, self.signer.as_ref(), self.clock.now()).await?;
-                work.succeed(Event::AuditPruned { before, events: dropped.events }).await?;
+                let signer = self.signer.as_ref();
+                let mut dropped = if planned.events > 0 { work.chain().cut(before, signer, now).await? } else { Dropped::default() };
+                for (month, _) in months {
+                    dropped.routine += work.chain().thin(RetentionClass::Routine, month, signer, now).await?;
+                }
+                work.succeed(Event::AuditPruned { before, events: dropped.events, routine: dropped.routine }).await?;
                 Ok(dropped)
             })
             .await
     }
+}
+
+fn first_of_month(day: NaiveDate) -> NaiveDate {
+    day.with_day(1).unwrap_or(day)
+}
+
+fn first_instant(day: NaiveDate) -> Timestamp {
+    Timestamp::new(day.and_time(NaiveTime::MIN).and_utc())
 }

@@ -7,7 +7,10 @@ mod walk;
 use std::collections::{BTreeMap, HashMap};
 
 use crate::domain::{
-    chain::{Checkpoint, Cut, Endorsement, Entry, EventKey, Found, Head, StoredPerson, UNSEALED_MINUTES, UNSIGNED_MINUTES, key_id, link},
+    chain::{
+        Checkpoint, Cut, Endorsement, Entry, EventKey, Found, Hash, Head, StoredPerson, Thinning, ThinningCount, UNSEALED_MINUTES, UNSIGNED_MINUTES, key_id,
+        link,
+    },
     time::Timestamp,
 };
 
@@ -182,6 +185,12 @@ impl Doubt {
     }
 }
 
+/// A thinned month, and what of it was found to be gone so far.
+struct Thinned {
+    thinning: Thinning,
+    gone: ThinningCount,
+}
+
 /// Walks.
 pub struct Verifier<'a> {
     check: &'a dyn SignatureCheck,
@@ -189,6 +198,10 @@ pub struct Verifier<'a> {
     now: Timestamp,
     report: &'a mut (dyn FnMut(Finding) + Send),
     beginning: Beginning,
+    /// Thinned months by their first instant.
+    thinned: BTreeMap<Timestamp, Thinned>,
+    /// Whether only a part of a trail is walked, in which a month may be missing in part as well.
+    is_part: bool,
     head: Head,
     doubt: Option<Doubt>,
     /// The last checkpoint's number, its position, and the last position it or an earlier one agreed with.
@@ -222,6 +235,8 @@ impl<'a> Verifier<'a> {
             now,
             report,
             beginning: Beginning::START,
+            thinned: BTreeMap::new(),
+            is_part: false,
             head: Head::START,
             doubt: None,
             checkpoint: None,
@@ -276,7 +291,48 @@ impl<'a> Verifier<'a> {
 
     /// Begins further on, for a part of a trail.
     pub fn begin_part(&mut self, head: Head, checkpoint: Option<u64>) {
+        self.is_part = true;
         self.begin(Beginning { head, checkpoint, events_before: self.beginning.events_before });
+    }
+
+    /// Takes in of which months events were dropped by their class. Each has to be what was signed, and no two may be about the same days.
+    pub fn thinnings(&mut self, thinnings: &[Thinning]) {
+        let (mut taken, begins) = (None, self.beginning.events_before);
+        for thinning in thinnings.iter().filter(|thinning| begins.is_none_or(|begins| begins < thinning.before)) {
+            let what = format!("the thinning of the month from {}", thinning.from);
+            match self.keys.holds(&thinning.key_id, &thinning.message(), &thinning.signature, self.check) {
+                Some(true) if taken.is_none_or(|taken| taken <= thinning.from) && thinning.from < thinning.before => {
+                    taken = Some(thinning.before);
+                    self.thinned.insert(thinning.from, Thinned { thinning: thinning.clone(), gone: ThinningCount::default() });
+                }
+                Some(true) => self.find(Flaw::Forged, None, None, format!("{what} is about days that another one is about, or about none")),
+                Some(false) => self.find(Flaw::Forged, None, None, format!("{what} is not what was signed")),
+                None => self.find(Flaw::UnknownKey, None, None, unknown(&what, &thinning.key_id)),
+            }
+        }
+    }
+
+    /// Whether an event may be gone because its month was thinned; which ones went is held against the thinning at the end.
+    fn was_thinned(&mut self, entry: &Entry) -> bool {
+        let month = self.thinned.range_mut(..=entry.event.recorded_at).next_back().map(|(_, month)| month);
+        let Some(month) = month.filter(|month| entry.event.recorded_at < month.thinning.before) else { return false };
+        let hash = Hash::try_from(entry.event_hash.as_slice()).unwrap_or_default();
+        month.gone.take(entry.position, &hash);
+        true
+    }
+
+    /// What is gone of each thinned month has to be what was dropped.
+    fn compare_thinned(&mut self) {
+        for (_, Thinned { thinning, gone }) in std::mem::take(&mut self.thinned) {
+            let gone = gone.taken();
+            if gone != thinning.dropped {
+                let detail = format!(
+                    "{} events are gone of the month from {}, and they are not the {} that were dropped since {} events are kept for less long",
+                    gone.events, thinning.from, thinning.dropped.events, thinning.class
+                );
+                self.find(Flaw::EventRemoved, None, None, detail);
+            }
+        }
     }
 
     /// Begins behind the last cut that holds. Each has to be what was signed, and none may be missing between others.
@@ -345,6 +401,7 @@ impl<'a> Verifier<'a> {
         }
         match found {
             Found::Nothing if self.beginning.events_before.is_some_and(|before| entry.event.recorded_at < before) => self.tally.dropped += 1,
+            Found::Nothing if self.was_thinned(entry) => self.tally.dropped += 1,
             Found::Nothing => self.find(Flaw::EventRemoved, position, event, "the event of this position is gone"),
             Found::Unreadable => self.find(Flaw::EventChanged, position, event, "a column of this event holds what was never written there"),
             Found::Event(_) if is_of_its_event => {}
@@ -478,6 +535,9 @@ impl<'a> Verifier<'a> {
     /// The walk is over. `is_whole`: this is the trail's end, and not only that of a part.
     pub fn end(mut self, is_whole: bool) -> Tally {
         self.settle_doubt(None);
+        if is_whole && !self.is_part {
+            self.compare_thinned();
+        }
         for checkpoint in std::mem::take(&mut self.published).into_values().flatten() {
             if is_whole {
                 self.published_checkpoint(&checkpoint);

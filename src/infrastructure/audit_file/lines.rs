@@ -59,6 +59,7 @@ pub(super) enum Line {
     Header(HeaderLine),
     Key(KeyLine),
     Cut(CutLine),
+    Thinning(ThinningLine),
     Entry(EntryLine),
     Checkpoint(CheckpointLine),
     Unsealed(UnsealedLine),
@@ -92,6 +93,19 @@ pub(super) struct CutLine {
     pub(super) chain_hash: Bytes,
     pub(super) checkpoint: u64,
     pub(super) events_before: Instant,
+    pub(super) signed_at: Instant,
+    pub(super) key_id: String,
+    pub(super) signature: Bytes,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct ThinningLine {
+    pub(super) class: String,
+    pub(super) events_from: Instant,
+    pub(super) events_before: Instant,
+    pub(super) events: u64,
+    pub(super) digest: Bytes,
     pub(super) signed_at: Instant,
     pub(super) key_id: String,
     pub(super) signature: Bytes,

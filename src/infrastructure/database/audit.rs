@@ -20,7 +20,7 @@ use crate::{
         ports::{AuditLog, Randomness},
     },
     domain::{
-        audit::{Act, ActorKind, AuditActor, AuditEvent, AuditFilter, AuditReader, Outcome, ResourceKind},
+        audit::{Act, ActorKind, AuditActor, AuditEvent, AuditFilter, AuditReader, Outcome, ResourceKind, RetentionClass},
         chain::{EventKey, StoredPerson},
         id::{AuditEventId, UserId},
         page::{CreatedKey, Page, Slice},
@@ -106,9 +106,6 @@ impl Part {
     }
 }
 
-/// The retention class every event has today.
-const STANDARD: &str = "standard";
-
 impl From<audit_person::Model> for StoredPerson {
     fn from(row: audit_person::Model) -> Self {
         Self {
@@ -167,7 +164,7 @@ pub(super) async fn append(transaction: &DatabaseTransaction, entry: &AuditEntry
             reason: entry.reason.map(str::to_owned),
             context: serde_json::to_string(&context).context("writing an audit entry's context")?,
             trace_id: entry.trace_id.clone(),
-            class: STANDARD.to_owned(),
+            class: RetentionClass::of(entry.act, entry.outcome).as_str().to_owned(),
         },
     };
     event.append(transaction, randomness).await

@@ -16,7 +16,7 @@ use sea_orm::{
 use crate::{
     application::chain::{ChainStore, CheckpointSigner, Signing},
     domain::{
-        chain::{Checkpoint, Cut, Endorsement, EventKey, Found, Hash, Head, Standing, StoredEvent},
+        chain::{Checkpoint, Cut, Endorsement, EventKey, Found, Hash, Head, Standing, StoredEvent, ThinnedAway, Thinning},
         time::Timestamp,
     },
 };
@@ -83,6 +83,30 @@ pub(super) mod audit_cuts {
         pub chain_hash: Vec<u8>,
         pub checkpoint: i64,
         pub events_before: DateTimeUtc,
+        pub signed_at: DateTimeUtc,
+        pub key_id: String,
+        pub signature: Vec<u8>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+pub(super) mod audit_thinnings {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "audit_thinnings")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub class: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub events_from: DateTimeUtc,
+        pub events_before: DateTimeUtc,
+        pub events: i64,
+        pub digest: Vec<u8>,
         pub signed_at: DateTimeUtc,
         pub key_id: String,
         pub signature: Vec<u8>,
@@ -212,6 +236,38 @@ impl TryFrom<audit_cuts::Model> for Cut {
             key_id: row.key_id,
             signature: row.signature,
         })
+    }
+}
+
+impl TryFrom<audit_thinnings::Model> for Thinning {
+    type Error = anyhow::Error;
+
+    fn try_from(row: audit_thinnings::Model) -> anyhow::Result<Self> {
+        let dropped = ThinnedAway { events: count("audit_thinnings.events", row.events)?, digest: row.digest.try_into().unwrap_or_default() };
+        Ok(Self {
+            class: row.class,
+            from: Timestamp::new(row.events_from),
+            before: Timestamp::new(row.events_before),
+            dropped,
+            signed_at: Timestamp::new(row.signed_at),
+            key_id: row.key_id,
+            signature: row.signature,
+        })
+    }
+}
+
+impl From<Thinning> for audit_thinnings::Model {
+    fn from(thinning: Thinning) -> Self {
+        Self {
+            class: thinning.class,
+            events_from: thinning.from.utc(),
+            events_before: thinning.before.utc(),
+            events: position(thinning.dropped.events),
+            digest: thinning.dropped.digest.to_vec(),
+            signed_at: thinning.signed_at.utc(),
+            key_id: thinning.key_id,
+            signature: thinning.signature,
+        }
     }
 }
 

@@ -21,6 +21,10 @@ use crate::harness::clock::TestRandomness;
 use super::{Trail, signer};
 
 fn retention(trail: &Trail, days: u32) -> Retention {
+    by_class(trail, days, days)
+}
+
+pub(crate) fn by_class(trail: &Trail, days: u32, routine_days: u32) -> Retention {
     let database = &trail.store.database;
     Retention {
         journal: Journal::new(database.audit_log(), trail.store.clock.clone(), Arc::new(TestRandomness)),
@@ -30,6 +34,7 @@ fn retention(trail: &Trail, days: u32) -> Retention {
         access: Access::new(Arc::new(PolarPolicy::read(POLICY).unwrap())),
         clock: trail.store.clock.clone(),
         days,
+        routine_days,
     }
 }
 
@@ -92,7 +97,7 @@ async fn months_past_their_retention_go_and_the_rest_verifies_from_the_cut() {
         let acts = trail.store.query("SELECT outcome, context FROM audit_events WHERE act = 'prune_audit' ORDER BY recorded_at, id").await;
         let told: Vec<String> = acts.iter().map(|row| row.try_get("", "outcome").unwrap()).collect();
         assert_eq!(told, ["attempted", "succeeded", "attempted", "succeeded"]);
-        assert_eq!(acts[1].try_get::<String>("", "context").unwrap(), r#"{"before":"2027-01-01T00:00:00Z","events":"20"}"#);
+        assert_eq!(acts[1].try_get::<String>("", "context").unwrap(), r#"{"before":"2027-01-01T00:00:00Z","events":"20","routine":"0"}"#);
         // Everything, and the trail still goes on.
         trail.store.clock.pass(Duration::days(100));
         keeping.prune(Requester::job(), None).await.unwrap();

@@ -51,10 +51,10 @@ async fn a_role_that_only_inserts_works_for_everything_and_can_change_nothing_of
         // And what it cannot, with triggers or without.
         trail.break_in().await;
         let own = sea_orm::Database::connect(url.as_str()).await.unwrap();
-        for table in ["audit_events", "audit_events_2026_11", "audit_chain", "audit_checkpoints", "audit_cuts", "audit_keys"] {
+        for table in ["audit_events", "audit_events_2026_11", "audit_chain", "audit_checkpoints", "audit_cuts", "audit_thinnings", "audit_keys"] {
             let column = if table.starts_with("audit_events") {
                 "id"
-            } else if table == "audit_keys" {
+            } else if matches!(table, "audit_keys" | "audit_thinnings") {
                 "key_id"
             } else {
                 "position"

@@ -115,9 +115,21 @@ async fn the_chain_can_be_neither_changed_nor_removed() {
     for trail in Trail::on_every_store().await {
         trail.sealed(4).await;
         let mut attacks = Vec::new();
-        for (table, column) in [("audit_chain", "chain_hash"), ("audit_checkpoints", "signature"), ("audit_keys", "public_key"), ("audit_cuts", "signature")] {
+        for (table, column) in [
+            ("audit_chain", "chain_hash"),
+            ("audit_checkpoints", "signature"),
+            ("audit_keys", "public_key"),
+            ("audit_cuts", "signature"),
+            ("audit_thinnings", "signature"),
+        ] {
             if table == "audit_cuts" {
                 trail.execute(&format!("INSERT INTO audit_cuts VALUES (1, 0, {0}, 0, '2020-01-01', '2020-01-01', 'nobody', {0})", trail.bytes(&[0; 32]))).await;
+            }
+            if table == "audit_thinnings" {
+                let zeros = trail.bytes(&[0; 32]);
+                trail
+                    .execute(&format!("INSERT INTO audit_thinnings VALUES ('none', '2020-01-01', '2020-02-01', 0, {zeros}, '2020-03-01', 'nobody', {zeros})"))
+                    .await;
             }
             attacks.extend([format!("UPDATE {table} SET {column} = {column}"), format!("DELETE FROM {table}")]);
             if trail.store.is_postgres() {

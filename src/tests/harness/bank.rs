@@ -166,6 +166,7 @@ pub(crate) fn reported_account(reference: &str, cents: i64) -> ReportedAccount {
         currency: Currency::parse("USD").unwrap(),
         balances: Balances { current: Some(Amount::from_units(cents * 100).unwrap()), ..Balances::default() },
         is_active: true,
+        holdings: None,
     }
 }
 

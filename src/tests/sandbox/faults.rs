@@ -41,6 +41,7 @@ fn account() -> ReportedAccount {
         currency: Currency::parse("USD").unwrap(),
         balances: Balances::default(),
         is_active: true,
+        holdings: None,
     }
 }
 

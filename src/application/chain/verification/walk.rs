@@ -10,6 +10,7 @@ use super::{Tally, Verifier};
 pub async fn verify(mut ledger: Box<dyn Ledger>, mut verifier: Verifier<'_>, persons: bool, progress: &(dyn Fn(u64) + Sync)) -> anyhow::Result<Tally> {
     verifier.keys(&ledger.endorsements().await?);
     verifier.cuts(&ledger.cuts().await?);
+    verifier.thinnings(&ledger.thinnings().await?);
     let mut checkpoints = Checkpoints { waiting: VecDeque::new(), number: 0 };
     // From the very beginning: what stands before a cut should not be there.
     let mut behind = 0;

@@ -12,7 +12,7 @@ use sea_orm::{
 use crate::{
     application::chain::Ledger,
     domain::{
-        chain::{Checkpoint, Cut, Endorsement, Entry, EventKey, Found, Head, StoredPerson},
+        chain::{Checkpoint, Cut, Endorsement, Entry, EventKey, Found, Head, StoredPerson, Thinning},
         time::Timestamp,
     },
     infrastructure::database::{
@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-use super::{EVENT_COLUMNS, TIME, audit_chain, audit_checkpoints, audit_cuts, audit_keys, count, event_at, hash, key, position};
+use super::{EVENT_COLUMNS, TIME, audit_chain, audit_checkpoints, audit_cuts, audit_keys, audit_thinnings, count, event_at, hash, key, position};
 
 /// Rows read at once.
 const READ_AT_ONCE: u32 = 2_000;
@@ -105,6 +105,12 @@ impl Ledger for Snapshot {
     async fn cuts(&mut self) -> anyhow::Result<Vec<Cut>> {
         let rows = audit_cuts::Entity::find().order_by_asc(audit_cuts::Column::Number).all(&self.transaction).await;
         rows.map_err(broken("reading the cuts of the audit trail"))?.into_iter().map(Cut::try_from).collect()
+    }
+
+    async fn thinnings(&mut self) -> anyhow::Result<Vec<Thinning>> {
+        let rows = audit_thinnings::Entity::find().order_by_asc(audit_thinnings::Column::EventsFrom).order_by_asc(audit_thinnings::Column::Class);
+        let rows = rows.all(&self.transaction).await.map_err(broken("reading the thinnings of the audit trail"))?;
+        rows.into_iter().map(Thinning::try_from).collect()
     }
 
     async fn checkpoints(&mut self, behind: u64) -> anyhow::Result<Vec<Checkpoint>> {

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use anyhow::Context as _;
 use async_trait::async_trait;
-use chrono::NaiveDate;
+use chrono::{Datelike as _, Months, NaiveDate};
 use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, Statement, Value, prelude::DateTimeUtc};
 
 use crate::{
@@ -16,16 +16,20 @@ use crate::{
         retention::{ChainWork, Dropped, PruneError, TrailMonths},
     },
     domain::{
-        chain::{Cut, Head},
+        audit::RetentionClass,
+        chain::{Cut, EventKey, Found, Head, ThinnedAway, Thinning, ThinningCount},
         time::Timestamp,
     },
     infrastructure::database::{DatabaseStore, error::broken, work::DatabaseWork},
 };
 
-use super::{CHAIN_LOCK, audit_chain, audit_checkpoints, audit_cuts, count, dropped_checkpoints, hash, head, position};
+use super::{
+    CHAIN_LOCK, EVENT_COLUMNS, TIME, audit_chain, audit_checkpoints, audit_cuts, audit_thinnings, count, dropped_checkpoints, event_at, hash, head, key,
+    position,
+};
 
-/// The classes whose retention is known.
-const CLASSES: &str = "('standard')";
+/// Events read at once.
+const READ_AT_ONCE: usize = 2_000;
 
 /// Dropping a partition waits for whoever reads the trail, and others wait for it: not for long.
 const PATIENCE: &str = "SET LOCAL lock_timeout = '5s'";
@@ -58,7 +62,8 @@ impl ChainWork for DatabaseWork {
         if ask::<i64>(transaction, unsealed, before).await? > 0 {
             return Err(PruneError::Unsealed);
         }
-        let unknown = format!("SELECT COUNT(*) FROM audit_events WHERE recorded_at < $1 AND class NOT IN {CLASSES}");
+        let known = RetentionClass::ALL.iter().map(|class| format!("'{}'", class.as_str())).collect::<Vec<_>>().join(", ");
+        let unknown = format!("SELECT COUNT(*) FROM audit_events WHERE recorded_at < $1 AND class NOT IN ({known})");
         if ask::<i64>(transaction, &unknown, before).await? > 0 {
             return Err(PruneError::UnknownClass);
         }
@@ -94,11 +99,94 @@ impl ChainWork for DatabaseWork {
         } else {
             delete("DELETE FROM audit_events WHERE recorded_at < $1", before.utc().into()).await?;
         }
-        Ok(Dropped { events: events.unsigned_abs(), position: last })
+        Ok(Dropped { events: events.unsigned_abs(), position: last, routine: 0 })
+    }
+
+    async fn thin(&mut self, class: RetentionClass, month: NaiveDate, signer: &dyn CheckpointSigner, now: Timestamp) -> Result<u64, PruneError> {
+        let transaction = &self.transaction;
+        let backend = transaction.get_database_backend();
+        if backend == DbBackend::Postgres {
+            transaction.execute_unprepared(CHAIN_LOCK).await.map_err(broken("waiting for another process's turn at the audit chain"))?;
+        }
+        let next = month.checked_add_months(Months::new(1)).context("a month has no next")?;
+        let (from, before) = (first_instant(month), first_instant(next));
+        let dropped = self.thinned_away(class, from, before).await?;
+        let mut thinning = Thinning {
+            class: class.as_str().to_owned(),
+            from: Timestamp::new(from),
+            before: Timestamp::new(before),
+            dropped,
+            signed_at: now,
+            key_id: signer.key_id().to_owned(),
+            signature: Vec::new(),
+        };
+        thinning.signature = signer.sign(&thinning.message())?;
+        let row = audit_thinnings::Model::from(thinning).into_active_model();
+        audit_thinnings::Entity::insert(row).exec_without_returning(transaction).await.map_err(broken("storing a thinning of the audit trail"))?;
+        let days = format!("recorded_at >= $1 AND recorded_at < $2 AND {}", class_is("e", class));
+        for statement in [
+            format!(
+                "DELETE FROM audit_person WHERE recorded_at >= $1 AND recorded_at < $2 AND EXISTS
+                 (SELECT 1 FROM audit_events AS e WHERE e.recorded_at = audit_person.recorded_at AND e.id = audit_person.event_id AND {})",
+                class_is("e", class)
+            ),
+            format!("DELETE FROM audit_events AS e WHERE {days}"),
+        ] {
+            let statement = Statement::from_sql_and_values(backend, statement, [from.into(), before.into()]);
+            transaction.execute_raw(statement).await.map_err(broken("dropping routine events past their retention"))?;
+        }
+        Ok(dropped.events)
     }
 }
 
+/// In a query over audit events called `events`. Written out, since only then an index over one class is used.
+fn class_is(events: &str, class: RetentionClass) -> String {
+    format!("{events}.class = '{}'", class.as_str())
+}
+
 impl DatabaseWork {
+    /// The events of a class in these days, each of which has to be the one that was sealed.
+    async fn thinned_away(&self, class: RetentionClass, from: DateTimeUtc, before: DateTimeUtc) -> Result<ThinnedAway, PruneError> {
+        let backend = self.transaction.get_database_backend();
+        let mut places = Vec::new();
+        let mut behind: Option<EventKey> = None;
+        loop {
+            let beyond = if behind.is_some() { "(e.recorded_at, e.id) > ($1, $3)" } else { "e.recorded_at >= $1" };
+            let question = format!(
+                "SELECT {EVENT_COLUMNS}, e.recorded_at, c.position, c.event_hash FROM audit_events AS e
+                 LEFT JOIN audit_chain AS c ON c.event_recorded_at = e.recorded_at AND c.event_id = e.id
+                 WHERE {beyond} AND e.recorded_at < $2 AND {} ORDER BY e.recorded_at, e.id LIMIT {READ_AT_ONCE}",
+                class_is("e", class)
+            );
+            let values = match behind {
+                Some(key) => vec![key.recorded_at.utc().into(), before.into(), key.id.into()],
+                None => vec![Value::from(from), before.into()],
+            };
+            let rows = self.transaction.query_all_raw(Statement::from_sql_and_values(backend, question, values)).await;
+            let rows = rows.map_err(broken("reading routine events past their retention"))?;
+            for row in &rows {
+                let key = key(row, TIME, 0)?;
+                behind = Some(key);
+                let sealed = row.try_get_by_index::<Option<i64>>(TIME + 1).ok().flatten().ok_or(PruneError::Unsealed)?;
+                let Found::Event(event) = event_at(row, 0, key.recorded_at) else { return Err(PruneError::Tampered) };
+                let hash = event.hash();
+                if row.try_get_by_index::<Vec<u8>>(TIME + 2).ok().as_deref() != Some(hash.as_slice()) {
+                    return Err(PruneError::Tampered);
+                }
+                places.push((count("audit_chain.position", sealed)?, hash));
+            }
+            if rows.len() < READ_AT_ONCE {
+                break;
+            }
+        }
+        places.sort_unstable();
+        let mut counting = ThinningCount::default();
+        for (position, hash) in &places {
+            counting.take(*position, hash);
+        }
+        Ok(counting.taken())
+    }
+
     /// A cut behind `last`. What it signs has to be what was signed before.
     async fn sign_cut(&self, last: u64, before: Timestamp, signer: &dyn CheckpointSigner, now: Timestamp) -> Result<Cut, PruneError> {
         let transaction = &self.transaction;
@@ -153,14 +241,38 @@ fn first_instant(day: NaiveDate) -> DateTimeUtc {
 }
 
 fn ends_by(month: NaiveDate, before: Timestamp) -> bool {
-    month.checked_add_months(chrono::Months::new(1)).is_some_and(|next| first_instant(next) <= before.utc())
+    month.checked_add_months(Months::new(1)).is_some_and(|next| first_instant(next) <= before.utc())
 }
 
 #[async_trait]
 impl TrailMonths for DatabaseStore {
     async fn before(&self, instant: Timestamp) -> anyhow::Result<Dropped> {
         let events = ask::<i64>(&self.reading, "SELECT COUNT(*) FROM audit_events WHERE recorded_at < $1", instant).await?;
-        Ok(Dropped { events: events.unsigned_abs(), position: if events == 0 { 0 } else { last_position(&self.reading, instant).await? } })
+        Ok(Dropped { events: events.unsigned_abs(), position: if events == 0 { 0 } else { last_position(&self.reading, instant).await? }, routine: 0 })
+    }
+
+    async fn of_class(&self, class: RetentionClass, from: Timestamp, before: Timestamp) -> anyhow::Result<Vec<(NaiveDate, u64)>> {
+        let doing = "looking for routine events past their retention";
+        let backend = self.reading.get_database_backend();
+        let ask = async |what: &str, from: DateTimeUtc, before: DateTimeUtc| {
+            let question = format!("SELECT {what} FROM audit_events AS e WHERE e.recorded_at >= $1 AND e.recorded_at < $2 AND {}", class_is("e", class));
+            let row = self.reading.query_one_raw(Statement::from_sql_and_values(backend, question, [from.into(), before.into()])).await;
+            row.map_err(broken(doing))?.context("the database answered nothing")
+        };
+        let thinned = audit_thinnings::Entity::find().filter(audit_thinnings::Column::Class.eq(class.as_str())).all(&self.reading).await;
+        let thinned: HashSet<DateTimeUtc> = thinned.map_err(broken(doing))?.into_iter().map(|row| row.events_from).collect();
+        let (mut months, mut from) = (Vec::new(), from.utc());
+        while let Some(first) = ask("MIN(e.recorded_at)", from, before.utc()).await?.try_get_by_index::<Option<DateTimeUtc>>(0).map_err(broken(doing))? {
+            let month = first.date_naive().with_day(1).context("a month has no first day")?;
+            let (begins, next) = (first_instant(month), first_instant(month.checked_add_months(Months::new(1)).context("a month has no next")?));
+            let events: i64 = ask("COUNT(*)", begins, next).await?.try_get_by_index(0).map_err(broken(doing))?;
+            // What turns up in a month that was thinned before stays: nothing that was signed says that it went.
+            if !thinned.contains(&begins) {
+                months.push((month, events.unsigned_abs()));
+            }
+            from = next;
+        }
+        Ok(months)
     }
 
     async fn prepare(&self, wanted: &[NaiveDate]) -> anyhow::Result<u64> {
@@ -179,7 +291,7 @@ impl TrailMonths for DatabaseStore {
 impl DatabaseStore {
     /// A partition for a month. Rows that are in the default partition already stay there, and their month does without.
     async fn prepare_month(&self, month: NaiveDate) -> anyhow::Result<bool> {
-        let Some(next) = month.checked_add_months(chrono::Months::new(1)) else { return Ok(false) };
+        let Some(next) = month.checked_add_months(Months::new(1)) else { return Ok(false) };
         let transaction = self.chain_transaction().await?;
         let doing = "preparing a month of the audit trail";
         if months(&transaction).await?.iter().any(|(_, there)| *there == month) {

@@ -104,6 +104,7 @@ pub(super) fn account(record: &AccountRecord, now: Timestamp) -> Option<Reported
         currency,
         balances,
         is_active: record.status != "closed",
+        holdings: None,
     })
 }
 

@@ -64,6 +64,7 @@ pub(super) fn holder(leaves: &Leaves, card: bool, curdef: Option<&str>, institut
         currency,
         balances: Balances::default(),
         is_active: true,
+        holdings: None,
     };
     Ok(Holder { account, redaction })
 }
