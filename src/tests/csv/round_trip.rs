@@ -66,7 +66,8 @@ fn way() -> impl Strategy<Value = Way> {
         has_headings: table.3 || numbers.3,
         lines_above: table.4,
         order,
-        separator,
+        // Nobody writes the month first between points, so a file that does has to say so.
+        separator: if order == DateOrder::MonthDayYear && separator == '.' { '/' } else { separator },
         // A short year in front is written by nobody, and read by nobody unless nothing else fits.
         short_year: short_year && order != DateOrder::YearMonthDay,
         mark: numbers.0,

@@ -106,6 +106,7 @@ fn account(named: Option<&NamedAccount>, currency: Currency) -> ReportedAccount 
         currency,
         balances: Balances::default(),
         is_active: true,
+        holdings: None,
     }
 }
 

@@ -106,9 +106,10 @@ pub(super) struct DateEvidence {
 }
 
 impl DateEvidence {
-    /// One more date.
+    /// One more date. Nobody writes the month first between points.
     pub(super) fn see(&mut self, text: &str) {
         let [year_first, day_first, month_first] = [DateOrder::YearMonthDay, DateOrder::DayMonthYear, DateOrder::MonthDayYear].map(|order| day(text, order));
+        let month_first = month_first.filter(|day| !text.contains('.') || day_first == Some(*day));
         self.year_first += u64::from(year_first.is_some());
         self.day_first += u64::from(day_first.is_some());
         self.month_first += u64::from(month_first.is_some());

@@ -101,8 +101,8 @@ impl Sample {
         Self { delimiter, rows, width }
     }
 
-    /// The table, with how sure it is: known headings first, then how many rows are of one width.
-    fn layout(&self, correction: &CsvCorrection) -> Option<((usize, usize, usize), Layout)> {
+    /// The table, with how sure it is: known headings first, then how many rows are of one width, then how many columns are known.
+    fn layout(&self, correction: &CsvCorrection) -> Option<([usize; 4], Layout)> {
         let is_heading = |cells: &[String]| cells.iter().any(|cell| names::names_a_day(cell)) && cells.iter().any(|cell| names::names_an_amount(cell));
         let by_name = || self.rows.iter().position(|(_, cells)| cells.len() >= 2 && is_heading(cells));
         let (header, first) = match correction.header_line {
@@ -127,7 +127,7 @@ impl Sample {
         let known = columns.iter().filter(|column| column.role != ColumnRole::Ignored).count();
         let first_line = header.map(|at| self.rows[at].0 + 1).or_else(|| self.rows.get(first).map(|(line, _)| *line)).unwrap_or(1);
         let layout = Layout { delimiter: self.delimiter, header_line: header.map(|at| self.rows[at].0), first_line, columns };
-        Some(((usize::from(layout.is_whole()), known, even), layout))
+        Some(([usize::from(layout.is_whole()), usize::from(headings.is_some_and(is_heading)), even, known], layout))
     }
 
     /// The first row of the usual width that holds a day and a number.
