@@ -15,6 +15,7 @@ use crate::domain::{
     agreement::Agreements,
     balance::BalanceSnapshots,
     consent::Consents,
+    csv::{CsvCorrection, CsvFormat, CsvQuestion, NamedAccount},
     email_change::EmailChanges,
     erasure::Erasures,
     event::Event,
@@ -26,6 +27,7 @@ use crate::domain::{
     keys::SealedSecrets,
     link::Links,
     mail::Mails,
+    money::Currency,
     outbox::Outbox,
     provider::{AccountReference, Circuit, Manifest},
     rate_limit::{Charge, RequestsLeft, Verdict},
@@ -442,12 +444,34 @@ pub trait Archive {
     fn finish(self: Box<Self>) -> anyhow::Result<File>;
 }
 
+/// What a person says about a file beside its bytes. Formats that say it themselves don't look here.
+#[derive(Debug, Clone, Default)]
+pub struct StatementHints {
+    /// How a CSV file is written.
+    pub csv: CsvCorrection,
+    /// The account the rows of a CSV file go into when it is not there yet.
+    pub account: Option<NamedAccount>,
+    /// The currency of the account they go into when it is there.
+    pub currency: Option<Currency>,
+}
+
+/// Why a file is not read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StatementRefusal {
+    /// Nothing of it can be.
+    #[error(transparent)]
+    Unreadable(#[from] UnreadableFile),
+    /// It can be, in more than one way; with what was found out.
+    #[error("{question}")]
+    Undecided { question: CsvQuestion, format: Option<Box<CsvFormat>> },
+}
+
 /// Reads statement files.
 pub trait StatementReader: Send + Sync {
     /// What providers of files are called in the catalogue.
     fn manifest(&self) -> &Manifest;
-    /// Reads a file once, front to back, holding neither its rows nor its text in memory. Blocking: call it off the runtime's threads.
-    fn read(&self, input: &mut dyn BufRead) -> Result<StatementFile, UnreadableFile>;
+    /// Takes a file once, front to back, holding neither its rows nor its text in memory. Blocking: call it off the runtime's threads.
+    fn read(&self, input: &mut dyn BufRead, hints: &StatementHints) -> Result<StatementFile, StatementRefusal>;
 }
 
 /// What a listener hears.

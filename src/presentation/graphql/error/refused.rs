@@ -21,7 +21,7 @@ use crate::{
         sync::SyncError,
         user,
     },
-    domain::agreement::AssentRefusal,
+    domain::{agreement::AssentRefusal, csv::CsvQuestion},
 };
 
 use super::{super::guard::Public, Fault};
@@ -127,6 +127,8 @@ pub enum UserErrorCode {
     FileUnreadable,
     /// The file is larger than 50 MiB.
     FileTooLarge,
+    /// A CSV file does not say of itself what has to be known; the message and `field` say what, and `csv` in the answer what was found out.
+    FileUndecided,
     /// The file holds several accounts and cannot go into a single one.
     FileHoldsSeveralAccounts,
     /// The account is in another currency than the file.
@@ -421,10 +423,25 @@ impl From<SyncError> for Refused {
     }
 }
 
+/// What a client has to say about a CSV file.
+fn undecided(question: CsvQuestion) -> UserError {
+    let field: &[&str] = match question {
+        CsvQuestion::Encoding => &["csv", "encoding"],
+        CsvQuestion::Columns => &["csv", "columns"],
+        CsvQuestion::DateOrder => &["csv", "dateOrder"],
+        CsvQuestion::DecimalMark => &["csv", "decimalMark"],
+        CsvQuestion::Account => &["account"],
+        CsvQuestion::Currency => &["account", "currency"],
+    };
+    let field = field.iter().map(|part| (*part).to_owned()).collect();
+    UserError { code: UserErrorCode::FileUndecided, message: question.to_string(), field: Some(field) }
+}
+
 impl From<ImportError> for Refused {
     fn from(error: ImportError) -> Self {
         let (code, field) = match &error {
             ImportError::Unreadable(_) => (UserErrorCode::FileUnreadable, Some("content")),
+            ImportError::Undecided { question, .. } => return Self::User(undecided(*question)),
             ImportError::TooLarge => (UserErrorCode::FileTooLarge, Some("content")),
             ImportError::SeveralAccounts => (UserErrorCode::FileHoldsSeveralAccounts, Some("accountId")),
             ImportError::OtherCurrency => (UserErrorCode::CurrencyMismatch, Some("accountId")),
