@@ -4,6 +4,7 @@
 mod adapter;
 mod bridge;
 mod claims;
+mod engine;
 mod rows;
 
 use std::{sync::Arc, time::Duration};

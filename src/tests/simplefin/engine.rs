@@ -1,0 +1,92 @@
+//! SimpleFIN through the whole product: linked by a setup token, synced by the engine, re-linked to the same accounts.
+
+use super::*;
+use crate::harness::{app::TestApp, client::Client};
+
+async fn apps() -> Vec<TestApp> {
+    TestApp::configured(|config| config.providers.simplefin.hosts = vec!["127.0.0.1".to_owned()]).await
+}
+
+fn input(bridge: &Bridge, token: &str) -> Value {
+    json!({ "provider": "simplefin", "setupToken": bridge.token(token) })
+}
+
+async fn link_id(ann: &Client<'_>, input: Value) -> String {
+    ann.link_with_token(input).await.succeeds()["link"]["id"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_pasted_token_brings_accounts_and_a_new_one_the_same_accounts() {
+    for app in apps().await {
+        let rows = [row("1", "2026-11-20", "-5.00"), row("2", "2026-03-01", "7.00")];
+        let bridge = Bridge::with(vec![account("A", "1", "Checking", &rows), account("B", "1", "Visa", &rows)]).await;
+        let ann = app.signed_in("ann").await;
+        let link = link_id(&ann, input(&bridge, "first")).await;
+        assert_eq!(app.work().await, 1);
+        let told = ann.link(&link).await;
+        assert_eq!((&told["status"], &told["lastSync"]["status"], &told["lastSync"]["problem"]), (&json!("ACTIVE"), &json!("SUCCEEDED"), &json!(null)));
+        let (accounts, transactions) = (ann.accounts().await, ann.transaction_ids().await);
+        assert_eq!((accounts.len(), transactions.len()), (2, 4));
+        // Thirty days with one request; the rest of a year with one for the accounts and four windows.
+        assert_eq!(bridge.asked(), 6);
+        let asked = ann.ask_with("query($id: ID!) { node(id: $id) { ... on Link { requests { limit remaining } } } }", json!({ "id": link })).await.data();
+        assert_eq!(asked["node"]["requests"], json!({ "limit": 14, "remaining": 8 }));
+
+        // The owner ends the access; the link asks for another token, and finds its accounts again.
+        bridge.books(|books| books.revoked = ["first".to_owned()].into());
+        ann.sync(&link, true).await.succeeds();
+        assert_eq!(app.work().await, 1);
+        let told = ann.link(&link).await;
+        assert_eq!((&told["status"], &told["reason"], &told["nextAction"]), (&json!("EXPIRED"), &json!("CREDENTIALS_REJECTED"), &json!("RELINK")));
+        let mut again = input(&bridge, "second");
+        again["linkId"] = json!(link);
+        assert_eq!(link_id(&ann, again).await, link);
+        assert_eq!(app.work().await, 1);
+        assert_eq!(ann.link(&link).await["lastSync"]["status"], "SUCCEEDED");
+        let ids = |accounts: &[Value]| accounts.iter().map(|account| account["id"].clone()).collect::<Vec<_>>();
+        assert_eq!((ids(&ann.accounts().await), ann.transaction_ids().await), (ids(&accounts), transactions));
+        for secret in ["s/secret", "s%2Fsecret", "claim/first"] {
+            assert!(!app.store.spells(secret).await, "{secret} in {}", app.store.name);
+        }
+        app.every_attempt_ended_once().await;
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_somebody_else_has_claimed_is_told_as_stolen_and_leaves_nothing() {
+    for app in apps().await {
+        let bridge = Bridge::with(Vec::new()).await;
+        let (ann, bob) = (app.signed_in("ann").await, app.signed_in("bob").await);
+        let (first, second) = tokio::join!(ann.link_with_token(input(&bridge, "raced")), bob.link_with_token(input(&bridge, "raced")));
+        let refused = if first.payload()["link"].is_null() { first } else { second };
+        refused.is_refused("SETUP_TOKEN_REFUSED");
+        assert!(refused.text.contains("stolen"), "{}", refused.text);
+        app.holds(&[("links", 1), ("credentials", 1)]).await;
+        app.every_attempt_ended_once().await;
+    }
+}
+
+#[tokio::test]
+async fn an_account_that_does_not_answer_keeps_its_rows_and_stays_open() {
+    for app in apps().await {
+        let rows = [row("1", "2026-11-20", "-5.00")];
+        let bridge = Bridge::with(vec![account("A", "1", "Checking", &rows), account("B", "1", "Visa", &rows)]).await;
+        let ann = app.signed_in("ann").await;
+        let link = link_id(&ann, input(&bridge, "first")).await;
+        assert_eq!(app.work().await, 1);
+        bridge.books(|books| {
+            books.errlist = vec![json!({ "code": "con.auth", "message": "Authentication required", "conn_id": "B" })];
+            books.accounts.truncate(1);
+        });
+        ann.sync(&link, true).await.succeeds();
+        assert_eq!(app.work().await, 1);
+        assert_eq!(ann.link(&link).await["lastSync"]["problem"], "ACCOUNTS_UNANSWERED");
+        assert_eq!((ann.accounts().await.len(), ann.transactions().await.len()), (2, 2));
+        bridge.books(|books| books.status = Some(402));
+        ann.sync(&link, true).await.succeeds();
+        assert_eq!(app.work().await, 1);
+        let told = ann.link(&link).await;
+        assert_eq!((&told["status"], &told["lastSync"]["problem"]), (&json!("ACTIVE"), &json!("PROVIDER_UNPAID")));
+        app.every_attempt_ended_once().await;
+    }
+}
