@@ -12,6 +12,7 @@ mod change;
 mod command_line;
 mod completion;
 mod config;
+mod conformance;
 mod csv;
 mod database;
 mod docs;
