@@ -11,6 +11,7 @@ pub mod balance;
 pub mod chain;
 pub mod change;
 pub mod consent;
+pub mod credentials;
 pub mod email_change;
 pub mod erasure;
 pub mod export;
@@ -95,6 +96,8 @@ pub struct Application {
     pub syncs: sync::SyncCommands,
     /// Looks at accounts.
     pub accounts: account::AccountQueries,
+    /// Changes what is the owner's to say of accounts.
+    pub account_commands: account::AccountCommands,
     /// Looks at transactions.
     pub transactions: transaction::TransactionQueries,
     /// Looks at holdings.

@@ -90,6 +90,7 @@ pub struct Mutation(
     user::administration::AdministrationMutation,
     link::LinkMutation,
     link::upkeep::LinkUpkeepMutation,
+    account::upkeep::AccountMutation,
     sync::SyncMutation,
     import::ImportMutation,
 );

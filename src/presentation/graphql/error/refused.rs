@@ -4,6 +4,7 @@ use async_graphql::{Enum, SimpleObject};
 
 use crate::{
     application::{
+        account::AccountError,
         agreement::AgreementError,
         email_change::EmailChangeError,
         erasure::ErasureError,
@@ -82,6 +83,10 @@ pub enum UserErrorCode {
     NotFound,
     /// No provider of this name can be linked here.
     ProviderUnknown,
+    /// The provider is in the catalogue and cannot be linked on this server; `Provider.unavailableReason` says why.
+    ProviderUnavailable,
+    /// The provider is linked in another way; `Provider.linkMethod` says in which.
+    LinkMethodMismatch,
     /// The return URL is not on the server's allow-list.
     ReturnUrlNotAllowed,
     /// The state belongs to no link of yours.
@@ -350,6 +355,8 @@ impl From<LinkError> for Refused {
     fn from(error: LinkError) -> Self {
         let (code, field) = match &error {
             LinkError::UnknownProvider => (UserErrorCode::ProviderUnknown, Some("provider")),
+            LinkError::UnavailableProvider => (UserErrorCode::ProviderUnavailable, Some("provider")),
+            LinkError::OtherMethod => (UserErrorCode::LinkMethodMismatch, Some("provider")),
             LinkError::ReturnUrlNotAllowed => (UserErrorCode::ReturnUrlNotAllowed, Some("returnUrl")),
             LinkError::UnknownTicket | LinkError::UnknownState | LinkError::OtherBrowser => (UserErrorCode::StateInvalid, Some("state")),
             LinkError::SpentState => (UserErrorCode::StateUsed, Some("state")),
@@ -360,6 +367,20 @@ impl From<LinkError> for Refused {
             LinkError::NotFound => (UserErrorCode::NotFound, Some("linkId")),
             LinkError::Denied(denied) => return Self::Fault((*denied).into()),
             LinkError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),
+        };
+        Self::user(code, &error, field)
+    }
+}
+
+impl From<AccountError> for Refused {
+    fn from(error: AccountError) -> Self {
+        let (code, field) = match &error {
+            AccountError::NotFound => (UserErrorCode::NotFound, Some("accountId")),
+            AccountError::NotOfLink => (UserErrorCode::NotFound, Some("accountIds")),
+            AccountError::NoSuchLink => (UserErrorCode::NotFound, Some("linkId")),
+            AccountError::NotSyncable => (UserErrorCode::LinkNotSyncable, Some("linkId")),
+            AccountError::Denied(denied) => return Self::Fault((*denied).into()),
+            AccountError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),
         };
         Self::user(code, &error, field)
     }
