@@ -229,8 +229,7 @@ async fn cost(http: &reqwest::Client, url: &str, process: u32, body: &str) -> (D
 #[expect(clippy::print_stdout, reason = "what it measures is what it is for")]
 async fn what_each_of_them_costs() {
     // What is asked costs points too, and those are soon used up.
-    let binary =
-        Binary::with(&[("DASHTAM_ENVIRONMENT", "development"), ("DASHTAM_PASSWORDS__COST", "4"), ("DASHTAM_RATE_LIMITS__ENABLED", "false")]);
+    let binary = Binary::with(&[("DASHTAM_ENVIRONMENT", "development"), ("DASHTAM_PASSWORDS__COST", "4"), ("DASHTAM_RATE_LIMITS__ENABLED", "false")]);
     let demo = binary.demo();
     let url = format!("{}/graphql", demo.ready["url"].as_str().unwrap());
     let http = reqwest::Client::new();
