@@ -219,6 +219,7 @@ impl App {
             sync_queries: SyncQueries { access: access.clone(), syncs: readers.clone() },
             syncs: ground.syncs(&wake),
             accounts: AccountQueries { access: access.clone(), accounts: readers.clone() },
+            account_commands: ground.accounts(),
             transactions: TransactionQueries { access: access.clone(), transactions: readers.clone() },
             holdings: HoldingQueries { access: access.clone(), holdings: readers.clone() },
             balances: BalanceQueries { access: access.clone(), balances: readers.clone() },

@@ -196,6 +196,7 @@ pub fn needs(act: Act) -> Option<(Action, Resource, Scope)> {
         | Act::RevokeConsent
         | Act::RequestSync
         | Act::SyncLink => own(Resource::Links),
+        Act::UpdateAccount | Act::SelectAccounts => own(Resource::Accounts),
         Act::ImportStatement => own(Resource::Transactions),
         Act::ReadUsers => Some((Action::Read, Resource::Users, Scope::Any)),
         Act::ReadSecurity => Some((Action::Read, Resource::Security, Scope::Any)),

@@ -62,6 +62,8 @@ pub fn mailing(event: &Event) -> Mailing {
         | Event::LinkRenamed { .. }
         | Event::Unlinked { .. }
         | Event::ConsentRevoked { .. }
+        | Event::AccountUpdated { .. }
+        | Event::AccountsSelected { .. }
         | Event::StatementImported { .. } => Mailing::Silent(BY_THEMSELVES),
         Event::SessionRefreshed { .. } | Event::SyncRequested { .. } | Event::LinkSynced { .. } => Mailing::Silent(OFTEN),
         Event::EmailVerified { .. } | Event::ErasureCancelled { .. } => Mailing::Silent(AFTERWARDS),
@@ -141,6 +143,8 @@ pub fn hint(event: &Event) -> Hint {
         | Event::LinkRenamed { .. }
         | Event::Unlinked { .. }
         | Event::ConsentRevoked { .. }
+        | Event::AccountUpdated { .. }
+        | Event::AccountsSelected { .. }
         | Event::SyncRequested { .. }
         | Event::LinkSynced { .. }
         | Event::StatementImported { .. }

@@ -14,7 +14,7 @@ use std::{
 use sha2::{Digest, Sha256};
 
 use crate::domain::{
-    account::{Account, AccountReader},
+    account::{Account, AccountReader, Corrections},
     audit::Act,
     balance::BalanceSnapshot,
     card_number,
@@ -249,7 +249,7 @@ impl ImportCommands {
             // A file without a ledger balance says nothing of what the account holds.
             let has_news = reported.balances.current.is_some() && reported.balances.as_of > account.balances.as_of;
             if has_news {
-                account.balances = reported.balances;
+                account.balances = account.corrections.balances(reported.balances);
             }
             // Under the current key from now on, so that an older one is needed no more once everything was reported.
             let is_renewed = fingerprints.first().is_some_and(|current| *current != account.fingerprint);
@@ -331,6 +331,8 @@ pub(super) fn new_account(
         currency: reported.currency.clone(),
         balances: reported.balances,
         is_active: reported.is_active,
+        is_selected: true,
+        corrections: Corrections::default(),
         created_at: now,
     }
 }

@@ -74,6 +74,10 @@ pub async fn ingest(
     let (from, to) = (first.plus_days(-MARGIN_DAYS), last.plus_days(MARGIN_DAYS));
     let mut known = work.transactions().known(account.user, account.id, from, to, source, &names).await?;
     known.retain(|row| !taken.0.contains_key(&row.id));
+    // Compared as the source has it, since rows without a name go by what they say; stored from the owner's view.
+    for row in &mut known {
+        row.facts.amount = account.corrections.amount(row.facts.amount);
+    }
     let plan = matching::plan(&known, rows, source, period);
     let by_id: HashMap<TransactionId, _> = known.iter().map(|row| (row.id, row)).collect();
     let mut done = Ingested::default();
@@ -89,7 +93,7 @@ pub async fn ingest(
             let by_file_alone = stored.references.iter().all(|(at, _)| *at == Source::File);
             let unbooks = stored.facts.status == TransactionStatus::Posted && row.facts.status == TransactionStatus::Pending;
             if (source == Source::Feed || by_file_alone && !unbooks) && (stored.facts != row.facts || stored.removed) {
-                work.transactions().update(account.user, id, &row.facts, now).await?;
+                work.transactions().update(account.user, id, &account.corrections.facts(&row.facts), now).await?;
                 done.modified += 1;
             }
             continue;
@@ -102,7 +106,7 @@ pub async fn ingest(
             user: account.user,
             account: account.id,
             currency: account.currency.clone(),
-            facts: row.facts.clone(),
+            facts: account.corrections.facts(&row.facts),
             created_at: now,
         };
         taken.0.insert(transaction.id, row.facts.posted_on);

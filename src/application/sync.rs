@@ -296,9 +296,13 @@ impl SyncEngine {
         // An account that is listed twice is one account.
         for account in reported.accounts.into_iter().filter(|account| seen.insert(account.reference.clone())) {
             let fingerprints = self.sealer.fingerprints(link.user, &link.provider, &account.reference);
-            let is_known = known.items.iter().any(|known| fingerprints.contains(&known.fingerprint));
-            // An account that joins later gets the days that the others have already.
-            let from = if is_known { from } else { link.covered_from.map_or(from, |covered| covered.min(from)) };
+            let stored = known.items.iter().find(|known| fingerprints.contains(&known.fingerprint));
+            if stored.is_some_and(|stored| !stored.is_selected) {
+                continue;
+            }
+            // An account that joins later, or is back, gets the days that the others have already.
+            let has_days = stored.is_some_and(|stored| stored.is_active || !account.is_active);
+            let from = if has_days { from } else { link.covered_from.map_or(from, |covered| covered.min(from)) };
             let (mut rows, mut refused, mut answered) = (Vec::new(), 0, true);
             let mut page: Option<String> = None;
             for read in 0.. {
@@ -335,6 +339,9 @@ impl SyncEngine {
         let mut accounts = work.accounts().of_link(link.user, link.id).await?;
         let mut counts = SyncCounts { accounts: u32::try_from(fetched.accounts.len()).unwrap_or(u32::MAX), ..sync.counts };
         for FetchedAccount { account: reported_account, rows, refused, answered, from } in &fetched.accounts {
+            if self.is_left_out(&link, &accounts, reported_account) {
+                continue;
+            }
             let account = self.account_of(work.as_mut(), &link, &mut accounts, reported_account, now).await?;
             // A page with rows that could not be read is not a complete one: nothing may be taken for withdrawn because of it.
             let period = (*answered && *refused == 0).then_some((*from, fetched.to));
@@ -376,6 +383,12 @@ impl SyncEngine {
         Ok(done)
     }
 
+    /// Whether its owner wants nothing of it any more, by now.
+    fn is_left_out(&self, link: &Link, accounts: &[Account], reported: &ReportedAccount) -> bool {
+        let fingerprints = self.sealer.fingerprints(link.user, &link.provider, &reported.reference);
+        accounts.iter().any(|account| !account.is_selected && fingerprints.contains(&account.fingerprint))
+    }
+
     /// The stored account, brought up to date, or a new one. It leaves `accounts`, so that what stays there was not reported.
     async fn account_of(
         &self,
@@ -394,8 +407,9 @@ impl SyncEngine {
             }
             // Under the current key from now on, so that an older one is needed no more once everything was reported.
             let fingerprint = fingerprints.into_iter().next().unwrap_or_else(|| stored.fingerprint.clone());
-            let institution = stored.institution.clone();
-            let account = Account { institution, ..new_account(stored.id, stored.user, stored.link, fingerprint, reported, stored.created_at) };
+            let told = new_account(stored.id, stored.user, stored.link, fingerprint, reported, stored.created_at);
+            let (institution, corrections) = (stored.institution.clone(), stored.corrections);
+            let account = Account { institution, balances: corrections.balances(told.balances), corrections, ..told };
             // What is as it was is no change that anyone has to hear of.
             if account != stored {
                 work.accounts().save(&account).await?;

@@ -109,6 +109,10 @@ words! {
         RequestSync = "request_sync",
         /// A worker bringing a link up to date.
         SyncLink = "sync_link",
+        /// Saying otherwise of an account than its provider.
+        UpdateAccount = "update_account",
+        /// Choosing which accounts of a link are kept synced.
+        SelectAccounts = "select_accounts",
         /// Taking in a statement file.
         ImportStatement = "import_statement",
         /// Letting a message of the outbox go again.
@@ -173,6 +177,8 @@ words! {
         Link = "link",
         /// A sync.
         Sync = "sync",
+        /// An account.
+        Account = "account",
         /// An import.
         Import = "import",
         /// A message in the outbox.

@@ -92,6 +92,7 @@ pub struct Mutation(
     link::LinkMutation,
     link::hand::LinkByHandMutation,
     link::upkeep::LinkUpkeepMutation,
+    account::upkeep::AccountMutation,
     sync::SyncMutation,
     import::ImportMutation,
 );

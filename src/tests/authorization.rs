@@ -11,6 +11,8 @@ use dashtam::{
     infrastructure::security::policy::{POLICY, PolarPolicy},
 };
 
+use serde_json::json;
+
 use crate::harness::{
     app::TestApp,
     client::{Answer, Client},
@@ -142,8 +144,8 @@ async fn each_rule_of_the_policy_decides_its_own_fields_and_no_other() {
     let before = matrix(POLICY).await;
     let everyone = r#"scope(_role, "ACTION", "RESOURCE", "REACH");"#;
     let editors = r#"scope(role, "ACTION", "RESOURCE", "REACH") if edits(role);"#;
-    let rules: [(&str, &str, &str, &str, &[&str]); 15] = [
-        (everyone, "read", "accounts", "own", &["User.accounts", "User.holdings", "User.netWorth", "account", "viewer"]),
+    let rules: [(&str, &str, &str, &str, &[&str]); 16] = [
+        (everyone, "read", "accounts", "own", &["User.accounts", "User.holdings", "User.netWorth", "account", "selectAccounts", "updateAccount", "viewer"]),
         (everyone, "read", "transactions", "own", &["User.transactions", "importStatement", "transaction"]),
         (
             everyone,
@@ -187,6 +189,7 @@ async fn each_rule_of_the_policy_decides_its_own_fields_and_no_other() {
             "own",
             &["beginLink", "completeLink", "linkWithApiKey", "linkWithSetupToken", "relink", "renameLink", "syncLink", "unlink"],
         ),
+        (editors, "write", "accounts", "own", &["selectAccounts", "updateAccount"]),
         (editors, "write", "transactions", "own", &["importStatement"]),
     ];
     let administrators = r#"scope("admin", "ACTION", "RESOURCE", "REACH");"#;
@@ -254,6 +257,7 @@ async fn readonly_reads_and_keeps_its_identity_and_writes_nothing() {
         ann.link_sandbox().await;
         let data = ann.ask("{ viewer { links(first: 1) { nodes { id } } } }").await.data();
         let link = data["viewer"]["links"]["nodes"][0]["id"].as_str().unwrap().to_owned();
+        let account = ann.accounts().await[0]["id"].clone();
         app.promote("ann", Role::Readonly).await;
         app.pass(chrono::Duration::seconds(1));
         let tables = ["links", "authorizations", "syncs", "imports", "transactions"];
@@ -274,6 +278,8 @@ async fn readonly_reads_and_keeps_its_identity_and_writes_nothing() {
             ("rename_link", ann.rename_link(&link, Some("Mine")).await),
             ("relink", ann.relink(&link, None).await),
             ("unlink", ann.unlink(&link, false).await),
+            ("update_account", ann.mutate("updateAccount", "account { id }", json!({ "accountId": account, "invertSign": true })).await),
+            ("select_accounts", ann.mutate("selectAccounts", "link { id }", json!({ "linkId": link, "accountIds": [] })).await),
         ];
         for (act, answer) in written {
             answer.is_fault("FORBIDDEN");

@@ -1,5 +1,6 @@
 //! Every test of the house, in one binary so that a build links once. One file a feature, besides those about the house itself.
 
+mod account;
 mod administration;
 mod alpaca;
 mod architecture;

@@ -184,6 +184,15 @@ test('a bank is found, linked by a frontend that catches the redirect, and synce
   const { viewer } = await send(gql.ConsentsDocument, { first: 10 })
   assert.ok(viewer?.consents.nodes.some((consent) => consent.linkId === linkId && consent.withdrawnAt === null))
 
+  const { viewer: all } = await send(gql.AccountsDocument, { first: 100, filter: { linkId } })
+  const accountIds = given(all).accounts.edges.map(({ node }) => node.id)
+  const { updateAccount } = await send(gql.UpdateAccountDocument, { input: { accountId: given(accountIds[0]), type: 'SAVINGS', invertSign: true } })
+  assert.deepEqual([updateAccount.account?.type, updateAccount.account?.isSignInverted], ['SAVINGS', true])
+  await send(gql.UpdateAccountDocument, { input: { accountId: given(accountIds[0]), type: null, invertSign: false } })
+  const { selectAccounts } = await send(gql.SelectAccountsDocument, { input: { linkId, accountIds: accountIds.slice(1) } })
+  assert.equal(selectAccounts.link?.accounts.nodes.filter(({ isSelected }) => !isSelected).length, 1)
+  await send(gql.SelectAccountsDocument, { input: { linkId, accountIds } })
+
   const { renameLink } = await send(gql.RenameLinkDocument, { input: { linkId, alias: 'Main bank' } })
   assert.equal(renameLink.link?.alias, 'Main bank')
   const { relink } = await send(gql.RelinkDocument, { input: { linkId, returnUrl: 'http://127.0.0.1:5173/back' } })
@@ -208,6 +217,8 @@ test('accounts, transactions and anything by its id are read, and a file is take
   const checking = given(accounts.find(({ type }) => type === 'CHECKING'))
   const { account } = await send(gql.AccountDocument, { id: checking.id, first: 2 })
   const [row] = given(account).transactions.edges
+  const wealth = await send(gql.WealthDocument, { first: 10, range: { from: '2020-01-01' } })
+  assert.ok(given(wealth.viewer).netWorth.length > 0 && given(wealth.viewer).holdings.nodes.every(({ id }) => id.startsWith('hold_')))
   const { transaction } = await send(gql.TransactionDocument, { id: given(row).node.id })
   assert.equal(transaction?.account?.id, checking.id)
   const filter = { types: ['PAYMENT' as const], maxAmount: '-1', accountIds: [checking.id] }

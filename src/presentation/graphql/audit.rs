@@ -123,6 +123,10 @@ pub enum AuditAct {
     RequestSync,
     /// Bringing a link up to date.
     SyncLink,
+    /// Saying otherwise of an account than its provider.
+    UpdateAccount,
+    /// Choosing which accounts of a link are kept synced.
+    SelectAccounts,
     /// Taking in a statement file.
     ImportStatement,
     /// Letting a message of the outbox go again, on the command line.
@@ -167,6 +171,8 @@ pub enum AuditResourceKind {
     Link,
     /// A sync.
     Sync,
+    /// An account.
+    Account,
     /// An import.
     Import,
     /// An export.
@@ -314,6 +320,7 @@ fn kind_of(kind: ResourceKind) -> Option<Kind> {
         ResourceKind::Session => Some(Kind::Session),
         ResourceKind::Link => Some(Kind::Link),
         ResourceKind::Sync => Some(Kind::Sync),
+        ResourceKind::Account => Some(Kind::Account),
         ResourceKind::Import => Some(Kind::Import),
         ResourceKind::Export => Some(Kind::Export),
         ResourceKind::Security | ResourceKind::Message | ResourceKind::Audit => None,

@@ -4,6 +4,7 @@ use async_graphql::{Enum, SimpleObject};
 
 use crate::{
     application::{
+        account::AccountError,
         agreement::AgreementError,
         email_change::EmailChangeError,
         erasure::ErasureError,
@@ -403,6 +404,20 @@ impl From<LinkError> for Refused {
             LinkError::NotFound => (UserErrorCode::NotFound, Some("linkId")),
             LinkError::Denied(denied) => return Self::Fault((*denied).into()),
             LinkError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),
+        };
+        Self::user(code, &error, field)
+    }
+}
+
+impl From<AccountError> for Refused {
+    fn from(error: AccountError) -> Self {
+        let (code, field) = match &error {
+            AccountError::NotFound => (UserErrorCode::NotFound, Some("accountId")),
+            AccountError::NotOfLink => (UserErrorCode::NotFound, Some("accountIds")),
+            AccountError::NoSuchLink => (UserErrorCode::NotFound, Some("linkId")),
+            AccountError::NotSyncable => (UserErrorCode::LinkNotSyncable, Some("linkId")),
+            AccountError::Denied(denied) => return Self::Fault((*denied).into()),
+            AccountError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),
         };
         Self::user(code, &error, field)
     }
