@@ -50,12 +50,12 @@ use crate::{
         mail::{folder::MailFolder, smtp::SmtpMailer},
         metrics::Metrics,
         private_file,
-        providers::statement::StatementFiles,
+        providers::{http::Switchboard, statement::StatementFiles},
         security::{
-            checkpoint::Ed25519Signer,
+            checkpoint::RingSigner,
             key_places::KeyPlaces,
             key_watch::KeyWatch,
-            keys::{Keys, KeysInForce},
+            keys::KeysInForce,
             policy::{POLICY, PolarPolicy},
             sealer::AesSealer,
         },
@@ -169,7 +169,10 @@ impl App {
     pub fn compose(config: &Config, listening: SocketAddr, keys: &KeysInForce, database: Arc<Database>, surroundings: Surroundings) -> anyhow::Result<Self> {
         let Surroundings { clock, randomness, authorizer, providers, unhurried, bus } = surroundings;
         let public_url = config.public_url(listening);
-        let mut providers = Providers::open(config, listening, &clock, &randomness, providers)?;
+        let (wake, meter, redis) = (Arc::new(Notify::new()), Arc::new(Metrics::new()), sharing::redis(config)?);
+        let limiter = sharing::limiter(redis.clone(), &clock);
+        let switchboard = Arc::new(Switchboard::new(limiter.clone(), meter.clone(), clock.clone(), randomness.clone()));
+        let mut providers = Providers::open(config, listening, &switchboard, providers)?;
         let sandbox = providers.sandbox.take();
         let readers = database.readers();
         let store = database.store();
@@ -178,9 +181,7 @@ impl App {
         let sealer = Arc::new(AesSealer::new(keys, randomness.clone())?);
         let files = Arc::new(StatementFiles);
         let catalogue = Arc::new(providers.catalogue(files.as_ref()));
-        let (keeper, retention) = trail(config, &keys.now(), &database, &journal, &access, &clock)?;
-        let (wake, meter) = (Arc::new(Notify::new()), Arc::new(Metrics::new()));
-        let redis = sharing::redis(config)?;
+        let (keeper, retention) = trail(config, keys, &database, &journal, &access, &clock)?;
         let bus = bus.unwrap_or_else(|| sharing::bus(redis.as_ref(), &database, randomness.as_ref()));
         database.tell(bus.clone());
         let (mailer, mailbox) = mailer(config, listening)?;
@@ -212,7 +213,7 @@ impl App {
             keys: ground.keys(sealer.clone()),
             passwords,
             rights,
-            providers: ProviderQueries { access: access.clone(), catalogue: catalogue.clone(), clock: clock.clone() },
+            providers: ProviderQueries { access: access.clone(), catalogue: catalogue.clone(), lines: switchboard, clock: clock.clone() },
             link_queries: LinkQueries { access: access.clone(), links: readers.clone() },
             links: ground.links(config, &public_url, &wake),
             sync_queries: SyncQueries { access: access.clone(), syncs: readers.clone() },
@@ -227,7 +228,7 @@ impl App {
             imports: ground.imports(files),
             outbox: ground.outbox(),
             audit: AuditQueries { journal: journal.clone(), store: store.clone(), access: access.clone(), events: readers.clone() },
-            rates: sharing::rates(config, redis.clone(), &readers, &clock, meter.clone())?,
+            rates: sharing::rates(config, limiter, &readers, &clock, meter.clone())?,
             access,
             journal: journal.clone(),
             gate,
@@ -408,14 +409,13 @@ fn changes(access: &Access, readers: &Arc<Readers>) -> ChangeQueries {
 /// Who keeps the chain over the trail, and who drops what is past its retention.
 fn trail(
     config: &Config,
-    keys: &Keys,
+    keys: &KeysInForce,
     database: &Database,
     journal: &Journal,
     access: &Access,
     clock: &Arc<dyn Clock>,
 ) -> anyhow::Result<(Arc<ChainKeeper>, Arc<Retention>)> {
-    // Its keys are those of the start: what it signs stays good as long as the ring holds them.
-    let signer = Arc::new(Ed25519Signer::new(keys)?);
+    let signer = Arc::new(RingSigner::new(keys)?);
     let retention = Retention {
         journal: journal.clone(),
         store: database.store(),

@@ -14,6 +14,7 @@ pub mod consent;
 pub mod credentials;
 pub mod email_change;
 pub mod erasure;
+pub mod errand;
 pub mod export;
 pub mod guesses;
 pub mod handlers;

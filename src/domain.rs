@@ -12,6 +12,7 @@ pub mod chain;
 pub mod change;
 pub mod common_password;
 pub mod consent;
+pub mod csv;
 pub mod email_change;
 pub mod erasure;
 pub mod event;

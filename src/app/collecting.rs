@@ -66,6 +66,7 @@ impl Ground {
             journal: self.journal.clone(),
             store: self.store.clone(),
             access: self.access.clone(),
+            accounts: self.database.readers(),
             reader,
             sealer: self.sealer.clone(),
             clock: self.clock.clone(),

@@ -188,6 +188,8 @@ pub fn needs(act: Act) -> Option<(Action, Resource, Scope)> {
         Act::BeginLink
         | Act::StartAuthorization
         | Act::CompleteLink
+        | Act::LinkWithApiKey
+        | Act::LinkWithSetupToken
         | Act::RenameLink
         | Act::Relink
         | Act::Unlink

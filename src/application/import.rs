@@ -14,10 +14,11 @@ use std::{
 use sha2::{Digest, Sha256};
 
 use crate::domain::{
-    account::{Account, Corrections},
+    account::{Account, AccountReader, Corrections},
     audit::Act,
     balance::BalanceSnapshot,
     card_number,
+    csv::{CsvCorrection, CsvFormat, CsvQuestion, NamedAccount},
     event::Event,
     failure::Reason,
     id::{AccountId, ImportId, LinkId, UserId},
@@ -31,7 +32,7 @@ use super::{
     access::{Access, Denied, Requester},
     audit::Journal,
     ingest::{Ingested, Reported, Taken, ingest},
-    ports::{Randomness, Sealer, StatementReader, Store, Work},
+    ports::{Randomness, Sealer, StatementHints, StatementReader, StatementRefusal, Store, Work},
 };
 
 use windows::Windows;
@@ -45,6 +46,9 @@ pub enum ImportError {
     /// Nothing of it could be read.
     #[error(transparent)]
     Unreadable(#[from] UnreadableFile),
+    /// Something about a CSV file has to be said that it does not tell; with what was found out.
+    #[error("{question}")]
+    Undecided { question: CsvQuestion, format: Option<Box<CsvFormat>> },
     /// Over 50 MiB.
     #[error("the file is larger than 50 MiB")]
     TooLarge,
@@ -69,12 +73,22 @@ impl Reason for ImportError {
     fn reason(&self) -> &'static str {
         match self {
             Self::Unreadable(_) => "unreadable_file",
+            Self::Undecided { .. } => "undecided_file",
             Self::TooLarge => "file_too_large",
             Self::SeveralAccounts => "several_accounts",
             Self::OtherCurrency => "other_currency",
             Self::NotFound => "not_found",
             Self::Denied(denied) => denied.reason(),
             Self::Unexpected(_) => "internal",
+        }
+    }
+}
+
+impl From<StatementRefusal> for ImportError {
+    fn from(refusal: StatementRefusal) -> Self {
+        match refusal {
+            StatementRefusal::Unreadable(file) => Self::Unreadable(file),
+            StatementRefusal::Undecided { question, format } => Self::Undecided { question, format },
         }
     }
 }
@@ -89,6 +103,10 @@ pub struct ImportStatement {
     pub content: Box<dyn Read + Send>,
     /// Where its rows go; `None` finds or makes an account for each in the file.
     pub account: Option<AccountId>,
+    /// What the account of a CSV file is called that is not there yet; not looked at when `account` names one.
+    pub new_account: Option<NamedAccount>,
+    /// How a CSV file is written, as far as it does not tell itself.
+    pub csv: CsvCorrection,
 }
 
 /// Takes statement files in.
@@ -99,6 +117,8 @@ pub struct ImportCommands {
     pub store: Arc<dyn Store>,
     /// What roles may do.
     pub access: Access,
+    /// Whose accounts there are.
+    pub accounts: Arc<dyn AccountReader>,
     /// Reads files.
     pub reader: Arc<dyn StatementReader>,
     /// Recognises accounts without keeping their numbers.
@@ -116,7 +136,8 @@ impl ImportCommands {
         attempt
             .settle(async {
                 let owner = self.access.attempt(&command.requester, Act::ImportStatement)?;
-                let (file, digest) = self.read(command.content).await?;
+                let hints = self.hints(owner, command.account, command.new_account, command.csv).await?;
+                let (file, digest) = self.read(command.content, hints).await?;
                 let now = self.clock.now();
                 let mut import = Import {
                     id: ImportId(self.randomness.id()),
@@ -128,6 +149,7 @@ impl ImportCommands {
                     transactions_created: 0,
                     transactions_known: 0,
                     problems: file.problems,
+                    csv: file.csv,
                 };
                 let mut rows = Windows::over(file.rows);
                 let mut work = self.store.begin(&attempt).await?;
@@ -169,12 +191,25 @@ impl ImportCommands {
             .await
     }
 
+    /// What is known of a file's rows before it is read.
+    async fn hints(
+        &self,
+        owner: UserId,
+        target: Option<AccountId>,
+        new_account: Option<NamedAccount>,
+        csv: CsvCorrection,
+    ) -> Result<StatementHints, ImportError> {
+        let Some(target) = target else { return Ok(StatementHints { csv, account: new_account, currency: None }) };
+        let account = self.accounts.find_many(owner, &[target]).await?.pop().ok_or(ImportError::NotFound)?;
+        Ok(StatementHints { csv, account: None, currency: Some(account.currency) })
+    }
+
     /// Reads a file to its end, counting and hashing its bytes.
-    async fn read(&self, content: Box<dyn Read + Send>) -> Result<(StatementFile, Vec<u8>), ImportError> {
+    async fn read(&self, content: Box<dyn Read + Send>, hints: StatementHints) -> Result<(StatementFile, Vec<u8>), ImportError> {
         let reader = self.reader.clone();
         tokio::task::spawn_blocking(move || {
             let mut input = BufReader::new(Hashing { inner: content.take(MAX_STATEMENT_BYTES + 1), digest: Sha256::new(), bytes: 0 });
-            let parsed = reader.read(&mut input);
+            let parsed = reader.read(&mut input, &hints);
             while let Ok(rest @ 1..) = input.fill_buf().map(<[u8]>::len) {
                 input.consume(rest);
             }

@@ -15,6 +15,7 @@ use crate::domain::{
     agreement::Agreements,
     balance::BalanceSnapshots,
     consent::Consents,
+    csv::{CsvCorrection, CsvFormat, CsvQuestion, NamedAccount},
     email_change::EmailChanges,
     erasure::Erasures,
     event::Event,
@@ -26,9 +27,10 @@ use crate::domain::{
     keys::SealedSecrets,
     link::Links,
     mail::Mails,
+    money::Currency,
     outbox::Outbox,
-    provider::{AccountReference, Manifest},
-    rate_limit::{Charge, Verdict},
+    provider::{AccountReference, Circuit, Manifest},
+    rate_limit::{Charge, RequestsLeft, Verdict},
     second_factor::SecondFactors,
     security::{Rotations, TokenVersions},
     session::Sessions,
@@ -367,6 +369,10 @@ pub trait Meter: Send + Sync {
     fn limited(&self, limit: &'static str);
     /// A run of a sync ended: `succeeded` or `failed`.
     fn synced(&self, outcome: &'static str);
+    /// A provider was asked, or was not since it is left alone or was asked too often lately.
+    fn provider_asked(&self, provider: &'static str, call: &'static str, outcome: &'static str, took: std::time::Duration);
+    /// A provider is left alone from now on, or asked again.
+    fn provider_left_alone(&self, provider: &'static str, is_left_alone: bool);
 }
 
 /// Answers what a role may do.
@@ -438,12 +444,34 @@ pub trait Archive {
     fn finish(self: Box<Self>) -> anyhow::Result<File>;
 }
 
+/// What a person says about a file beside its bytes. Formats that say it themselves don't look here.
+#[derive(Debug, Clone, Default)]
+pub struct StatementHints {
+    /// How a CSV file is written.
+    pub csv: CsvCorrection,
+    /// The account the rows of a CSV file go into when it is not there yet.
+    pub account: Option<NamedAccount>,
+    /// The currency of the account they go into when it is there.
+    pub currency: Option<Currency>,
+}
+
+/// Why a file is not read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StatementRefusal {
+    /// Nothing of it can be.
+    #[error(transparent)]
+    Unreadable(#[from] UnreadableFile),
+    /// It can be, in more than one way; with what was found out.
+    #[error("{question}")]
+    Undecided { question: CsvQuestion, format: Option<Box<CsvFormat>> },
+}
+
 /// Reads statement files.
 pub trait StatementReader: Send + Sync {
     /// What providers of files are called in the catalogue.
     fn manifest(&self) -> &Manifest;
-    /// Reads a file once, front to back, holding neither its rows nor its text in memory. Blocking: call it off the runtime's threads.
-    fn read(&self, input: &mut dyn BufRead) -> Result<StatementFile, UnreadableFile>;
+    /// Takes a file once, front to back, holding neither its rows nor its text in memory. Blocking: call it off the runtime's threads.
+    fn read(&self, input: &mut dyn BufRead, hints: &StatementHints) -> Result<StatementFile, StatementRefusal>;
 }
 
 /// What a listener hears.
@@ -479,6 +507,15 @@ pub trait EventBus: Send + Sync {
     async fn settle(&self);
     /// How many signals did not get out to others.
     fn lost(&self) -> u64;
+}
+
+/// Tells how the asking of providers stands, as far as this process knows.
+#[async_trait]
+pub trait Lines: Send + Sync {
+    /// Whether that provider is asked for anything; `None` for one that never is.
+    fn circuit(&self, provider: &str) -> Option<Circuit>;
+    /// How many requests are left to a link at that provider; `None` when they are not counted.
+    async fn requests_left(&self, provider: &str, link: LinkId) -> Option<RequestsLeft>;
 }
 
 /// Keeps the buckets of rate limits. Where they cannot be shared, they are kept in this process: limits are never off for lack of a part.

@@ -11,6 +11,7 @@ use std::{
 };
 
 use chrono::Duration;
+use tracing::Instrument as _;
 
 use crate::domain::{
     account::{Account, AccountReader},
@@ -31,6 +32,7 @@ use super::{
     access::Requester,
     audit::{Attempt, Journal},
     credentials::{open_credentials, seal_credentials},
+    errand,
     holding::take_stock,
     import::new_account,
     ingest::{Reported, Taken, ingest},
@@ -114,6 +116,7 @@ impl RunError {
             Self::Provider(ProviderFault::RateLimited { .. }) => SyncProblem::RateLimited,
             Self::Provider(ProviderFault::Malformed | ProviderFault::Incomplete) => SyncProblem::MalformedAnswer,
             Self::Provider(ProviderFault::Refused) => SyncProblem::CredentialsRejected,
+            Self::Provider(ProviderFault::Unpaid) => SyncProblem::ProviderUnpaid,
             Self::NotActive => SyncProblem::LinkEnded,
             Self::Interrupted | Self::TakenOver => SyncProblem::Interrupted,
             Self::Unexpected(_) => SyncProblem::Internal,
@@ -175,7 +178,10 @@ impl SyncEngine {
     /// Takes one queued sync and runs it; `false` when none was waiting.
     pub async fn run_next(&self) -> anyhow::Result<bool> {
         let Some(sync) = self.queue.take_any_for_worker(self.clock.now()).await? else { return Ok(false) };
-        self.run(sync).await?;
+        // A trace of its own: whoever asked for it has long been answered.
+        let trace = format!("{:032x}", self.randomness.id().as_u128());
+        let span = tracing::info_span!("sync", trace_id = %trace, sync = %sync.id.0);
+        errand::traced(trace, self.run(sync)).instrument(span).await?;
         Ok(true)
     }
 
@@ -183,7 +189,8 @@ impl SyncEngine {
         let mut progress = Progress::default();
         loop {
             let attempt = self.journal.attempt(&Requester::worker(sync.user), Act::SyncLink).await?;
-            match attempt.settle(self.stage(&attempt, &mut sync, &mut progress)).await {
+            let stage = errand::on_behalf_of(sync.link, self.stage(&attempt, &mut sync, &mut progress));
+            match attempt.settle(stage).await {
                 Ok(false) => {}
                 Ok(true) => {
                     self.meter.synced("succeeded");
@@ -427,13 +434,15 @@ impl SyncEngine {
         match failure {
             RunError::Provider(ProviderFault::Refused) => {
                 sync.give_up(problem, now);
-                if let Some(mut link) = work.links().find(sync.user, sync.link).await?
-                    && link.expire(LinkReason::CredentialsRejected).is_ok()
-                {
-                    work.links().save(&link).await?;
+                if let Some(mut link) = work.links().find(sync.user, sync.link).await? {
+                    let has_ended = link.consent_expires_at.is_some_and(|end| end <= now);
+                    if link.expire(if has_ended { LinkReason::ConsentEnded } else { LinkReason::CredentialsRejected }).is_ok() {
+                        work.links().save(&link).await?;
+                    }
                 }
             }
-            RunError::NotActive | RunError::Interrupted => sync.give_up(problem, now),
+            // Another try heals none of these; once the provider is paid, its owner asks again.
+            RunError::NotActive | RunError::Interrupted | RunError::Provider(ProviderFault::Unpaid) => sync.give_up(problem, now),
             RunError::Provider(fault) => sync.retry_or_give_up(problem, self.pause(*fault, sync.attempts), now),
             RunError::Unexpected(_) | RunError::TakenOver => sync.retry_or_give_up(problem, self.pause(ProviderFault::ServerError, sync.attempts), now),
         }

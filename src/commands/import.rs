@@ -8,12 +8,23 @@ use std::{
 };
 
 use anyhow::Context;
-use clap::Args;
+use clap::{
+    Args,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 
 use crate::{
     app::App,
-    application::{access::Requester, import::ImportStatement},
+    application::{
+        access::Requester,
+        import::{ImportError, ImportStatement},
+    },
     config::Config,
+    domain::{
+        account::AccountType,
+        csv::{ColumnRole, CsvCorrection, CsvFormat, CsvQuestion, DateOrder, DecimalMark, Delimiter, NamedAccount},
+        money::Currency,
+    },
     presentation::graphql::global_id::GlobalId,
 };
 
@@ -23,7 +34,8 @@ use super::{say, terminal::Progress, user::beside_a_server};
 #[derive(Args)]
 #[command(after_help = "Examples:\n  \
     dashtam import statement.ofx --user ann@example.com\n  \
-    dashtam import card.qfx --user ann@example.com --account acct_01jf2x8n4keg5s9y0c3vd7w6qz\n\n\
+    dashtam import card.qfx --user ann@example.com --account acct_01jf2x8n4keg5s9y0c3vd7w6qz\n  \
+    dashtam import giro.csv --user ann@example.com --new-account Giro --currency EUR --dates dmy\n\n\
     The same file twice changes nothing. What cannot be read is named by its line, and the rest is taken in.")]
 pub(super) struct Import {
     /// The file
@@ -34,6 +46,97 @@ pub(super) struct Import {
     /// Put its rows into this account (acct_…) instead of finding or making one
     #[arg(long, value_name = "ID")]
     account: Option<String>,
+    #[command(flatten)]
+    csv: CsvOptions,
+}
+
+/// What a CSV file does not say, or says so that it is read wrong.
+#[derive(Args)]
+#[command(next_help_heading = "CSV files")]
+struct CsvOptions {
+    /// The name of the account the file is of; one of this name is made, or found the next time
+    #[arg(long, value_name = "NAME", conflicts_with = "account")]
+    new_account: Option<String>,
+    /// What kind of account that is
+    #[arg(long, value_name = "TYPE", default_value = "checking", value_parser = word(AccountType::ALL, AccountType::as_str))]
+    account_type: AccountType,
+    /// The currency of the account, unless every row says so
+    #[arg(long, value_name = "CODE", requires = "new_account")]
+    currency: Option<String>,
+    /// The file's encoding, such as windows-1250
+    #[arg(long, value_name = "LABEL")]
+    encoding: Option<String>,
+    /// What stands between two cells
+    #[arg(long, value_name = "DELIMITER", value_parser = word(Delimiter::ALL, Delimiter::as_str))]
+    delimiter: Option<Delimiter>,
+    /// The line of the headings, from 1; 0 when there are none
+    #[arg(long, value_name = "LINE")]
+    header_line: Option<u64>,
+    /// The order of dates
+    #[arg(long, value_name = "ORDER", value_parser = word(DateOrder::ALL, DateOrder::as_str))]
+    dates: Option<DateOrder>,
+    /// What stands before decimals
+    #[arg(long, value_name = "MARK", value_parser = word(DecimalMark::ALL, DecimalMark::as_str))]
+    decimals: Option<DecimalMark>,
+    /// The file writes what was spent as positive
+    #[arg(long)]
+    invert_sign: bool,
+    /// What a column holds, such as 3=amount; may be given several times
+    #[arg(long, value_name = "NUMBER=ROLE", value_parser = column)]
+    column: Vec<(u32, ColumnRole)>,
+}
+
+/// One of a list of words.
+fn word<T: Copy + Send + Sync + 'static>(all: &'static [T], as_str: fn(T) -> &'static str) -> impl TypedValueParser<Value = T> {
+    PossibleValuesParser::new(all.iter().map(|value| as_str(*value)))
+        .try_map(move |word| all.iter().copied().find(|value| as_str(*value) == word).ok_or("no such word"))
+}
+
+fn column(text: &str) -> Result<(u32, ColumnRole), String> {
+    let (number, role) = text.split_once('=').ok_or("write NUMBER=ROLE, such as 3=amount")?;
+    let number = number.trim().parse().ok().filter(|number| *number > 0).ok_or("columns are counted from 1")?;
+    let words = || ColumnRole::ALL.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(", ");
+    Ok((number, ColumnRole::parse(role.trim()).ok_or_else(|| format!("a column holds one of {}", words()))?))
+}
+
+impl CsvOptions {
+    fn read(self) -> anyhow::Result<(Option<NamedAccount>, CsvCorrection)> {
+        let currency = self.currency.map(|code| Currency::parse(&code)).transpose()?;
+        let account = self.new_account.map(|name| NamedAccount { name, kind: self.account_type, currency });
+        let correction = CsvCorrection {
+            encoding: self.encoding,
+            delimiter: self.delimiter,
+            header_line: self.header_line,
+            date_order: self.dates,
+            decimal_mark: self.decimals,
+            invert_sign: self.invert_sign.then_some(true),
+            columns: self.column,
+        };
+        Ok((account, correction))
+    }
+}
+
+/// What a person answers to a question about a file.
+fn option_for(question: CsvQuestion) -> &'static str {
+    match question {
+        CsvQuestion::Encoding => "--encoding",
+        CsvQuestion::Columns => "--column",
+        CsvQuestion::DateOrder => "--dates",
+        CsvQuestion::DecimalMark => "--decimals",
+        CsvQuestion::Account => "--account or --new-account",
+        CsvQuestion::Currency => "--currency",
+    }
+}
+
+/// How a CSV file is read, for a person.
+fn say_format(format: &CsvFormat) -> anyhow::Result<()> {
+    let order = format.date_order.map_or("not clear", DateOrder::as_str);
+    let mark = format.decimal_mark.map_or("not clear", DecimalMark::as_str);
+    say(&format!("  {}, {} between cells, dates {order}, decimals {mark}", format.encoding, format.delimiter.as_str()))?;
+    for column in format.columns.iter().filter(|column| column.role != ColumnRole::Ignored) {
+        say(&format!("  column {} {}: {}", column.number, column.name.as_deref().unwrap_or_default(), column.role.as_str()))?;
+    }
+    Ok(())
 }
 
 impl Import {
@@ -42,6 +145,7 @@ impl Import {
         let content = File::open(&self.file).with_context(opening)?;
         let size = content.metadata().with_context(opening)?.len();
         let account = self.account.map(|id| id.parse::<GlobalId>().and_then(GlobalId::of).context("--account takes an account's id, acct_…")).transpose()?;
+        let (new_account, csv) = self.csv.read()?;
         let app = App::open(config, config.bind, beside_a_server(config)).await?;
         let owner = app.application.user_queries.find_any_for_operator(&self.user).await?;
         anyhow::ensure!(owner.is_active, "{} is kept out, or about to be erased; nothing is taken in for them", self.user);
@@ -49,8 +153,14 @@ impl Import {
         let requester = Requester::command_line(Some(owner.id));
         let progress = Arc::new(Progress::new());
         let content = Box::new(Watched { inner: content, read: 0, size, filename: filename.clone(), progress: progress.clone() });
-        let imported = app.application.imports.import(ImportStatement { requester, filename, content, account }).await;
+        let imported = app.application.imports.import(ImportStatement { requester, filename, content, account, new_account, csv }).await;
         drop(progress);
+        if let Err(ImportError::Undecided { question, format }) = &imported {
+            if let Some(format) = format {
+                say_format(format)?;
+            }
+            anyhow::bail!("{question}: {}", option_for(*question));
+        }
         let import = imported?;
         say(&format!(
             "{}: {} new accounts, {} new transactions, {} known before",

@@ -93,6 +93,10 @@ words! {
         StartAuthorization = "start_authorization",
         /// Coming back from the bank.
         CompleteLink = "complete_link",
+        /// Linking a provider by a key.
+        LinkWithApiKey = "link_with_api_key",
+        /// Linking a provider by a setup token.
+        LinkWithSetupToken = "link_with_setup_token",
         /// Giving a link a name.
         RenameLink = "rename_link",
         /// Starting to link a link once more.

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use super::{
+    csv::CsvFormat,
     id::{ImportId, UserId},
     provider::{ReportedAccount, ReportedTransaction},
     time::{LocalDate, Timestamp},
@@ -43,6 +44,8 @@ pub struct StatementFile {
     pub rows: StatementRows,
     /// Rows and values that could not be taken; the rest was.
     pub problems: Vec<LineProblem>,
+    /// How a CSV file is written; `None` for other formats.
+    pub csv: Option<CsvFormat>,
 }
 
 /// A file in which nothing could be read at all.
@@ -74,6 +77,8 @@ pub struct Import {
     pub transactions_known: u32,
     /// What was not taken.
     pub problems: Vec<LineProblem>,
+    /// How it was read, when it was a CSV file.
+    pub csv: Option<CsvFormat>,
 }
 
 /// Imports, inside a unit of work.

@@ -11,6 +11,7 @@ pub mod change;
 pub mod completion;
 pub mod consent;
 pub mod cost;
+pub mod csv;
 pub mod documents;
 pub mod email_change;
 pub mod erasure;
@@ -89,6 +90,7 @@ pub struct Mutation(
     security::SecurityMutation,
     user::administration::AdministrationMutation,
     link::LinkMutation,
+    link::hand::LinkByHandMutation,
     link::upkeep::LinkUpkeepMutation,
     account::upkeep::AccountMutation,
     sync::SyncMutation,

@@ -8,9 +8,9 @@ use std::{
 };
 
 use dashtam::{
-    application::ports::StatementReader,
+    application::ports::{StatementHints, StatementReader, StatementRefusal},
     domain::{
-        import::{LineProblem, StatementFile, UnreadableFile},
+        import::{LineProblem, StatementFile},
         provider::{LinkMethod, ProviderCategory, ReportedAccount, ReportedTransaction},
         time::LocalDate,
         transaction::TransactionStatus,
@@ -55,12 +55,12 @@ fn collected(file: StatementFile) -> File {
     File { statements: file.statements.into_iter().map(statement).collect(), problems: file.problems }
 }
 
-fn read(mut bytes: &[u8]) -> Result<File, UnreadableFile> {
+fn read(mut bytes: &[u8]) -> Result<File, StatementRefusal> {
     read_from(&mut bytes)
 }
 
-fn read_from(source: &mut dyn BufRead) -> Result<File, UnreadableFile> {
-    StatementFiles.read(source).map(collected)
+fn read_from(source: &mut dyn BufRead) -> Result<File, StatementRefusal> {
+    StatementFiles.read(source, &StatementHints::default()).map(collected)
 }
 
 fn read_ok(bytes: &[u8]) -> File {
@@ -320,10 +320,10 @@ fn kinds_follow_type_sign_and_account() {
 fn what_is_no_ofx_is_refused_with_advice() {
     let html = b"\n\n<html><body>Please sign in</body></html>";
     for bytes in
-        [b"Date,Amount\n2024-01-01,5".as_slice(), b"%PDF-1.7\n<< /Type /Catalog >>", b"\x89PNG\r\n\x1a\n", &vec![0; 100_000], b"x<y>", b"<?xml", b"</OFX>"]
+        [b"Date,Place\n2024-01-01,Rome".as_slice(), b"%PDF-1.7\n<< /Type /Catalog >>", b"\x89PNG\r\n\x1a\n", &vec![0; 100_000], b"x<y>", b"<?xml", b"</OFX>"]
     {
         let refusal = refusal(bytes);
-        assert!(refusal.starts_with("line 1: this is not an OFX or QFX file; at your bank, choose"), "{refusal}");
+        assert!(refusal.starts_with("line 1: this is not an OFX or QFX file, nor a CSV table"), "{refusal}");
     }
     assert!(refusal(html).starts_with("line 3: this is not an OFX"));
     assert_eq!(refusal(b""), "line 1: the file is empty; download it again from your bank");
@@ -442,7 +442,7 @@ fn a_source_that_fails_gives_nothing() {
     }
     let half = &SEVERAL[..SEVERAL.len() / 2];
     let refused = read_from(&mut BufReader::new(half.chain(Failing))).expect_err("half a file");
-    assert!(refused.problem.message.contains("could not be read to its end"));
+    assert!(refused.to_string().contains("could not be read to its end"));
 }
 
 /// Whatever came in, what came out is bounded and clean.

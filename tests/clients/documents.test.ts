@@ -50,6 +50,16 @@ async function send<Result, Variables extends object>(
   return data as Result
 }
 
+/** Sends a document that is refused with this code: what it asks for needs somebody who is not here. */
+async function isRefused<Result, Variables extends object>(document: TypedDocumentNode<Result, Variables>, variables: Variables, code: string): Promise<void> {
+  const { name } = operation(document)
+  const { data, errors } = await ask(server, print(document), variables, server.accessToken)
+  assert.equal(errors, undefined, name?.value)
+  const [answer] = Object.values(data as Record<string, { userErrors: { code: string }[] }>)
+  assert.deepEqual(answer?.userErrors.map((error) => error.code), [code], name?.value)
+  sent.add(String(name?.value))
+}
+
 /** Nothing here is null, whatever the schema allows. */
 function given<Value>(value: Value): NonNullable<Value> {
   assert.ok(value !== null && value !== undefined)
@@ -194,6 +204,11 @@ test('a bank is found, linked by a frontend that catches the redirect, and synce
   assert.deepEqual([unlink.link?.id, unlink.link?.status], [linkId, 'UNLINKED'])
   const gone = (await send(gql.ConsentsDocument, { first: 10 })).viewer?.consents.nodes.filter((consent) => consent.linkId === linkId)
   assert.ok(gone?.every((consent) => consent.withdrawnAt !== null))
+})
+
+test('a provider is linked in its own way and in no other', async () => {
+  await isRefused(gql.LinkWithApiKeyDocument, { input: { provider: 'sandbox', key: 'a-key', secret: 'a-secret' } }, 'LINK_METHOD_MISMATCH')
+  await isRefused(gql.LinkWithSetupTokenDocument, { input: { provider: 'sandbox', setupToken: 'a-token' } }, 'LINK_METHOD_MISMATCH')
 })
 
 test('accounts, transactions and anything by its id are read, and a file is taken in', async () => {

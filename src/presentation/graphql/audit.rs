@@ -107,6 +107,10 @@ pub enum AuditAct {
     StartAuthorization,
     /// Coming back from the bank.
     CompleteLink,
+    /// Linking a provider by a key.
+    LinkWithApiKey,
+    /// Linking a provider by a setup token.
+    LinkWithSetupToken,
     /// Giving a link a name.
     RenameLink,
     /// Starting to link a link once more.

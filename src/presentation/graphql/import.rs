@@ -7,12 +7,15 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    application::{access::Resource, import::ImportStatement},
-    domain::{audit::Act, import::Import},
+    application::{
+        access::Resource,
+        import::{ImportError, ImportStatement},
+    },
+    domain::{audit::Act, csv::CsvFormat, import::Import},
 };
 
 use super::{
-    ContextExt,
+    ContextExt, csv,
     error::{Fault, UserError, outcome},
     global_id::{GlobalId, id_or_nothing},
     guard::Allow,
@@ -65,10 +68,14 @@ impl From<Import> for ImportObject {
 pub struct ImportStatementInput {
     /// What the file is called.
     filename: String,
-    /// Its text: OFX 1.x, OFX 2.x or QFX. Files larger than this server's limit for documents go to `POST /imports`.
+    /// Its text: OFX 1.x, OFX 2.x, QFX or CSV. Files larger than this server's limit for documents go to `POST /imports`.
     content: String,
     /// Put its rows into this account of one's own; without it each account of the file is recognised by its number, or made.
     account_id: Option<ID>,
+    /// For CSV files, which do not say which account they are of: what a new one is called. Not looked at beside `accountId`, nor for other formats.
+    account: Option<csv::NewAccountInput>,
+    /// For CSV files: how this one is written, where that cannot be told from it. Not looked at for other formats.
+    csv: Option<csv::FormatInput>,
 }
 
 /// What was taken in, or why nothing was.
@@ -77,6 +84,8 @@ pub struct ImportStatementInput {
 pub struct ImportStatementPayload {
     /// The import; null when nothing was taken.
     import: Option<ImportObject>,
+    /// How a CSV file is read, also when something about it has to be said first; null for other formats and for what cannot be read at all.
+    csv: Option<csv::Format>,
     /// Why nothing was taken; empty when something was.
     user_errors: Vec<UserError>,
 }
@@ -84,12 +93,22 @@ pub struct ImportStatementPayload {
 impl ImportStatementPayload {
     /// Of an import that is done.
     pub fn taken_in(import: Import) -> Self {
-        Self { import: Some(import.into()), user_errors: Vec::new() }
+        let csv = import.csv.clone().map(Into::into);
+        Self { import: Some(import.into()), csv, user_errors: Vec::new() }
     }
 
     /// The same fields as plain JSON, for `POST /imports`.
     pub fn to_json(&self) -> serde_json::Value {
-        json!({ "import": self.import, "userErrors": [] })
+        json!({ "import": self.import, "csv": self.csv, "userErrors": [] })
+    }
+}
+
+/// How a CSV file is read, whether it was taken in or something about it has to be said first.
+fn format_of(result: &Result<Import, ImportError>) -> Option<CsvFormat> {
+    match result {
+        Ok(import) => import.csv.clone(),
+        Err(ImportError::Undecided { format, .. }) => format.as_deref().cloned(),
+        Err(_) => None,
     }
 }
 
@@ -108,8 +127,12 @@ impl ImportMutation {
             filename: input.filename,
             content: Box::new(Cursor::new(input.content.into_bytes())),
             account: input.account_id.map(|id| id_or_nothing(&id)),
+            new_account: input.account.map(Into::into),
+            csv: input.csv.map(Into::into).unwrap_or_default(),
         };
-        let (import, user_errors) = outcome(request.application.imports.import(command).await)?;
-        Ok(ImportStatementPayload { import: import.map(Into::into), user_errors })
+        let result = request.application.imports.import(command).await;
+        let csv = format_of(&result).map(Into::into);
+        let (import, user_errors) = outcome(result)?;
+        Ok(ImportStatementPayload { import: import.map(Into::into), csv, user_errors })
     }
 }

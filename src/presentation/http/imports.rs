@@ -4,10 +4,11 @@
 
 use std::io::{Seek, SeekFrom, Write};
 
+use async_graphql::InputType;
 use axum::{
     extract::{
         Multipart, OriginalUri, State,
-        multipart::{MultipartError, MultipartRejection},
+        multipart::{Field, MultipartError, MultipartRejection},
     },
     http::{StatusCode, header},
     response::{IntoResponse, Response},
@@ -19,7 +20,11 @@ use crate::{
         import::{ImportError, ImportStatement},
     },
     domain::{audit::Act, id::AccountId, import::MAX_STATEMENT_BYTES},
-    presentation::graphql::{global_id::id_or_nothing, import::ImportStatementPayload},
+    presentation::graphql::{
+        csv::{Format, FormatInput, NewAccountInput},
+        global_id::id_or_nothing,
+        import::ImportStatementPayload,
+    },
 };
 
 use super::{
@@ -32,13 +37,21 @@ use super::{
 /// The largest form: the file, and the parts around it.
 pub(super) const MAX_FORM_BYTES: usize = 50 * 1024 * 1024 + 64 * 1024;
 
-/// What is kept of a part that holds an id; ours are much shorter.
-const MAX_ID_BYTES: usize = 256;
+/// What is kept of a part that is no file; ids are much shorter, and so is what can be said of a file.
+const MAX_PART_BYTES: usize = 16 * 1024;
+
+/// What stands beside the file. The parts that are JSON are what the graph takes as input of the same name.
+#[derive(Default)]
+struct Beside {
+    account: Option<AccountId>,
+    new_account: Option<NewAccountInput>,
+    csv: Option<FormatInput>,
+}
 
 struct Upload {
     filename: String,
     file: std::fs::File,
-    account: Option<AccountId>,
+    beside: Beside,
 }
 
 /// Takes in the part called `file`, into the account of the part called `accountId` if there is one.
@@ -52,7 +65,14 @@ pub(super) async fn upload(
         admit(&edge, &caller).await?;
         let multipart = multipart.map_err(|_| unsupported())?;
         let upload = receive(multipart).await?;
-        let command = ImportStatement { requester: caller.requester, filename: upload.filename, content: Box::new(upload.file), account: upload.account };
+        let command = ImportStatement {
+            requester: caller.requester,
+            filename: upload.filename,
+            content: Box::new(upload.file),
+            account: upload.beside.account,
+            new_account: upload.beside.new_account.map(Into::into),
+            csv: upload.beside.csv.map(Into::into).unwrap_or_default(),
+        };
         // A client that hangs up cancels nothing: the import goes on in a task of its own.
         let application = edge.application.clone();
         let work = super::trace::carry(async move { application.imports.import(command).await });
@@ -82,41 +102,20 @@ async fn admit(edge: &Edge, caller: &Caller) -> Result<(), Problem> {
 }
 
 async fn receive(mut multipart: Multipart) -> Result<Upload, Problem> {
-    let (mut received, mut account) = (None, None);
+    let (mut received, mut beside) = (None, Beside::default());
     while let Some(mut field) = multipart.next_field().await.map_err(|broken| unreadable(&broken))? {
-        match field.name() {
-            Some("file") if received.is_none() => {
-                let filename = field.file_name().unwrap_or("statement").to_owned();
-                let mut file = tempfile::tempfile().map_err(|cause| fault(&cause.into()))?;
-                let mut bytes = 0_u64;
-                while let Some(chunk) = field.chunk().await.map_err(|broken| unreadable(&broken))? {
-                    bytes += chunk.len() as u64;
-                    if bytes > MAX_STATEMENT_BYTES {
-                        return Err(too_large());
-                    }
-                    file = tokio::task::spawn_blocking(move || file.write_all(&chunk).map(|()| file))
-                        .await
-                        .map_err(anyhow::Error::new)
-                        .and_then(|written| Ok(written?))
-                        .map_err(|cause| fault(&cause))?;
-                }
-                received = Some((filename, file));
-            }
-            Some("accountId") if account.is_none() => {
-                let mut text = Vec::new();
-                while let Some(chunk) = field.chunk().await.map_err(|broken| unreadable(&broken))? {
-                    // What is longer than any id is none of ours, and is not kept.
-                    let room = MAX_ID_BYTES.saturating_sub(text.len()).min(chunk.len());
-                    text.extend_from_slice(&chunk[..room]);
-                }
-                account = Some(id_or_nothing(String::from_utf8_lossy(&text).trim()));
-            }
+        let name = field.name().unwrap_or_default().to_owned();
+        match name.as_str() {
+            "file" if received.is_none() => received = Some(receive_file(&mut field).await?),
+            "accountId" if beside.account.is_none() => beside.account = Some(id_or_nothing(receive_text(&mut field).await?.trim())),
+            "account" if beside.new_account.is_none() => beside.new_account = Some(input("account", &receive_text(&mut field).await?)?),
+            "csv" if beside.csv.is_none() => beside.csv = Some(input("csv", &receive_text(&mut field).await?)?),
             _ => {
                 return Err(Problem::new(
                     StatusCode::BAD_REQUEST,
                     "BAD_USER_INPUT",
                     "Unexpected part",
-                    "Send one part called \"file\", and at most one called \"accountId\".",
+                    "Send one part called \"file\", and at most one each called \"accountId\", \"account\" and \"csv\".",
                 ));
             }
         }
@@ -124,7 +123,46 @@ async fn receive(mut multipart: Multipart) -> Result<Upload, Problem> {
     let (filename, mut file) = received
         .ok_or_else(|| Problem::new(StatusCode::BAD_REQUEST, "BAD_USER_INPUT", "The file is missing", "Send the statement file as a part called \"file\"."))?;
     file.seek(SeekFrom::Start(0)).map_err(|cause| fault(&cause.into()))?;
-    Ok(Upload { filename, file, account })
+    Ok(Upload { filename, file, beside })
+}
+
+/// The file of a part, put aside as it comes in.
+async fn receive_file(field: &mut Field<'_>) -> Result<(String, std::fs::File), Problem> {
+    let filename = field.file_name().unwrap_or("statement").to_owned();
+    let mut file = tempfile::tempfile().map_err(|cause| fault(&cause.into()))?;
+    let mut bytes = 0_u64;
+    while let Some(chunk) = field.chunk().await.map_err(|broken| unreadable(&broken))? {
+        bytes += chunk.len() as u64;
+        if bytes > MAX_STATEMENT_BYTES {
+            return Err(too_large());
+        }
+        file = tokio::task::spawn_blocking(move || file.write_all(&chunk).map(|()| file))
+            .await
+            .map_err(anyhow::Error::new)
+            .and_then(|written| Ok(written?))
+            .map_err(|cause| fault(&cause))?;
+    }
+    Ok((filename, file))
+}
+
+/// The text of a part. What is longer than any of ours is none, and is not kept.
+async fn receive_text(field: &mut Field<'_>) -> Result<String, Problem> {
+    let mut text = Vec::new();
+    while let Some(chunk) = field.chunk().await.map_err(|broken| unreadable(&broken))? {
+        let room = MAX_PART_BYTES.saturating_sub(text.len()).min(chunk.len());
+        text.extend_from_slice(&chunk[..room]);
+    }
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// A part in JSON, as the graph would take it.
+fn input<T: InputType>(part: &str, text: &str) -> Result<T, Problem> {
+    let wrong = || {
+        let detail = format!("The part \"{part}\" must be JSON of the input type {} of the graph.", T::type_name());
+        Problem::new(StatusCode::BAD_REQUEST, "BAD_USER_INPUT", "A part cannot be read", &detail)
+    };
+    let value = serde_json::from_str(text).ok().and_then(|json| async_graphql::Value::from_json(json).ok()).ok_or_else(wrong)?;
+    T::parse(Some(value)).map_err(|_| wrong())
 }
 
 fn problem(refused: &ImportError) -> Problem {
@@ -132,6 +170,13 @@ fn problem(refused: &ImportError) -> Problem {
         ImportError::Unreadable(unreadable) => {
             Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "UNREADABLE_FILE", "Nothing of this file can be read", &refused.to_string())
                 .with(Detail { line: Some(unreadable.problem.line), message: unreadable.problem.message.clone() })
+        }
+        ImportError::Undecided { format, .. } => {
+            let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "FILE_UNDECIDED", "Something about this file has to be said", &refused.to_string());
+            match format {
+                Some(format) => problem.about_csv(serde_json::json!(Format::from(format.as_ref().clone()))),
+                None => problem,
+            }
         }
         ImportError::TooLarge => too_large(),
         ImportError::SeveralAccounts => {

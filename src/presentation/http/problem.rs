@@ -23,6 +23,9 @@ pub struct Problem {
     trace_id: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<Detail>,
+    /// How a CSV file is read, when something about it has to be said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    csv: Option<Box<serde_json::Value>>,
 }
 
 /// One of several things that are wrong.
@@ -47,7 +50,15 @@ impl Problem {
             code,
             trace_id: trace::current(),
             errors: Vec::new(),
+            csv: None,
         }
+    }
+
+    /// With how a CSV file is read.
+    #[must_use]
+    pub fn about_csv(mut self, format: serde_json::Value) -> Self {
+        self.csv = Some(Box::new(format));
+        self
     }
 
     /// The path it occurred at, without its query.

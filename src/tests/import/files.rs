@@ -7,7 +7,7 @@ use dashtam::{
         access::Requester,
         import::{ImportError, ImportStatement},
     },
-    domain::user::Role,
+    domain::{csv::CsvCorrection, user::Role},
 };
 use serde_json::json;
 
@@ -122,7 +122,7 @@ async fn a_file_nothing_can_be_read_of_leaves_only_its_attempt() {
     for app in TestApp::on_every_store().await {
         let ann = app.signed_in("ann").await;
         for file in
-            ["", " ", "hello", "<OFX>", "<OFX></OFX>", "date;amount\n2026-11-01;-5", INVESTMENT, "\u{0}\u{0}\u{0}", "<!DOCTYPE x [<!ENTITY y \"z\">]><OFX>&y;"]
+            ["", " ", "hello", "<OFX>", "<OFX></OFX>", "place;people\nRome;-5", INVESTMENT, "\u{0}\u{0}\u{0}", "<!DOCTYPE x [<!ENTITY y \"z\">]><OFX>&y;"]
         {
             ann.import("x.ofx", file, None).await.is_refused("FILE_UNREADABLE");
             assert_eq!(app.last_outcome("import_statement").await, ("failed".to_owned(), Some("unreadable_file".to_owned())), "{file:?}");
@@ -211,6 +211,8 @@ async fn the_command_line_imports_in_a_users_name() {
                 filename: "a.ofx".to_owned(),
                 content: Box::new(Cursor::new(content)),
                 account: None,
+                new_account: None,
+                csv: CsvCorrection::default(),
             })
         };
         let done = import(Some(owner), CHECKING).await.unwrap();

@@ -141,6 +141,7 @@ async fn an_import_is_kept_with_its_problems() {
             transactions_created: u32::MAX,
             transactions_known: 0,
             problems: vec![LineProblem { line: 3, message: "not a \"day\"".to_owned() }],
+            csv: None,
         };
         let mut work = store.begin().await;
         work.imports().insert(&import).await.unwrap();

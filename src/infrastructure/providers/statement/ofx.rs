@@ -6,7 +6,7 @@
 
 use std::io::BufRead;
 
-use super::spool::Spool;
+use super::{MAX_ROWS, Problems, spool::Spool};
 use crate::domain::{
     import::{LineProblem, Statement, StatementFile, UnreadableFile},
     time::LocalDate,
@@ -23,10 +23,6 @@ mod outline;
 mod source;
 mod values;
 
-/// Problems that are kept one by one.
-const MAX_PROBLEMS: usize = 1000;
-/// Rows of one file; 50 MiB of ordinary ones are half as many.
-const MAX_ROWS: usize = 500_000;
 /// Statements of one file.
 const MAX_STATEMENTS: usize = 1000;
 
@@ -204,30 +200,6 @@ impl Reader {
             let nothing = || LineProblem { line, message: "the file holds no statement of a bank account or credit card".to_owned() };
             return Err(UnreadableFile { problem: if problems.is_empty() { nothing() } else { problems.swap_remove(0) } });
         }
-        Ok(StatementFile { statements: self.statements, rows: self.spool.finish(), problems })
-    }
-}
-
-/// The first problems in full, the others by number.
-#[derive(Default)]
-struct Problems {
-    kept: Vec<LineProblem>,
-    /// Where the first of the others is, and how many there are.
-    others: Option<(u64, u64)>,
-}
-
-impl Problems {
-    fn add(&mut self, problem: LineProblem) {
-        match &mut self.others {
-            Some((_, count)) => *count += 1,
-            None if self.kept.len() == MAX_PROBLEMS => self.others = Some((problem.line, 1)),
-            None => self.kept.push(problem),
-        }
-    }
-
-    fn sorted(mut self) -> Vec<LineProblem> {
-        self.kept.sort_by_key(|problem| problem.line);
-        self.kept.extend(self.others.map(|(line, count)| LineProblem { line, message: format!("and {count} more problems from here on") }));
-        self.kept
+        Ok(StatementFile { statements: self.statements, rows: self.spool.finish(), problems, csv: None })
     }
 }

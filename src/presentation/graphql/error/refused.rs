@@ -10,8 +10,9 @@ use crate::{
         erasure::ErasureError,
         export::ExportError,
         import::ImportError,
-        link::LinkError,
+        link::{Brought, LinkError},
         password::PasswordError,
+        ports::ProviderFault,
         profile::ProfileError,
         registration::RegistrationError,
         second_factor::{CodeRefusal, SecondFactorError},
@@ -21,7 +22,7 @@ use crate::{
         sync::SyncError,
         user,
     },
-    domain::agreement::AssentRefusal,
+    domain::{agreement::AssentRefusal, csv::CsvQuestion},
 };
 
 use super::{super::guard::Public, Fault};
@@ -87,6 +88,22 @@ pub enum UserErrorCode {
     ProviderUnavailable,
     /// The provider is linked in another way; `Provider.linkMethod` says in which.
     LinkMethodMismatch,
+    /// The link is to another provider than the one that was named.
+    LinkProviderMismatch,
+    /// What was brought is empty, longer than 4096 characters, or holds spaces or characters outside of ASCII.
+    CredentialInvalid,
+    /// The provider does not accept this key with this secret.
+    KeyRefused,
+    /// The provider does not accept this setup token: it is not one, or it was used before. If it was not you who used it, it was stolen.
+    SetupTokenRefused,
+    /// The provider could not be reached, or took too long.
+    ProviderUnreachable,
+    /// The provider reported an error of its own.
+    ProviderError,
+    /// The provider asked for fewer requests.
+    ProviderRateLimited,
+    /// The provider's answer could not be read.
+    ProviderUnreadable,
     /// The return URL is not on the server's allow-list.
     ReturnUrlNotAllowed,
     /// The state belongs to no link of yours.
@@ -111,6 +128,8 @@ pub enum UserErrorCode {
     FileUnreadable,
     /// The file is larger than 50 MiB.
     FileTooLarge,
+    /// A CSV file does not say of itself what has to be known; the message and `field` say what, and `csv` in the answer what was found out.
+    FileUndecided,
     /// The file holds several accounts and cannot go into a single one.
     FileHoldsSeveralAccounts,
     /// The account is in another currency than the file.
@@ -351,12 +370,30 @@ impl From<SessionError> for Refused {
     }
 }
 
+/// What a provider's fault means for whoever wanted to link it.
+fn unanswered(fault: ProviderFault) -> UserErrorCode {
+    match fault {
+        ProviderFault::Unreachable => UserErrorCode::ProviderUnreachable,
+        ProviderFault::ServerError | ProviderFault::Unpaid => UserErrorCode::ProviderError,
+        ProviderFault::RateLimited { .. } => UserErrorCode::ProviderRateLimited,
+        ProviderFault::Refused => UserErrorCode::KeyRefused,
+        ProviderFault::Malformed | ProviderFault::Incomplete => UserErrorCode::ProviderUnreadable,
+    }
+}
+
 impl From<LinkError> for Refused {
     fn from(error: LinkError) -> Self {
         let (code, field) = match &error {
             LinkError::UnknownProvider => (UserErrorCode::ProviderUnknown, Some("provider")),
             LinkError::UnavailableProvider => (UserErrorCode::ProviderUnavailable, Some("provider")),
             LinkError::OtherMethod => (UserErrorCode::LinkMethodMismatch, Some("provider")),
+            LinkError::OtherProvider => (UserErrorCode::LinkProviderMismatch, Some("linkId")),
+            LinkError::Unreadable(Brought::Key) => (UserErrorCode::CredentialInvalid, Some("key")),
+            LinkError::Unreadable(Brought::Secret) => (UserErrorCode::CredentialInvalid, Some("secret")),
+            LinkError::Unreadable(Brought::SetupToken) => (UserErrorCode::CredentialInvalid, Some("setupToken")),
+            LinkError::KeyRefused => (UserErrorCode::KeyRefused, Some("key")),
+            LinkError::TokenRefused => (UserErrorCode::SetupTokenRefused, Some("setupToken")),
+            LinkError::Unanswered(fault) => (unanswered(*fault), None),
             LinkError::ReturnUrlNotAllowed => (UserErrorCode::ReturnUrlNotAllowed, Some("returnUrl")),
             LinkError::UnknownTicket | LinkError::UnknownState | LinkError::OtherBrowser => (UserErrorCode::StateInvalid, Some("state")),
             LinkError::SpentState => (UserErrorCode::StateUsed, Some("state")),
@@ -401,10 +438,25 @@ impl From<SyncError> for Refused {
     }
 }
 
+/// What a client has to say about a CSV file.
+fn undecided(question: CsvQuestion) -> UserError {
+    let field: &[&str] = match question {
+        CsvQuestion::Encoding => &["csv", "encoding"],
+        CsvQuestion::Columns => &["csv", "columns"],
+        CsvQuestion::DateOrder => &["csv", "dateOrder"],
+        CsvQuestion::DecimalMark => &["csv", "decimalMark"],
+        CsvQuestion::Account => &["account"],
+        CsvQuestion::Currency => &["account", "currency"],
+    };
+    let field = field.iter().map(|part| (*part).to_owned()).collect();
+    UserError { code: UserErrorCode::FileUndecided, message: question.to_string(), field: Some(field) }
+}
+
 impl From<ImportError> for Refused {
     fn from(error: ImportError) -> Self {
         let (code, field) = match &error {
             ImportError::Unreadable(_) => (UserErrorCode::FileUnreadable, Some("content")),
+            ImportError::Undecided { question, .. } => return Self::User(undecided(*question)),
             ImportError::TooLarge => (UserErrorCode::FileTooLarge, Some("content")),
             ImportError::SeveralAccounts => (UserErrorCode::FileHoldsSeveralAccounts, Some("accountId")),
             ImportError::OtherCurrency => (UserErrorCode::CurrencyMismatch, Some("accountId")),

@@ -17,7 +17,7 @@ const MAX_NAME: usize = 64;
 const MAX_TAIL: usize = 1024;
 
 const EMPTY: &str = "the file is empty; download it again from your bank";
-const NOT_OFX: &str = "this is not an OFX or QFX file; at your bank, choose OFX, QFX, Quicken or Money as the format and download it again";
+const NOT_OFX: &str = "this is not an OFX or QFX file, nor a CSV table with dates and amounts; at your bank, choose one of these formats and download it again";
 const DECLARATION: &str = "the file declares a document type or entities (<!…>), which no statement needs and which is not read; \
                            choose OFX or QFX at your bank and download it again";
 const ENDLESS_TAG: &str = "a tag is too long or never ends; reading stopped here";

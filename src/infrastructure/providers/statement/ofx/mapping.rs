@@ -4,9 +4,12 @@
 //! a row is the first eight digits of DTPOSTED as written; an instant without an offset is GMT.
 
 use super::{
-    super::redaction::Redaction,
+    super::{
+        redaction::Redaction,
+        values::{MAX_DESCRIPTION, MAX_NAME, MAX_REFERENCE, bytes, characters, tidy},
+    },
     outline::{Leaves, PAYEE_NAME},
-    values::{amount, bytes, characters, day, instant, tidy},
+    values::{amount, day, instant},
 };
 use crate::domain::{
     account::{AccountType, MaskedNumber},
@@ -20,12 +23,6 @@ use crate::domain::{
 
 /// Characters of an account's number; OFX allows 22 (section 11.3.1), an IBAN has 34.
 const MAX_NUMBER: usize = 64;
-/// Characters of a description.
-const MAX_DESCRIPTION: usize = 1000;
-/// Characters of a name of an institution or a merchant.
-const MAX_NAME: usize = 255;
-/// Bytes of a FITID (section 3.2.3).
-const MAX_REFERENCE: usize = 255;
 
 /// The account a statement is of.
 pub(super) struct Holder {

@@ -85,18 +85,3 @@ fn ungrouped(digits: &str, thousands: char) -> Option<String> {
     let (first, others) = groups.split_first()?;
     (matches!(first.len(), 1..=3) && others.iter().all(|group| group.len() == 3)).then(|| groups.concat())
 }
-
-/// Text on one line: runs of white space and control characters become one space each.
-pub(super) fn tidy(text: &str) -> String {
-    text.split(|char: char| char.is_whitespace() || char.is_control()).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
-}
-
-/// The first `count` characters.
-pub(super) fn characters(text: &str, count: usize) -> &str {
-    text.char_indices().nth(count).map_or(text, |(end, _)| &text[..end])
-}
-
-/// As many whole characters as fit into `count` bytes.
-pub(super) fn bytes(text: &str, count: usize) -> &str {
-    &text[..text.floor_char_boundary(count)]
-}

@@ -1,0 +1,307 @@
+//! What a file tells of itself: the delimiter, where its table begins, and what each column holds.
+//!
+//! Banks put lines of their own above the table, and name columns in their language or not at all. A known heading of a day together with
+//! one of an amount is believed first; else the first row that holds a day and a number, and what stands above it.
+
+use super::{
+    dates::{DateEvidence, is_day},
+    names::{self, is_outgoing},
+    numbers::{NumberEvidence, is_number},
+    records::{Record, Records},
+    text::{Line, Text},
+};
+use crate::{
+    domain::csv::{ColumnRole, CsvColumn, CsvCorrection, DateOrder, DecimalMark, Delimiter},
+    infrastructure::providers::statement::values::{characters, tidy},
+};
+
+/// Rows at the beginning that are looked at for the table.
+const SAMPLE_ROWS: usize = 200;
+
+/// Columns of a table; what stands behind them is not looked at.
+const MAX_COLUMNS: usize = 100;
+
+/// Characters of a heading that are shown.
+const MAX_HEADING: usize = 64;
+
+/// Where a table is and what its columns hold.
+pub(super) struct Layout {
+    pub(super) delimiter: Delimiter,
+    pub(super) header_line: Option<u64>,
+    /// The first line that may be a row.
+    pub(super) first_line: u64,
+    pub(super) columns: Vec<CsvColumn>,
+}
+
+impl Layout {
+    /// Finds the table in the first lines. `None` when nothing looks like one.
+    pub(super) fn find(lines: &[Line], correction: &CsvCorrection) -> Option<Self> {
+        let delimiters = correction.delimiter.map_or_else(|| Delimiter::ALL.to_vec(), |told| vec![told]);
+        let found = delimiters.into_iter().filter_map(|delimiter| Sample::of(lines, delimiter).layout(correction));
+        // The first of equals: banks prefer them in this order. What was told is a table in any case.
+        found.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, layout)| layout).map(|mut layout| {
+            layout.correct(correction);
+            layout
+        })
+    }
+
+    /// The columns that hold `role`, from 0.
+    pub(super) fn places(&self, role: ColumnRole) -> Vec<usize> {
+        (0..).zip(&self.columns).filter(|(_, column)| column.role == role).map(|(at, _)| at).collect()
+    }
+
+    /// Whether it is told where day and amount stand.
+    pub(super) fn is_whole(&self) -> bool {
+        let has = |role| !self.places(role).is_empty();
+        has(ColumnRole::PostedOn) && (has(ColumnRole::Amount) || has(ColumnRole::Debit) || has(ColumnRole::Credit))
+    }
+
+    /// What a person says about columns counts, and what was found for the same role does not any more.
+    fn correct(&mut self, correction: &CsvCorrection) {
+        for (number, role) in &correction.columns {
+            let amounts = [ColumnRole::Amount, ColumnRole::Debit, ColumnRole::Credit];
+            let told = |column: &CsvColumn| correction.columns.iter().any(|(told, _)| *told == column.number);
+            for column in self.columns.iter_mut().filter(|column| !told(column)) {
+                let is_one_of_two =
+                    amounts.contains(role) && amounts.contains(&column.role) && (*role == ColumnRole::Amount || column.role == ColumnRole::Amount);
+                if is_one_of_two || (column.role == *role && !role.is_shared()) {
+                    column.role = ColumnRole::Ignored;
+                }
+            }
+            if let Some(column) = self.columns.iter_mut().find(|column| column.number == *number) {
+                column.role = *role;
+            }
+        }
+    }
+}
+
+/// The first rows under one delimiter.
+struct Sample {
+    delimiter: Delimiter,
+    rows: Vec<(u64, Vec<String>)>,
+    /// The number of cells most rows have.
+    width: usize,
+}
+
+impl Sample {
+    fn of(lines: &[Line], delimiter: Delimiter) -> Self {
+        let lines = lines.iter().map(|line| Ok(Line { number: line.number, text: line.text.clone(), is_cut: line.is_cut }));
+        let rows = Records::of(lines, delimiter).filter_map(|record| match record {
+            Ok(Record::Row { line, mut cells }) => {
+                cells.truncate(MAX_COLUMNS);
+                Some((line, cells))
+            }
+            _ => None,
+        });
+        let rows: Vec<_> = rows.take(SAMPLE_ROWS).collect();
+        let mut widths = [0_usize; MAX_COLUMNS + 1];
+        for (_, cells) in &rows {
+            widths[cells.len()] += 1;
+        }
+        let width = (2..widths.len()).max_by_key(|width| (widths[*width], *width)).filter(|width| widths[*width] > 0).unwrap_or(0);
+        Self { delimiter, rows, width }
+    }
+
+    /// The table, with how sure it is: known headings first, then how many rows are of one width, then how many columns are known.
+    fn layout(&self, correction: &CsvCorrection) -> Option<([usize; 4], Layout)> {
+        let is_heading = |cells: &[String]| cells.iter().any(|cell| names::names_a_day(cell)) && cells.iter().any(|cell| names::names_an_amount(cell));
+        let by_name = || self.rows.iter().position(|(_, cells)| cells.len() >= 2 && is_heading(cells));
+        let (header, first) = match correction.header_line {
+            Some(0) => (None, self.first_row()?),
+            Some(line) => {
+                let header = self.rows.iter().position(|(at, _)| *at == line)?;
+                (Some(header), header + 1)
+            }
+            None => {
+                if let Some(header) = by_name() {
+                    (Some(header), header + 1)
+                } else {
+                    let first = self.first_row()?;
+                    (first.checked_sub(1).filter(|above| self.is_texty(*above)), first)
+                }
+            }
+        };
+        let rows: Vec<&[String]> = self.rows[first.min(self.rows.len())..].iter().map(|(_, cells)| cells.as_slice()).collect();
+        let headings = header.map(|at| self.rows[at].1.as_slice());
+        let width = headings.map_or(self.width, <[String]>::len).max(rows.iter().map(|cells| cells.len()).max().unwrap_or(0).min(MAX_COLUMNS));
+        let columns = columns(headings, &rows, width);
+        let even = rows.iter().filter(|cells| cells.len() == self.width).count();
+        let known = columns.iter().filter(|column| column.role != ColumnRole::Ignored).count();
+        let first_line = header.map(|at| self.rows[at].0 + 1).or_else(|| self.rows.get(first).map(|(line, _)| *line)).unwrap_or(1);
+        let layout = Layout { delimiter: self.delimiter, header_line: header.map(|at| self.rows[at].0), first_line, columns };
+        Some(([usize::from(layout.is_whole()), usize::from(headings.is_some_and(is_heading)), even, known], layout))
+    }
+
+    /// The first row of the usual width that holds a day and a number.
+    fn first_row(&self) -> Option<usize> {
+        self.rows.iter().position(|(_, cells)| {
+            let days = cells.iter().filter(|cell| is_day(cell)).count();
+            cells.len() >= 2 && cells.len() == self.width && days > 0 && cells.iter().any(|cell| is_number(cell) && !is_day(cell))
+        })
+    }
+
+    /// Whether a row could be headings: words in as many cells as the table has, more or less.
+    fn is_texty(&self, at: usize) -> bool {
+        let cells = &self.rows[at].1;
+        let is_word = |cell: &&String| cell.chars().any(char::is_alphabetic) && !is_day(cell) && !is_number(cell);
+        cells.len().abs_diff(self.width) <= 1
+            && cells.iter().filter(|cell| !cell.trim().is_empty()).count() >= 2
+            && cells.iter().filter(|cell| !cell.trim().is_empty()).all(|cell| is_word(&cell))
+    }
+}
+
+/// Cells of one column that are not empty, of the rows that are as wide.
+fn cells_of<'a>(rows: &[&'a [String]], at: usize) -> Vec<&'a str> {
+    rows.iter().filter_map(|cells| cells.get(at)).map(|cell| cell.trim()).filter(|cell| !cell.is_empty()).collect()
+}
+
+/// Most cells are so, and there are any.
+fn mostly(cells: &[&str], is_so: impl Fn(&str) -> bool) -> bool {
+    let count = cells.iter().filter(|cell| is_so(cell)).count();
+    count > 0 && count * 10 >= cells.len() * 7
+}
+
+fn columns(headings: Option<&[String]>, rows: &[&[String]], width: usize) -> Vec<CsvColumn> {
+    let heading = |at: usize| headings.and_then(|headings| headings.get(at)).map(|heading| tidy(heading)).filter(|heading| !heading.is_empty());
+    // A table without rows is judged by its headings alone.
+    let is_date = |at: usize| {
+        let cells = cells_of(rows, at);
+        if cells.is_empty() { heading(at).is_some_and(|heading| names::names_a_day(&heading)) } else { mostly(&cells, is_day) }
+    };
+    let named: Vec<_> = (0..width).map(|at| heading(at).and_then(|heading| names::role(&heading, is_date(at)))).collect();
+    let mut roles = vec![ColumnRole::Ignored; width];
+    for role in ColumnRole::ALL {
+        let mut places: Vec<(usize, usize)> = (0..width).filter_map(|at| named[at].filter(|(named, _)| named == role).map(|(_, rank)| (rank, at))).collect();
+        places.retain(|(_, at)| fits(*role, &cells_of(rows, *at)));
+        places.sort_unstable();
+        places.truncate(if role.is_shared() { width } else { 1 });
+        for (_, at) in places {
+            roles[at] = *role;
+        }
+    }
+    fill_in(&mut roles, &named, rows, is_date);
+    let number = |at: usize| u32::try_from(at + 1).unwrap_or(u32::MAX);
+    let shown = |heading: String| characters(&crate::domain::card_number::cut(&heading), MAX_HEADING).to_owned();
+    (0..width).map(|at| CsvColumn { number: number(at), name: heading(at).map(shown), role: roles[at] }).collect()
+}
+
+/// Whether cells can be what a heading calls them.
+fn fits(role: ColumnRole, cells: &[&str]) -> bool {
+    match role {
+        ColumnRole::Amount | ColumnRole::Debit | ColumnRole::Credit | ColumnRole::Balance => cells.is_empty() || mostly(cells, is_number),
+        ColumnRole::Direction => !cells.is_empty() && cells.iter().all(|cell| is_outgoing(cell).is_some()),
+        // An id that comes twice is none.
+        ColumnRole::Reference => cells.iter().collect::<std::collections::HashSet<_>>().len() == cells.len(),
+        ColumnRole::Currency => cells.iter().all(|cell| cell.len() <= 64 && !is_number(cell)),
+        _ => true,
+    }
+}
+
+/// What headings leave open is told by what the columns hold, as far as there is one way to tell it.
+fn fill_in(roles: &mut [ColumnRole], named: &[Option<(ColumnRole, usize)>], rows: &[&[String]], is_date: impl Fn(usize) -> bool) {
+    let has = |roles: &[ColumnRole], role| roles.contains(&role);
+    if !has(roles, ColumnRole::PostedOn) {
+        // The day a row was made, or its value date, stands in when there is no other.
+        let made = roles.iter().position(|role| *role == ColumnRole::AuthorizedOn);
+        let unnamed = || (0..roles.len()).find(|at| roles[*at] == ColumnRole::Ignored && is_date(*at));
+        if let Some(at) = made.or_else(unnamed) {
+            roles[at] = ColumnRole::PostedOn;
+        }
+    }
+    let is_open = |roles: &[ColumnRole], at: usize| roles[at] == ColumnRole::Ignored && named[at].is_none();
+    let has_amount = [ColumnRole::Amount, ColumnRole::Debit, ColumnRole::Credit].iter().any(|role| has(roles, *role));
+    if !has_amount {
+        let numbers: Vec<usize> = (0..roles.len()).filter(|at| is_open(roles, *at) && !is_date(*at) && mostly(&cells_of(rows, *at), is_number)).collect();
+        if let [only] = numbers.as_slice() {
+            roles[*only] = ColumnRole::Amount;
+        }
+    } else if has(roles, ColumnRole::Amount) {
+        for role in roles.iter_mut().filter(|role| matches!(role, ColumnRole::Debit | ColumnRole::Credit)) {
+            *role = ColumnRole::Ignored;
+        }
+    }
+    // A reference that repeats, or says something, is part of what the row says.
+    for at in 0..roles.len() {
+        let says_something = matches!(named[at], Some((ColumnRole::Reference, _))) && roles[at] == ColumnRole::Ignored;
+        if says_something {
+            roles[at] = ColumnRole::Description;
+        }
+    }
+    if !has(roles, ColumnRole::Description) && !has(roles, ColumnRole::Merchant) {
+        for at in 0..roles.len() {
+            let is_text = is_open(roles, at) && mostly(&cells_of(rows, at), |cell| cell.chars().any(char::is_alphabetic) && !is_day(cell) && !is_number(cell));
+            if is_text {
+                roles[at] = ColumnRole::Description;
+            }
+        }
+    }
+}
+
+/// What all rows together tell of how their values are written.
+#[derive(Default)]
+pub(super) struct Evidence {
+    dates: DateEvidence,
+    numbers: NumberEvidence,
+    /// The one currency that rows name, and whether they name several.
+    currency: Option<String>,
+    has_several: bool,
+    /// Whether a column of debits or credits holds signs of both kinds, so that one of them is a reversal.
+    signs: [[bool; 2]; 2],
+}
+
+impl Evidence {
+    /// Goes through the whole file.
+    pub(super) fn of(text: &Text, layout: &Layout) -> std::io::Result<Self> {
+        let mut evidence = Self::default();
+        let days = layout.places(ColumnRole::PostedOn);
+        let amounts = [ColumnRole::Amount, ColumnRole::Debit, ColumnRole::Credit, ColumnRole::Balance].map(|role| layout.places(role)).concat();
+        let (currencies, halves) = (layout.places(ColumnRole::Currency), [ColumnRole::Debit, ColumnRole::Credit].map(|role| layout.places(role)));
+        for record in Records::of(text.lines()?, layout.delimiter) {
+            let Record::Row { line, cells } = record? else { continue };
+            if line < layout.first_line {
+                continue;
+            }
+            let at =
+                |places: &[usize]| places.iter().filter_map(|at| cells.get(*at)).map(|cell| cell.trim()).filter(|cell| !cell.is_empty()).collect::<Vec<_>>();
+            for cell in at(&days) {
+                evidence.dates.see(cell);
+            }
+            for cell in at(&amounts) {
+                evidence.numbers.see(cell);
+            }
+            for (half, places) in halves.iter().enumerate() {
+                for cell in at(places).into_iter().filter(|cell| cell.bytes().any(|byte| matches!(byte, b'1'..=b'9'))) {
+                    let is_negative = DecimalMark::ALL.iter().any(|mark| super::numbers::number(cell, *mark).is_some_and(|number| number.starts_with('-')));
+                    evidence.signs[half][usize::from(is_negative)] = true;
+                }
+            }
+            for cell in at(&currencies).into_iter().filter(|cell| cell.len() <= 64) {
+                match &evidence.currency {
+                    Some(known) => evidence.has_several |= !known.eq_ignore_ascii_case(cell),
+                    None => evidence.currency = Some(cell.to_ascii_uppercase()),
+                }
+            }
+        }
+        Ok(evidence)
+    }
+
+    /// The order of dates, if there is one.
+    pub(super) fn order(&self) -> Option<DateOrder> {
+        self.dates.order()
+    }
+
+    /// The mark of numbers, if there is one.
+    pub(super) fn mark(&self) -> Option<DecimalMark> {
+        self.numbers.mark()
+    }
+
+    /// The currency of every row that names one, if it is one.
+    pub(super) fn currency(&self) -> Option<&str> {
+        self.currency.as_deref().filter(|_| !self.has_several)
+    }
+
+    /// Whether debits, and whether credits, are written with both signs.
+    pub(super) fn mixed(&self) -> [bool; 2] {
+        self.signs.map(|[positive, negative]| positive && negative)
+    }
+}

@@ -1,0 +1,139 @@
+//! Numbers as people write them, and which mark stands before their decimals. Nothing is rounded and nothing is computed: a formula is text.
+
+use crate::domain::csv::DecimalMark;
+
+/// A number's sign and digits, with its separators as they stand: `.`, `,`, and `_` for spaces and apostrophes.
+struct Written {
+    negative: bool,
+    digits: String,
+}
+
+/// The number as digits with a sign and at most one point; `None` for what is none under this mark. Currency signs and codes around it,
+/// brackets, a minus behind it, and `DR` and `CR` behind it are understood.
+pub(super) fn number(text: &str, mark: DecimalMark) -> Option<String> {
+    let Written { negative, digits } = written(text)?;
+    let plain = with_point(&digits, mark)?;
+    Some(if negative { format!("-{plain}") } else { plain })
+}
+
+/// Whether any mark makes a number of it.
+pub(super) fn is_number(text: &str) -> bool {
+    DecimalMark::ALL.iter().any(|mark| number(text, *mark).is_some())
+}
+
+fn written(text: &str) -> Option<Written> {
+    let text = text.trim();
+    let (text, is_debit) = without_direction(text);
+    if text.len() > 64 {
+        return None;
+    }
+    let (first, last) = (text.find(is_core)?, text.rfind(|char: char| char.is_ascii_digit())?);
+    let (before, core, after) = (text.get(..first)?, text.get(first..=last)?, &text[last + 1..]);
+    let around = || before.chars().chain(after.chars());
+    if !around().all(|char| char.is_alphabetic() || char.is_whitespace() || is_sign_of_money(char) || is_minus(char) || matches!(char, '+' | '(' | ')')) {
+        return None;
+    }
+    let bracketed = before.contains('(') && after.contains(')');
+    let minuses = around().filter(|char| is_minus(*char)).count();
+    let is_halved = before.contains('(') != after.contains(')') || before.contains(')') || after.contains('(');
+    let letters = around().filter(|char| char.is_alphabetic()).count();
+    if is_halved || minuses > 1 || (bracketed && minuses > 0) || letters > 4 {
+        return None;
+    }
+    let digits: Option<String> = core.chars().map(digit_or_separator).collect();
+    Some(Written { negative: bracketed || minuses == 1 || is_debit, digits: digits? })
+}
+
+/// A number begins with a digit, or with the mark before its decimals.
+fn is_core(char: char) -> bool {
+    char.is_ascii_digit() || matches!(char, '.' | ',')
+}
+
+fn digit_or_separator(char: char) -> Option<char> {
+    match char {
+        '0'..='9' | '.' | ',' => Some(char),
+        ' ' | '\u{a0}' | '\u{2009}' | '\u{202f}' | '\'' | '\u{2019}' => Some('_'),
+        _ => None,
+    }
+}
+
+fn is_minus(char: char) -> bool {
+    matches!(char, '-' | '\u{2212}' | '\u{2013}')
+}
+
+fn is_sign_of_money(char: char) -> bool {
+    matches!(char, '$' | '¢' | '£' | '¤' | '¥' | '\u{20a0}'..='\u{20cf}' | '.')
+}
+
+/// The text without `DR` or `CR` behind its last digit, and whether it was `DR`.
+fn without_direction(text: &str) -> (&str, bool) {
+    for (word, is_debit) in [("dr", true), ("cr", false)] {
+        let Some(at) = text.len().checked_sub(word.len()).filter(|at| text.is_char_boundary(*at)) else { continue };
+        let (before, end) = text.split_at(at);
+        if end.eq_ignore_ascii_case(word) && before.trim_end().ends_with(|char: char| char.is_ascii_digit()) {
+            return (before.trim_end(), is_debit);
+        }
+    }
+    (text, false)
+}
+
+/// The digits with a point, or without when there are no decimals. Separators of thousands stand where they should: three digits behind
+/// each, or two before the last three as in India.
+fn with_point(digits: &str, mark: DecimalMark) -> Option<String> {
+    let (point, group) = match mark {
+        DecimalMark::Point => ('.', ','),
+        DecimalMark::Comma => (',', '.'),
+    };
+    let (whole, fraction) = digits.split_once(point).map_or((digits, None), |(whole, fraction)| (whole, Some(fraction)));
+    if fraction.is_some_and(|fraction| fraction.is_empty() || !fraction.bytes().all(|byte| byte.is_ascii_digit())) {
+        return None;
+    }
+    let separator = whole.chars().find(|char| !char.is_ascii_digit());
+    if separator.is_some_and(|separator| separator != group && separator != '_') {
+        return None;
+    }
+    let groups: Vec<&str> = separator.map_or_else(|| vec![whole], |separator| whole.split(separator).collect());
+    let are_digits = groups.iter().all(|group| group.bytes().all(|byte| byte.is_ascii_digit()));
+    let stand_right = match groups.as_slice() {
+        [only] => !only.is_empty() || fraction.is_some(),
+        [first, middle @ .., last] => {
+            matches!(first.len(), 1..=3)
+                && last.len() == 3
+                && (middle.iter().all(|group| group.len() == 3) || (first.len() <= 2 && middle.iter().all(|group| group.len() == 2)))
+        }
+        [] => false,
+    };
+    if !are_digits || !stand_right {
+        return None;
+    }
+    let whole = groups.concat();
+    Some(fraction.map_or(whole.clone(), |fraction| format!("{whole}.{fraction}")))
+}
+
+/// What columns of numbers tell of their mark.
+#[derive(Debug, Default)]
+pub(super) struct NumberEvidence {
+    point: u64,
+    comma: u64,
+    /// Whether any number is another under the other mark.
+    differ: bool,
+}
+
+impl NumberEvidence {
+    /// One more number.
+    pub(super) fn see(&mut self, text: &str) {
+        let [point, comma] = [DecimalMark::Point, DecimalMark::Comma].map(|mark| number(text, mark));
+        self.point += u64::from(point.is_some());
+        self.comma += u64::from(comma.is_some());
+        self.differ |= point.is_some() && comma.is_some() && point != comma;
+    }
+
+    /// The mark that most numbers fit; `None` when both fit as well and would tell other numbers.
+    pub(super) fn mark(&self) -> Option<DecimalMark> {
+        match self.point.cmp(&self.comma) {
+            std::cmp::Ordering::Less => Some(DecimalMark::Comma),
+            std::cmp::Ordering::Equal if self.differ => None,
+            std::cmp::Ordering::Equal | std::cmp::Ordering::Greater => Some(DecimalMark::Point),
+        }
+    }
+}

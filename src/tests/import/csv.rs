@@ -1,0 +1,120 @@
+//! CSV files through the whole product.
+
+use serde_json::{Value, json};
+
+use crate::harness::{
+    app::TestApp,
+    bank::posted,
+    client::{Answer, Client, form_part},
+};
+
+use super::{counts, everything, only_account};
+
+const FILE: &str = "Buchungstag;Verwendungszweck;Betrag;Saldo\n02.11.2026;Kaffee;-4,50;95,50\n03.11.2026;Tee;-2,00;93,50\n03.11.2026;Tee;-2,00;91,50\n";
+
+/// Imports a CSV file's text with whatever else is said.
+async fn import(client: &Client<'_>, content: &str, said: Value) -> Answer {
+    let mut input = json!({ "filename": "giro.csv", "content": content });
+    input.as_object_mut().unwrap().extend(said.as_object().unwrap().clone());
+    let fields = "import { id filename accountsCreated transactionsCreated transactionsKnown problems { line message } } \
+                  csv { encoding delimiter headerLine dateOrder decimalMark invertSign columns { number name role } }";
+    client.mutate("importStatement", fields, input).await
+}
+
+fn giro() -> Value {
+    json!({ "account": { "name": "Giro", "type": "CHECKING", "currency": "EUR" } })
+}
+
+#[tokio::test]
+async fn a_csv_file_becomes_an_account_of_the_given_name() {
+    for app in TestApp::on_every_store().await {
+        let ann = app.signed_in("ann").await;
+        let payload = import(&ann, FILE, giro()).await.succeeds();
+        assert_eq!((counts(&payload["import"]), &payload["import"]["problems"]), ((1, 3, 0), &json!([])));
+        assert_eq!(
+            (&payload["csv"]["delimiter"], &payload["csv"]["dateOrder"], &payload["csv"]["decimalMark"]),
+            (&json!("SEMICOLON"), &json!("DAY_MONTH_YEAR"), &json!("COMMA"))
+        );
+        assert_eq!(payload["csv"]["columns"][0], json!({ "number": 1, "name": "Buchungstag", "role": "POSTED_ON" }));
+        let account = &ann.accounts().await[0];
+        assert_eq!((&account["name"], &account["type"], &account["currency"]), (&json!("Giro"), &json!("CHECKING"), &json!("EUR")));
+        assert_eq!((&account["maskedNumber"], &account["balances"]["current"]["amount"]), (&Value::Null, &json!("91.50")));
+        let before = everything(&app).await;
+        let mut again = giro();
+        again["account"]["name"] = json!(" giro ");
+        assert_eq!(counts(&import(&ann, FILE, again).await.succeeds()["import"]), (0, 0, 3));
+        assert!(before == everything(&app).await, "the same file twice changed a table of {}", app.store.name);
+        assert_eq!(app.last_outcome("import_statement").await, ("succeeded".to_owned(), None));
+        app.every_attempt_ended_once().await;
+    }
+}
+
+#[tokio::test]
+async fn a_csv_file_over_what_the_bank_has_told_adds_only_what_is_new() {
+    for app in TestApp::on_every_store().await {
+        app.bank.reports(vec![posted("x", "2026-11-20", -450, "Coffee"), posted("y", "2026-11-20", -450, "Cake")]);
+        let ann = app.signed_in("ann").await;
+        ann.link_scripted().await;
+        app.work().await;
+        let (account, before) = (only_account(&ann).await, ann.transactions().await);
+        let file = "Date,Memo,Amount\n11/20/2026,CARD CAKE,-4.50\n11/20/2026,CARD COFFEE,-4.50\n11/21/2026,CARD TEA,-2.00\n";
+        let payload = import(&ann, file, json!({ "accountId": account })).await.succeeds();
+        assert_eq!((counts(&payload["import"]), &payload["import"]["problems"]), ((0, 1, 2), &json!([])));
+        assert_eq!(&ann.transactions().await[1..], before);
+        assert_eq!(ann.accounts().await.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn what_a_csv_file_does_not_tell_is_asked_and_nothing_is_written() {
+    for app in TestApp::on_every_store().await {
+        let ann = app.signed_in("ann").await;
+        let unclear = "Date,Memo,Amount\n01/02/2026,Coffee,-4.50\n";
+        let refused = import(&ann, unclear, giro()).await;
+        refused.is_refused("FILE_UNDECIDED");
+        let payload = &refused.body["data"]["importStatement"];
+        assert_eq!((&payload["userErrors"][0]["field"], &payload["csv"]["dateOrder"]), (&json!(["csv", "dateOrder"]), &Value::Null));
+        assert_eq!(payload["csv"]["columns"][2]["role"], "AMOUNT");
+        import(&ann, FILE, json!({})).await.is_refused("FILE_UNDECIDED");
+        import(&ann, FILE, json!({ "account": { "name": "Giro", "type": "CHECKING" } })).await.is_refused("FILE_UNDECIDED");
+        import(&ann, FILE, json!({ "csv": { "encoding": "no such thing" } })).await.is_refused("FILE_UNDECIDED");
+        assert_eq!(app.last_outcome("import_statement").await, ("failed".to_owned(), Some("undecided_file".to_owned())));
+        app.holds(&[("links", 0), ("accounts", 0), ("transactions", 0), ("imports", 0)]).await;
+        let mut said = giro();
+        said["csv"] = json!({ "dateOrder": "MONTH_DAY_YEAR", "invertSign": true, "columns": [{ "number": 2, "role": "MERCHANT" }] });
+        import(&ann, unclear, said).await.succeeds();
+        let row = &ann.transactions().await[0];
+        assert_eq!((&row["postedOn"], &row["amount"]["amount"], &row["description"]), (&json!("2026-01-02"), &json!("4.50"), &json!("Coffee")));
+        app.every_attempt_ended_once().await;
+    }
+}
+
+#[tokio::test]
+async fn a_form_says_the_same_in_parts_of_json() {
+    for app in TestApp::on_every_store().await {
+        let ann = app.signed_in("ann").await;
+        let file = form_part("name=\"file\"; filename=\"giro.csv\"", b"Date,Memo,Amount\n01/02/2026,Coffee,-4.50\n");
+        let account = form_part("name=\"account\"", br#"{"name":"Giro","type":"SAVINGS","currency":"EUR"}"#);
+        let csv = form_part("name=\"csv\"", br#"{"dateOrder":"DAY_MONTH_YEAR"}"#);
+        let refused = ann.upload_parts(&[&file[..], &account].concat()).await;
+        refused.is_problem(422, "FILE_UNDECIDED");
+        assert_eq!((&refused.body["csv"]["dateOrder"], &refused.body["csv"]["delimiter"]), (&Value::Null, &json!("COMMA")));
+        for (name, text) in [
+            ("csv", "{"),
+            ("csv", r#"{"dateOrder":"SOMEHOW"}"#),
+            ("csv", "[]"),
+            ("account", "{}"),
+            ("account", r#"{"name":"x","type":"CHECKING","currency":"€"}"#),
+        ] {
+            let part = form_part(&format!("name=\"{name}\""), text.as_bytes());
+            ann.upload_parts(&[&file[..], &part].concat()).await.is_problem(400, "BAD_USER_INPUT");
+        }
+        ann.upload_parts(&[&file[..], &csv, &csv].concat()).await.is_problem(400, "BAD_USER_INPUT");
+        app.holds(&[("imports", 0), ("accounts", 0)]).await;
+        let answer = ann.upload_parts(&[&account[..], &csv, &file].concat()).await;
+        assert_eq!((answer.status, counts(&answer.body["import"])), (200, (1, 1, 0)), "{}", answer.text);
+        assert_eq!(answer.body["csv"]["columns"][0], json!({ "number": 1, "name": "Date", "role": "POSTED_ON" }));
+        assert_eq!((&ann.accounts().await[0]["type"], &ann.transactions().await[0]["postedOn"]), (&json!("SAVINGS"), &json!("2026-02-01")));
+        app.every_attempt_ended_once().await;
+    }
+}
