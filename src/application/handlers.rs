@@ -62,6 +62,8 @@ pub fn mailing(event: &Event) -> Mailing {
         | Event::LinkRenamed { .. }
         | Event::Unlinked { .. }
         | Event::ConsentRevoked { .. }
+        | Event::ImportPreviewed { .. }
+        | Event::ImportReverted { .. }
         | Event::StatementImported { .. } => Mailing::Silent(BY_THEMSELVES),
         Event::SessionRefreshed { .. } | Event::SyncRequested { .. } | Event::LinkSynced { .. } => Mailing::Silent(OFTEN),
         Event::EmailVerified { .. } | Event::ErasureCancelled { .. } => Mailing::Silent(AFTERWARDS),
@@ -143,6 +145,8 @@ pub fn hint(event: &Event) -> Hint {
         | Event::ConsentRevoked { .. }
         | Event::SyncRequested { .. }
         | Event::LinkSynced { .. }
+        | Event::ImportPreviewed { .. }
+        | Event::ImportReverted { .. }
         | Event::StatementImported { .. }
         | Event::MessageRetried { .. }
         | Event::MessageDropped { .. }

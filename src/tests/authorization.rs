@@ -125,6 +125,7 @@ async fn each_rule_of_the_policy_decides_its_own_fields_and_no_other() {
         "User.auditEvents",
         "User.changes",
         "User.consents",
+        "User.imports",
         "User.links",
         "User.secondFactor",
         "User.sessions",
@@ -145,7 +146,13 @@ async fn each_rule_of_the_policy_decides_its_own_fields_and_no_other() {
     ];
     let rules: [(&str, &str, &str, &str, &[&str]); 15] = [
         (everyone, "read", "accounts", "own", &["User.accounts", "account"]),
-        (everyone, "read", "transactions", "own", &["User.transactions", "importStatement", "transaction"]),
+        (
+            everyone,
+            "read",
+            "transactions",
+            "own",
+            &["User.imports", "User.transactions", "commitImport", "importStatement", "previewImport", "revertImport", "transaction"],
+        ),
         (
             everyone,
             "read",
@@ -170,7 +177,7 @@ async fn each_rule_of_the_policy_decides_its_own_fields_and_no_other() {
         (everyone, "read", "profile", "own", &["User.agreements", "User.consents", "exportMyData"]),
         (everyone, "write", "profile", "own", &["agreeToDocuments", "eraseMyAccount", "updateProfile"]),
         (editors, "write", "links", "own", &["beginLink", "completeLink", "relink", "renameLink", "syncLink", "unlink"]),
-        (editors, "write", "transactions", "own", &["importStatement"]),
+        (editors, "write", "transactions", "own", &["commitImport", "importStatement", "previewImport", "revertImport"]),
     ];
     let administrators = r#"scope("admin", "ACTION", "RESOURCE", "REACH");"#;
     let for_administrators: [(&str, &str, &[&str]); 4] = [

@@ -85,6 +85,9 @@ async fn what_belongs_to_another_is_absent_byte_for_byte_whatever_the_role() {
         "relink",
         "unlink",
         "importStatement",
+        "previewImport",
+        "commitImport",
+        "revertImport",
         "User.accounts",
         "User.transactions",
     ] {

@@ -8,7 +8,8 @@ use crate::{
     application::{Application, QueryError, access::Requester},
     domain::{
         account::Account,
-        id::{AccountId, LinkId, TransactionId, UserId},
+        id::{AccountId, ImportId, LinkId, TransactionId, UserId},
+        import::{Import, ImportStatement},
         link::Link,
         page::{CreatedKey, Page, PostedKey, Slice},
         session::Session,
@@ -62,6 +63,16 @@ impl Loaders {
         Ok(self.0.load_one(id).await?)
     }
 
+    /// One's own import of that id.
+    pub async fn import(&self, id: ImportId) -> Result<Option<Arc<Import>>, Fault> {
+        Ok(self.0.load_one(id).await?)
+    }
+
+    /// The accounts an import is of.
+    pub async fn import_statements(&self, id: ImportId) -> Result<Vec<ImportStatement>, Fault> {
+        Ok(self.0.load_one(StatementsOf(id)).await?.unwrap_or_default())
+    }
+
     /// A page of a link's accounts.
     pub async fn accounts(&self, key: AccountsOf) -> Result<Slice<Account>, Fault> {
         Ok(self.0.load_one(key).await?.unwrap_or_else(Slice::empty))
@@ -110,6 +121,31 @@ impl Loader<TransactionId> for Batch {
     async fn load(&self, keys: &[TransactionId]) -> Result<HashMap<TransactionId, Self::Value>, Failure> {
         let transactions = self.application.transactions.find_many(&self.requester, keys).await?;
         Ok(transactions.into_iter().map(|transaction| (transaction.id, Arc::new(transaction))).collect())
+    }
+}
+
+impl Loader<ImportId> for Batch {
+    type Value = Arc<Import>;
+    type Error = Failure;
+
+    async fn load(&self, keys: &[ImportId]) -> Result<HashMap<ImportId, Self::Value>, Failure> {
+        let imports = self.application.import_queries.find_many(&self.requester, keys).await?;
+        Ok(imports.into_iter().map(|import| (import.id, Arc::new(import))).collect())
+    }
+}
+
+/// Asks for the accounts an import is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct StatementsOf(pub ImportId);
+
+impl Loader<StatementsOf> for Batch {
+    type Value = Vec<ImportStatement>;
+    type Error = Failure;
+
+    async fn load(&self, keys: &[StatementsOf]) -> Result<HashMap<StatementsOf, Self::Value>, Failure> {
+        let imports: Vec<ImportId> = keys.iter().map(|key| key.0).collect();
+        let statements = self.application.import_queries.statements_of(&self.requester, &imports).await?;
+        Ok(statements.into_iter().map(|(import, statements)| (StatementsOf(import), statements)).collect())
     }
 }
 

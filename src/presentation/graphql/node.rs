@@ -13,6 +13,7 @@ use super::{
     error::{Code, Fault},
     global_id::{GlobalId, Kind},
     guard::Allow,
+    import::ImportNode,
     link::LinkNode,
     session::SessionNode,
     transaction::TransactionNode,
@@ -36,6 +37,8 @@ pub enum Node {
     Account(AccountNode),
     /// A transaction.
     Transaction(TransactionNode),
+    /// A statement file that was brought.
+    Import(ImportNode),
 }
 
 /// Looks things up by global id.
@@ -70,6 +73,7 @@ async fn find(request: &RequestContext, id: &str) -> Result<Option<Node>, Fault>
         Kind::Link => loaders.link(id.into()).await?.map(|link| Node::Link(LinkNode(link))),
         Kind::Account => loaders.account(id.into()).await?.map(|account| Node::Account(AccountNode(account))),
         Kind::Transaction => loaders.transaction(id.into()).await?.map(|transaction| Node::Transaction(TransactionNode(transaction))),
-        Kind::Holding | Kind::Sync | Kind::Import | Kind::AuditEvent | Kind::Export => None,
+        Kind::Import => loaders.import(id.into()).await?.map(|import| Node::Import(ImportNode(import))),
+        Kind::Holding | Kind::Sync | Kind::AuditEvent | Kind::Export => None,
     })
 }
