@@ -7,6 +7,7 @@ mod edge;
 mod identity;
 pub mod keys;
 mod metrics;
+mod providers;
 mod sharing;
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
@@ -16,7 +17,6 @@ use axum::Router;
 use secrecy::ExposeSecret;
 use tokio::{net::TcpListener, sync::Notify};
 use tokio_util::sync::CancellationToken;
-use url::Url;
 
 use crate::{
     application::{
@@ -31,7 +31,7 @@ use crate::{
         live::Live,
         mail::Courier,
         ports::{Authorizer, EventBus, FinancialProvider, Mailbox, Mailer, Randomness},
-        provider::{Catalogue, ProviderQueries},
+        provider::ProviderQueries,
         second_factor::SecondFactorQueries,
         session::SessionQueries,
         sync::{SyncEngine, SyncQueries},
@@ -48,16 +48,12 @@ use crate::{
         mail::{folder::MailFolder, smtp::SmtpMailer},
         metrics::Metrics,
         private_file,
-        providers::{
-            http,
-            sandbox::{SandboxBank, SandboxProvider, authorization::CLIENT_ID},
-            statement::StatementFiles,
-        },
+        providers::statement::StatementFiles,
         security::{
-            checkpoint::Ed25519Signer,
+            checkpoint::RingSigner,
             key_places::KeyPlaces,
             key_watch::KeyWatch,
-            keys::{Keys, KeysInForce},
+            keys::KeysInForce,
             policy::{POLICY, PolarPolicy},
             sealer::AesSealer,
         },
@@ -73,6 +69,7 @@ use crate::{
 pub use crate::infrastructure::{providers::sandbox::visitor::Visitor, security::key_places::MadeUpKeys};
 use edge::Surface;
 use identity::{Ground, Identity};
+use providers::Providers;
 use sharing::Parts;
 
 /// How long requests in flight may take to finish after a stop was asked for.
@@ -168,17 +165,18 @@ impl App {
 
     /// Composes everything over an open database.
     pub fn compose(config: &Config, listening: SocketAddr, keys: &KeysInForce, database: Arc<Database>, surroundings: Surroundings) -> anyhow::Result<Self> {
-        let Surroundings { clock, randomness, authorizer, mut providers, unhurried, bus } = surroundings;
+        let Surroundings { clock, randomness, authorizer, providers, unhurried, bus } = surroundings;
         let public_url = config.public_url(listening);
-        let sandbox = if config.has_sandbox(listening) { Some(open_sandbox(config, &public_url, &clock, &randomness, &mut providers)?) } else { None };
+        let mut providers = Providers::open(config, listening, &clock, &randomness, providers)?;
+        let sandbox = providers.sandbox.take();
         let readers = database.readers();
         let store = database.store();
         let access = Access::new(authorizer);
         let journal = Journal::new(database.audit_log(), clock.clone(), randomness.clone());
         let sealer = Arc::new(AesSealer::new(keys, randomness.clone())?);
         let files = Arc::new(StatementFiles);
-        let catalogue = Arc::new(Catalogue::new(providers, files.as_ref()));
-        let (keeper, retention) = trail(config, &keys.now(), &database, &journal, &access, &clock)?;
+        let catalogue = Arc::new(providers.catalogue(files.as_ref()));
+        let (keeper, retention) = trail(config, keys, &database, &journal, &access, &clock)?;
         let (wake, meter) = (Arc::new(Notify::new()), Arc::new(Metrics::new()));
         let redis = sharing::redis(config)?;
         let bus = bus.unwrap_or_else(|| sharing::bus(redis.as_ref(), &database, randomness.as_ref()));
@@ -399,14 +397,13 @@ fn changes(access: &Access, readers: &Arc<Readers>) -> ChangeQueries {
 /// Who keeps the chain over the trail, and who drops what is past its retention.
 fn trail(
     config: &Config,
-    keys: &Keys,
+    keys: &KeysInForce,
     database: &Database,
     journal: &Journal,
     access: &Access,
     clock: &Arc<dyn Clock>,
 ) -> anyhow::Result<(Arc<ChainKeeper>, Arc<Retention>)> {
-    // Its keys are those of the start: what it signs stays good as long as the ring holds them.
-    let signer = Arc::new(Ed25519Signer::new(keys)?);
+    let signer = Arc::new(RingSigner::new(keys)?);
     let retention = Retention {
         journal: journal.clone(),
         store: database.store(),
@@ -434,22 +431,6 @@ fn mailer(config: &Config, listening: SocketAddr) -> anyhow::Result<MailWay> {
     let is_shown = config.environment == Environment::Development && listening.ip().is_loopback();
     let mailbox = is_shown.then(|| folder.clone() as Arc<dyn Mailbox>);
     Ok((folder, mailbox))
-}
-
-/// Opens the bank over its state in the data folder, and adds the adapter that reaches it over HTTP as any other.
-fn open_sandbox(
-    config: &Config,
-    public_url: &str,
-    clock: &Arc<dyn Clock>,
-    randomness: &Arc<dyn Randomness>,
-    providers: &mut Vec<Arc<dyn FinancialProvider>>,
-) -> anyhow::Result<Arc<SandboxBank>> {
-    private_file::make_folder(&config.data_dir)?;
-    let bank = SandboxBank::open(config.data_dir.join("sandbox.json"), config.sandbox.seed, clock.clone(), randomness.clone())?;
-    let address = Url::parse(&format!("{public_url}/sandbox"))?;
-    bank.register_redirect(&address, &format!("{public_url}/oauth/sandbox/callback"))?;
-    providers.push(Arc::new(SandboxProvider::new(address, CLIENT_ID, &bank.client_secret(), http::client(http::TIME_OUT)?)?));
-    Ok(bank)
 }
 
 /// Whether the configured keys can be read, and none has to be made up.

@@ -10,6 +10,7 @@ pub mod audit;
 pub mod chain;
 pub mod change;
 pub mod consent;
+pub mod credentials;
 pub mod email_change;
 pub mod erasure;
 pub mod export;

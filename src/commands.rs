@@ -174,9 +174,6 @@ fn logging(settings: anyhow::Result<Config>, default: &str) -> anyhow::Result<Co
     set.map_err(|failure| anyhow::anyhow!("the log cannot be set up: {failure}"))?;
     // The text of a panic may hold anything, so only its place is logged.
     std::panic::set_hook(Box::new(|panic| tracing::error!(place = panic.location().map(ToString::to_string), "a task panicked")));
-    for name in &config.without_effect {
-        tracing::warn!(name, "this setting has no effect in this version");
-    }
     Ok(config)
 }
 

@@ -4,6 +4,7 @@
 //! in `[jwt]`. Each secret can also be read from a file named by the variable with `_FILE` at its end. Names nobody knows are refused.
 //! What each setting is for stands in [`settings`], and the manual made from it in [`mod@reference`].
 
+mod providers;
 pub mod reference;
 mod sections;
 pub mod settings;
@@ -22,6 +23,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use url::Url;
 
+pub use providers::{Alpaca, Providers, Schwab, SimpleFin};
 pub use sections::{
     Audit, Cors, DocumentMode, Documents, Encryption, Jwt, Keys, Legal, Limits, Links, Metrics, Passwords, Playground, RateLimits, Registration, Sandbox, Smtp,
 };
@@ -84,6 +86,8 @@ pub struct Config {
     pub links: Links,
     /// The audit trail.
     pub audit: Audit,
+    /// Banks, brokers and services.
+    pub providers: Providers,
     /// The sandbox bank.
     pub sandbox: Sandbox,
     /// The playground.
@@ -98,9 +102,6 @@ pub struct Config {
     pub metrics: Metrics,
     /// Rotation of keys.
     pub keys: Keys,
-    /// What was set and is not used in this version, as its source calls it.
-    #[serde(skip)]
-    pub without_effect: Vec<String>,
     /// Where what is set was found, by the setting's name.
     #[serde(skip)]
     pub origins: BTreeMap<&'static str, Origin>,
@@ -136,6 +137,7 @@ impl Default for Config {
             rate_limits: RateLimits::default(),
             links: Links::default(),
             audit: Audit::default(),
+            providers: Providers::default(),
             sandbox: Sandbox::default(),
             playground: Playground::default(),
             documents: Documents::default(),
@@ -143,7 +145,6 @@ impl Default for Config {
             cors: Cors::default(),
             metrics: Metrics::default(),
             keys: Keys::default(),
-            without_effect: Vec::new(),
             origins: BTreeMap::new(),
         }
     }
@@ -172,7 +173,6 @@ impl Config {
             Some(setting) => anyhow::anyhow!("{} is {}, such as {}", written(setting), setting.kind.described(), setting.sample()),
             None => anyhow::anyhow!("the configuration cannot be read: {}", error.path.join(".")),
         })?;
-        config.without_effect = file.without_effect.into_iter().chain(variables.without_effect).collect();
         config.origins = file.written.into_iter().chain(variables.written).collect();
         config.check()?;
         Ok(config)
@@ -223,6 +223,7 @@ impl Config {
             }
         }
         self.cors.origins()?;
+        self.providers.check()?;
         self.proxies()?;
         self.legal.documents()?;
         for allowed in &self.links.return_urls {

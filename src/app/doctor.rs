@@ -136,12 +136,7 @@ async fn the_rest(config: &Config, clock: &dyn Clock, inspection: Option<&Inspec
 }
 
 fn settings(config: &Config) -> Vec<Finding> {
-    let mut findings: Vec<_> = config
-        .without_effect
-        .iter()
-        .filter(|name| !is_of_a_provider(name))
-        .map(|name| Finding::warn("configuration", format!("{name} is set, and this version does not use it"), "take it away, or leave it for a later version"))
-        .collect();
+    let mut findings = Vec::new();
     let is_plain = config.public_url.as_ref().is_none_or(|url| url.scheme() == "http");
     if config.environment == Environment::Production && is_plain {
         findings.push(Finding::warn(
@@ -165,10 +160,6 @@ fn settings(config: &Config) -> Vec<Finding> {
         findings.push(Finding::ok("configuration", format!("{environment}, reached at {}", config.public_url(config.bind))));
     }
     findings
-}
-
-fn is_of_a_provider(name: &str) -> bool {
-    name.starts_with("DASHTAM_PROVIDERS") || name.starts_with("providers")
 }
 
 /// The folder, who may read it, and how much room it has.
@@ -334,14 +325,6 @@ async fn mail(config: &Config) -> Finding {
 }
 
 fn providers(config: &Config) -> Finding {
-    let unused: Vec<_> = config.without_effect.iter().filter(|name| is_of_a_provider(name)).map(String::as_str).collect();
-    if !unused.is_empty() {
-        return Finding::warn(
-            "providers",
-            format!("{} set, and this version has no such provider", unused.join(", ")),
-            "take it away, or wait for a version that has it",
-        );
-    }
     let available = if config.has_sandbox(config.bind) { "statement files, and the sandbox bank" } else { "statement files" };
     Finding::ok("providers", format!("{available}; no setting is missing"))
 }

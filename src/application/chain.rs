@@ -92,6 +92,12 @@ pub trait CheckpointSigner: Send + Sync {
     fn endorsements(&self) -> anyhow::Result<Vec<Endorsement>>;
 }
 
+/// Whichever key signs at the moment: keys are rotated while servers run.
+pub trait CurrentSigner: Send + Sync {
+    /// Signs one thing; the next may be another key's to sign.
+    fn now(&self) -> Arc<dyn CheckpointSigner>;
+}
+
 /// Tells signatures.
 pub trait SignatureCheck: Send + Sync {
     /// Whether `signature` over `message` is by the holder of this key.
@@ -109,7 +115,7 @@ pub struct ChainKeeper {
     /// The chain.
     pub store: Arc<dyn ChainStore>,
     /// Signs checkpoints.
-    pub signer: Arc<dyn CheckpointSigner>,
+    pub signer: Arc<dyn CurrentSigner>,
     /// Where they are published.
     pub publisher: Arc<dyn CheckpointPublisher>,
     /// The time.
@@ -120,10 +126,11 @@ impl ChainKeeper {
     /// Returns once `stop` is called, everything that was committed by then is sealed, and its end is signed.
     pub async fn run(&self, stop: CancellationToken) {
         let mut search = tokio::time::interval(SEARCH);
-        let mut is_introduced = false;
+        let mut introduced = None;
         while !stop.is_cancelled() {
-            if !is_introduced {
-                is_introduced = Self::told(self.introduce().await, "the keys of checkpoints could not be stored").is_some();
+            let key = self.signer.now().key_id().to_owned();
+            if introduced.as_ref() != Some(&key) {
+                introduced = Self::told(self.introduce().await, "the keys of checkpoints could not be stored").map(|()| key);
             }
             Self::told(self.turn().await, "the audit trail could not be sealed");
             tokio::select! {
@@ -137,7 +144,7 @@ impl ChainKeeper {
 
     /// Makes the keys known that are configured.
     pub async fn introduce(&self) -> anyhow::Result<()> {
-        self.store.endorse(&self.signer.endorsements()?, self.clock.now()).await
+        self.store.endorse(&self.signer.now().endorsements()?, self.clock.now()).await
     }
 
     /// Seals what waits and signs when it is time to; answers how many were sealed.
@@ -165,7 +172,7 @@ impl ChainKeeper {
     }
 
     async fn sign(&self, signing: Signing, now: Timestamp) -> anyhow::Result<()> {
-        let Some(checkpoint) = self.store.checkpoint(self.signer.as_ref(), signing, now).await? else { return Ok(()) };
+        let Some(checkpoint) = self.store.checkpoint(self.signer.now().as_ref(), signing, now).await? else { return Ok(()) };
         // It stands in the database in any case, and the next one covers what this one did.
         Self::told(self.publisher.publish(&checkpoint), "a checkpoint of the audit trail could not be published");
         Ok(())

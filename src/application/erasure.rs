@@ -27,12 +27,12 @@ use crate::domain::{
 use super::{
     access::{Access, Denied, Requester},
     audit::{Attempt, Journal},
+    credentials::open_credentials,
     mail::{Writer, token_hash},
     ports::{Place, Sealer, Store, Work},
     provider::Catalogue,
     session::{SessionGate, end_each},
     step_up::{ReauthenticationRequired, StepUp},
-    sync::open_credentials,
 };
 
 /// How often a worker looks for erasures that are due.

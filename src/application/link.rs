@@ -26,6 +26,7 @@ use crate::domain::{
     link::{Authorization, Link, LinkReader, LinkReason},
     name::InvalidName,
     page::{CreatedKey, Page, Slice},
+    provider::LinkMethod,
     time::{Clock, Timestamp},
     user::UserReader,
 };
@@ -34,7 +35,7 @@ use super::{
     QueryError,
     access::{Access, Actor, Denied, Origin, Requester, Resource},
     audit::Journal,
-    ports::{FinancialProvider, Place, Randomness, Sealer, Store, Walk},
+    ports::{FinancialProvider, OauthDoor, Place, Randomness, Sealer, Store, Walk},
     provider::Catalogue,
 };
 
@@ -52,6 +53,12 @@ pub enum LinkError {
     /// No provider of that name can be linked here.
     #[error("no provider of this name can be linked here")]
     UnknownProvider,
+    /// It is in the catalogue, and this server lacks what it takes.
+    #[error("this provider cannot be linked on this server; `Provider.unavailableReason` says why")]
+    UnavailableProvider,
+    /// Another provider's way to link.
+    #[error("this provider is linked in another way; `Provider.linkMethod` says in which")]
+    OtherMethod,
     /// The frontend's address is not on the allow-list.
     #[error("the return URL is not on this server's allow-list")]
     ReturnUrlNotAllowed,
@@ -94,6 +101,8 @@ impl Reason for LinkError {
     fn reason(&self) -> &'static str {
         match self {
             Self::UnknownProvider => "unknown_provider",
+            Self::UnavailableProvider => "unavailable_provider",
+            Self::OtherMethod => "other_method",
             Self::ReturnUrlNotAllowed => "return_url_not_allowed",
             Self::UnknownTicket => "unknown_ticket",
             Self::UnknownState => "unknown_state",
@@ -192,7 +201,7 @@ impl LinkCommands {
         attempt
             .settle(async {
                 let owner = self.access.attempt(&command.requester, Act::BeginLink)?;
-                let provider = self.catalogue.linkable(&command.provider).ok_or(LinkError::UnknownProvider)?;
+                let provider = self.adapter(&command.provider, LinkMethod::Oauth)?;
                 let link = Link::begin(LinkId(self.randomness.id()), owner, provider.manifest().slug, self.clock.now());
                 let (begun, authorization) = self.way_to_bank(provider.as_ref(), link, command.return_url)?;
                 let mut work = self.store.begin(&attempt).await?;
@@ -204,13 +213,22 @@ impl LinkCommands {
             .await
     }
 
+    /// The adapter of a provider that is to be linked in this way.
+    fn adapter(&self, slug: &str, method: LinkMethod) -> Result<&Arc<dyn FinancialProvider>, LinkError> {
+        let entry = self.catalogue.entry(slug).filter(|entry| entry.manifest.method != LinkMethod::File).ok_or(LinkError::UnknownProvider)?;
+        if entry.manifest.method != method {
+            return Err(LinkError::OtherMethod);
+        }
+        self.catalogue.linkable(slug).ok_or(LinkError::UnavailableProvider)
+    }
+
     /// A walk to the bank that a link can be completed by, not stored yet.
     fn way_to_bank(&self, provider: &dyn FinancialProvider, link: Link, return_url: Option<String>) -> Result<(BegunLink, Authorization), LinkError> {
         let return_url = return_url.map(|url| self.allowed_return_url(&url)).transpose()?;
         let slug = provider.manifest().slug;
         let ticket = self.secret();
         let walk = Walk { state: self.secret(), code_verifier: self.secret(), redirect_uri: format!("{}/oauth/{slug}/callback", self.settings.public_url) };
-        let bank_url = provider.authorization_url(&walk)?;
+        let bank_url = door(provider)?.authorization_url(&walk)?;
         let secrets = format!("{}.{}", walk.state.expose_secret(), walk.code_verifier.expose_secret());
         let authorization = Authorization {
             id: AuthorizationId(self.randomness.id()),
@@ -253,7 +271,7 @@ impl LinkCommands {
             .settle(async {
                 let adapter = self.catalogue.linkable(provider).ok_or(LinkError::UnknownTicket)?;
                 let walk = self.walk(&authorization)?;
-                let bank_url = adapter.authorization_url(&walk)?;
+                let bank_url = door(adapter.as_ref())?.authorization_url(&walk)?;
                 let cookie = self.secret();
                 let mut work = self.store.begin(&attempt).await?;
                 if !work.links().start_authorization(authorization.id, &digest(&cookie), self.clock.now()).await? {
@@ -297,6 +315,11 @@ impl LinkCommands {
     fn secret(&self) -> SecretString {
         BASE64_URL_SAFE_NO_PAD.encode(self.randomness.secret()).into()
     }
+}
+
+/// The way of a provider that is linked by signing in there.
+fn door(provider: &dyn FinancialProvider) -> anyhow::Result<&dyn OauthDoor> {
+    provider.oauth().ok_or_else(|| anyhow::anyhow!("{} is linked by signing in, and has no door", provider.manifest().slug))
 }
 
 /// A name for the walk of a state, for the browser's cookie; tells nothing of the state.

@@ -41,7 +41,7 @@ use crate::domain::{
     user::{EmailAddress, Password, PasswordRecord, Role, Users},
 };
 
-pub use provider::{Credentials, FinancialProvider, ProviderFault, TransactionPage, Walk};
+pub use provider::{Credentials, FinancialProvider, OauthDoor, Pasted, ProviderFault, ReportedAccounts, Tokens, TransactionPage, Visit, Walk};
 
 use super::{
     access::{Action, Resource, Scope},

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::domain::{
     link::{Freshness, Link},
-    provider::{CatalogueEntry, ProviderCategory},
+    provider::{CatalogueEntry, Manifest, ProviderCategory},
     time::Clock,
 };
 
@@ -21,14 +21,14 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
-    /// From the adapters that were composed.
-    pub fn new(linkable: Vec<Arc<dyn FinancialProvider>>, files: &dyn StatementReader) -> Self {
-        let manifests = linkable.iter().map(|provider| provider.manifest()).chain(std::iter::once(files.manifest()));
-        let entries = manifests.map(|manifest| CatalogueEntry { manifest: manifest.clone(), unavailable: None }).collect();
+    /// From the adapters that were composed, the providers this server knows and cannot reach, and the reader of files.
+    pub fn new(linkable: Vec<Arc<dyn FinancialProvider>>, unavailable: Vec<CatalogueEntry>, files: &dyn StatementReader) -> Self {
+        let available = |manifest: &Manifest| CatalogueEntry { manifest: manifest.clone(), unavailable: None };
+        let entries = linkable.iter().map(|provider| available(provider.manifest())).chain(unavailable).chain([available(files.manifest())]).collect();
         Self { linkable, entries }
     }
 
-    /// The adapter of that slug; `None` for what is not linked through a bank's own page.
+    /// The adapter of that slug; `None` for files, and for what this server cannot reach.
     pub fn linkable(&self, slug: &str) -> Option<&Arc<dyn FinancialProvider>> {
         self.linkable.iter().find(|provider| provider.manifest().slug == slug)
     }

@@ -11,8 +11,6 @@ use std::{
 };
 
 use chrono::Duration;
-use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
 
 use crate::domain::{
     account::{Account, AccountReader},
@@ -32,9 +30,10 @@ use crate::domain::{
 use super::{
     access::Requester,
     audit::{Attempt, Journal},
+    credentials::{open_credentials, seal_credentials},
     import::new_account,
     ingest::{Reported, Taken, ingest},
-    ports::{Credentials, FinancialProvider, Meter, Place, ProviderFault, Randomness, Sealer, Store, Work},
+    ports::{Credentials, FinancialProvider, Meter, Place, ProviderFault, Randomness, Sealer, Store, Tokens, Work},
     provider::Catalogue,
 };
 
@@ -124,7 +123,8 @@ impl RunError {
 /// Everything one stage fetched, before anything is written.
 struct Fetched {
     accounts: Vec<FetchedAccount>,
-    refused: u32,
+    /// Whether no account is missing.
+    complete: bool,
     from: LocalDate,
     to: LocalDate,
 }
@@ -133,7 +133,41 @@ struct Fetched {
 struct FetchedAccount {
     account: ReportedAccount,
     rows: Vec<ReportedTransaction>,
+    refused: u32,
+    /// Whether it answered for all of the days.
+    answered: bool,
     from: LocalDate,
+}
+
+/// How far one run has come. Days that some account did not answer for are behind the run and not behind the link, so that the next run
+/// asks for them again, while what the others have is not held up.
+#[derive(Clone, Copy, Default)]
+struct Progress {
+    /// The days this run need not fetch any more; those of the link until its first stage is written.
+    reached: Option<(LocalDate, LocalDate)>,
+    /// Whether there are accounts that did not answer for some of these days.
+    has_gaps: bool,
+    /// What a success has to tell.
+    left_out: Option<SyncProblem>,
+}
+
+impl Progress {
+    fn reached(&self, link: &Link) -> Option<(LocalDate, LocalDate)> {
+        self.reached.or(link.covered_from.zip(link.covered_to))
+    }
+
+    /// After one more stage. Both spans touch, or it is the first.
+    fn after(mut self, link: &Link, fetched: &Fetched, is_someone_missing: bool) -> Self {
+        let (from, to) = self.reached(link).unwrap_or((fetched.from, fetched.to));
+        self.reached = Some((from.min(fetched.from), to.max(fetched.to)));
+        self.has_gaps |= is_someone_missing || fetched.accounts.iter().any(|account| !account.answered);
+        if self.has_gaps || !fetched.complete {
+            self.left_out = Some(SyncProblem::AccountsUnanswered);
+        } else if fetched.accounts.iter().any(|account| account.refused > 0) {
+            self.left_out = self.left_out.or(Some(SyncProblem::RowsRefused));
+        }
+        self
+    }
 }
 
 impl SyncEngine {
@@ -145,9 +179,10 @@ impl SyncEngine {
     }
 
     async fn run(&self, mut sync: Sync) -> anyhow::Result<()> {
+        let mut progress = Progress::default();
         loop {
             let attempt = self.journal.attempt(&Requester::worker(sync.user), Act::SyncLink).await?;
-            match attempt.settle(self.stage(&attempt, &mut sync)).await {
+            match attempt.settle(self.stage(&attempt, &mut sync, &mut progress)).await {
                 Ok(false) => {}
                 Ok(true) => {
                     self.meter.synced("succeeded");
@@ -166,8 +201,8 @@ impl SyncEngine {
     }
 
     /// Runs one stage and commits it, or commits how it failed. Answers whether the sync is done.
-    async fn stage(&self, attempt: &Attempt, sync: &mut Sync) -> Result<bool, RunError> {
-        match self.try_stage(attempt, sync).await {
+    async fn stage(&self, attempt: &Attempt, sync: &mut Sync, progress: &mut Progress) -> Result<bool, RunError> {
+        match self.try_stage(attempt, sync, progress).await {
             Ok(done) => Ok(done),
             Err(RunError::TakenOver) => Err(RunError::TakenOver),
             Err(failure) => {
@@ -177,7 +212,7 @@ impl SyncEngine {
         }
     }
 
-    async fn try_stage(&self, attempt: &Attempt, sync: &mut Sync) -> Result<bool, RunError> {
+    async fn try_stage(&self, attempt: &Attempt, sync: &mut Sync, progress: &mut Progress) -> Result<bool, RunError> {
         if sync.attempts > MAX_SYNC_ATTEMPTS {
             return Err(RunError::Interrupted);
         }
@@ -185,15 +220,15 @@ impl SyncEngine {
         let provider = self.catalogue.linkable(&link.provider).ok_or(RunError::NotActive)?.as_ref();
         self.hold(attempt, sync).await?;
         let credentials = self.working_credentials(attempt, sync, provider, &link).await?;
-        let fetched = match self.fetch(provider, &credentials, &link).await {
+        let fetched = match (self.fetch(provider, &credentials, &link, *progress).await, &credentials) {
             // Access tokens end early too. Only a bank that refuses the refresh token as well has ended the consent.
-            Err(RunError::Provider(ProviderFault::Refused)) => {
-                let renewed = self.renew(attempt, sync, provider, &link, &credentials).await?;
-                self.fetch(provider, &renewed, &link).await?
+            (Err(RunError::Provider(ProviderFault::Refused)), Credentials::Oauth(tokens)) => {
+                let renewed = self.renew(attempt, sync, provider, &link, tokens).await?;
+                self.fetch(provider, &renewed, &link, *progress).await?
             }
-            fetched => fetched?,
+            (fetched, _) => fetched?,
         };
-        self.write(attempt, sync, link, provider, fetched).await
+        self.write(attempt, sync, progress, link, provider, fetched).await
     }
 
     /// Begins the lease anew, unless another worker has taken the run over: two must not spend one refresh token.
@@ -206,29 +241,25 @@ impl SyncEngine {
         Ok(work.checkpoint().await?)
     }
 
-    /// The link's tokens, renewed when they are about to end.
+    /// What opens the link's provider; tokens renewed when they are about to end.
     async fn working_credentials(&self, attempt: &Attempt, sync: &Sync, provider: &dyn FinancialProvider, link: &Link) -> Result<Credentials, RunError> {
         let place = Place::credentials(link.user, link.id);
         let sealed = self.links.credentials(link.user, link.id).await?.ok_or(RunError::NotActive)?;
         let credentials = open_credentials(self.sealer.as_ref(), place, &sealed)?;
-        if self.clock.now().plus(Duration::minutes(2)) < credentials.access_expires_at {
-            return Ok(credentials);
+        match &credentials {
+            Credentials::Oauth(tokens) if tokens.access_expires_at <= self.clock.now().plus(Duration::minutes(2)) => {
+                self.renew(attempt, sync, provider, link, tokens).await
+            }
+            _ => Ok(credentials),
         }
-        self.renew(attempt, sync, provider, link, &credentials).await
     }
 
     /// Fresh tokens. A rotated refresh token is committed before it is used for anything.
-    async fn renew(
-        &self,
-        attempt: &Attempt,
-        sync: &Sync,
-        provider: &dyn FinancialProvider,
-        link: &Link,
-        credentials: &Credentials,
-    ) -> Result<Credentials, RunError> {
+    async fn renew(&self, attempt: &Attempt, sync: &Sync, provider: &dyn FinancialProvider, link: &Link, tokens: &Tokens) -> Result<Credentials, RunError> {
         let place = Place::credentials(link.user, link.id);
         let now = self.clock.now();
-        let renewed = provider.refresh(credentials, now).await?;
+        let door = provider.oauth().ok_or(ProviderFault::Refused)?;
+        let renewed = Credentials::Oauth(door.refresh(tokens, now).await?);
         let mut work = self.store.begin(attempt).await?;
         work.accounts().take_turn(link.user).await?;
         // What was wiped meanwhile stays wiped, and what the bank handed out for a newer consent stays.
@@ -242,80 +273,95 @@ impl SyncEngine {
     }
 
     /// Everything of the next stage, within the lease.
-    async fn fetch(&self, provider: &dyn FinancialProvider, credentials: &Credentials, link: &Link) -> Result<Fetched, RunError> {
-        tokio::time::timeout(FETCH_LIMIT, self.fetch_all(provider, credentials, link)).await.unwrap_or(Err(ProviderFault::Unreachable.into()))
+    async fn fetch(&self, provider: &dyn FinancialProvider, credentials: &Credentials, link: &Link, progress: Progress) -> Result<Fetched, RunError> {
+        let all = self.fetch_all(provider, credentials, link, progress);
+        tokio::time::timeout(FETCH_LIMIT, all).await.unwrap_or(Err(ProviderFault::Unreachable.into()))
     }
 
-    async fn fetch_all(&self, provider: &dyn FinancialProvider, credentials: &Credentials, link: &Link) -> Result<Fetched, RunError> {
-        let (from, to) = window(link, provider, self.clock.today());
-        let mut fetched = Fetched { accounts: Vec::new(), refused: 0, from, to };
+    async fn fetch_all(&self, provider: &dyn FinancialProvider, credentials: &Credentials, link: &Link, progress: Progress) -> Result<Fetched, RunError> {
+        let (from, to) = window(progress.reached(link), provider, self.clock.today());
+        let mut visit = provider.visit(credentials, self.clock.now()).await?;
+        let reported = visit.accounts().await?;
+        let mut fetched = Fetched { accounts: Vec::new(), complete: reported.complete, from, to };
         let known = self.accounts.pages_by_link(link.user, &[link.id], Page::first(MAX_PAGE)).await?.remove(&link.id).unwrap_or_else(Slice::empty);
         let mut seen = HashSet::new();
-        let reported = provider.accounts(credentials, self.clock.now()).await?;
         // An account that is listed twice is one account.
-        for account in reported.into_iter().filter(|account| seen.insert(account.reference.clone())) {
+        for account in reported.accounts.into_iter().filter(|account| seen.insert(account.reference.clone())) {
             let fingerprints = self.sealer.fingerprints(link.user, &link.provider, &account.reference);
             let is_known = known.items.iter().any(|known| fingerprints.contains(&known.fingerprint));
             // An account that joins later gets the days that the others have already.
             let from = if is_known { from } else { link.covered_from.map_or(from, |covered| covered.min(from)) };
-            let mut rows = Vec::new();
+            let (mut rows, mut refused, mut answered) = (Vec::new(), 0, true);
             let mut page: Option<String> = None;
             for read in 0.. {
                 if read == MAX_PAGES {
                     return Err(ProviderFault::Malformed.into());
                 }
-                let answer = provider.transactions(credentials, &account, from, to, page.as_deref()).await?;
+                let answer = visit.transactions(&account, from, to, page.as_deref()).await?;
                 rows.extend(answer.transactions);
-                fetched.refused += answer.refused;
+                refused += answer.refused;
+                answered &= answer.complete;
                 page = answer.next;
                 if page.is_none() {
                     break;
                 }
             }
-            fetched.accounts.push(FetchedAccount { account, rows: once_each(rows), from });
+            fetched.accounts.push(FetchedAccount { account, rows: once_each(rows), refused, answered, from });
         }
         Ok(fetched)
     }
 
-    async fn write(&self, attempt: &Attempt, sync: &mut Sync, link: Link, provider: &dyn FinancialProvider, fetched: Fetched) -> Result<bool, RunError> {
+    async fn write(
+        &self,
+        attempt: &Attempt,
+        sync: &mut Sync,
+        progress: &mut Progress,
+        link: Link,
+        provider: &dyn FinancialProvider,
+        fetched: Fetched,
+    ) -> Result<bool, RunError> {
         let now = self.clock.now();
         let mut work = self.store.begin(attempt).await?;
         work.accounts().take_turn(link.user).await?;
         let mut link = still_active(work.as_mut(), &link).await?;
         let mut accounts = work.accounts().of_link(link.user, link.id).await?;
         let mut counts = SyncCounts { accounts: u32::try_from(fetched.accounts.len()).unwrap_or(u32::MAX), ..sync.counts };
-        for FetchedAccount { account: reported, rows, from } in &fetched.accounts {
+        for FetchedAccount { account: reported, rows, refused, answered, from } in &fetched.accounts {
             let account = self.account_of(work.as_mut(), &link, &mut accounts, reported, now).await?;
             // A page with rows that could not be read is not a complete one: nothing may be taken for withdrawn because of it.
-            let period = (fetched.refused == 0).then_some((*from, fetched.to));
+            let period = (*answered && *refused == 0).then_some((*from, fetched.to));
             let reported = Reported { source: Source::Feed, period, rows };
             let done = ingest(work.as_mut(), &account, reported, &mut Taken::default(), now, self.randomness.as_ref()).await?;
             counts.added += done.added;
             counts.modified += done.modified;
             counts.removed += done.removed;
         }
-        // What is left over is no longer reported: closed at the bank, or outside the consent.
-        for mut account in accounts.into_iter().filter(|account| account.is_active) {
+        let left_over: Vec<_> = accounts.into_iter().filter(|account| account.is_active).collect();
+        let after = progress.after(&link, &fetched, !fetched.complete && !left_over.is_empty());
+        // What is left over of a complete answer is no longer reported: closed at the bank, or outside the consent.
+        for mut account in left_over.into_iter().filter(|_| fetched.complete) {
             account.is_active = false;
             work.accounts().save(&account).await?;
         }
-        link.covered(fetched.from, fetched.to);
+        if !after.has_gaps {
+            link.covered(fetched.from, fetched.to);
+        }
         // A history that was left over from an earlier run, or that midnight fell into, leaves days behind it to fetch.
         let today = self.clock.today();
-        let done = link.covered_from.is_some_and(|from| from <= history_start(provider, today)) && link.covered_to.is_some_and(|to| to >= today);
-        if done {
+        let done = after.reached(&link).is_some_and(|(from, to)| from <= history_start(provider, today) && to >= today);
+        if done && after.left_out != Some(SyncProblem::AccountsUnanswered) {
             link.synced_at = Some(now);
         }
         work.links().save(&link).await?;
         let mut written = Sync { counts, ..sync.clone() };
         if done {
-            written.succeed((fetched.refused > 0).then_some(SyncProblem::RowsRefused), now);
+            written.succeed(after.left_out, now);
         }
         if !work.syncs().save(&written).await? {
             return Err(RunError::TakenOver);
         }
         work.succeed(Event::LinkSynced { sync: sync.id, user: sync.user, counts }).await?;
-        *sync = written;
+        (*sync, *progress) = (written, after);
         Ok(done)
     }
 
@@ -416,41 +462,11 @@ fn once_each(rows: Vec<ReportedTransaction>) -> Vec<ReportedTransaction> {
 
 /// The days the next stage fetches: the recent ones first, so that history which cannot be had does not hold up what is new; then
 /// everything before them, then only what may have changed.
-fn window(link: &Link, provider: &dyn FinancialProvider, today: LocalDate) -> (LocalDate, LocalDate) {
+fn window(reached: Option<(LocalDate, LocalDate)>, provider: &dyn FinancialProvider, today: LocalDate) -> (LocalDate, LocalDate) {
     let start = history_start(provider, today);
-    match (link.covered_from, link.covered_to) {
-        (Some(from), Some(to)) if from <= start || to < today => (to.plus_days(-OVERLAP_DAYS).max(start), today),
-        (Some(from), Some(_)) => (start, from.plus_days(-1)),
-        _ => (today.plus_days(-RECENT_DAYS).max(start), today),
+    match reached {
+        Some((from, to)) if from <= start || to < today => (to.plus_days(-OVERLAP_DAYS).max(start), today),
+        Some((from, _)) => (start, from.plus_days(-1)),
+        None => (today.plus_days(-RECENT_DAYS).max(start), today),
     }
-}
-
-#[derive(Serialize, Deserialize)]
-struct StoredCredentials {
-    access_token: String,
-    refresh_token: String,
-    access_expires_at: i64,
-    consent_expires_at: Option<i64>,
-}
-
-/// Tokens as they are stored: sealed, bound to their link.
-pub(super) fn seal_credentials(sealer: &dyn Sealer, place: Place, credentials: &Credentials) -> anyhow::Result<Vec<u8>> {
-    let stored = StoredCredentials {
-        access_token: credentials.access_token.expose_secret().to_owned(),
-        refresh_token: credentials.refresh_token.expose_secret().to_owned(),
-        access_expires_at: credentials.access_expires_at.micros(),
-        consent_expires_at: credentials.consent_expires_at.map(Timestamp::micros),
-    };
-    sealer.seal(place, &zeroize::Zeroizing::new(serde_json::to_vec(&stored)?))
-}
-
-pub(super) fn open_credentials(sealer: &dyn Sealer, place: Place, envelope: &[u8]) -> anyhow::Result<Credentials> {
-    let stored: StoredCredentials = serde_json::from_slice(&sealer.open(place, envelope)?).map_err(|_| anyhow::anyhow!("sealed credentials do not read"))?;
-    let instant = |micros| Timestamp::from_micros(micros).ok_or_else(|| anyhow::anyhow!("sealed credentials hold an impossible instant"));
-    Ok(Credentials {
-        access_token: SecretString::from(stored.access_token),
-        refresh_token: SecretString::from(stored.refresh_token),
-        access_expires_at: instant(stored.access_expires_at)?,
-        consent_expires_at: stored.consent_expires_at.map(instant).transpose()?,
-    })
 }

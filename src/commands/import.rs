@@ -93,9 +93,8 @@ struct CsvOptions {
 
 /// One of a list of words.
 fn word<T: Copy + Send + Sync + 'static>(all: &'static [T], as_str: fn(T) -> &'static str) -> impl TypedValueParser<Value = T> {
-    PossibleValuesParser::new(all.iter().map(|value| as_str(*value))).try_map(move |word| {
-        all.iter().copied().find(|value| as_str(*value) == word).ok_or("no such word")
-    })
+    PossibleValuesParser::new(all.iter().map(|value| as_str(*value)))
+        .try_map(move |word| all.iter().copied().find(|value| as_str(*value) == word).ok_or("no such word"))
 }
 
 fn column(text: &str) -> Result<(u32, ColumnRole), String> {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::settings::{Kind, Preset, SETTINGS, Setting, WITHOUT_EFFECT, variable};
+use super::settings::{Kind, Preset, SETTINGS, Setting};
 
 /// Where comments in the example file end.
 const WIDTH: usize = 110;
@@ -41,15 +41,6 @@ pub fn page() -> String {
     for setting in SETTINGS {
         line(&mut page, format_args!("\n## `{}`\n\n{}\n\n{}", setting.name, setting.about, facts(setting)));
     }
-    let accepted: Vec<_> = WITHOUT_EFFECT.iter().map(|name| format!("`{}`", variable(name))).collect();
-    line(
-        &mut page,
-        format_args!(
-            "\n## Accepted, and not used yet\n\nVariables that begin with {} are accepted, since other parts of a deployment may set them already. This version \
-             does not use them; it logs a warning that names them, and so does `dashtam doctor`.",
-            accepted.join(", ")
-        ),
-    );
     page
 }
 
@@ -58,7 +49,7 @@ pub fn example() -> String {
     let mut example = EXAMPLE.to_owned();
     let mut open = None;
     for setting in SETTINGS {
-        let (section, name) = setting.name.split_once('.').map_or((None, setting.name), |(section, name)| (Some(section), name));
+        let (section, name) = setting.name.rsplit_once('.').map_or((None, setting.name), |(section, name)| (Some(section), name));
         if section != open {
             line(&mut example, format_args!("\n[{}]", section.unwrap_or_default()));
             open = section;

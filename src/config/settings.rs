@@ -330,15 +330,40 @@ pub const SETTINGS: &[Setting] = &[
         about: "The origins of frontends that browsers may show answers to, such as `https://app.example.com`; each exactly, with no path and no `*`. Without any, pages of other origins can read nothing.",
     },
     Setting {
+        name: "providers.alpaca.base_url",
+        kind: Kind::Url,
+        preset: Preset::Unset("\"https://paper-api.alpaca.markets\""),
+        about: "Where Alpaca's API is reached for everybody's keys. When it is not set, each key is tried where it belongs: at api.alpaca.markets, or at \
+                paper-api.alpaca.markets for keys of paper accounts.",
+    },
+    Setting {
+        name: "providers.schwab.base_url",
+        kind: Kind::Url,
+        preset: Preset::Unset("\"https://api.schwabapi.com\""),
+        about: "Where Schwab's API is reached; at api.schwabapi.com when it is not set.",
+    },
+    Setting {
+        name: "providers.schwab.client_id",
+        kind: Kind::Text,
+        preset: Preset::Unset("\"the app key\""),
+        about: "What Schwab calls this server: the app key of the app that you register at developer.schwab.com. Without it and the secret, Schwab cannot be \
+                linked here.",
+    },
+    Setting { name: "providers.schwab.client_secret", kind: Kind::Secret, preset: Preset::Unset("\"the app's secret\""), about: "The secret of that app." },
+    Setting {
+        name: "providers.simplefin.hosts",
+        kind: Kind::List,
+        preset: Preset::Default("[\"bridge.simplefin.org\", \"beta-bridge.simplefin.org\"]"),
+        about: "The SimpleFIN servers whose setup tokens are taken. A token names the server it is for, so one that names another is refused before anything is \
+                asked there.",
+    },
+    Setting {
         name: "sandbox.seed",
         kind: Kind::Number,
         preset: Preset::Default("7"),
         about: "What the sandbox bank is made up from: the same seed makes the same accounts and transactions. Development only.",
     },
 ];
-
-/// Settings that other parts of a deployment may set already, and that this version does not use; sections among them.
-pub const WITHOUT_EFFECT: [&str; 1] = ["providers"];
 
 /// How alike two names are, from 0 to 1, for one to be taken for the other.
 const ALIKE: f64 = 0.7;
@@ -394,18 +419,13 @@ pub(super) fn variable(name: &str) -> String {
     format!("DASHTAM_{}", name.replace('.', "__").to_ascii_uppercase())
 }
 
-/// Whether a name is one this version accepts and does not use.
-pub(super) fn is_without_effect(name: &str) -> bool {
-    WITHOUT_EFFECT.iter().any(|known| name.strip_prefix(known).is_some_and(|rest| rest.is_empty() || rest.starts_with('.') || rest == "_file"))
-}
-
 /// The name that was probably meant: the one most like it, or the same in another section.
 pub(super) fn meant(name: &str) -> Option<&'static str> {
     let alike = |known: &str| {
         let elsewhere = known.split_once('.').is_some_and(|(_, rest)| rest == name);
         if elsewhere { ALIKE } else { strsim::normalized_damerau_levenshtein(known, &name.replace('-', "_")) }
     };
-    let names = SETTINGS.iter().map(|setting| setting.name).chain(WITHOUT_EFFECT);
+    let names = SETTINGS.iter().map(|setting| setting.name);
     let best = names.map(|known| (known, alike(known))).max_by(|(_, left), (_, right)| left.total_cmp(right));
     best.filter(|(_, alike)| *alike >= ALIKE).map(|(known, _)| known)
 }

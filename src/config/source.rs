@@ -10,7 +10,7 @@ use figment::value::{Dict, Value};
 
 use super::{
     Origin,
-    settings::{Setting, is_without_effect, meant, variable},
+    settings::{Setting, meant, variable},
 };
 
 /// The settings of one source.
@@ -20,8 +20,6 @@ pub(super) struct Source {
     pub(super) values: Dict,
     /// What each is called there, and the file it is read from if it has one of its own.
     pub(super) written: BTreeMap<&'static str, Origin>,
-    /// What is set and not used in this version, as it is called there.
-    pub(super) without_effect: Vec<String>,
     /// What is wrong with names that nobody knows.
     pub(super) unknown: Vec<String>,
 }
@@ -45,7 +43,6 @@ impl Source {
             let name = if section.is_empty() { key.clone() } else { format!("{section}.{key}") };
             match (value, Setting::find(&name)) {
                 (value, Some(setting)) => self.put(setting, format!("{name} in {file}"), None, Value::serialize(value)?)?,
-                _ if is_without_effect(&name) => self.without_effect.push(format!("{name} in {file}")),
                 (toml::Value::Table(inner), None) => self.take_table(&name, inner, file)?,
                 _ => self.unknown.push(unknown(&format!("{name} in {file}"), &name, str::to_owned)),
             }
@@ -73,8 +70,6 @@ impl Source {
                 let is_text = setting.is_text() || value.is_empty();
                 let value = if is_text { Value::from(value) } else { value.parse().unwrap_or_else(|never| match never {}) };
                 source.put(setting, written, None, value)?;
-            } else if is_without_effect(&name) {
-                source.without_effect.push(written);
             } else {
                 source.unknown.push(unknown(&written, &name, variable));
             }

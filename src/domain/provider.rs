@@ -32,6 +32,10 @@ words! {
     LinkMethod {
         /// By signing in at the bank (OAuth 2.0 authorization code with PKCE).
         Oauth = "oauth",
+        /// By a key that the user makes at the provider and hands over.
+        ApiKey = "api_key",
+        /// By a token that the user gets at the provider and hands over; it can be exchanged once.
+        SetupToken = "setup_token",
         /// By uploading statement files.
         File = "file",
     }

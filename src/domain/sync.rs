@@ -47,6 +47,8 @@ words! {
         CredentialsRejected = "credentials_rejected",
         /// Some rows of the bank's answer could not be read; the others are in.
         RowsRefused = "rows_refused",
+        /// Some accounts did not answer; the others are in, and these are as they were.
+        AccountsUnanswered = "accounts_unanswered",
         /// The worker stopped in the middle, too often.
         Interrupted = "interrupted",
         /// The link was unlinked, or does not work any more, before it was done.

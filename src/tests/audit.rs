@@ -31,7 +31,7 @@ use dashtam::{
         time::{Clock as _, Timestamp},
     },
     infrastructure::security::{
-        checkpoint::{Ed25519Check, Ed25519Signer},
+        checkpoint::{Ed25519Check, Ed25519Signer, RingSigner},
         keys::Keys,
     },
 };
@@ -68,6 +68,11 @@ pub(crate) fn signer() -> Arc<Ed25519Signer> {
     Arc::new(Ed25519Signer::new(&keys().now()).unwrap())
 }
 
+/// Signs as a server does whose keys are those of the tests.
+pub(crate) fn ring_signer() -> Arc<RingSigner> {
+    Arc::new(RingSigner::new(&keys()).unwrap())
+}
+
 /// Another ring: a new key in front, and the tests' own behind it.
 fn rotated_keys() -> Keys {
     let ring = format!("t2:{},t1:{}", "B".repeat(43) + "=", "A".repeat(43) + "=").replace("BBB=", "BBA=");
@@ -94,7 +99,7 @@ pub(crate) fn entry(recorded_at: Timestamp) -> AuditEntry {
 impl Trail {
     pub(crate) fn over(store: TestStore) -> Self {
         let published = Arc::new(Published::default());
-        let keeper = ChainKeeper { store: store.database.chain_store(), signer: signer(), publisher: published.clone(), clock: store.clock.clone() };
+        let keeper = ChainKeeper { store: store.database.chain_store(), signer: ring_signer(), publisher: published.clone(), clock: store.clock.clone() };
         Self { store, keeper, published }
     }
 
@@ -142,6 +147,22 @@ impl Trail {
         self.keeper.close().await.unwrap();
         self.store.clock.pass(Duration::hours(1));
         ids
+    }
+
+    /// Where a keeper of the same trail publishes.
+    pub(crate) fn publisher(&self) -> Arc<Published> {
+        self.published.clone()
+    }
+
+    /// Waits until a keeper that runs has come by.
+    pub(crate) async fn is_sealed(&self) {
+        for _ in 0..200 {
+            if self.store.query("SELECT 1 FROM audit_unsealed").await.is_empty() {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        panic!("{}: nobody seals", self.store.name);
     }
 
     pub(crate) fn published(&self) -> Vec<Checkpoint> {

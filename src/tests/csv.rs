@@ -143,7 +143,8 @@ fn numbers_that_fit_two_marks_are_asked() {
 fn account_currency_and_columns_are_asked_when_nothing_says_them() {
     let text = "Date,Memo,Amount\n2026-01-31,Coffee,-4.50\n";
     assert_eq!(question(text, &StatementHints::default()).0, CsvQuestion::Account);
-    let nameless = |csv| StatementHints { csv, account: Some(NamedAccount { name: "A".to_owned(), kind: AccountType::Savings, currency: None }), currency: None };
+    let nameless =
+        |csv| StatementHints { csv, account: Some(NamedAccount { name: "A".to_owned(), kind: AccountType::Savings, currency: None }), currency: None };
     assert_eq!(question(text, &nameless(CsvCorrection::default())).0, CsvQuestion::Currency);
     let told = read_with(b"Date,Memo,Amount,Currency\n2026-01-31,Coffee,-4.50,chf\n", &nameless(CsvCorrection::default())).unwrap();
     assert_eq!((told.account.currency.code(), told.account.kind), ("CHF", AccountType::Savings));
@@ -326,6 +327,14 @@ fn read_with_csv(bytes: &[u8], csv: CsvCorrection) -> Result<Told, StatementRefu
     let file = StatementFiles.read(&mut input, &hints("EUR", csv))?;
     let rows = file.rows.map(|row| row.unwrap().1).collect();
     let account = file.statements.into_iter().next().unwrap().account;
-    let format = CsvFormat { encoding: String::new(), delimiter: Delimiter::Comma, header_line: None, date_order: None, decimal_mark: None, invert_sign: false, columns: vec![] };
+    let format = CsvFormat {
+        encoding: String::new(),
+        delimiter: Delimiter::Comma,
+        header_line: None,
+        date_order: None,
+        decimal_mark: None,
+        invert_sign: false,
+        columns: vec![],
+    };
     Ok(Told { account, rows, problems: file.problems, format: file.csv.unwrap_or(format) })
 }

@@ -11,8 +11,11 @@ use std::{
 };
 
 use dashtam::{
-    application::ports::{Randomness, Walk},
-    domain::time::{Clock, LocalDate, Timestamp},
+    application::ports::{Credentials, FinancialProvider, OauthDoor, ProviderFault, Randomness, Tokens, Visit, Walk},
+    domain::{
+        provider::ReportedAccount,
+        time::{Clock, LocalDate, Timestamp},
+    },
     infrastructure::providers::{
         http,
         sandbox::{SandboxBank, SandboxProvider, authorization::CLIENT_ID},
@@ -104,6 +107,18 @@ impl OpenBank {
         SandboxProvider::new(self.base_url.clone(), CLIENT_ID, &self.bank.client_secret(), self.browser.clone()).unwrap()
     }
 
+    /// The bank as a sync reads it.
+    async fn visit(&self, tokens: &Tokens) -> Box<dyn Visit> {
+        self.provider().visit(&Credentials::Oauth(tokens.clone()), self.clock.now()).await.unwrap()
+    }
+
+    /// Its accounts, which are all there are.
+    async fn accounts(&self, tokens: &Tokens) -> Result<Vec<ReportedAccount>, ProviderFault> {
+        let reported = self.visit(tokens).await.accounts().await?;
+        assert!(reported.complete);
+        Ok(reported.accounts)
+    }
+
     fn secret(&self) -> String {
         self.bank.client_secret().expose_secret().to_owned()
     }
@@ -118,7 +133,6 @@ impl OpenBank {
 
     /// The consent page's ticket for a request that is in order.
     async fn ticket(&self, walk: &Walk) -> String {
-        use dashtam::application::ports::FinancialProvider;
         let page = self.get(&self.provider().authorization_url(walk).unwrap()).await;
         assert_eq!(page.status(), 200);
         ticket_in(&page.text().await.unwrap())

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod faults;
+mod gaps;
 mod request;
 mod rows;
 mod stages;

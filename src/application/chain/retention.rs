@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-use super::CheckpointSigner;
+use super::{CheckpointSigner, CurrentSigner};
 
 /// How often it is looked.
 const PACE: Duration = Duration::from_hours(24);
@@ -111,7 +111,7 @@ pub struct Retention {
     /// The months.
     pub months: Arc<dyn TrailMonths>,
     /// Signs cuts.
-    pub signer: Arc<dyn CheckpointSigner>,
+    pub signer: Arc<dyn CurrentSigner>,
     /// Who may.
     pub access: Access,
     /// The time.
@@ -203,7 +203,8 @@ impl Retention {
                 let (before, now) = (first_instant(first), self.clock.now());
                 let months = self.thinnable(first).await?;
                 let mut work = self.store.begin(&attempt).await?;
-                let signer = self.signer.as_ref();
+                let signer = self.signer.now();
+                let signer = signer.as_ref();
                 let mut dropped = if planned.events > 0 { work.chain().cut(before, signer, now).await? } else { Dropped::default() };
                 for (month, _) in months {
                     dropped.routine += work.chain().thin(RetentionClass::Routine, month, signer, now).await?;

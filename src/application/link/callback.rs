@@ -11,8 +11,8 @@ use crate::{
     application::{
         access::{Actor, Origin, Requester},
         audit::Attempt,
+        credentials::seal_credentials,
         ports::{Credentials, Place, ProviderFault, Work},
-        sync::seal_credentials,
     },
     domain::{
         audit::Act,
@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-use super::{LinkCommands, LinkError, digest, unlink::give_back};
+use super::{LinkCommands, LinkError, digest, door, unlink::give_back};
 
 /// What a bank's redirect carries (RFC 6749 section 4.1.2, RFC 9207).
 #[derive(Default)]
@@ -111,10 +111,11 @@ impl LinkCommands {
 
     async fn conclude(&self, attempt: &Attempt, authorization: &Authorization, answer: &Answer, proof: Proof<'_>) -> Result<Link, LinkError> {
         let provider = self.catalogue.linkable(&authorization.provider).ok_or(LinkError::UnknownProvider)?;
+        let door = door(provider.as_ref())?;
         if authorization.spent_at.is_some() {
             return Err(LinkError::SpentState);
         }
-        if let Some(reason) = self.refusal(authorization, answer, provider.issuer().as_deref()) {
+        if let Some(reason) = self.refusal(authorization, answer, door.issuer().as_deref()) {
             return Err(self.turn_away(attempt, authorization, reason).await?);
         }
         if let Proof::Cookie(cookie) = proof
@@ -133,8 +134,9 @@ impl LinkCommands {
             return Err(LinkError::SpentState);
         }
         work.checkpoint().await?;
-        match provider.exchange(code.expose_secret(), &self.walk(authorization)?, self.clock.now()).await {
-            Ok(credentials) => {
+        match door.exchange(code.expose_secret(), &self.walk(authorization)?, self.clock.now()).await {
+            Ok(tokens) => {
+                let credentials = Credentials::Oauth(tokens);
                 let activated = self.activate(attempt, authorization, &credentials).await;
                 if matches!(activated, Err(LinkError::Unlinked | LinkError::NotFound)) {
                     give_back(provider.as_ref(), &credentials).await;
@@ -173,7 +175,7 @@ impl LinkCommands {
         if !work.links().authorization_stands(owner, authorization.id).await? {
             return Err(LinkError::Unlinked);
         }
-        let event = link.activate(credentials.consent_expires_at);
+        let event = link.activate(credentials.consent_expires_at());
         work.links().save(&link).await?;
         work.links().save_credentials(owner, id, &sealed, now).await?;
         let consent = Consent {
@@ -182,7 +184,7 @@ impl LinkCommands {
             link: id,
             provider: link.provider.clone(),
             given_at: now,
-            expires_at: credentials.consent_expires_at,
+            expires_at: credentials.consent_expires_at(),
             withdrawn_at: None,
         };
         work.consents().insert(&consent).await?;

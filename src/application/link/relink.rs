@@ -26,7 +26,7 @@ impl LinkCommands {
                 let owner = self.access.attempt(&command.requester, Act::Relink)?;
                 let mut work = self.store.begin(&attempt).await?;
                 let link = work.links().find(owner, command.link).await?.ok_or(LinkError::NotFound)?;
-                let provider = self.catalogue.linkable(&link.provider).ok_or(LinkError::NotRelinkable)?;
+                let provider = self.catalogue.linkable(&link.provider).filter(|provider| provider.oauth().is_some()).ok_or(LinkError::NotRelinkable)?;
                 let (begun, authorization) = self.way_to_bank(provider.as_ref(), link, command.return_url)?;
                 work.links().insert_authorization(&authorization).await?;
                 work.succeed(Event::LinkBegun { link: begun.link.id, user: owner }).await?;

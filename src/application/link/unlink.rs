@@ -7,8 +7,8 @@
 use crate::{
     application::{
         access::{Denied, Requester},
+        credentials::open_credentials,
         ports::{Credentials, FinancialProvider, Place, ProviderFault, Work},
-        sync::open_credentials,
     },
     domain::{
         audit::Act,

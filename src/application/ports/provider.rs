@@ -19,9 +19,35 @@ pub struct Walk {
     pub redirect_uri: String,
 }
 
-/// A bank's tokens. Never stored but sealed, never shown.
+/// What opens a provider. Never stored but sealed, never shown.
 #[derive(Clone)]
-pub struct Credentials {
+pub enum Credentials {
+    /// A bank's tokens, which end and are renewed.
+    Oauth(Tokens),
+    /// A key that its owner made at the provider.
+    ApiKey {
+        /// Its name there; no secret by itself, and kept like one.
+        key: SecretString,
+        /// What proves it.
+        secret: SecretString,
+    },
+    /// An address that opens by itself: user and password stand in it.
+    AccessUrl(SecretString),
+}
+
+impl Credentials {
+    /// When the consent ends, renewed or not; `None` when it does not, or nobody says.
+    pub fn consent_expires_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Oauth(tokens) => tokens.consent_expires_at,
+            Self::ApiKey { .. } | Self::AccessUrl(_) => None,
+        }
+    }
+}
+
+/// A bank's tokens.
+#[derive(Clone)]
+pub struct Tokens {
     /// For the data API.
     pub access_token: SecretString,
     /// For the next access token.
@@ -30,6 +56,20 @@ pub struct Credentials {
     pub access_expires_at: Timestamp,
     /// When the consent ends, refreshed or not; `None` when the bank does not say.
     pub consent_expires_at: Option<Timestamp>,
+}
+
+/// What a user brings from a provider by hand.
+#[derive(Clone)]
+pub enum Pasted {
+    /// A key made at the provider.
+    ApiKey {
+        /// Its name there.
+        key: SecretString,
+        /// What proves it.
+        secret: SecretString,
+    },
+    /// A token that can be exchanged once.
+    SetupToken(SecretString),
 }
 
 /// How a provider failed. Texts of the provider never travel; they may hold anything.
@@ -44,7 +84,7 @@ pub enum ProviderFault {
     /// 429; seconds to wait, when it said so.
     #[error("the provider asked for fewer requests")]
     RateLimited { retry_after: Option<u32> },
-    /// The code, or the refresh token, is not accepted (`invalid_grant`, 400, 401, 403).
+    /// The code, the refresh token, the key or the setup token is not accepted (`invalid_grant`, 400, 401, 403).
     #[error("the provider no longer accepts the credentials")]
     Refused,
     /// Not what the provider's documentation promises: HTML, broken JSON, nothing, too much.
@@ -55,8 +95,24 @@ pub enum ProviderFault {
     Incomplete,
 }
 
+/// All accounts the credentials open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportedAccounts {
+    /// Accounts, mapped.
+    pub accounts: Vec<ReportedAccount>,
+    /// Whether these are all. False when some did not answer: what is missing must not be taken for closed.
+    pub complete: bool,
+}
+
+impl ReportedAccounts {
+    /// All there are.
+    pub fn all(accounts: Vec<ReportedAccount>) -> Self {
+        Self { accounts, complete: true }
+    }
+}
+
 /// One page of an account's transactions.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TransactionPage {
     /// Rows, mapped.
     pub transactions: Vec<ReportedTransaction>,
@@ -64,6 +120,16 @@ pub struct TransactionPage {
     pub next: Option<String>,
     /// Rows that could not be mapped and were left out.
     pub refused: u32,
+    /// Whether the account answered for all of the days that were asked for. False when it did not: what is missing must not be taken for
+    /// withdrawn.
+    pub complete: bool,
+}
+
+impl Default for TransactionPage {
+    /// The last page, with nothing on it.
+    fn default() -> Self {
+        Self { transactions: Vec::new(), next: None, refused: 0, complete: true }
+    }
 }
 
 /// One bank, broker or service behind its own API.
@@ -71,26 +137,40 @@ pub struct TransactionPage {
 pub trait FinancialProvider: Send + Sync {
     /// What it is and does.
     fn manifest(&self) -> &Manifest;
+    /// Where browsers go to agree; `None` for a provider that is linked in another way.
+    fn oauth(&self) -> Option<&dyn OauthDoor> {
+        None
+    }
+    /// Makes of what a user brought what opens the provider from now on, having asked the provider for it. A setup token is spent by that,
+    /// so nothing else is asked for here that could fail afterwards.
+    async fn connect(&self, _pasted: &Pasted, _now: Timestamp) -> Result<Credentials, ProviderFault> {
+        Err(ProviderFault::Refused)
+    }
+    /// Tells the provider that a consent is over, so that no copy of its credentials opens anything any more (RFC 7009). A provider that
+    /// cannot be told has nothing to do here.
+    async fn revoke(&self, credentials: &Credentials) -> Result<(), ProviderFault>;
+    /// Opens the provider for one stage of one sync of one link.
+    async fn visit(&self, credentials: &Credentials, now: Timestamp) -> Result<Box<dyn Visit>, ProviderFault>;
+}
+
+/// The way of a provider that is linked by signing in there (OAuth 2.0 authorization code with PKCE).
+#[async_trait]
+pub trait OauthDoor: Send + Sync {
     /// Its issuer identifier, when it sends `iss` with its answers (RFC 9207).
     fn issuer(&self) -> Option<String>;
     /// Where the browser goes to agree.
     fn authorization_url(&self, walk: &Walk) -> anyhow::Result<String>;
     /// Exchanges the code, once.
-    async fn exchange(&self, code: &str, walk: &Walk, now: Timestamp) -> Result<Credentials, ProviderFault>;
+    async fn exchange(&self, code: &str, walk: &Walk, now: Timestamp) -> Result<Tokens, ProviderFault>;
     /// Fresh tokens for old ones. Keeps the consent's end.
-    async fn refresh(&self, credentials: &Credentials, now: Timestamp) -> Result<Credentials, ProviderFault>;
-    /// Tells the provider that a consent is over, so that no copy of its tokens opens anything any more (RFC 7009). A provider that cannot be
-    /// told has nothing to do here.
-    async fn revoke(&self, credentials: &Credentials) -> Result<(), ProviderFault>;
-    /// All accounts the consent covers.
-    async fn accounts(&self, credentials: &Credentials, now: Timestamp) -> Result<Vec<ReportedAccount>, ProviderFault>;
+    async fn refresh(&self, tokens: &Tokens, now: Timestamp) -> Result<Tokens, ProviderFault>;
+}
+
+/// A provider while one stage of one sync reads it; it may remember what it has fetched. Accounts are asked for first.
+#[async_trait]
+pub trait Visit: Send {
+    /// All accounts the credentials open.
+    async fn accounts(&mut self) -> Result<ReportedAccounts, ProviderFault>;
     /// One page of an account's transactions posted from `from` to `to` inclusive; pending ones come whatever their day.
-    async fn transactions(
-        &self,
-        credentials: &Credentials,
-        account: &ReportedAccount,
-        from: LocalDate,
-        to: LocalDate,
-        page: Option<&str>,
-    ) -> Result<TransactionPage, ProviderFault>;
+    async fn transactions(&mut self, account: &ReportedAccount, from: LocalDate, to: LocalDate, page: Option<&str>) -> Result<TransactionPage, ProviderFault>;
 }

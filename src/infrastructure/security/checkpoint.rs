@@ -1,13 +1,15 @@
 //! Signatures over the audit trail: Ed25519 (RFC 8032), by keys derived from the ring.
 
+use std::sync::Arc;
+
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 
 use crate::{
-    application::chain::{CheckpointSigner, SignatureCheck},
+    application::chain::{CheckpointSigner, CurrentSigner, SignatureCheck},
     domain::chain::{Endorsement, key_id},
 };
 
-use super::keys::{Keys, Purpose};
+use super::keys::{Derived, Keys, KeysInForce, Purpose};
 
 /// Signs with the first key of the ring; every other one is vouched for.
 pub struct Ed25519Signer {
@@ -53,6 +55,22 @@ impl CheckpointSigner for Ed25519Signer {
             Ok(endorsement)
         };
         self.public_keys.iter().map(endorse).collect()
+    }
+}
+
+/// Signs by whichever ring is in force.
+pub struct RingSigner(Derived<Ed25519Signer>);
+
+impl RingSigner {
+    /// Over the keys in force.
+    pub fn new(keys: &KeysInForce) -> anyhow::Result<Self> {
+        Ok(Self(keys.derived(Ed25519Signer::new)?))
+    }
+}
+
+impl CurrentSigner for RingSigner {
+    fn now(&self) -> Arc<dyn CheckpointSigner> {
+        self.0.now()
     }
 }
 

@@ -31,6 +31,10 @@ pub enum ProviderCategory {
 pub enum LinkMethod {
     /// By signing in at the bank: `beginLink`.
     Oauth,
+    /// By a key that the user makes at the provider: `linkWithApiKey`.
+    ApiKey,
+    /// By a setup token that the user gets at the provider: `linkWithSetupToken`.
+    SetupToken,
     /// By uploading statement files: `importStatement` or `POST /imports`.
     File,
 }

@@ -52,6 +52,8 @@ pub enum SyncProblem {
     CredentialsRejected,
     /// Some rows of the bank's answer could not be read; the others are in.
     RowsRefused,
+    /// Some accounts did not answer; the others are in, and these are as they were. The next sync asks for what is missing.
+    AccountsUnanswered,
     /// The worker stopped in the middle, too often.
     Interrupted,
     /// The link was unlinked, or does not work any more, before it was done.

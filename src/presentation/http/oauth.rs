@@ -172,7 +172,13 @@ fn frontend_url(return_url: &str, result: &Result<Link, LinkError>, state: Optio
 fn failure(refused: &LinkError) -> Response {
     let (status, title, message) = match refused {
         LinkError::UnknownTicket => (StatusCode::GONE, "This link has run out", "It was used before, or it is older than ten minutes."),
-        LinkError::UnknownState | LinkError::UnknownProvider | LinkError::NotFound | LinkError::NotRelinkable | LinkError::InvalidName(_) => {
+        LinkError::UnknownState
+        | LinkError::UnknownProvider
+        | LinkError::UnavailableProvider
+        | LinkError::OtherMethod
+        | LinkError::NotFound
+        | LinkError::NotRelinkable
+        | LinkError::InvalidName(_) => {
             (StatusCode::BAD_REQUEST, "This answer belongs to no request of ours", "Nothing was linked. The address may have been cut off on the way.")
         }
         LinkError::SpentState => (StatusCode::CONFLICT, "This answer was used before", "Nothing was changed by opening it again."),

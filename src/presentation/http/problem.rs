@@ -25,7 +25,7 @@ pub struct Problem {
     errors: Vec<Detail>,
     /// How a CSV file is read, when something about it has to be said.
     #[serde(skip_serializing_if = "Option::is_none")]
-    csv: Option<serde_json::Value>,
+    csv: Option<Box<serde_json::Value>>,
 }
 
 /// One of several things that are wrong.
@@ -57,7 +57,7 @@ impl Problem {
     /// With how a CSV file is read.
     #[must_use]
     pub fn about_csv(mut self, format: serde_json::Value) -> Self {
-        self.csv = Some(format);
+        self.csv = Some(Box::new(format));
         self
     }
 

@@ -2,13 +2,16 @@
 
 use chrono::Duration;
 use dashtam::{
-    application::chain::{CheckpointSigner, verification::Flaw},
+    application::chain::{ChainKeeper, CheckpointSigner, verification::Flaw},
     domain::{
         chain::{Checkpoint, Head, StoredEvent},
         time::Timestamp,
     },
-    infrastructure::security::checkpoint::Ed25519Signer,
+    infrastructure::security::checkpoint::{Ed25519Signer, RingSigner},
 };
+use tokio_util::sync::CancellationToken;
+
+use crate::harness::app::keys;
 
 use super::{Trail, rotated_keys, short, signer};
 
@@ -172,19 +175,31 @@ async fn a_changed_or_removed_checkpoint_is_named() {
 async fn a_new_key_vouches_for_the_old_one_and_nobody_else_can() {
     for trail in Trail::on_every_store().await {
         trail.sealed(4).await;
-        let new = std::sync::Arc::new(Ed25519Signer::new(&rotated_keys()).unwrap());
-        let alone = vec![new.public_keys()[0].clone()];
+        let in_force = keys();
+        let rotating = std::sync::Arc::new(RingSigner::new(&in_force).unwrap());
+        let alone = vec![Ed25519Signer::new(&rotated_keys()).unwrap().public_keys()[0].clone()];
         let (findings, _) = trail.check_against(alone.clone(), Vec::new()).await;
         assert!(findings.iter().any(|finding| finding.flaw == Flaw::UnknownKey), "before it has said so");
-        let trail = Trail { keeper: dashtam::application::chain::ChainKeeper { signer: new, ..trail.keeper }, ..trail };
+        let keeper = ChainKeeper { store: trail.store.database.chain_store(), signer: rotating, publisher: trail.publisher(), clock: trail.store.clock.clone() };
+        let stop = CancellationToken::new();
+        let keeping = tokio::spawn({
+            let stop = stop.clone();
+            async move { keeper.run(stop).await }
+        });
+        // While it runs, the ring gets another key in front.
+        trail.record(1).await;
+        trail.is_sealed().await;
+        in_force.adopt(rotated_keys()).unwrap();
+        trail.record(1).await;
+        trail.is_sealed().await;
+        stop.cancel();
+        keeping.await.unwrap();
         trail.keeper.introduce().await.unwrap();
-        trail.keeper.introduce().await.unwrap();
-        trail.record(2).await;
-        trail.keeper.close().await.unwrap();
         // With the new key and nothing else, as once the old one has left the ring.
         let (findings, tally) = trail.check_against(alone.clone(), trail.published()).await;
         assert!(findings.is_empty(), "{}: {findings:?}", trail.store.name);
-        assert_eq!((tally.checkpoints, tally.published), (3, 3));
+        assert_eq!((tally.checkpoints, tally.published), (4, 4));
+        assert_eq!(trail.published().iter().filter(|checkpoint| checkpoint.key_id == signer().key_id()).count(), 3, "the last is by the new key");
         trail.break_in().await;
         for change in ["public_key", "signature"] {
             trail.execute(&format!("UPDATE audit_keys SET {change} = {} WHERE key_id <> endorsed_by", trail.bytes(&[5; 64]))).await;

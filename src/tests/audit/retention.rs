@@ -18,7 +18,7 @@ use dashtam::{
 
 use crate::harness::clock::TestRandomness;
 
-use super::{Trail, signer};
+use super::{Trail, ring_signer, signer};
 
 fn retention(trail: &Trail, days: u32) -> Retention {
     by_class(trail, days, days)
@@ -30,7 +30,7 @@ pub(crate) fn by_class(trail: &Trail, days: u32, routine_days: u32) -> Retention
         journal: Journal::new(database.audit_log(), trail.store.clock.clone(), Arc::new(TestRandomness)),
         store: database.store(),
         months: database.trail_months(),
-        signer: signer(),
+        signer: ring_signer(),
         access: Access::new(Arc::new(PolarPolicy::read(POLICY).unwrap())),
         clock: trail.store.clock.clone(),
         days,

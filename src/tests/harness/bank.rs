@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use dashtam::{
-    application::ports::{Credentials, FinancialProvider, ProviderFault, TransactionPage, Walk},
+    application::ports::{Credentials, FinancialProvider, OauthDoor, ProviderFault, ReportedAccounts, Tokens, TransactionPage, Visit, Walk},
     domain::{
         account::{AccountType, MaskedNumber},
         balance::Balances,
@@ -43,6 +43,10 @@ pub(crate) struct Script {
     pub(crate) accounts: Vec<(ReportedAccount, Vec<ReportedTransaction>)>,
     /// Rows a page; 0 means all on one.
     pub(crate) page_size: usize,
+    /// Leaves accounts out, and says so.
+    pub(crate) hides_accounts: bool,
+    /// Accounts that do not answer for their transactions.
+    pub(crate) unanswering: Vec<String>,
     /// Rows it pretends not to be able to map.
     pub(crate) refused: u32,
     /// Codes exchanged so far.
@@ -89,12 +93,12 @@ impl Gate {
 
 /// The bank.
 #[derive(Default)]
-pub(crate) struct ScriptedBank(Mutex<Script>);
+pub(crate) struct ScriptedBank(Arc<Mutex<Script>>);
 
 impl ScriptedBank {
     /// Reads or changes what it does.
     pub(crate) fn script<T>(&self, change: impl FnOnce(&mut Script) -> T) -> T {
-        change(&mut self.0.lock().unwrap())
+        ScriptedVisit(self.0.clone()).script(change)
     }
 
     /// Replaces all there is by one account with these transactions.
@@ -176,6 +180,25 @@ impl FinancialProvider for ScriptedBank {
         &MANIFEST
     }
 
+    fn oauth(&self) -> Option<&dyn OauthDoor> {
+        Some(self)
+    }
+
+    async fn revoke(&self, credentials: &Credentials) -> Result<(), ProviderFault> {
+        let Credentials::Oauth(tokens) = credentials else { return Err(ProviderFault::Refused) };
+        self.script(|script| {
+            script.revoked.push(tokens.refresh_token.expose_secret().to_owned());
+            script.revoke_fault.map_or(Ok(()), Err)
+        })
+    }
+
+    async fn visit(&self, _: &Credentials, _: Timestamp) -> Result<Box<dyn Visit>, ProviderFault> {
+        Ok(Box::new(ScriptedVisit(self.0.clone())))
+    }
+}
+
+#[async_trait]
+impl OauthDoor for ScriptedBank {
     fn issuer(&self) -> Option<String> {
         Some("https://bank.example".to_owned())
     }
@@ -186,43 +209,44 @@ impl FinancialProvider for ScriptedBank {
         Ok(url.into())
     }
 
-    async fn exchange(&self, code: &str, _: &Walk, now: Timestamp) -> Result<Credentials, ProviderFault> {
+    async fn exchange(&self, code: &str, _: &Walk, now: Timestamp) -> Result<Tokens, ProviderFault> {
         let gate = self.script(|script| script.hold_exchange.take());
         if let Some(gate) = gate {
             gate.pass().await;
         }
         self.script(|script| {
             script.exchanges.push(code.to_owned());
-            script.exchange.map_or_else(|| Ok(credentials("first", now)), Err)
+            script.exchange.map_or_else(|| Ok(tokens("first", now)), Err)
         })
     }
 
-    async fn refresh(&self, _: &Credentials, now: Timestamp) -> Result<Credentials, ProviderFault> {
+    async fn refresh(&self, _: &Tokens, now: Timestamp) -> Result<Tokens, ProviderFault> {
         self.script(|script| {
             script.refreshes += 1;
-            script.refresh.map_or_else(|| Ok(credentials("renewed", now)), Err)
+            script.refresh.map_or_else(|| Ok(tokens("renewed", now)), Err)
         })
     }
+}
 
-    async fn revoke(&self, credentials: &Credentials) -> Result<(), ProviderFault> {
+/// The bank while a sync reads it.
+struct ScriptedVisit(Arc<Mutex<Script>>);
+
+impl ScriptedVisit {
+    fn script<T>(&self, change: impl FnOnce(&mut Script) -> T) -> T {
+        change(&mut self.0.lock().unwrap())
+    }
+}
+
+#[async_trait]
+impl Visit for ScriptedVisit {
+    async fn accounts(&mut self) -> Result<ReportedAccounts, ProviderFault> {
         self.script(|script| {
-            script.revoked.push(credentials.refresh_token.expose_secret().to_owned());
-            script.revoke_fault.map_or(Ok(()), Err)
+            let accounts = script.accounts.iter().map(|(account, _)| account.clone()).collect();
+            script.accounts_fault.map_or(Ok(ReportedAccounts { accounts, complete: !script.hides_accounts }), Err)
         })
     }
 
-    async fn accounts(&self, _: &Credentials, _: Timestamp) -> Result<Vec<ReportedAccount>, ProviderFault> {
-        self.script(|script| script.accounts_fault.map_or_else(|| Ok(script.accounts.iter().map(|(account, _)| account.clone()).collect()), Err))
-    }
-
-    async fn transactions(
-        &self,
-        _: &Credentials,
-        account: &ReportedAccount,
-        from: LocalDate,
-        to: LocalDate,
-        page: Option<&str>,
-    ) -> Result<TransactionPage, ProviderFault> {
+    async fn transactions(&mut self, account: &ReportedAccount, from: LocalDate, to: LocalDate, page: Option<&str>) -> Result<TransactionPage, ProviderFault> {
         let gate = self.script(|script| {
             let pages = script.pages;
             script.hold_page.take_if(|(number, _)| *number == pages)
@@ -245,13 +269,15 @@ impl FinancialProvider for ScriptedBank {
             let size = if script.page_size == 0 { usize::MAX } else { script.page_size };
             let end = start.saturating_add(size).min(wanted.len());
             let next = (end < wanted.len()).then(|| end.to_string());
-            Ok(TransactionPage { transactions: wanted[start..end].to_vec(), next, refused: script.refused })
+            let complete = !script.unanswering.iter().any(|silent| silent == account.reference.expose());
+            let transactions = if complete { wanted[start..end].to_vec() } else { Vec::new() };
+            Ok(TransactionPage { transactions, next, refused: script.refused, complete })
         })
     }
 }
 
-fn credentials(which: &str, now: Timestamp) -> Credentials {
-    Credentials {
+fn tokens(which: &str, now: Timestamp) -> Tokens {
+    Tokens {
         access_token: format!("{which}-access-canary").into(),
         refresh_token: format!("{which}-refresh-canary").into(),
         access_expires_at: now.plus(chrono::Duration::minutes(30)),

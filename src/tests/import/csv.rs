@@ -31,7 +31,10 @@ async fn a_csv_file_becomes_an_account_of_the_given_name() {
         let ann = app.signed_in("ann").await;
         let payload = import(&ann, FILE, giro()).await.succeeds();
         assert_eq!((counts(&payload["import"]), &payload["import"]["problems"]), ((1, 3, 0), &json!([])));
-        assert_eq!((&payload["csv"]["delimiter"], &payload["csv"]["dateOrder"], &payload["csv"]["decimalMark"]), (&json!("SEMICOLON"), &json!("DAY_MONTH_YEAR"), &json!("COMMA")));
+        assert_eq!(
+            (&payload["csv"]["delimiter"], &payload["csv"]["dateOrder"], &payload["csv"]["decimalMark"]),
+            (&json!("SEMICOLON"), &json!("DAY_MONTH_YEAR"), &json!("COMMA"))
+        );
         assert_eq!(payload["csv"]["columns"][0], json!({ "number": 1, "name": "Buchungstag", "role": "POSTED_ON" }));
         let account = &ann.accounts().await[0];
         assert_eq!((&account["name"], &account["type"], &account["currency"]), (&json!("Giro"), &json!("CHECKING"), &json!("EUR")));
@@ -96,7 +99,13 @@ async fn a_form_says_the_same_in_parts_of_json() {
         let refused = ann.upload_parts(&[&file[..], &account].concat()).await;
         refused.is_problem(422, "FILE_UNDECIDED");
         assert_eq!((&refused.body["csv"]["dateOrder"], &refused.body["csv"]["delimiter"]), (&Value::Null, &json!("COMMA")));
-        for (name, text) in [("csv", "{"), ("csv", r#"{"dateOrder":"SOMEHOW"}"#), ("csv", "[]"), ("account", "{}"), ("account", r#"{"name":"x","type":"CHECKING","currency":"€"}"#)] {
+        for (name, text) in [
+            ("csv", "{"),
+            ("csv", r#"{"dateOrder":"SOMEHOW"}"#),
+            ("csv", "[]"),
+            ("account", "{}"),
+            ("account", r#"{"name":"x","type":"CHECKING","currency":"€"}"#),
+        ] {
             let part = form_part(&format!("name=\"{name}\""), text.as_bytes());
             ann.upload_parts(&[&file[..], &part].concat()).await.is_problem(400, "BAD_USER_INPUT");
         }

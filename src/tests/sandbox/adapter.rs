@@ -1,7 +1,7 @@
 use std::collections::HashSet;
 
 use dashtam::{
-    application::ports::{Credentials, FinancialProvider, ProviderFault, TransactionPage},
+    application::ports::{FinancialProvider, OauthDoor, ProviderFault, Tokens, TransactionPage},
     domain::{
         account::AccountType,
         provider::{ReportedAccount, ReportedTransaction},
@@ -13,18 +13,19 @@ use super::*;
 
 const ALL: [&str; 7] = ["harbour-checking", "harbour-savings", "harbour-euro", "meridian-card", "meridian-loan", "northwind-brokerage", "northwind-roth"];
 
-async fn linked(bank: &OpenBank, accounts: &[&str]) -> Credentials {
+async fn linked(bank: &OpenBank, accounts: &[&str]) -> Tokens {
     let code = bank.agreed(accounts).await;
     bank.provider().exchange(&code, &walk(), bank.clock.now()).await.unwrap()
 }
 
 /// All pages of an account.
-async fn history(bank: &OpenBank, credentials: &Credentials, account: &ReportedAccount) -> Vec<ReportedTransaction> {
+async fn history(bank: &OpenBank, tokens: &Tokens, account: &ReportedAccount) -> Vec<ReportedTransaction> {
     let (provider, to) = (bank.provider(), bank.clock.today());
     let from = to.plus_days(-i64::from(provider.manifest().history_days.unwrap()));
+    let mut visit = bank.visit(tokens).await;
     let (mut rows, mut cursor) = (Vec::new(), None);
     loop {
-        let page: TransactionPage = provider.transactions(credentials, account, from, to, cursor.as_deref()).await.unwrap();
+        let page: TransactionPage = visit.transactions(account, from, to, cursor.as_deref()).await.unwrap();
         assert_eq!(page.refused, 0);
         assert!(page.transactions.len() <= 200);
         rows.extend(page.transactions);
@@ -48,11 +49,11 @@ async fn every_row_comes_once_and_posted_rows_add_up_to_the_balance() {
     let bank = OpenBank::new().await;
     for days in [0, 1, 40] {
         bank.clock.advance(chrono::Duration::days(days));
-        let credentials = linked(&bank, &ALL).await;
-        let accounts = bank.provider().accounts(&credentials, bank.clock.now()).await.unwrap();
+        let tokens = linked(&bank, &ALL).await;
+        let accounts = bank.accounts(&tokens).await.unwrap();
         assert_eq!(accounts.len(), 7);
         for account in &accounts {
-            let rows = history(&bank, &credentials, account).await;
+            let rows = history(&bank, &tokens, account).await;
             let kept = bank.bank.ledger().book(account.reference.expose()).unwrap().rows.len();
             let references: HashSet<_> = rows.iter().map(|row| row.reference.clone().unwrap()).collect();
             assert_eq!((rows.len(), references.len()), (kept, kept), "{}", account.name);
@@ -66,8 +67,8 @@ async fn every_row_comes_once_and_posted_rows_add_up_to_the_balance() {
 #[tokio::test]
 async fn accounts_are_told_in_the_owners_words() {
     let bank = OpenBank::new().await;
-    let credentials = linked(&bank, &ALL).await;
-    let accounts = bank.provider().accounts(&credentials, bank.clock.now()).await.unwrap();
+    let tokens = linked(&bank, &ALL).await;
+    let accounts = bank.accounts(&tokens).await.unwrap();
     let kinds: Vec<_> = accounts.iter().map(|account| account.kind).collect();
     assert_eq!(
         kinds,
@@ -97,20 +98,20 @@ async fn accounts_are_told_in_the_owners_words() {
 #[tokio::test]
 async fn rows_are_told_from_the_owners_view() {
     let bank = OpenBank::new().await;
-    let credentials = linked(&bank, &ALL).await;
-    let accounts = bank.provider().accounts(&credentials, bank.clock.now()).await.unwrap();
+    let tokens = linked(&bank, &ALL).await;
+    let accounts = bank.accounts(&tokens).await.unwrap();
 
-    let card = history(&bank, &credentials, named(&accounts, "meridian-card")).await;
+    let card = history(&bank, &tokens, named(&accounts, "meridian-card")).await;
     assert!(of(&card, TransactionSubtype::Purchase).iter().all(|row| row.facts.amount.is_negative()));
     for paid in [TransactionSubtype::Refund, TransactionSubtype::BillPayment] {
         assert!(!of(&card, paid).is_empty() && of(&card, paid).iter().all(|row| !row.facts.amount.is_negative()));
     }
-    let loan = history(&bank, &credentials, named(&accounts, "meridian-loan")).await;
+    let loan = history(&bank, &tokens, named(&accounts, "meridian-loan")).await;
     assert!(loan[0].facts.amount.is_negative() && loan[0].facts.subtype == TransactionSubtype::Withdrawal);
     assert!(of(&loan, TransactionSubtype::InterestCharge).iter().all(|row| row.facts.amount.is_negative()));
     assert!(of(&loan, TransactionSubtype::LoanPayment).iter().all(|row| !row.facts.amount.is_negative()));
 
-    let brokerage = history(&bank, &credentials, named(&accounts, "northwind-brokerage")).await;
+    let brokerage = history(&bank, &tokens, named(&accounts, "northwind-brokerage")).await;
     let (bought, sold) = (of(&brokerage, TransactionSubtype::Buy), of(&brokerage, TransactionSubtype::Sell));
     assert!(!bought.is_empty() && !sold.is_empty());
     assert!(bought.iter().all(|row| row.facts.amount.is_negative() && row.facts.quantity.unwrap().decimal().is_sign_positive()));
@@ -120,7 +121,7 @@ async fn rows_are_told_from_the_owners_view() {
     let kinds: HashSet<_> = bought.iter().map(|row| row.facts.security.as_ref().unwrap().asset_type).collect();
     assert!(kinds.contains(&AssetType::Equity) && kinds.contains(&AssetType::Etf));
 
-    let savings = history(&bank, &credentials, named(&accounts, "harbour-savings")).await;
+    let savings = history(&bank, &tokens, named(&accounts, "harbour-savings")).await;
     assert!(of(&savings, TransactionSubtype::Unknown).iter().all(|row| row.facts.description == "Loyalty bonus"));
     assert!(!of(&savings, TransactionSubtype::Unknown).is_empty() && !of(&savings, TransactionSubtype::Interest).is_empty());
 }
@@ -128,9 +129,9 @@ async fn rows_are_told_from_the_owners_view() {
 #[tokio::test]
 async fn the_banks_day_stands_beside_the_instant() {
     let bank = OpenBank::new().await;
-    let credentials = linked(&bank, &["meridian-card"]).await;
-    let accounts = bank.provider().accounts(&credentials, bank.clock.now()).await.unwrap();
-    let rows = history(&bank, &credentials, &accounts[0]).await;
+    let tokens = linked(&bank, &["meridian-card"]).await;
+    let accounts = bank.accounts(&tokens).await.unwrap();
+    let rows = history(&bank, &tokens, &accounts[0]).await;
     let replaced: Vec<_> = rows.iter().filter(|row| row.replaces.is_some()).collect();
     assert!(replaced.iter().all(|row| row.facts.occurred_at.is_some() && row.facts.posted_on.days_since(row.facts.authorized_on.unwrap()) == 2));
     let over_midnight = replaced.iter().filter(|row| row.facts.occurred_at.unwrap().day() > row.facts.authorized_on.unwrap());
@@ -141,11 +142,10 @@ async fn the_banks_day_stands_beside_the_instant() {
 #[tokio::test]
 async fn a_window_holds_its_days_and_everything_pending() {
     let bank = OpenBank::new().await;
-    let credentials = linked(&bank, &["harbour-checking"]).await;
-    let provider = bank.provider();
-    let account = provider.accounts(&credentials, bank.clock.now()).await.unwrap().remove(0);
+    let tokens = linked(&bank, &["harbour-checking"]).await;
+    let account = bank.accounts(&tokens).await.unwrap().remove(0);
     let (from, to) = (bank.clock.today().plus_days(-90), bank.clock.today().plus_days(-60));
-    let page = provider.transactions(&credentials, &account, from, to, None).await.unwrap();
+    let page = bank.visit(&tokens).await.transactions(&account, from, to, None).await.unwrap();
     let (pending, posted): (Vec<_>, Vec<_>) = page.transactions.iter().partition(|row| row.facts.status == TransactionStatus::Pending);
     assert!(!pending.is_empty() && pending.iter().all(|row| row.facts.posted_on > to));
     assert!(posted.len() > 20 && posted.iter().all(|row| (from..=to).contains(&row.facts.posted_on)));
@@ -157,9 +157,8 @@ async fn accounts_that_were_not_chosen_do_not_exist() {
     let bank = OpenBank::new().await;
     let all = linked(&bank, &ALL).await;
     let one = linked(&bank, &["harbour-euro"]).await;
-    let provider = bank.provider();
-    let accounts = provider.accounts(&all, bank.clock.now()).await.unwrap();
-    let chosen = provider.accounts(&one, bank.clock.now()).await.unwrap();
+    let accounts = bank.accounts(&all).await.unwrap();
+    let chosen = bank.accounts(&one).await.unwrap();
     assert_eq!(chosen.len(), 1);
     assert_eq!(chosen[0].reference, named(&accounts, "harbour-euro").reference);
     let foreign = bank.at("accounts/harbour-checking/transactions?from=2025-01-01&to=2025-01-31");
@@ -177,12 +176,12 @@ async fn refreshing_rotates_both_tokens_and_keeps_the_consents_end() {
     assert_eq!(old.access_expires_at, bank.clock.now().plus(chrono::Duration::minutes(30)));
     assert_eq!(old.consent_expires_at, Some(bank.clock.now().plus(chrono::Duration::days(90))));
     bank.clock.advance(chrono::Duration::hours(5));
-    assert_eq!(provider.accounts(&old, bank.clock.now()).await.unwrap_err(), ProviderFault::Refused);
+    assert_eq!(bank.accounts(&old).await.unwrap_err(), ProviderFault::Refused);
     let new = provider.refresh(&old, bank.clock.now()).await.unwrap();
     assert_eq!(new.consent_expires_at, old.consent_expires_at);
-    assert!(provider.accounts(&new, bank.clock.now()).await.is_ok());
+    assert!(bank.accounts(&new).await.is_ok());
     assert_eq!(provider.refresh(&old, bank.clock.now()).await.err(), Some(ProviderFault::Refused));
-    assert_eq!(provider.accounts(&new, bank.clock.now()).await.unwrap_err(), ProviderFault::Refused, "the theft ended the consent");
+    assert_eq!(bank.accounts(&new).await.unwrap_err(), ProviderFault::Refused, "the theft ended the consent");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dashtam::{
-    application::ports::{Credentials, FinancialProvider, ProviderFault},
+    application::ports::ProviderFault,
     domain::{
         account::AccountType,
         balance::Balances,
@@ -26,9 +26,13 @@ fn provider_at(address: &str) -> SandboxProvider {
     SandboxProvider::new(Url::parse(address).unwrap(), CLIENT_ID, &"a secret".into(), http).unwrap()
 }
 
-fn old() -> Credentials {
+fn old() -> Tokens {
     let consent_expires_at = Some(now().plus(chrono::Duration::days(3)));
-    Credentials { access_token: "an access token".into(), refresh_token: "a refresh token".into(), access_expires_at: now(), consent_expires_at }
+    Tokens { access_token: "an access token".into(), refresh_token: "a refresh token".into(), access_expires_at: now(), consent_expires_at }
+}
+
+async fn visit(provider: &SandboxProvider) -> Box<dyn Visit> {
+    provider.visit(&Credentials::Oauth(old()), now()).await.unwrap()
 }
 
 fn account() -> ReportedAccount {
@@ -54,8 +58,8 @@ async fn faults(answer: ResponseTemplate) -> [Option<ProviderFault>; 4] {
     [
         provider.exchange("code", &walk(), now()).await.err(),
         provider.refresh(&old(), now()).await.err(),
-        provider.accounts(&old(), now()).await.err(),
-        provider.transactions(&old(), &account(), day, day, None).await.err(),
+        visit(&provider).await.accounts().await.err(),
+        visit(&provider).await.transactions(&account(), day, day, None).await.err(),
     ]
 }
 
@@ -151,7 +155,7 @@ async fn nobody_there_and_nobody_answering_in_time_are_alike() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    assert_eq!(provider_at(&address).accounts(&old(), now()).await.err(), Some(ProviderFault::Unreachable));
+    assert_eq!(visit(&provider_at(&address)).await.accounts().await.err(), Some(ProviderFault::Unreachable));
     assert_eq!(provider_at(&address).refresh(&old(), now()).await.err(), Some(ProviderFault::Unreachable));
 }
 
@@ -180,7 +184,7 @@ async fn rows_that_cannot_be_read_are_counted() {
     let body = json!({ "transactions": rows, "next": "" });
     Mock::given(any()).respond_with(ResponseTemplate::new(200).set_body_json(body)).mount(&server).await;
     let day = LocalDate::new(2025, 6, 1).unwrap();
-    let page = provider_at(&server.uri()).transactions(&old(), &account(), day, day, None).await.unwrap();
+    let page = visit(&provider_at(&server.uri())).await.transactions(&account(), day, day, None).await.unwrap();
     assert_eq!((page.transactions.len(), page.refused, page.next), (2, 9, None));
     assert_eq!((page.transactions[0].reference.as_deref(), &page.transactions[1].reference), (Some("1"), &None));
     assert_eq!(page.transactions[0].facts.description.len(), 1_000);
@@ -200,7 +204,7 @@ async fn an_account_that_cannot_be_read_spoils_the_answer_and_an_unknown_kind_do
     let server = MockServer::start().await;
     let body = json!({ "accounts": [record("USD", json!(null))] });
     Mock::given(any()).respond_with(ResponseTemplate::new(200).set_body_json(body)).mount(&server).await;
-    let accounts = provider_at(&server.uri()).accounts(&old(), now()).await.unwrap();
+    let accounts = visit(&provider_at(&server.uri())).await.accounts().await.unwrap().accounts;
     let told = (accounts[0].kind, accounts[0].is_active, accounts[0].balances.current, accounts[0].balances.as_of);
     assert_eq!(told, (AccountType::Other, false, None, Some(now())));
 }

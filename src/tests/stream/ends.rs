@@ -11,8 +11,9 @@ use dashtam::{
     domain::user::Role,
 };
 use serde_json::json;
+use tokio_tungstenite::tungstenite::Message;
 
-use crate::harness::{app::TestApp, client::Client, streams::Socket};
+use crate::harness::{app::TestApp, client::Client, redis::redis, streams::Socket};
 
 use super::CHANGES;
 
@@ -58,6 +59,56 @@ async fn it_does_so_in_other_processes_too() {
         assert_eq!(socket.closed().await.0, 4401, "{}", app.store.name);
         assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
     }
+}
+
+#[tokio::test]
+async fn it_does_so_over_redis_and_without_it_once_it_is_gone() {
+    for app in TestApp::on_every_store().await {
+        let Some(redis) = redis().await else { return };
+        let (ann, phone, laptop) = (app.signed_in("ann").await, app.signed_in("ann").await, app.signed_in("ann").await);
+        let (writing, mut hearing) = (app.hearing(Some(&redis)).await, app.hearing(Some(&redis)).await);
+        hearing.hears().await;
+        let writer = app.nobody().bearing(ann.access_token.as_deref().unwrap()).at(&writing.url);
+        let elsewhere = |client: &Client<'_>| app.nobody().bearing(client.access_token.as_deref().unwrap()).at(&hearing.url);
+        let (of_phone, of_laptop) = (elsewhere(&phone), elsewhere(&laptop));
+        let (mut socket, mut other) = (following(&of_phone).await, following(&of_laptop).await);
+        let began = Instant::now();
+        writer.revoke(phone.session_id.as_ref().unwrap()).await.succeeds();
+        assert_eq!(socket.closed().await.0, 4401, "{}", app.store.name);
+        assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+        other.is_silent().await;
+        redis.cut().await;
+        writer.revoke(laptop.session_id.as_ref().unwrap()).await.succeeds();
+        // Nothing tells that process, and the clock of a test stands still.
+        app.pass(Span::seconds(1));
+        assert_eq!(other.closed().await.0, 4401, "{}", app.store.name);
+    }
+}
+
+#[tokio::test]
+async fn a_socket_of_nobody_in_particular_is_closed_after_a_minute_of_nothing() {
+    let app = TestApp::on_every_store().await.swap_remove(0);
+    let began = Instant::now();
+    let nobody = app.nobody();
+    // Both have to be read, or pings are not answered.
+    let waits = async |asks: bool| {
+        let mut socket = nobody.socket().await;
+        if asks {
+            let half = tokio::time::Instant::now() + Duration::from_secs(30);
+            while socket.frame(half.saturating_duration_since(tokio::time::Instant::now())).await.is_some() {}
+            socket.subscribe("1", "{ providers { slug } }", json!({})).await;
+            socket.answer("1").await;
+        }
+        while let Some(frame) = socket.frame(Duration::from_secs(20)).await {
+            if let Message::Close(Some(close)) = frame {
+                return (u16::from(close.code), began.elapsed().as_secs());
+            }
+        }
+        panic!("neither closed nor pinged");
+    };
+    let ((code, after), (later_code, later)) = tokio::join!(waits(false), waits(true));
+    assert_eq!((code, later_code), (4401, 4401));
+    assert!((60..70).contains(&after) && (90..100).contains(&later), "an operation begins the minute anew: {after}, {later}");
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ use crate::harness::{
     app::TestApp,
     bank::{pending, posted},
     clock::TestRandomness,
+    redis::redis,
     streams::Socket,
 };
 
@@ -82,6 +83,31 @@ async fn what_one_process_writes_another_tells_once_with_signals_and_without() {
             let link = writer.begin_link("scripted", None).await.succeeds()["link"]["id"].as_str().unwrap().to_owned();
             let (came, _) = added(&mut socket, "1", 1).await;
             assert_eq!(came, [link], "{}", app.store.name);
+            socket.is_silent().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn over_redis_another_process_tells_it_once_and_goes_on_when_redis_is_gone() {
+    for app in TestApp::on_every_store().await {
+        let Some(redis) = redis().await else { return };
+        let ann = app.signed_in("ann").await;
+        let token = ann.access_token.clone().unwrap();
+        let (writing, mut telling) = (app.hearing(Some(&redis)).await, app.hearing(Some(&redis)).await);
+        telling.hears().await;
+        let writer = app.nobody().bearing(&token).at(&writing.url);
+        let reader = app.nobody().bearing(&token).at(&telling.url);
+        let mut socket = reader.socket().await;
+        socket.subscribe("1", CHANGES, json!({})).await;
+        socket.answer("1").await;
+        for is_cut in [false, true] {
+            if is_cut {
+                redis.cut().await;
+            }
+            let link = writer.begin_link("scripted", None).await.succeeds()["link"]["id"].as_str().unwrap().to_owned();
+            let (came, _) = added(&mut socket, "1", 1).await;
+            assert_eq!(came, [link], "{}, Redis gone: {is_cut}", app.store.name);
             socket.is_silent().await;
         }
     }

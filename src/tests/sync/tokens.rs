@@ -1,10 +1,14 @@
 //! The bank's tokens: renewed ahead of time, stored before they are used, and the end of the link when they are refused.
 
 use chrono::Duration;
-use dashtam::application::ports::ProviderFault;
+use dashtam::{
+    application::ports::{Place, ProviderFault, Sealer as _},
+    domain::id::{LinkId, UserId},
+    infrastructure::security::sealer::AesSealer,
+};
 use serde_json::json;
 
-use crate::harness::{app::TestApp, bank::posted};
+use crate::harness::{app::TestApp, bank::posted, clock::TestRandomness};
 
 use super::{asks_later, synced};
 
@@ -73,5 +77,22 @@ async fn a_renewal_that_fails_for_a_while_keeps_the_tokens_and_the_link() {
             (&told["status"], &told["lastSync"]["status"], &told["lastSync"]["problem"]),
             (&json!("ACTIVE"), &json!("QUEUED"), &json!("PROVIDER_ERROR"))
         );
+    }
+}
+
+#[tokio::test]
+async fn tokens_sealed_before_there_was_anything_but_tokens_still_open() {
+    for app in TestApp::on_every_store().await {
+        let (ann, link) = synced(&app, vec![]).await;
+        let row = app.store.query("SELECT link_id, user_id FROM credentials").await.pop().unwrap();
+        let id = |column: &str| row.try_get::<uuid::Uuid>("", column).unwrap();
+        let place = Place::credentials(UserId(id("user_id")), LinkId(id("link_id")));
+        let sealer = AesSealer::new(&app.keys, std::sync::Arc::new(TestRandomness)).unwrap();
+        let before = br#"{"access_token":"a","refresh_token":"an-early-refresh-token","access_expires_at":1795428000000000,"consent_expires_at":null}"#;
+        let envelope = sealer.seal(place, before).unwrap().iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+        let written = if app.store.is_postgres() { format!("'\\x{envelope}'") } else { format!("X'{envelope}'") };
+        app.store.execute(&format!("UPDATE credentials SET sealed = {written}")).await.unwrap();
+        ann.unlink(&link, true).await.succeeds();
+        assert_eq!(app.bank.script(|script| script.revoked.clone()), ["an-early-refresh-token"]);
     }
 }

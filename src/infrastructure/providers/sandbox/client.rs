@@ -16,7 +16,7 @@ use super::{
     register::CONSENT_DAYS,
 };
 use crate::{
-    application::ports::{Credentials, FinancialProvider, ProviderFault, TransactionPage, Walk},
+    application::ports::{Credentials, FinancialProvider, OauthDoor, ProviderFault, ReportedAccounts, Tokens, TransactionPage, Visit, Walk},
     domain::{
         provider::{LinkMethod, Manifest, ProviderCategory, ReportedAccount},
         time::{LocalDate, Timestamp},
@@ -46,11 +46,11 @@ struct ConsentFields {
 
 impl ExtraTokenFields for ConsentFields {}
 
-type Tokens = StandardTokenResponse<ConsentFields, BasicTokenType>;
+type TokenAnswer = StandardTokenResponse<ConsentFields, BasicTokenType>;
 
 type OauthClient = Client<
     BasicErrorResponse,
-    Tokens,
+    TokenAnswer,
     BasicTokenIntrospectionResponse,
     StandardRevocableToken,
     BasicRevocationErrorResponse,
@@ -88,13 +88,23 @@ impl SandboxProvider {
         let (client_id, client_secret) = (client_id.to_owned(), client_secret.clone());
         Ok(Self { base_url, tokens: TokenEndpoint(http.clone()), http, oauth, client_id, client_secret })
     }
+}
 
+/// The bank's data API, opened by one consent.
+struct SandboxVisit {
+    base_url: Url,
+    http: reqwest::Client,
+    access_token: SecretString,
+    now: Timestamp,
+}
+
+impl SandboxVisit {
     /// A GET of the data API.
-    fn get(&self, path: &[&str], query: &[(&str, &str)], credentials: &Credentials) -> Result<reqwest::Request, ProviderFault> {
+    fn get(&self, path: &[&str], query: &[(&str, &str)]) -> Result<reqwest::Request, ProviderFault> {
         let mut url = self.base_url.clone();
-        // `new` has refused an address without a path to extend.
+        // `SandboxProvider::new` has refused an address without a path to extend.
         url.path_segments_mut().map_err(|()| ProviderFault::Unreachable)?.pop_if_empty().extend(path);
-        let request = self.http.get(url).query(query).bearer_auth(credentials.access_token.expose_secret());
+        let request = self.http.get(url).query(query).bearer_auth(self.access_token.expose_secret());
         request.build().map_err(|_| ProviderFault::Refused)
     }
 }
@@ -105,6 +115,27 @@ impl FinancialProvider for SandboxProvider {
         &MANIFEST
     }
 
+    fn oauth(&self) -> Option<&dyn OauthDoor> {
+        Some(self)
+    }
+
+    async fn revoke(&self, credentials: &Credentials) -> Result<(), ProviderFault> {
+        let Credentials::Oauth(tokens) = credentials else { return Err(ProviderFault::Refused) };
+        let form = [("token", tokens.refresh_token.expose_secret()), ("token_type_hint", "refresh_token")];
+        let request = self.http.post(format!("{}/revoke", issuer(&self.base_url))).basic_auth(&self.client_id, Some(self.client_secret.expose_secret()));
+        let request = request.form(&form).build().map_err(|_| ProviderFault::Refused)?;
+        http::ask(&self.http, request, Asked::Tokens).await.map(|_| ())
+    }
+
+    async fn visit(&self, credentials: &Credentials, now: Timestamp) -> Result<Box<dyn Visit>, ProviderFault> {
+        let Credentials::Oauth(tokens) = credentials else { return Err(ProviderFault::Refused) };
+        let (base_url, http, access_token) = (self.base_url.clone(), self.http.clone(), tokens.access_token.clone());
+        Ok(Box::new(SandboxVisit { base_url, http, access_token, now }))
+    }
+}
+
+#[async_trait]
+impl OauthDoor for SandboxProvider {
     fn issuer(&self) -> Option<String> {
         Some(issuer(&self.base_url))
     }
@@ -117,46 +148,36 @@ impl FinancialProvider for SandboxProvider {
         Ok(request.url().0.into())
     }
 
-    async fn exchange(&self, code: &str, walk: &Walk, now: Timestamp) -> Result<Credentials, ProviderFault> {
+    async fn exchange(&self, code: &str, walk: &Walk, now: Timestamp) -> Result<Tokens, ProviderFault> {
         let redirect = RedirectUrl::new(walk.redirect_uri.clone()).map_err(|_| ProviderFault::Refused)?;
         let verifier = verifier(walk).map_err(|_| ProviderFault::Refused)?;
         let request = self.oauth.exchange_code(AuthorizationCode::new(code.to_owned()));
         let request = request.set_pkce_verifier(verifier).set_redirect_uri(std::borrow::Cow::Owned(redirect));
-        let tokens = request.request_async(&self.tokens).await.map_err(token_fault)?;
-        credentials(&tokens, None, now)
+        let answer = request.request_async(&self.tokens).await.map_err(token_fault)?;
+        tokens(&answer, None, now)
     }
 
-    async fn refresh(&self, old: &Credentials, now: Timestamp) -> Result<Credentials, ProviderFault> {
+    async fn refresh(&self, old: &Tokens, now: Timestamp) -> Result<Tokens, ProviderFault> {
         let refresh_token = RefreshToken::new(old.refresh_token.expose_secret().to_owned());
-        let tokens = self.oauth.exchange_refresh_token(&refresh_token).request_async(&self.tokens).await.map_err(token_fault)?;
-        credentials(&tokens, old.consent_expires_at, now)
+        let answer = self.oauth.exchange_refresh_token(&refresh_token).request_async(&self.tokens).await.map_err(token_fault)?;
+        tokens(&answer, old.consent_expires_at, now)
     }
+}
 
-    async fn revoke(&self, credentials: &Credentials) -> Result<(), ProviderFault> {
-        let form = [("token", credentials.refresh_token.expose_secret()), ("token_type_hint", "refresh_token")];
-        let request = self.http.post(format!("{}/revoke", issuer(&self.base_url))).basic_auth(&self.client_id, Some(self.client_secret.expose_secret()));
-        let request = request.form(&form).build().map_err(|_| ProviderFault::Refused)?;
-        http::ask(&self.http, request, Asked::Tokens).await.map(|_| ())
-    }
-
-    async fn accounts(&self, credentials: &Credentials, now: Timestamp) -> Result<Vec<ReportedAccount>, ProviderFault> {
-        let answer: AccountsAnswer = http::json(&self.http, self.get(&["accounts"], &[], credentials)?).await?;
+#[async_trait]
+impl Visit for SandboxVisit {
+    async fn accounts(&mut self) -> Result<ReportedAccounts, ProviderFault> {
+        let answer: AccountsAnswer = http::json(&self.http, self.get(&["accounts"], &[])?).await?;
         // An account left out would look closed: one that cannot be read spoils the answer.
-        answer.accounts.iter().map(|account| mapping::account(account, now).ok_or(ProviderFault::Malformed)).collect()
+        let mapped = answer.accounts.iter().map(|account| mapping::account(account, self.now).ok_or(ProviderFault::Malformed));
+        mapped.collect::<Result<_, _>>().map(ReportedAccounts::all)
     }
 
-    async fn transactions(
-        &self,
-        credentials: &Credentials,
-        account: &ReportedAccount,
-        from: LocalDate,
-        to: LocalDate,
-        page: Option<&str>,
-    ) -> Result<TransactionPage, ProviderFault> {
+    async fn transactions(&mut self, account: &ReportedAccount, from: LocalDate, to: LocalDate, page: Option<&str>) -> Result<TransactionPage, ProviderFault> {
         let (from, to) = (from.to_string(), to.to_string());
         let mut query = vec![("from", from.as_str()), ("to", to.as_str())];
         query.extend(page.map(|cursor| ("cursor", cursor)));
-        let request = self.get(&["accounts", account.reference.expose(), "transactions"], &query, credentials)?;
+        let request = self.get(&["accounts", account.reference.expose(), "transactions"], &query)?;
         let answer: PageAnswer = http::json(&self.http, request).await?;
         Ok(mapping::page(answer, account))
     }
@@ -178,14 +199,14 @@ fn token_fault(error: RequestTokenError<ProviderFault, BasicErrorResponse>) -> P
     }
 }
 
-fn credentials(tokens: &Tokens, known_consent_end: Option<Timestamp>, now: Timestamp) -> Result<Credentials, ProviderFault> {
+fn tokens(tokens: &TokenAnswer, known_consent_end: Option<Timestamp>, now: Timestamp) -> Result<Tokens, ProviderFault> {
     let refresh_token = tokens.refresh_token().map(RefreshToken::secret).filter(|token| !token.is_empty()).ok_or(ProviderFault::Incomplete)?;
     let expires_in = tokens.expires_in().ok_or(ProviderFault::Incomplete)?;
     let consent_expires_at = match tokens.extra_fields().consent_expires_in {
         Some(seconds) => Some(after(now, seconds)?),
         None => known_consent_end,
     };
-    Ok(Credentials {
+    Ok(Tokens {
         access_token: tokens.access_token().secret().clone().into(),
         refresh_token: refresh_token.clone().into(),
         access_expires_at: after(now, expires_in.as_secs())?,

@@ -56,7 +56,9 @@ pub(super) fn read(start: &[u8], is_whole: bool, input: &mut dyn BufRead, hints:
     }
     let told = told.flatten();
     let found = Layout::find(&first_lines(start, is_whole, told), &hints.csv);
-    let layout = found.ok_or_else(|| unreadable("no row with a date and an amount is at the beginning of the file; say what stands between its cells, or download it as OFX"))?;
+    let layout = found.ok_or_else(|| {
+        unreadable("no row with a date and an amount is at the beginning of the file; say what stands between its cells, or download it as OFX")
+    })?;
     let text = Text::put_aside(input, told).map_err(|problem| UnreadableFile { problem })?;
     let broken = |_| unreadable("the file could not be read back; bring it again");
     let evidence = Evidence::of(&text, &layout).map_err(broken)?;

@@ -82,6 +82,10 @@ pub enum UserErrorCode {
     NotFound,
     /// No provider of this name can be linked here.
     ProviderUnknown,
+    /// The provider is in the catalogue and cannot be linked on this server; `Provider.unavailableReason` says why.
+    ProviderUnavailable,
+    /// The provider is linked in another way; `Provider.linkMethod` says in which.
+    LinkMethodMismatch,
     /// The return URL is not on the server's allow-list.
     ReturnUrlNotAllowed,
     /// The state belongs to no link of yours.
@@ -364,6 +368,8 @@ impl From<LinkError> for Refused {
     fn from(error: LinkError) -> Self {
         let (code, field) = match &error {
             LinkError::UnknownProvider => (UserErrorCode::ProviderUnknown, Some("provider")),
+            LinkError::UnavailableProvider => (UserErrorCode::ProviderUnavailable, Some("provider")),
+            LinkError::OtherMethod => (UserErrorCode::LinkMethodMismatch, Some("provider")),
             LinkError::ReturnUrlNotAllowed => (UserErrorCode::ReturnUrlNotAllowed, Some("returnUrl")),
             LinkError::UnknownTicket | LinkError::UnknownState | LinkError::OtherBrowser => (UserErrorCode::StateInvalid, Some("state")),
             LinkError::SpentState => (UserErrorCode::StateUsed, Some("state")),

@@ -81,9 +81,8 @@ fn spelled(text: &str) -> Option<LocalDate> {
     let at = words.iter().take(3).position(|word| word.chars().all(char::is_alphabetic))?;
     let month = month(words[at])?.to_string();
     match (at, words.as_slice()) {
-        (0, [_, day, year, ..]) => of(year, &month, day),
         (1, [year, _, day, ..]) if year.len() == 4 => of(year, &month, day),
-        (1, [day, _, year, ..]) => of(year, &month, day),
+        (0, [_, day, year, ..]) | (1, [day, _, year, ..]) => of(year, &month, day),
         _ => None,
     }
 }
@@ -124,10 +123,9 @@ impl DateEvidence {
             return Some(DateOrder::YearMonthDay);
         }
         match self.day_first.cmp(&self.month_first) {
-            std::cmp::Ordering::Greater => Some(DateOrder::DayMonthYear),
             std::cmp::Ordering::Less => Some(DateOrder::MonthDayYear),
             std::cmp::Ordering::Equal if self.differ => None,
-            std::cmp::Ordering::Equal => Some(DateOrder::DayMonthYear),
+            std::cmp::Ordering::Equal | std::cmp::Ordering::Greater => Some(DateOrder::DayMonthYear),
         }
     }
 }

@@ -62,7 +62,8 @@ impl Layout {
             let amounts = [ColumnRole::Amount, ColumnRole::Debit, ColumnRole::Credit];
             let told = |column: &CsvColumn| correction.columns.iter().any(|(told, _)| *told == column.number);
             for column in self.columns.iter_mut().filter(|column| !told(column)) {
-                let is_one_of_two = amounts.contains(role) && amounts.contains(&column.role) && (*role == ColumnRole::Amount || column.role == ColumnRole::Amount);
+                let is_one_of_two =
+                    amounts.contains(role) && amounts.contains(&column.role) && (*role == ColumnRole::Amount || column.role == ColumnRole::Amount);
                 if is_one_of_two || (column.role == *role && !role.is_shared()) {
                     column.role = ColumnRole::Ignored;
                 }
@@ -111,13 +112,14 @@ impl Sample {
                 let header = self.rows.iter().position(|(at, _)| *at == line)?;
                 (Some(header), header + 1)
             }
-            None => match by_name() {
-                Some(header) => (Some(header), header + 1),
-                None => {
+            None => {
+                if let Some(header) = by_name() {
+                    (Some(header), header + 1)
+                } else {
                     let first = self.first_row()?;
                     (first.checked_sub(1).filter(|above| self.is_texty(*above)), first)
                 }
-            },
+            }
         };
         let rows: Vec<&[String]> = self.rows[first.min(self.rows.len())..].iter().map(|(_, cells)| cells.as_slice()).collect();
         let headings = header.map(|at| self.rows[at].1.as_slice());
@@ -142,7 +144,9 @@ impl Sample {
     fn is_texty(&self, at: usize) -> bool {
         let cells = &self.rows[at].1;
         let is_word = |cell: &&String| cell.chars().any(char::is_alphabetic) && !is_day(cell) && !is_number(cell);
-        cells.len().abs_diff(self.width) <= 1 && cells.iter().filter(|cell| !cell.trim().is_empty()).count() >= 2 && cells.iter().filter(|cell| !cell.trim().is_empty()).all(|cell| is_word(&cell))
+        cells.len().abs_diff(self.width) <= 1
+            && cells.iter().filter(|cell| !cell.trim().is_empty()).count() >= 2
+            && cells.iter().filter(|cell| !cell.trim().is_empty()).all(|cell| is_word(&cell))
     }
 }
 
@@ -257,9 +261,14 @@ impl Evidence {
             if line < layout.first_line {
                 continue;
             }
-            let at = |places: &[usize]| places.iter().filter_map(|at| cells.get(*at)).map(|cell| cell.trim()).filter(|cell| !cell.is_empty()).collect::<Vec<_>>();
-            at(&days).into_iter().for_each(|cell| evidence.dates.see(cell));
-            at(&amounts).into_iter().for_each(|cell| evidence.numbers.see(cell));
+            let at =
+                |places: &[usize]| places.iter().filter_map(|at| cells.get(*at)).map(|cell| cell.trim()).filter(|cell| !cell.is_empty()).collect::<Vec<_>>();
+            for cell in at(&days) {
+                evidence.dates.see(cell);
+            }
+            for cell in at(&amounts) {
+                evidence.numbers.see(cell);
+            }
             for (half, places) in halves.iter().enumerate() {
                 for cell in at(places).into_iter().filter(|cell| cell.bytes().any(|byte| matches!(byte, b'1'..=b'9'))) {
                     let is_negative = DecimalMark::ALL.iter().any(|mark| super::numbers::number(cell, *mark).is_some_and(|number| number.starts_with('-')));

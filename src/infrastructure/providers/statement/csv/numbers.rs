@@ -97,7 +97,9 @@ fn with_point(digits: &str, mark: DecimalMark) -> Option<String> {
     let stand_right = match groups.as_slice() {
         [only] => !only.is_empty() || fraction.is_some(),
         [first, middle @ .., last] => {
-            matches!(first.len(), 1..=3) && last.len() == 3 && (middle.iter().all(|group| group.len() == 3) || (first.len() <= 2 && middle.iter().all(|group| group.len() == 2)))
+            matches!(first.len(), 1..=3)
+                && last.len() == 3
+                && (middle.iter().all(|group| group.len() == 3) || (first.len() <= 2 && middle.iter().all(|group| group.len() == 2)))
         }
         [] => false,
     };
@@ -129,10 +131,9 @@ impl NumberEvidence {
     /// The mark that most numbers fit; `None` when both fit as well and would tell other numbers.
     pub(super) fn mark(&self) -> Option<DecimalMark> {
         match self.point.cmp(&self.comma) {
-            std::cmp::Ordering::Greater => Some(DecimalMark::Point),
             std::cmp::Ordering::Less => Some(DecimalMark::Comma),
             std::cmp::Ordering::Equal if self.differ => None,
-            std::cmp::Ordering::Equal => Some(DecimalMark::Point),
+            std::cmp::Ordering::Equal | std::cmp::Ordering::Greater => Some(DecimalMark::Point),
         }
     }
 }

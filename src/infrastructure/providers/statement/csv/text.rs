@@ -50,20 +50,19 @@ impl Text {
         let mut validity = Validity::default();
         let (mut bytes, mut taken) = (start, 0_u64);
         loop {
-            let last = bytes.is_empty() && take(input, &mut bytes).map_err(lost)? == 0;
+            let is_over = bytes.is_empty() && take(input, &mut bytes).map_err(lost)? == 0;
             taken += bytes.len() as u64;
             if taken > MAX_STATEMENT_BYTES {
                 return Err(failed("the file is larger than 50 MiB; download a shorter period at a time"));
             }
-            match &mut decoder {
-                Some(decoder) => out.write(decoded(decoder, &bytes, last).as_bytes()),
-                None => {
-                    validity.see(&bytes);
-                    out.write(&bytes)
-                }
-            }
-            .map_err(lost)?;
-            if last {
+            let written = if let Some(decoder) = &mut decoder {
+                out.write(decoded(decoder, &bytes, is_over).as_bytes())
+            } else {
+                validity.see(&bytes);
+                out.write(&bytes)
+            };
+            written.map_err(lost)?;
+            if is_over {
                 break;
             }
             bytes.clear();
