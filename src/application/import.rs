@@ -27,8 +27,8 @@ use crate::domain::{
     failure::Reason,
     id::{AccountId, ImportId, UserId},
     import::{
-        Import, ImportReader, ImportRefusal, ImportRow, ImportStatement, ImportStatus, LineProblem, MAX_PREVIEWS, MAX_STATEMENT_BYTES, PREVIEW_MINUTES, Reverted,
-        RowOutcome, Statement, StatementFile, UnreadableFile,
+        Import, ImportReader, ImportRefusal, ImportRow, ImportStatement, ImportStatus, LineProblem, MAX_PREVIEWS, MAX_STATEMENT_BYTES, PREVIEW_MINUTES,
+        Reverted, RowOutcome, Statement, StatementFile, UnreadableFile,
     },
     page::{CreatedKey, Page, Slice},
     time::Clock,

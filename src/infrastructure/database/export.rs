@@ -358,15 +358,7 @@ const LISTS: [List; 26] = [
         name: "import_rows",
         about: "Rows of statement files you looked at and have not taken in yet.",
         from: "import_rows AS t WHERE t.user_id = {user} ORDER BY t.import_id, t.position",
-        columns: &[
-            ("import_id", Id),
-            ("position", Count),
-            ("statement", Count),
-            ("outcome", Text),
-            ("resembles_id", Id),
-            ("name", Text),
-            ("content", Json),
-        ],
+        columns: &[("import_id", Id), ("position", Count), ("statement", Count), ("outcome", Text), ("resembles_id", Id), ("name", Text), ("content", Json)],
     },
     List {
         name: "import_transactions",

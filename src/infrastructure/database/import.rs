@@ -177,7 +177,10 @@ impl TryFrom<imports::Model> for Import {
 
     fn try_from(row: imports::Model) -> anyhow::Result<Self> {
         let problems: Vec<Value> = serde_json::from_str(&row.problems).context("imports.problems is not JSON of ours")?;
-        let problem = |problem: Value| LineProblem { line: problem["line"].as_u64().unwrap_or_default(), message: problem["message"].as_str().unwrap_or_default().to_owned() };
+        let problem = |problem: Value| LineProblem {
+            line: problem["line"].as_u64().unwrap_or_default(),
+            message: problem["message"].as_str().unwrap_or_default().to_owned(),
+        };
         Ok(Self {
             id: ImportId(row.id),
             user: UserId(row.user_id),
@@ -422,7 +425,8 @@ impl Imports for DatabaseWork {
     }
 
     async fn forget_previews(&mut self, owner: UserId, most: usize, now: Timestamp) -> anyhow::Result<()> {
-        let previews = || imports::Entity::find().filter(imports::Column::UserId.eq(owner.0)).filter(imports::Column::Status.eq(ImportStatus::Previewed.as_str()));
+        let previews =
+            || imports::Entity::find().filter(imports::Column::UserId.eq(owner.0)).filter(imports::Column::Status.eq(ImportStatus::Previewed.as_str()));
         let kept: Vec<Uuid> = previews()
             .select_only()
             .column(imports::Column::Id)

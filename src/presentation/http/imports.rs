@@ -84,9 +84,8 @@ pub(super) async fn upload(
         };
         // A client that hangs up cancels nothing: the import goes on in a task of its own.
         let application = edge.application.clone();
-        let work = super::trace::carry(async move {
-            if is_preview { application.imports.preview(command).await } else { application.imports.import(command).await }
-        });
+        let work =
+            super::trace::carry(async move { if is_preview { application.imports.preview(command).await } else { application.imports.import(command).await } });
         let import = tokio::spawn(work).await.map_err(|_| Problem::internal())?.map_err(|refused| problem(&refused))?;
         told(&edge, &requester, &import).await
     }

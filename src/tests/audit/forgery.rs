@@ -180,7 +180,8 @@ async fn a_new_key_vouches_for_the_old_one_and_nobody_else_can() {
         let alone = vec![Ed25519Signer::new(&rotated_keys()).unwrap().public_keys()[0].clone()];
         let (findings, _) = trail.check_against(alone.clone(), Vec::new()).await;
         assert!(findings.iter().any(|finding| finding.flaw == Flaw::UnknownKey), "before it has said so");
-        let keeper = ChainKeeper { store: trail.store.database.chain_store(), signer: rotating, publisher: trail.publisher(), clock: trail.store.clock.clone() };
+        let keeper =
+            ChainKeeper { store: trail.store.database.chain_store(), signer: rotating, publisher: trail.publisher(), clock: trail.store.clock.clone() };
         let stop = CancellationToken::new();
         let keeping = tokio::spawn({
             let stop = stop.clone();

@@ -121,9 +121,7 @@ async fn of_too_many_problems_the_first_are_named_and_the_others_counted() {
 async fn a_file_nothing_can_be_read_of_leaves_only_its_attempt() {
     for app in TestApp::on_every_store().await {
         let ann = app.signed_in("ann").await;
-        for file in
-            ["", " ", "hello", "<OFX>", "<OFX></OFX>", "place;people\nRome;-5", "\u{0}\u{0}\u{0}", "<!DOCTYPE x [<!ENTITY y \"z\">]><OFX>&y;"]
-        {
+        for file in ["", " ", "hello", "<OFX>", "<OFX></OFX>", "place;people\nRome;-5", "\u{0}\u{0}\u{0}", "<!DOCTYPE x [<!ENTITY y \"z\">]><OFX>&y;"] {
             ann.import("x.ofx", file, None).await.is_refused("FILE_UNREADABLE");
             assert_eq!(app.last_outcome("import_statement").await, ("failed".to_owned(), Some("unreadable_file".to_owned())), "{file:?}");
         }

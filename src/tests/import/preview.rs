@@ -87,12 +87,18 @@ async fn doubtful_rows_come_in_only_when_they_are_asked_for() {
         assert_eq!((outcomes(&import), &import["transactionsDoubtful"]), (vec!["DOUBTFUL", "DOUBTFUL", "NEW"], &json!(2)));
         assert!(import["rows"][0]["transaction"]["id"].is_string() && import["rows"][2]["transaction"].is_null());
         assert_eq!(before, everything(&app).await);
-        let only = ann.ask_with("query($id: ID!) { node(id: $id) { ... on Import { rows(first: 1, after: 1, outcome: DOUBTFUL) { number } } } }", json!({ "id": import["id"] })).await;
+        let only = ann
+            .ask_with(
+                "query($id: ID!) { node(id: $id) { ... on Import { rows(first: 1, after: 1, outcome: DOUBTFUL) { number } } } }",
+                json!({ "id": import["id"] }),
+            )
+            .await;
         assert_eq!(only.data()["node"]["rows"], json!([{ "number": 2 }]));
 
         let done = commit(&ann, &import, json!({ "takeRows": [2, 99] })).await.succeeds()["import"].clone();
         assert_eq!((counts(&done), &done["transactionsDoubtful"]), ((0, 2, 0), &json!(2)));
-        let said: Vec<_> = done["problems"].as_array().unwrap().iter().map(|problem| problem["message"].as_str().unwrap().rsplit("; ").next().unwrap()).collect();
+        let said: Vec<_> =
+            done["problems"].as_array().unwrap().iter().map(|problem| problem["message"].as_str().unwrap().rsplit("; ").next().unwrap()).collect();
         assert_eq!(said, ["it was left out", "it was kept as a transaction of its own"]);
         let day: Vec<_> = ann.transactions().await.iter().filter(|row| row["postedOn"] == "2026-11-09").map(|row| row["description"].clone()).collect();
         assert_eq!((day.len(), day.contains(&json!("Coffee"))), (2, false));

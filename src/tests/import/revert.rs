@@ -11,7 +11,9 @@ use crate::harness::{
 use super::{CHECKING, SEVERAL, counts, everything, only_account, statement};
 
 async fn revert(client: &Client<'_>, import: &Value) -> Answer {
-    client.mutate("revertImport", "import { id status revertedAt } transactionsRemoved transactionsKept accountsRemoved", json!({ "importId": import["id"] })).await
+    client
+        .mutate("revertImport", "import { id status revertedAt } transactionsRemoved transactionsKept accountsRemoved", json!({ "importId": import["id"] }))
+        .await
 }
 
 /// How much was taken back, and how much stays.
@@ -34,7 +36,13 @@ async fn what_an_import_added_is_gone_and_followers_are_told() {
         assert_eq!((taken_back(&payload), &payload["import"]["status"]), ((added.1, 0, added.0), &json!("REVERTED")));
         let after = everything(&app).await;
         assert_eq!(before[1..], after[1..], "{}", app.store.name);
-        let changes = ann.ask_with("query($after: String) { viewer { changes(first: 100, after: $after) { added { __typename } removed { id } } } }", json!({ "after": cursor })).await.data();
+        let changes = ann
+            .ask_with(
+                "query($after: String) { viewer { changes(first: 100, after: $after) { added { __typename } removed { id } } } }",
+                json!({ "after": cursor }),
+            )
+            .await
+            .data();
         assert_eq!(changes["viewer"]["changes"]["added"].as_array().map(Vec::len), Some(0));
         assert_eq!(app.last_outcome("revert_import").await, ("succeeded".to_owned(), None));
         let again = ann.import("a.ofx", SEVERAL, None).await.succeeds()["import"].clone();
@@ -90,9 +98,11 @@ async fn what_a_bank_has_told_since_stays() {
 async fn what_another_import_has_found_since_is_that_ones_then() {
     for app in TestApp::on_every_store().await {
         let ann = app.signed_in("ann").await;
-        let one = ann.import("a.ofx", &statement("12345678", "USD", &[(3, "-5.00", "1", "Coffee"), (4, "-6.00", "2", "Tea")]), None).await.succeeds()["import"].clone();
+        let one = ann.import("a.ofx", &statement("12345678", "USD", &[(3, "-5.00", "1", "Coffee"), (4, "-6.00", "2", "Tea")]), None).await.succeeds()["import"]
+            .clone();
         app.pass(chrono::Duration::seconds(1));
-        let other = ann.import("b.ofx", &statement("12345678", "USD", &[(4, "-6.00", "2", "Tea"), (5, "-7.00", "3", "Hats")]), None).await.succeeds()["import"].clone();
+        let other =
+            ann.import("b.ofx", &statement("12345678", "USD", &[(4, "-6.00", "2", "Tea"), (5, "-7.00", "3", "Hats")]), None).await.succeeds()["import"].clone();
         assert_eq!(taken_back(&revert(&ann, &one).await.succeeds()), (1, 1, 0));
         let left: Vec<_> = ann.transactions().await.iter().map(|row| row["description"].clone()).collect();
         assert_eq!(left, [json!("Hats"), json!("Tea")]);

@@ -71,12 +71,21 @@ fn every_action_is_read_with_its_kind_amount_and_units() {
 fn positions_are_signed_and_named_and_the_balance_holds_them() {
     let file = read_ok(BROKERAGE);
     let account = &file.statements[0].account;
-    assert_eq!((account.kind, account.name.as_str(), account.institution.as_deref()), (AccountType::Brokerage, "Brokerage ••••7766", Some("Old Oak Securities")));
+    assert_eq!(
+        (account.kind, account.name.as_str(), account.institution.as_deref()),
+        (AccountType::Brokerage, "Brokerage ••••7766", Some("Old Oak Securities"))
+    );
     assert_eq!(account.reference.expose(), "invest:oldoak.example:0099887766");
-    let held: Vec<_> = account.holdings.as_ref().expect("a list of positions").iter().map(|held| {
-        let value = held.market_value.map(|value| value.to_text(&held.currency)).unwrap_or_default();
-        format!("{} {} {value} {}", held.security.symbol, held.quantity, held.cusip.as_deref().unwrap_or("-"))
-    }).collect();
+    let held: Vec<_> = account
+        .holdings
+        .as_ref()
+        .expect("a list of positions")
+        .iter()
+        .map(|held| {
+            let value = held.market_value.map(|value| value.to_text(&held.currency)).unwrap_or_default();
+            format!("{} {} {value} {}", held.security.symbol, held.quantity, held.cusip.as_deref().unwrap_or("-"))
+        })
+        .collect();
     assert_eq!(held, ["OAK 13 143.00 111111111", "ELM -5 -60.00 222222222", "WOODX 3.1234 315.46 333333333"]);
     let balances = &account.balances;
     // 1000 - 100 + 50 in cash, 143 - 60 + 315.46 in securities.
@@ -95,7 +104,10 @@ fn the_newer_dialect_says_the_same_and_no_sum_is_made_of_two_currencies() {
     assert_eq!((shown(sale.quantity), shown(sale.unit_price)), ("-2.5".to_owned(), "40".to_owned()));
     assert_eq!(sale.security.as_ref().map(|security| (security.symbol.as_str(), security.name.as_deref())), Some(("DE0001111111", Some("Birke AG"))));
     let held = statement.account.holdings.as_ref().expect("positions");
-    assert_eq!(held.iter().map(|held| (held.isin.as_deref(), held.currency.code())).collect::<Vec<_>>(), [(Some("DE0002222222"), "EUR"), (Some("US0003333333"), "USD")]);
+    assert_eq!(
+        held.iter().map(|held| (held.isin.as_deref(), held.currency.code())).collect::<Vec<_>>(),
+        [(Some("DE0002222222"), "EUR"), (Some("US0003333333"), "USD")]
+    );
     assert_eq!((statement.account.balances.current, statement.account.balances.available.is_some()), (None, true));
     assert_eq!(file.problems.len(), 1, "{:?}", file.problems);
     assert!(file.problems[0].message.starts_with("the position does not say of which security it is"));

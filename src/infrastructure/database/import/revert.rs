@@ -14,13 +14,7 @@ use crate::{
         time::Timestamp,
         transaction::Source,
     },
-    infrastructure::database::{
-        account::accounts,
-        balance::balance_snapshots,
-        error::broken,
-        transaction::transactions,
-        work::DatabaseWork,
-    },
+    infrastructure::database::{account::accounts, balance::balance_snapshots, error::broken, transaction::transactions, work::DatabaseWork},
 };
 
 use super::{import_statements, import_transactions};
@@ -86,9 +80,7 @@ impl DatabaseWork {
 pub(super) async fn take_back(work: &mut DatabaseWork, import: &Import) -> anyhow::Result<Reverted> {
     let (id, owner) = (import.id.0, import.user);
     let committed_at = import.committed_at.context("an import that is taken back was never committed")?;
-    let added = import_transactions::Entity::find()
-        .filter(import_transactions::Column::ImportId.eq(id))
-        .filter(import_transactions::Column::IsAdded.eq(true));
+    let added = import_transactions::Entity::find().filter(import_transactions::Column::ImportId.eq(id)).filter(import_transactions::Column::IsAdded.eq(true));
     let added = sea_orm::PaginatorTrait::count(added, &work.transaction).await.map_err(broken("counting what an import added"))?;
     work.run(HAND_OVER, vec![id.into()], "handing over what an import added").await?;
     let going = work.ids(GOING, vec![id.into(), committed_at.utc().into(), Source::File.as_str().into()], "reading what an import added").await?;

@@ -14,8 +14,8 @@ use crate::domain::{
     time::{LocalDate, Timestamp},
 };
 
-use lexer::Lexer;
 use investment::{Portfolio, Securities};
+use lexer::Lexer;
 use mapping::{Balance, Holder, StatementKind};
 use outline::{Aggregate, Event, Leaves, Outline};
 use source::{Source, Stop};

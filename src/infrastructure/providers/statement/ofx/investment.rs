@@ -226,7 +226,9 @@ impl Portfolio {
 
     /// INVBAL: cash, and what margin and shorts add to it or take away.
     pub(super) fn balance(&mut self, leaves: &Leaves, currency: &Currency) -> Result<(), String> {
-        let money = |name: &str| leaves.get(name).map(|text| amount(text, currency).map_err(|reason| format!("the balance's {name} cannot be taken: {reason}"))).transpose();
+        let money = |name: &str| {
+            leaves.get(name).map(|text| amount(text, currency).map_err(|reason| format!("the balance's {name} cannot be taken: {reason}"))).transpose()
+        };
         let read = || -> Result<_, String> { Ok((money("AVAILCASH")?, money("MARGINBALANCE")?, money("SHORTBALANCE")?)) };
         let (available, margin, short) = read().inspect_err(|_| self.is_broken = true)?;
         let parts = [margin, short].into_iter().flatten();
@@ -250,7 +252,10 @@ fn position(kind: &'static str, leaves: &Leaves, statement: &Currency) -> Result
     let units = quantity(leaves, "UNITS")?.ok_or("the position has no number of units (UNITS); it is left out")?;
     let is_short = leaves.get("POSTYPE").is_some_and(|word| word.trim().eq_ignore_ascii_case("SHORT"));
     let signed = if is_short { Quantity::new(-units.decimal().abs()).unwrap_or(units) } else { units };
-    let value = leaves.get("MKTVAL").map(|text| amount(text, &currency).map_err(|reason| format!("the position's value (MKTVAL) cannot be taken: {reason}"))).transpose()?;
+    let value = leaves
+        .get("MKTVAL")
+        .map(|text| amount(text, &currency).map_err(|reason| format!("the position's value (MKTVAL) cannot be taken: {reason}")))
+        .transpose()?;
     let (id, kind_of_id) = (unique(&security.symbol).to_owned(), leaves.get("UNIQUEIDTYPE").map(|word| word.trim().to_ascii_uppercase()));
     let of_kind = |wanted: &str, length: usize| (kind_of_id.as_deref() == Some(wanted) && id.len() == length).then(|| id.clone());
     Ok(ReportedHolding {
