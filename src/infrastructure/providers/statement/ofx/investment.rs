@@ -152,11 +152,10 @@ fn moved(kind: &str, leaves: &Leaves) -> Result<Option<Quantity>, String> {
     Ok(match kind {
         "TRANSFER" => turned(units, leaves.get("TFERACTION").is_some_and(|action| action.eq_ignore_ascii_case("OUT"))),
         "REINVEST" => turned(units, false),
-        // Between parts of one account nothing comes or goes.
-        "JRNLSEC" | "JRNLFUND" => None,
         "CLOSUREOPT" => Some(units),
         _ if kind.starts_with("BUY") => turned(units, false),
         _ if kind.starts_with("SELL") => turned(units, true),
+        // Between parts of one account nothing comes or goes.
         _ => None,
     })
 }
