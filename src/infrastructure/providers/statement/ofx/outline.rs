@@ -169,6 +169,8 @@ pub(super) enum Aggregate {
     /// A security, by the name of its kind.
     Security(&'static str),
     Currency,
+    /// A part of an action, a position or a security, whose leaves are theirs.
+    Detail,
     /// Any other.
     Skipped,
 }
@@ -203,6 +205,7 @@ impl Aggregate {
             "INVBAL" => Self::InvestmentBalance,
             "SECLIST" => Self::SecurityList,
             "CURRENCY" => Self::Currency,
+            "INVBUY" | "INVSELL" | "INVTRAN" | "INVPOS" | "SECINFO" | "SECID" => Self::Detail,
             _ => {
                 let known = |names: &[&'static str]| names.iter().find(|known| **known == name).copied();
                 let others = [known(&TRADES).map(Self::Trade), known(&POSITIONS).map(Self::Position), known(&SECURITIES).map(Self::Security)];
@@ -232,7 +235,8 @@ impl Aggregate {
             Self::Position(_) => parent == Self::Positions,
             Self::SecurityList => matches!(parent, Self::MessageSet | Self::Root),
             Self::Security(_) => parent == Self::SecurityList,
-            Self::Currency => matches!(parent, Self::Trade(_) | Self::Position(_) | Self::Row),
+            Self::Currency => matches!(parent, Self::Trade(_) | Self::Position(_) | Self::Detail | Self::Row),
+            Self::Detail => matches!(parent, Self::Trade(_) | Self::Position(_) | Self::Security(_) | Self::Detail),
             Self::PendingRow => matches!(parent, Self::PendingRows | Self::BankStatement | Self::CardStatement),
             Self::Payee => matches!(parent, Self::Row | Self::PendingRow),
         }
@@ -352,6 +356,10 @@ impl<'a> Outline<'a> {
         if aggregate == Aggregate::Root && self.frames.is_empty() {
             return aggregate;
         }
+        // The account on the other side of a transfer is not the statement's.
+        if aggregate == Aggregate::InvestmentAccount && self.frames.iter().any(|frame| frame.aggregate == Aggregate::Trades) {
+            return Aggregate::Skipped;
+        }
         let parent = self.frames.iter().rposition(|frame| aggregate.fits(frame.aggregate));
         let Some(parent) = parent else { return Aggregate::Skipped };
         if let Some(skipped) = self.frames[parent + 1..].iter_mut().find(|frame| frame.aggregate == Aggregate::Skipped) {
@@ -401,8 +409,8 @@ impl<'a> Outline<'a> {
         let Some(Frame { aggregate, line, mut leaves, swallowed, .. }) = self.frames.pop() else { return false };
         match (aggregate, self.frames.last_mut()) {
             (Aggregate::Skipped, _) if swallowed => self.events.push_back(Event::Swallowed(line)),
-            (Aggregate::Skipped, Some(parent)) => leaves.0.into_iter().for_each(|(name, value)| parent.leaves.add(name, value)),
-            (Aggregate::Skipped, None) => {}
+            (Aggregate::Skipped | Aggregate::Detail, Some(parent)) => leaves.0.into_iter().for_each(|(name, value)| parent.leaves.add(name, value)),
+            (Aggregate::Skipped | Aggregate::Detail, None) => {}
             (Aggregate::Currency, Some(row)) => {
                 if let Some(at) = leaves.0.iter().position(|(name, _)| *name == "CURSYM") {
                     row.leaves.add(CURRENCY, leaves.0.swap_remove(at).1);
