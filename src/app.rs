@@ -24,9 +24,11 @@ use crate::{
         access::Access,
         account::AccountQueries,
         audit::{AuditQueries, Journal},
+        balance::BalanceQueries,
         chain::{ChainKeeper, retention::Retention},
         change::ChangeQueries,
         erasure::Eraser,
+        holding::HoldingQueries,
         link::LinkQueries,
         live::Live,
         mail::Courier,
@@ -217,6 +219,8 @@ impl App {
             syncs: ground.syncs(&wake),
             accounts: AccountQueries { access: access.clone(), accounts: readers.clone() },
             transactions: TransactionQueries { access: access.clone(), transactions: readers.clone() },
+            holdings: HoldingQueries { access: access.clone(), holdings: readers.clone() },
+            balances: BalanceQueries { access: access.clone(), balances: readers.clone() },
             changes: changes(&access, &readers),
             live: Arc::new(Live::new(bus.clone(), readers.clone())),
             import_queries: ground.import_queries(),
@@ -391,7 +395,14 @@ impl App {
 
 /// Who follows changes.
 fn changes(access: &Access, readers: &Arc<Readers>) -> ChangeQueries {
-    ChangeQueries { access: access.clone(), changes: readers.clone(), links: readers.clone(), accounts: readers.clone(), transactions: readers.clone() }
+    ChangeQueries {
+        access: access.clone(),
+        changes: readers.clone(),
+        links: readers.clone(),
+        accounts: readers.clone(),
+        transactions: readers.clone(),
+        holdings: readers.clone(),
+    }
 }
 
 /// Who keeps the chain over the trail, and who drops what is past its retention.

@@ -7,6 +7,7 @@ pub mod access;
 pub mod account;
 pub mod agreement;
 pub mod audit;
+pub mod balance;
 pub mod chain;
 pub mod change;
 pub mod consent;
@@ -16,6 +17,7 @@ pub mod erasure;
 pub mod export;
 pub mod guesses;
 pub mod handlers;
+pub mod holding;
 pub mod import;
 pub mod ingest;
 pub mod keys;
@@ -96,6 +98,10 @@ pub struct Application {
     pub accounts: account::AccountQueries,
     /// Looks at transactions.
     pub transactions: transaction::TransactionQueries,
+    /// Looks at holdings.
+    pub holdings: holding::HoldingQueries,
+    /// Looks at the history of balances, and at what they come to.
+    pub balances: balance::BalanceQueries,
     /// Follows changes.
     pub changes: change::ChangeQueries,
     /// Wakes those who follow.

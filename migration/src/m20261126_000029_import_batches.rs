@@ -50,6 +50,7 @@ CREATE TABLE import_statements (
     balance_as_of {instant},
     period_from {day},
     period_to {day},
+    holdings TEXT,
     CONSTRAINT pk_import_statements PRIMARY KEY (import_id, number),
     CONSTRAINT fk_import_statements_import_id FOREIGN KEY (import_id) REFERENCES imports (id) ON DELETE CASCADE,
     CONSTRAINT fk_import_statements_user_id FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE

@@ -28,7 +28,7 @@ words! {
 words! {
     /// What is acted upon.
     Resource {
-        /// Accounts and their balances.
+        /// Accounts, their balances and what they hold.
         Accounts = "accounts",
         /// Transactions and imports of them.
         Transactions = "transactions",

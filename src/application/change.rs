@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::domain::{
     account::{Account, AccountReader},
     change::{Change, ChangeCursor, ChangeReader, ChangedKind},
+    holding::{Holding, HoldingReader},
     id::{LinkId, UserId},
     link::{Link, LinkReader},
     transaction::{Transaction, TransactionReader},
@@ -49,6 +50,8 @@ pub enum Changed {
     Account(Arc<Account>),
     /// A transaction.
     Transaction(Arc<Transaction>),
+    /// A holding.
+    Holding(Arc<Holding>),
 }
 
 /// What happened since a cursor, or the beginning of it.
@@ -94,6 +97,8 @@ pub struct ChangeQueries {
     pub accounts: Arc<dyn AccountReader>,
     /// Transactions.
     pub transactions: Arc<dyn TransactionReader>,
+    /// Holdings.
+    pub holdings: Arc<dyn HoldingReader>,
 }
 
 impl ChangeQueries {
@@ -173,6 +178,11 @@ impl ChangeQueries {
             let owner = self.access.reader(requester, Resource::Transactions)?;
             let found = self.transactions.find_many(owner, &transactions).await?;
             alive.extend(found.into_iter().map(|transaction| (transaction.id.0, Changed::Transaction(Arc::new(transaction)))));
+        }
+        let holdings: Vec<_> = ids(ChangedKind::Holding).map(Into::into).collect();
+        if !holdings.is_empty() {
+            let owner = self.access.reader(requester, Resource::Accounts)?;
+            alive.extend(self.holdings.find_many(owner, &holdings).await?.into_iter().map(|holding| (holding.id.0, Changed::Holding(Arc::new(holding)))));
         }
         Ok(alive)
     }

@@ -307,6 +307,7 @@ impl ImportCommands {
             currency: account.currency,
             balances: account.balances,
             period,
+            holdings: account.holdings,
         };
         Ok(Brought { import, statements: file.statements.into_iter().map(statement).collect(), rows: Windows::over(file.rows) })
     }

@@ -21,6 +21,7 @@ use crate::domain::{
     event::Event,
     export::Exports,
     failure::Reason,
+    holding::Holdings,
     id::{LinkId, MailTokenId, SecondFactorId, SessionId, UserId},
     import::{Imports, StatementFile, UnreadableFile},
     keys::SealedSecrets,
@@ -89,6 +90,8 @@ pub trait Work: Send {
     fn transactions(&mut self) -> &mut dyn Transactions;
     /// Balance snapshots.
     fn snapshots(&mut self) -> &mut dyn BalanceSnapshots;
+    /// Holdings.
+    fn holdings(&mut self) -> &mut dyn Holdings;
     /// Syncs.
     fn syncs(&mut self) -> &mut dyn Syncs;
     /// Rotations of tokens.

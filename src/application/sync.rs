@@ -31,6 +31,7 @@ use super::{
     access::Requester,
     audit::{Attempt, Journal},
     credentials::{open_credentials, seal_credentials},
+    holding::take_stock,
     import::new_account,
     ingest::{Reported, Taken, ingest},
     ports::{Credentials, FinancialProvider, Meter, Place, ProviderFault, Randomness, Sealer, Store, Tokens, Work},
@@ -326,12 +327,15 @@ impl SyncEngine {
         let mut link = still_active(work.as_mut(), &link).await?;
         let mut accounts = work.accounts().of_link(link.user, link.id).await?;
         let mut counts = SyncCounts { accounts: u32::try_from(fetched.accounts.len()).unwrap_or(u32::MAX), ..sync.counts };
-        for FetchedAccount { account: reported, rows, refused, answered, from } in &fetched.accounts {
-            let account = self.account_of(work.as_mut(), &link, &mut accounts, reported, now).await?;
+        for FetchedAccount { account: reported_account, rows, refused, answered, from } in &fetched.accounts {
+            let account = self.account_of(work.as_mut(), &link, &mut accounts, reported_account, now).await?;
             // A page with rows that could not be read is not a complete one: nothing may be taken for withdrawn because of it.
             let period = (*answered && *refused == 0).then_some((*from, fetched.to));
             let reported = Reported { source: Source::Feed, period, rows };
             let done = ingest(work.as_mut(), &account, reported, &mut Taken::default(), now, self.randomness.as_ref()).await?;
+            if let Some(holdings) = &reported_account.holdings {
+                take_stock(work.as_mut(), &account, holdings, now, self.randomness.as_ref()).await?;
+            }
             counts.added += done.added;
             counts.modified += done.modified;
             counts.removed += done.removed;

@@ -142,7 +142,7 @@ pub trait Accounts: Send {
     async fn insert(&mut self, account: &Account) -> anyhow::Result<()>;
     /// Stores name, kind, number, balances, fingerprint and activity of a known account.
     async fn save(&mut self, account: &Account) -> anyhow::Result<()>;
-    /// Removes the accounts of a link with their transactions, the names these go by, and balances. Answers how many transactions there were.
+    /// Removes the accounts of a link with their transactions, the names these go by, holdings, and balances. Answers how many transactions there were.
     async fn remove_of_link(&mut self, owner: UserId, link: LinkId) -> anyhow::Result<u64>;
 }
 

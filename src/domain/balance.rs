@@ -1,11 +1,15 @@
 //! Balances: what an account holds, and the snapshot every sync leaves.
 
+use std::collections::{BTreeMap, HashMap};
+
 use async_trait::async_trait;
+use uuid::Uuid;
 
 use super::{
     id::{AccountId, UserId},
-    money::Amount,
-    time::Timestamp,
+    money::{Amount, Currency, Money},
+    page::{CreatedKey, Page, Slice},
+    time::{LocalDate, Timestamp},
 };
 
 /// What an account holds, in its own currency, from the owner's view.
@@ -39,4 +43,61 @@ pub struct BalanceSnapshot {
 pub trait BalanceSnapshots: Send {
     /// One more snapshot.
     async fn insert(&mut self, snapshot: &BalanceSnapshot) -> anyhow::Result<()>;
+}
+
+/// The balances a day of the calendar (UTC) ended with, as its last sync or import found them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DayBalance {
+    /// The snapshot's own id.
+    pub id: Uuid,
+    /// The account.
+    pub account: AccountId,
+    /// When they were found.
+    pub taken_at: Timestamp,
+    /// What they were.
+    pub balances: Balances,
+}
+
+/// The days of a history, both ends included; an end that is missing is open.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct DayRange {
+    /// The first day.
+    pub from: Option<LocalDate>,
+    /// The last day.
+    pub to: Option<LocalDate>,
+}
+
+/// A sum that no amount holds.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the sum of what is counted in {0} is beyond what an amount holds")]
+pub struct SumOutOfRange(pub Currency);
+
+/// Sums by currency, in the order of their codes; amounts of different currencies are never added.
+pub fn net_worth(balances: impl IntoIterator<Item = Money>) -> Result<Vec<Money>, SumOutOfRange> {
+    let mut sums: BTreeMap<Currency, i128> = BTreeMap::new();
+    for Money { amount, currency } in balances {
+        // An i128 holds more i64s than a database holds rows.
+        *sums.entry(currency).or_default() += i128::from(amount.units());
+    }
+    let sum = |(currency, units): (Currency, i128)| match i64::try_from(units).ok().and_then(|units| Amount::from_units(units).ok()) {
+        Some(amount) => Ok(Money { amount, currency }),
+        None => Err(SumOutOfRange(currency)),
+    };
+    sums.into_iter().map(sum).collect()
+}
+
+/// Balances for queries and loaders.
+#[async_trait]
+pub trait BalanceReader: Send + Sync {
+    /// The same page of the history of each of several accounts of `owner`, oldest day first, in one statement; an account without any may be
+    /// missing.
+    async fn days_by_account(
+        &self,
+        owner: UserId,
+        accounts: &[AccountId],
+        range: DayRange,
+        page: Page<CreatedKey>,
+    ) -> anyhow::Result<HashMap<AccountId, Slice<DayBalance>>>;
+    /// What each active account of `owner` has whose link was not taken away, as far as it is known.
+    async fn counted(&self, owner: UserId) -> anyhow::Result<Vec<Money>>;
 }

@@ -23,6 +23,8 @@ words! {
         Account = "account",
         /// Transactions.
         Transaction = "transaction",
+        /// Holdings.
+        Holding = "holding",
     }
 }
 
@@ -89,7 +91,7 @@ impl Change {
     }
 }
 
-/// The log, for queries. What writes links, accounts and transactions writes it.
+/// The log, for queries. What writes links, accounts, transactions and holdings writes it.
 #[async_trait]
 pub trait ChangeReader: Send + Sync {
     /// Where the count of `owner` stands.

@@ -40,6 +40,8 @@ identifiers! {
     AccountId;
     /// One transaction; the same from pending to posted and over re-linking.
     TransactionId;
+    /// One position of one account; the same while it is held.
+    HoldingId;
     /// One run, queued or done, that brings a link up to date.
     SyncId;
     /// One statement file that was taken in.

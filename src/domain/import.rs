@@ -8,6 +8,7 @@ use super::{
     account::{AccountFingerprint, AccountType, MaskedNumber},
     balance::Balances,
     csv::CsvFormat,
+    holding::ReportedHolding,
     id::{AccountId, ImportId, TransactionId, UserId},
     money::Currency,
     page::{CreatedKey, Page, Slice},
@@ -217,6 +218,8 @@ pub struct ImportStatement {
     pub balances: Balances,
     /// First and last day that the file covers.
     pub period: Option<(LocalDate, LocalDate)>,
+    /// Every position the file says is in it; `None` when it does not say.
+    pub holdings: Option<Vec<ReportedHolding>>,
 }
 
 /// A row of a preview.

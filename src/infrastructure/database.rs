@@ -40,6 +40,7 @@ mod email_change;
 mod erasure;
 mod error;
 mod export;
+mod holding;
 mod import;
 pub mod inspection;
 pub mod keys;

@@ -6,6 +6,7 @@
 pub mod account;
 pub mod agreement;
 pub mod audit;
+pub mod balance;
 pub mod change;
 pub mod completion;
 pub mod consent;
@@ -18,6 +19,7 @@ pub mod error;
 pub mod export;
 pub mod global_id;
 pub mod guard;
+pub mod holding;
 pub mod import;
 pub mod limits;
 pub mod link;

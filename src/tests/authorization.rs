@@ -125,8 +125,10 @@ async fn each_rule_of_the_policy_decides_its_own_fields_and_no_other() {
         "User.auditEvents",
         "User.changes",
         "User.consents",
+        "User.holdings",
         "User.imports",
         "User.links",
+        "User.netWorth",
         "User.secondFactor",
         "User.sessions",
         "User.transactions",
@@ -145,7 +147,7 @@ async fn each_rule_of_the_policy_decides_its_own_fields_and_no_other() {
         "requestEmailChange",
     ];
     let rules: [(&str, &str, &str, &str, &[&str]); 15] = [
-        (everyone, "read", "accounts", "own", &["User.accounts", "account"]),
+        (everyone, "read", "accounts", "own", &["User.accounts", "User.holdings", "User.netWorth", "account", "viewer"]),
         (
             everyone,
             "read",

@@ -72,7 +72,7 @@ impl Mirror {
 /// Everything there is, by the lists.
 async fn everything(client: &Client<'_>) -> Vec<String> {
     let mut found = Vec::new();
-    for list in ["links", "accounts", "transactions"] {
+    for list in ["links", "accounts", "transactions", "holdings"] {
         let mut after: Option<String> = None;
         loop {
             let document = format!(

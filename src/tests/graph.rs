@@ -186,7 +186,7 @@ async fn a_page_is_asked_for_by_exactly_one_of_first_and_last_and_a_cursor_of_it
         let of_accounts = ann.ask("{ viewer { accounts(first: 1) { pageInfo { endCursor } } } }").await.data();
         let of_accounts = of_accounts["viewer"]["accounts"]["pageInfo"]["endCursor"].as_str().unwrap().to_owned();
         let of_accounts = format!("first: 1, after: {of_accounts:?}");
-        for list in ["transactions", "accounts", "links", "sessions"] {
+        for list in ["transactions", "accounts", "holdings", "links", "sessions"] {
             let mut wrong = vec![
                 "filter: null",
                 "first: null",

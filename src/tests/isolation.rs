@@ -25,6 +25,7 @@ const WORLD: &str = "{ viewer { id
     links(first: 100) { nodes { id lastSync { id } } pageInfo { startCursor endCursor } }
     accounts(first: 100) { nodes { id transactions(first: 3) { nodes { id } pageInfo { endCursor } } } pageInfo { startCursor endCursor } }
     transactions(first: 5) { nodes { id } pageInfo { startCursor endCursor } }
+    holdings(first: 100) { nodes { id } pageInfo { startCursor endCursor } }
     auditEvents(last: 100) { nodes { id } pageInfo { startCursor endCursor } } } }";
 
 /// One user with money: the sandbox bank linked and synced, and a statement imported.
@@ -89,6 +90,7 @@ async fn what_belongs_to_another_is_absent_byte_for_byte_whatever_the_role() {
         "commitImport",
         "revertImport",
         "User.accounts",
+        "User.holdings",
         "User.transactions",
     ] {
         assert!(names.contains(&known), "{known} takes an id and is not tried");
@@ -98,10 +100,10 @@ async fn what_belongs_to_another_is_absent_byte_for_byte_whatever_the_role() {
         let world = ann.ask(WORLD).await.data();
         let mut ids: Vec<_> = collect(&world, "id").into_iter().collect::<HashSet<_>>().into_iter().collect();
         ids.push(import);
-        assert!(["user", "session", "link", "sync", "acct", "txn", "import"].iter().all(|kind| ids.iter().any(|id| id.starts_with(kind))), "{ids:?}");
+        assert!(["user", "session", "link", "sync", "acct", "txn", "hold", "import"].iter().all(|kind| ids.iter().any(|id| id.starts_with(kind))), "{ids:?}");
         ids.sort();
         let few = |kind: &str| ids.iter().filter(|id| id.starts_with(kind)).take(2).cloned().collect::<Vec<_>>();
-        let foreign: Vec<_> = ["user", "session", "link", "sync", "acct", "txn", "import"].iter().flat_map(|kind| few(kind)).collect();
+        let foreign: Vec<_> = ["user", "session", "link", "sync", "acct", "txn", "hold", "import"].iter().flat_map(|kind| few(kind)).collect();
         app.user("keeper").await;
         app.promote("keeper", Role::Admin).await;
         // Who somebody is and their sessions are an administrator's business; money is not.
@@ -150,7 +152,7 @@ async fn the_cursors_of_another_lead_through_ones_own_rows_only() {
         let ((ann, _), (bob, _)) = (settled(&app, "ann").await, settled(&app, "bob").await);
         let of_ann = ann.ask(WORLD).await.data();
         let hers: HashSet<_> = collect(&of_ann, "id").into_iter().collect();
-        for list in ["sessions", "links", "accounts", "transactions", "auditEvents"] {
+        for list in ["sessions", "links", "accounts", "transactions", "holdings", "auditEvents"] {
             for cursor in ["startCursor", "endCursor"] {
                 let cursor = of_ann["viewer"][list]["pageInfo"][cursor].as_str().unwrap();
                 for direction in ["first: 100, after", "last: 100, before"] {
@@ -194,7 +196,7 @@ async fn an_administrator_sees_nobodys_money() {
         let nodes = root.ask_with("query($ids: [ID!]!) { nodes(ids: $ids) { __typename id } }", json!({ "ids": ids })).await.data();
         assert!(nodes["nodes"].as_array().unwrap().iter().all(Value::is_null), "{nodes}");
         let own = root.ask(WORLD).await.data();
-        for list in ["links", "accounts", "transactions"] {
+        for list in ["links", "accounts", "transactions", "holdings"] {
             assert_eq!(own["viewer"][list]["nodes"], json!([]));
         }
     }

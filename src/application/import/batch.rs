@@ -4,6 +4,7 @@ use anyhow::Context as _;
 
 use crate::{
     application::{
+        holding::take_stock,
         ingest::{Doubts, Ingested, Reported, Taken, assess, ingest_but},
         ports::Work,
     },
@@ -144,8 +145,9 @@ impl ImportCommands {
         let now = import.committed_at.context("a batch has no time")?;
         let current = statement.fingerprints.first().cloned().context("the key ring is empty")?;
         if let Some(account) = accounts.iter_mut().find(|account| statement.fingerprints.contains(&account.fingerprint)) {
+            let is_newer = statement.balances.as_of > account.balances.as_of;
             // A file without a ledger balance says nothing of what the account holds.
-            let has_news = statement.balances.current.is_some() && statement.balances.as_of > account.balances.as_of;
+            let has_news = statement.balances.current.is_some() && is_newer;
             if has_news {
                 account.balances = statement.balances;
             }
@@ -162,7 +164,11 @@ impl ImportCommands {
                 self.snapshot(work, account, now).await?;
             }
             (statement.account, statement.is_new) = (Some(account.id), false);
-            return Ok(account.clone());
+            let account = account.clone();
+            if is_newer {
+                self.stock(work, &account, statement, now).await?;
+            }
+            return Ok(account);
         }
         let account = new_account(AccountId(self.randomness.id()), import.user, link, current, &reported(statement), now);
         work.accounts().insert(&account).await?;
@@ -170,7 +176,16 @@ impl ImportCommands {
         (statement.account, statement.is_new) = (Some(account.id), true);
         import.accounts_created += 1;
         accounts.push(account.clone());
+        self.stock(work, &account, statement, now).await?;
         Ok(account)
+    }
+
+    /// Positions, when the file lists them.
+    async fn stock(&self, work: &mut dyn Work, account: &Account, statement: &ImportStatement, now: Timestamp) -> anyhow::Result<()> {
+        match &statement.holdings {
+            Some(holdings) => take_stock(work, account, holdings, now, self.randomness.as_ref()).await,
+            None => Ok(()),
+        }
     }
 
     async fn snapshot(&self, work: &mut dyn Work, account: &Account, now: Timestamp) -> anyhow::Result<()> {

@@ -22,7 +22,7 @@ use crate::domain::{
     time::Timestamp,
 };
 
-use super::{Readers, error::broken, page, transaction::transactions, user::users, value, work::DatabaseWork};
+use super::{Readers, error::broken, holding::holdings, page, transaction::transactions, user::users, value, work::DatabaseWork};
 
 pub(super) mod accounts {
     use sea_orm::entity::prelude::*;
@@ -189,6 +189,15 @@ impl Accounts for DatabaseWork {
             .all(&self.transaction)
             .await
             .map_err(broken("reading a link's transactions"))?;
+        let held: Vec<Uuid> = holdings::Entity::find()
+            .select_only()
+            .column(holdings::Column::Id)
+            .filter(holdings::Column::UserId.eq(owner.0))
+            .filter(holdings::Column::AccountId.in_subquery(of_link().into_query()))
+            .into_tuple()
+            .all(&self.transaction)
+            .await
+            .map_err(broken("reading a link's holdings"))?;
         let removed = accounts::Entity::delete_many()
             .filter(accounts::Column::UserId.eq(owner.0))
             .filter(accounts::Column::LinkId.eq(link.0))
@@ -197,6 +206,7 @@ impl Accounts for DatabaseWork {
         removed.map_err(broken("removing a link's accounts"))?;
         // What its bank had taken back before was told then.
         self.note(owner, ChangedKind::Transaction, rows.iter().filter(|(_, is_there)| *is_there).map(|(id, _)| *id)).await?;
+        self.note(owner, ChangedKind::Holding, held).await?;
         self.note(owner, ChangedKind::Account, gone).await?;
         Ok(rows.len() as u64)
     }

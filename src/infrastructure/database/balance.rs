@@ -1,15 +1,25 @@
-//! Balance snapshots: the rows of `balance_snapshots`.
+//! Balances: the rows of `balance_snapshots`, and what accounts hold altogether.
 
+use std::collections::HashMap;
+
+use anyhow::Context as _;
 use async_trait::async_trait;
-use sea_orm::EntityTrait;
-
-use crate::domain::{
-    balance::{BalanceSnapshot, BalanceSnapshots},
-    money::Amount,
-    time::Timestamp,
+use chrono::{DateTime, NaiveTime, Utc};
+use sea_orm::{
+    ColumnTrait, Condition, DbBackend, EntityTrait, QueryFilter, QuerySelect,
+    sea_query::{Expr, Query},
 };
 
-use super::{error::broken, work::DatabaseWork};
+use crate::domain::{
+    balance::{BalanceReader, BalanceSnapshot, BalanceSnapshots, Balances, DayBalance, DayRange},
+    id::{AccountId, UserId},
+    link::LinkStatus,
+    money::{Amount, Currency, Money},
+    page::{CreatedKey, Page, Slice},
+    time::{LocalDate, Timestamp},
+};
+
+use super::{Readers, account::accounts, error::broken, link::links, page, value, work::DatabaseWork};
 
 pub(super) mod balance_snapshots {
     use sea_orm::entity::prelude::*;
@@ -50,5 +60,98 @@ impl BalanceSnapshots for DatabaseWork {
         let insert = balance_snapshots::Entity::insert(balance_snapshots::ActiveModel::from(row));
         insert.exec_without_returning(&self.transaction).await.map_err(broken("storing a balance snapshot"))?;
         Ok(())
+    }
+}
+
+/// Of several snapshots of one account on one day (UTC) the last: there is no later one before the next midnight. SQLite writes instants as
+/// text whose order is theirs, and a day sorts before every instant of it.
+const POSTGRES_LAST_OF_ITS_DAY: &str = "NOT EXISTS (SELECT 1 FROM balance_snapshots AS later
+WHERE later.user_id = balance_snapshots.user_id AND later.account_id = balance_snapshots.account_id
+AND (later.taken_at, later.id) > (balance_snapshots.taken_at, balance_snapshots.id)
+AND later.taken_at < (date_trunc('day', balance_snapshots.taken_at AT TIME ZONE 'UTC') + INTERVAL '1 day') AT TIME ZONE 'UTC')";
+
+const SQLITE_LAST_OF_ITS_DAY: &str = "NOT EXISTS (SELECT 1 FROM balance_snapshots AS later
+WHERE later.user_id = balance_snapshots.user_id AND later.account_id = balance_snapshots.account_id
+AND (later.taken_at, later.id) > (balance_snapshots.taken_at, balance_snapshots.id)
+AND later.taken_at < date(substr(balance_snapshots.taken_at, 1, 10), '+1 day'))";
+
+impl TryFrom<balance_snapshots::Model> for DayBalance {
+    type Error = anyhow::Error;
+
+    fn try_from(row: balance_snapshots::Model) -> anyhow::Result<Self> {
+        Ok(Self {
+            id: row.id,
+            account: AccountId(row.account_id),
+            taken_at: Timestamp::new(row.taken_at),
+            balances: Balances {
+                current: value::optional_amount("balance_snapshots.current_amount", row.current_amount)?,
+                available: value::optional_amount("balance_snapshots.available_amount", row.available_amount)?,
+                limit: value::optional_amount("balance_snapshots.limit_amount", row.limit_amount)?,
+                as_of: value::optional_instant(row.balance_as_of),
+            },
+        })
+    }
+}
+
+/// Midnight (UTC) at the beginning of a day.
+fn beginning(day: LocalDate) -> DateTime<Utc> {
+    day.naive().and_time(NaiveTime::MIN).and_utc()
+}
+
+#[async_trait]
+impl BalanceReader for Readers {
+    async fn days_by_account(
+        &self,
+        owner: UserId,
+        accounts: &[AccountId],
+        range: DayRange,
+        page: Page<CreatedKey>,
+    ) -> anyhow::Result<HashMap<AccountId, Slice<DayBalance>>> {
+        use balance_snapshots::Column;
+        let is_last = if self.backend() == DbBackend::Postgres { POSTGRES_LAST_OF_ITS_DAY } else { SQLITE_LAST_OF_ITS_DAY };
+        // Nothing is taken after the last day there is.
+        let before = range.to.map(|to| to.plus_days(1)).filter(|next| Some(*next) != range.to);
+        let rows = balance_snapshots::Entity::find().filter(
+            Condition::all()
+                .add(Column::UserId.eq(owner.0))
+                .add_option(range.from.map(|from| Column::TakenAt.gte(beginning(from))))
+                .add_option(before.map(|before| Column::TakenAt.lt(beginning(before))))
+                .add(Expr::cust(is_last)),
+        );
+        let children = page::Children {
+            parent: Column::AccountId,
+            parent_of: |row: &balance_snapshots::Model| row.account_id,
+            columns: (Column::TakenAt, Column::Id),
+            ascending: |one: &DayBalance, other| (one.taken_at, one.id).cmp(&(other.taken_at, other.id)),
+        };
+        let accounts = accounts.iter().map(|account| account.0).collect();
+        let pages = page::read_each(&self.connection, rows, children, accounts, page, "reading the history of balances").await?;
+        Ok(pages.into_iter().map(|(account, page)| (AccountId(account), page)).collect())
+    }
+
+    async fn counted(&self, owner: UserId) -> anyhow::Result<Vec<Money>> {
+        let taken_away = Query::select()
+            .column(links::Column::Id)
+            .from(links::Entity)
+            .and_where(links::Column::UserId.eq(owner.0))
+            .and_where(links::Column::Status.eq(LinkStatus::Unlinked.as_str()))
+            .take();
+        let rows: Vec<(String, i64)> = accounts::Entity::find()
+            .select_only()
+            .column(accounts::Column::Currency)
+            .column(accounts::Column::CurrentAmount)
+            .filter(accounts::Column::UserId.eq(owner.0))
+            .filter(accounts::Column::IsActive.eq(true))
+            .filter(accounts::Column::CurrentAmount.is_not_null())
+            .filter(accounts::Column::LinkId.not_in_subquery(taken_away))
+            .into_tuple()
+            .all(&self.connection)
+            .await
+            .map_err(broken("reading what accounts hold"))?;
+        let money = |(code, units): (String, i64)| {
+            let currency = Currency::parse(&code).context("accounts.currency is not a unit of money")?;
+            Ok(Money { amount: value::amount("accounts.current_amount", units)?, currency })
+        };
+        rows.into_iter().map(money).collect()
     }
 }

@@ -91,11 +91,13 @@ enum Kind {
     Count,
     /// A whole number at the scale of the unit in `currency`, which the same row has.
     Amount,
+    /// The same at the scale of the unit in `cost_currency`.
+    Cost,
     Quantity,
     Json,
 }
 
-use Kind::{Amount as Money, Count, Day, Flag, Id, Instant, Json, Quantity, Text};
+use Kind::{Amount as Money, Cost, Count, Day, Flag, Id, Instant, Json, Quantity, Text};
 
 /// One list: what is read of which rows. `{user}` is whose they are.
 struct List {
@@ -106,7 +108,7 @@ struct List {
 }
 
 /// Everything kept about a user.
-const LISTS: [List; 26] = [
+const LISTS: [List; 27] = [
     List {
         name: "profile",
         about: "Who you are here.",
@@ -285,8 +287,32 @@ const LISTS: [List; 26] = [
         columns: &[("transaction_id", Id), ("account_id", Id), ("source", Text), ("reference", Text)],
     },
     List {
+        name: "holdings",
+        about: "What your accounts hold besides money, as their providers said last.",
+        from: "holdings AS t WHERE t.user_id = {user} ORDER BY t.account_id, t.created_at, t.id",
+        columns: &[
+            ("id", Id),
+            ("account_id", Id),
+            ("reference", Text),
+            ("symbol", Text),
+            ("name", Text),
+            ("asset_type", Text),
+            ("cusip", Text),
+            ("isin", Text),
+            ("quantity", Quantity),
+            ("currency", Text),
+            ("price", Quantity),
+            ("market_value", Money),
+            ("cost_basis", Cost),
+            ("cost_currency", Text),
+            ("as_of", Instant),
+            ("created_at", Instant),
+            ("updated_at", Instant),
+        ],
+    },
+    List {
         name: "changes",
-        about: "In which order your links, accounts and transactions came in and last changed.",
+        about: "In which order your links, accounts, transactions and holdings came in and last changed.",
         from: "changes AS t WHERE t.user_id = {user} ORDER BY t.added_position",
         columns: &[("object_id", Id), ("kind", Text), ("added_position", Count), ("position", Count)],
     },
@@ -352,6 +378,7 @@ const LISTS: [List; 26] = [
             ("balance_as_of", Instant),
             ("period_from", Day),
             ("period_to", Day),
+            ("holdings", Json),
         ],
     },
     List {
@@ -471,9 +498,10 @@ impl Kind {
                 Some(stored) => Some(Cell::Decimal(stored.quantity().context("it is not a quantity")?.to_string())),
                 None => None,
             },
-            Self::Amount => match get::<i64>(row, column)? {
+            Self::Amount | Self::Cost => match get::<i64>(row, column)? {
                 Some(units) => {
-                    let currency = Currency::parse(&get::<String>(row, "currency")?.context("an amount has a currency")?)?;
+                    let unit = if matches!(self, Self::Cost) { "cost_currency" } else { "currency" };
+                    let currency = Currency::parse(&get::<String>(row, unit)?.context("an amount has a currency")?)?;
                     Some(Cell::Decimal(Amount::from_units(units)?.to_text(&currency)))
                 }
                 None => None,

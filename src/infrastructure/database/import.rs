@@ -21,6 +21,7 @@ use crate::{
 
 use super::{error::broken, value, work::DatabaseWork};
 
+mod holdings;
 mod reader;
 mod revert;
 
@@ -85,6 +86,7 @@ pub(super) mod import_statements {
         pub balance_as_of: Option<DateTimeUtc>,
         pub period_from: Option<Date>,
         pub period_to: Option<Date>,
+        pub holdings: Option<String>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -247,6 +249,7 @@ fn statement_row(import: &Import, statement: &ImportStatement) -> import_stateme
         balance_as_of: balances.as_of.map(Timestamp::utc),
         period_from: statement.period.map(|(from, _)| from.naive()),
         period_to: statement.period.map(|(_, to)| to.naive()),
+        holdings: statement.holdings.as_deref().map(holdings::text),
     }
     .into()
 }
@@ -281,6 +284,7 @@ impl TryFrom<import_statements::Model> for ImportStatement {
                 as_of: value::optional_instant(row.balance_as_of),
             },
             period: period.0.zip(period.1),
+            holdings: row.holdings.as_deref().map(holdings::read).transpose()?,
         })
     }
 }

@@ -24,6 +24,7 @@ use crate::{
         event::Event,
         export::Exports,
         failure::Reason,
+        holding::Holdings,
         id::{MessageId, UserId},
         import::Imports,
         keys::SealedSecrets,
@@ -117,6 +118,10 @@ impl Work for DatabaseWork {
     }
 
     fn snapshots(&mut self) -> &mut dyn BalanceSnapshots {
+        self
+    }
+
+    fn holdings(&mut self) -> &mut dyn Holdings {
         self
     }
 

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
+use async_graphql::{Context, Enum, ID, InputObject, Object};
 
 use crate::{
     application::access::Resource,
     domain::{
         account::{self, Account, AccountFilter},
-        money::{Amount, Money as DomainMoney},
         page::CreatedKey,
         transaction::TransactionFilter,
     },
@@ -16,13 +15,15 @@ use crate::{
 
 use super::{
     ContextExt,
+    balance::{BalanceHistoryConnection, Balances, DayBalanceObject, DayRangeInput},
     error::Fault,
     global_id::{GlobalId, id_or_nothing},
     guard::Allow,
+    holding::{HoldingConnection, HoldingNode},
     link::LinkNode,
-    loader::TransactionsOf,
+    loader::{DaysOf, HoldingsOf, TransactionsOf},
     page::{PageArguments, connection},
-    scalar::{CurrencyCode, DateTime, Money},
+    scalar::{CurrencyCode, DateTime},
     transaction::{TransactionConnection, TransactionFilterInput, TransactionNode},
 };
 
@@ -62,20 +63,6 @@ pub enum AccountType {
     Mortgage,
     /// Anything else.
     Other,
-}
-
-/// What an account holds, from the owner's view.
-#[derive(SimpleObject)]
-#[graphql(serial, guard = Allow::read(Resource::Accounts))]
-pub struct Balances {
-    /// What the owner has; a debt is negative. Pending transactions are not inside it. Null when the provider did not say.
-    current: Option<Money>,
-    /// What can be spent now; null unless the provider says so.
-    available: Option<Money>,
-    /// The credit line; null unless the provider says so.
-    limit: Option<Money>,
-    /// When these numbers were true: the provider's instant, else the instant they were fetched. Null when none was given.
-    as_of: Option<DateTime>,
 }
 
 /// One account, as the graph shows it.
@@ -128,9 +115,7 @@ impl AccountNode {
 
     /// What it holds.
     async fn balances(&self) -> Balances {
-        let money = |amount: Option<Amount>| amount.map(|amount| Money::from(DomainMoney { amount, currency: self.0.currency.clone() }));
-        let balances = &self.0.balances;
-        Balances { current: money(balances.current), available: money(balances.available), limit: money(balances.limit), as_of: balances.as_of.map(DateTime) }
+        Balances::of(&self.0.balances, &self.0.currency)
     }
 
     /// False once it is closed, no longer reported by its provider, or its link is unlinked.
@@ -164,6 +149,37 @@ impl AccountNode {
             ctx.of_request()?.loaders.transactions(key).await?
         };
         Ok(TransactionConnection { slice: slice.map(|transaction| TransactionNode(Arc::new(transaction))), page })
+    }
+
+    /// The positions in it, oldest first; empty when it holds none, and when its provider does not tell them. Of an account that is no longer
+    /// reported, as they were last.
+    async fn holdings(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many from the front, 1 to 100.")] first: Option<i32>,
+        #[graphql(desc = "Only those after this cursor; goes with first.")] after: Option<String>,
+        #[graphql(desc = "How many from the back, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only those before this cursor; goes with last.")] before: Option<String>,
+    ) -> Result<HoldingConnection, Fault> {
+        let page = PageArguments { first, after, last, before }.read(ctx)?;
+        let slice = ctx.of_request()?.loaders.holdings(HoldingsOf { account: self.0.id, page }).await?;
+        Ok(HoldingConnection { slice: slice.map(|holding| HoldingNode(Arc::new(holding))), page })
+    }
+
+    /// What it held at the end of each day, oldest first: one entry for each day (UTC) on which it was synced, or a file told its balance.
+    async fn balance_history(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many from the front, 1 to 100.")] first: Option<i32>,
+        #[graphql(desc = "Only those after this cursor; goes with first.")] after: Option<String>,
+        #[graphql(desc = "How many from the back, 1 to 100: the latest.")] last: Option<i32>,
+        #[graphql(desc = "Only those before this cursor; goes with last.")] before: Option<String>,
+        #[graphql(desc = "Only these days; all when it is not given.")] range: Option<DayRangeInput>,
+    ) -> Result<BalanceHistoryConnection, Fault> {
+        let page = PageArguments { first, after, last, before }.read(ctx)?;
+        let range = range.map(Into::into).unwrap_or_default();
+        let slice = ctx.of_request()?.loaders.days(DaysOf { account: self.0.id, range, page }).await?;
+        Ok(BalanceHistoryConnection { slice: slice.map(|day| DayBalanceObject { day, currency: self.0.currency.clone() }), page })
     }
 }
 

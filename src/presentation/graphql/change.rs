@@ -21,6 +21,7 @@ use super::{
     error::{Code, Fault},
     global_id::{GlobalId, Kind},
     guard::Allow,
+    holding::HoldingNode,
     link::LinkNode,
     node::Node,
     page::Cursor as _,
@@ -28,12 +29,13 @@ use super::{
     transaction::TransactionNode,
 };
 
-/// What happened to links, accounts and transactions since a cursor. Put every node of `added` and `modified` into your copy by its id, take
+/// What happened to links, accounts, transactions and holdings since a cursor. Put every node of `added` and `modified` into your copy by its id, take
 /// out what `removed` names, keep `endCursor`, and your copy is as it is here.
 #[derive(SimpleObject)]
 #[graphql(serial, guard = Allow::read(Resource::Changes))]
 pub struct ChangePage {
-    /// What came in, as it is now: a Link, an Account or a Transaction each. An account comes after its link, a transaction after its account.
+    /// What came in, as it is now: a Link, an Account, a Transaction or a Holding each. An account comes after its link, a transaction and a holding after
+    /// their account.
     added: Vec<Node>,
     /// What was there and changed, as it is now. Something that was removed and came back is here, too.
     modified: Vec<Node>,
@@ -56,6 +58,7 @@ fn node(changed: Changed) -> Node {
         Changed::Link(link) => Node::Link(LinkNode(link)),
         Changed::Account(account) => Node::Account(AccountNode(account)),
         Changed::Transaction(transaction) => Node::Transaction(TransactionNode(transaction)),
+        Changed::Holding(holding) => Node::Holding(HoldingNode(holding)),
     }
 }
 
@@ -64,6 +67,7 @@ fn gone((kind, id): (ChangedKind, uuid::Uuid)) -> ID {
         ChangedKind::Link => Kind::Link,
         ChangedKind::Account => Kind::Account,
         ChangedKind::Transaction => Kind::Transaction,
+        ChangedKind::Holding => Kind::Holding,
     };
     GlobalId { kind, id }.to_id()
 }
@@ -109,7 +113,7 @@ pub struct ChangeSubscription;
 
 #[Subscription]
 impl ChangeSubscription {
-    /// What of one's own links, accounts and transactions comes, changes and goes: first whatever happened since the cursor, then everything
+    /// What of one's own links, accounts, transactions and holdings comes, changes and goes: first whatever happened since the cursor, then everything
     /// as it happens. Without a cursor it begins now, with an empty page. Keep `endCursor` of the last page, and go on from it when the
     /// connection was lost: nothing is missed and nothing told twice.
     #[graphql(guard = Allow::read(Resource::Changes))]

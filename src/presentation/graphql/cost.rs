@@ -21,7 +21,7 @@ use crate::{application::rate_limit::Demand, domain::page::MAX_PAGE};
 use super::{global_id::id_or_nothing, limits::asked_page};
 
 /// In tenths of a point: what is more work than an object.
-const WEIGHTS: [(&str, u64); 3] = [("totalCount", 50), ("__schema", 500), ("__type", 100)];
+const WEIGHTS: [(&str, u64); 4] = [("totalCount", 50), ("netWorth", 50), ("__schema", 500), ("__type", 100)];
 
 /// Lists that are shorter than a page, whatever is asked.
 const SHORT: [(&str, u64); 4] = [("userErrors", 10), ("providers", 20), ("legalDocuments", 10), ("context", 20)];

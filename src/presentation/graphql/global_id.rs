@@ -6,7 +6,7 @@
 use async_graphql::ID;
 use uuid::Uuid;
 
-use crate::domain::id::{AccountId, AuditEventId, ExportId, ImportId, LinkId, SessionId, SyncId, TransactionId, UserId};
+use crate::domain::id::{AccountId, AuditEventId, ExportId, HoldingId, ImportId, LinkId, SessionId, SyncId, TransactionId, UserId};
 
 /// What an id can be the id of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -75,6 +75,7 @@ globals! {
     LinkId => Link,
     AccountId => Account,
     TransactionId => Transaction,
+    HoldingId => Holding,
     SyncId => Sync,
     ImportId => Import,
     AuditEventId => AuditEvent,

@@ -8,7 +8,9 @@ use crate::{
     application::{Application, QueryError, access::Requester},
     domain::{
         account::Account,
-        id::{AccountId, ImportId, LinkId, TransactionId, UserId},
+        balance::{DayBalance, DayRange},
+        holding::Holding,
+        id::{AccountId, HoldingId, ImportId, LinkId, TransactionId, UserId},
         import::{Import, ImportStatement},
         link::Link,
         page::{CreatedKey, Page, PostedKey, Slice},
@@ -63,6 +65,11 @@ impl Loaders {
         Ok(self.0.load_one(id).await?)
     }
 
+    /// One's own holding of that id.
+    pub async fn holding(&self, id: HoldingId) -> Result<Option<Arc<Holding>>, Fault> {
+        Ok(self.0.load_one(id).await?)
+    }
+
     /// One's own import of that id.
     pub async fn import(&self, id: ImportId) -> Result<Option<Arc<Import>>, Fault> {
         Ok(self.0.load_one(id).await?)
@@ -85,6 +92,16 @@ impl Loaders {
 
     /// A page of a user's sessions.
     pub async fn sessions(&self, key: SessionsOf) -> Result<Slice<Session>, Fault> {
+        Ok(self.0.load_one(key).await?.unwrap_or_else(Slice::empty))
+    }
+
+    /// A page of an account's holdings.
+    pub async fn holdings(&self, key: HoldingsOf) -> Result<Slice<Holding>, Fault> {
+        Ok(self.0.load_one(key).await?.unwrap_or_else(Slice::empty))
+    }
+
+    /// A page of the history of an account's balances.
+    pub async fn days(&self, key: DaysOf) -> Result<Slice<DayBalance>, Fault> {
         Ok(self.0.load_one(key).await?.unwrap_or_else(Slice::empty))
     }
 
@@ -121,6 +138,72 @@ impl Loader<TransactionId> for Batch {
     async fn load(&self, keys: &[TransactionId]) -> Result<HashMap<TransactionId, Self::Value>, Failure> {
         let transactions = self.application.transactions.find_many(&self.requester, keys).await?;
         Ok(transactions.into_iter().map(|transaction| (transaction.id, Arc::new(transaction))).collect())
+    }
+}
+
+impl Loader<HoldingId> for Batch {
+    type Value = Arc<Holding>;
+    type Error = Failure;
+
+    async fn load(&self, keys: &[HoldingId]) -> Result<HashMap<HoldingId, Self::Value>, Failure> {
+        let holdings = self.application.holdings.find_many(&self.requester, keys).await?;
+        Ok(holdings.into_iter().map(|holding| (holding.id, Arc::new(holding))).collect())
+    }
+}
+
+/// Asks for a page of an account's holdings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct HoldingsOf {
+    /// Of which account.
+    pub account: AccountId,
+    /// Which part of the list.
+    pub page: Page<CreatedKey>,
+}
+
+impl Loader<HoldingsOf> for Batch {
+    type Value = Slice<Holding>;
+    type Error = Failure;
+
+    async fn load(&self, keys: &[HoldingsOf]) -> Result<HashMap<HoldingsOf, Self::Value>, Failure> {
+        let mut alike: HashMap<Page<CreatedKey>, Vec<AccountId>> = HashMap::new();
+        for key in keys {
+            alike.entry(key.page).or_default().push(key.account);
+        }
+        let mut loaded = HashMap::new();
+        for (page, accounts) in alike {
+            let pages = self.application.holdings.pages_by_account(&self.requester, &accounts, page).await?;
+            loaded.extend(pages.into_iter().map(|(account, holdings)| (HoldingsOf { account, page }, holdings)));
+        }
+        Ok(loaded)
+    }
+}
+
+/// Asks for a page of the history of an account's balances.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct DaysOf {
+    /// Of which account.
+    pub account: AccountId,
+    /// Which days.
+    pub range: DayRange,
+    /// Which part of the list.
+    pub page: Page<CreatedKey>,
+}
+
+impl Loader<DaysOf> for Batch {
+    type Value = Slice<DayBalance>;
+    type Error = Failure;
+
+    async fn load(&self, keys: &[DaysOf]) -> Result<HashMap<DaysOf, Self::Value>, Failure> {
+        let mut alike: HashMap<(DayRange, Page<CreatedKey>), Vec<AccountId>> = HashMap::new();
+        for key in keys {
+            alike.entry((key.range, key.page)).or_default().push(key.account);
+        }
+        let mut loaded = HashMap::new();
+        for ((range, page), accounts) in alike {
+            let pages = self.application.balances.days_by_account(&self.requester, &accounts, range, page).await?;
+            loaded.extend(pages.into_iter().map(|(account, days)| (DaysOf { account, range, page }, days)));
+        }
+        Ok(loaded)
     }
 }
 

@@ -13,6 +13,7 @@ use super::{
     error::{Code, Fault},
     global_id::{GlobalId, Kind},
     guard::Allow,
+    holding::HoldingNode,
     import::ImportNode,
     link::LinkNode,
     session::SessionNode,
@@ -37,6 +38,8 @@ pub enum Node {
     Account(AccountNode),
     /// A transaction.
     Transaction(TransactionNode),
+    /// A holding.
+    Holding(HoldingNode),
     /// A statement file that was brought.
     Import(ImportNode),
 }
@@ -73,7 +76,8 @@ async fn find(request: &RequestContext, id: &str) -> Result<Option<Node>, Fault>
         Kind::Link => loaders.link(id.into()).await?.map(|link| Node::Link(LinkNode(link))),
         Kind::Account => loaders.account(id.into()).await?.map(|account| Node::Account(AccountNode(account))),
         Kind::Transaction => loaders.transaction(id.into()).await?.map(|transaction| Node::Transaction(TransactionNode(transaction))),
+        Kind::Holding => loaders.holding(id.into()).await?.map(|holding| Node::Holding(HoldingNode(holding))),
         Kind::Import => loaders.import(id.into()).await?.map(|import| Node::Import(ImportNode(import))),
-        Kind::Holding | Kind::Sync | Kind::AuditEvent | Kind::Export => None,
+        Kind::Sync | Kind::AuditEvent | Kind::Export => None,
     })
 }

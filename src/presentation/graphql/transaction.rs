@@ -18,7 +18,7 @@ use super::{
     account::AccountNode,
     error::{Code, Fault},
     global_id::{GlobalId, id_or_nothing},
-    guard::Allow,
+    guard::{Allow, Public},
     page::connection,
     scalar::{DateTime, Decimal, LocalDate, Money},
 };
@@ -175,9 +175,9 @@ pub enum AssetType {
     Other,
 }
 
-/// The security a transaction was in.
+/// What was traded, or is held.
 #[derive(SimpleObject)]
-#[graphql(serial, guard = Allow::read(Resource::Transactions))]
+#[graphql(serial, guard = Public("part of a transaction or a holding that was guarded itself"))]
 pub struct Security {
     /// Ticker or other symbol, as the provider writes it.
     symbol: String,
@@ -185,6 +185,12 @@ pub struct Security {
     name: Option<String>,
     /// Its kind.
     asset_type: AssetType,
+}
+
+impl From<&transaction::Security> for Security {
+    fn from(security: &transaction::Security) -> Self {
+        Self { symbol: security.symbol.clone(), name: security.name.clone(), asset_type: security.asset_type.into() }
+    }
 }
 
 /// One transaction, as the graph shows it.
@@ -263,8 +269,7 @@ impl TransactionNode {
 
     /// The security, for trades and their income; null for everything else.
     async fn security(&self) -> Option<Security> {
-        let security = self.0.facts.security.as_ref()?;
-        Some(Security { symbol: security.symbol.clone(), name: security.name.clone(), asset_type: security.asset_type.into() })
+        self.0.facts.security.as_ref().map(Into::into)
     }
 
     /// How many units moved: in is positive, out is negative. Null for what has no units.

@@ -12,6 +12,7 @@ use crate::{
         account::AccountFilter,
         audit::Act,
         audit::AuditFilter,
+        holding::HoldingFilter,
         page::CreatedKey,
         transaction::TransactionFilter,
         user::{self, EmailAddress, User, UserFilter},
@@ -28,11 +29,12 @@ use super::{
     error::{Code, Fault},
     global_id::GlobalId,
     guard::{Allow, Public},
+    holding::{HoldingConnection, HoldingFilterInput, HoldingNode},
     import::{ImportConnection, ImportNode},
     link::{LinkConnection, LinkNode},
     loader::SessionsOf,
     page::{PageArguments, connection},
-    scalar::DateTime,
+    scalar::{DateTime, Money},
     second_factor::SecondFactorNode,
     session::{SessionConnection, SessionNode},
     transaction::{TransactionConnection, TransactionFilterInput, TransactionNode},
@@ -248,7 +250,35 @@ impl UserNode {
         Ok(ImportConnection { slice: slice.map(|import| ImportNode(Arc::new(import))), page })
     }
 
-    /// What of this user's links, accounts and transactions came, changed and went since a cursor; without one, everything there is as added.
+    /// The positions in all accounts of this user, oldest first. Empty for administrators who look at somebody else.
+    #[graphql(guard = Allow::read(Resource::Accounts))]
+    async fn holdings(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many from the front, 1 to 100.")] first: Option<i32>,
+        #[graphql(desc = "Only those after this cursor; goes with first.")] after: Option<String>,
+        #[graphql(desc = "How many from the back, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only those before this cursor; goes with last.")] before: Option<String>,
+        #[graphql(desc = "Only those that match; every field narrows.")] filter: Option<HoldingFilterInput>,
+    ) -> Result<HoldingConnection, Fault> {
+        let request = ctx.of_request()?;
+        let page = PageArguments { first, after, last, before }.read(ctx)?;
+        let filter = filter.map(HoldingFilter::try_from).transpose()?.unwrap_or_default();
+        let slice = request.application.holdings.page(&request.requester, self.0.id, &filter, page).await?;
+        Ok(HoldingConnection { slice: slice.map(|holding| HoldingNode(Arc::new(holding))), page })
+    }
+
+    /// What this user has less what they owe, one entry a currency, by its code: the `current` balances of all active accounts whose link was
+    /// not taken away. A debt counts as negative. An account whose balance is not known is left out, holdings are inside the balances already,
+    /// and nothing is converted. Empty for administrators who look at somebody else.
+    #[graphql(guard = Allow::read(Resource::Accounts))]
+    async fn net_worth(&self, ctx: &Context<'_>) -> Result<Vec<Money>, Fault> {
+        let request = ctx.of_request()?;
+        let sums = request.application.balances.net_worth(&request.requester, self.0.id).await?;
+        Ok(sums.into_iter().map(Into::into).collect())
+    }
+
+    /// What of this user's links, accounts, transactions and holdings came, changed and went since a cursor; without one, everything there is as added.
     /// Empty for administrators who look at somebody else.
     #[graphql(guard = Allow::read(Resource::Changes))]
     async fn changes(

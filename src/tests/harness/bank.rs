@@ -8,10 +8,11 @@ use dashtam::{
     domain::{
         account::{AccountType, MaskedNumber},
         balance::Balances,
-        money::{Amount, Currency},
+        holding::ReportedHolding,
+        money::{Amount, Currency, Money, Quantity},
         provider::{AccountReference, LinkMethod, Manifest, ProviderCategory, ReportedAccount, ReportedTransaction},
         time::{LocalDate, Timestamp},
-        transaction::{TransactionFacts, TransactionStatus, TransactionSubtype},
+        transaction::{AssetType, Security, TransactionFacts, TransactionStatus, TransactionSubtype},
     },
 };
 use secrecy::ExposeSecret as _;
@@ -171,6 +172,24 @@ pub(crate) fn reported_account(reference: &str, cents: i64) -> ReportedAccount {
         balances: Balances { current: Some(Amount::from_units(cents * 100).unwrap()), ..Balances::default() },
         is_active: true,
         holdings: None,
+    }
+}
+
+/// A position in dollars as a bank might report it, worth `value` and paid `cost` for.
+pub(crate) fn position(symbol: &str, quantity: &str, value: &str, cost: &str) -> ReportedHolding {
+    let usd = Currency::parse("USD").unwrap();
+    let amount = |text: &str| Amount::parse(text, &usd).unwrap();
+    ReportedHolding {
+        reference: None,
+        security: Security { symbol: symbol.to_owned(), name: Some(format!("{symbol} Incorporated")), asset_type: AssetType::Equity },
+        cusip: None,
+        isin: None,
+        quantity: Quantity::parse(quantity).unwrap(),
+        currency: usd.clone(),
+        price: Some(Quantity::parse("12.3456789012").unwrap()),
+        market_value: Some(amount(value)),
+        cost_basis: Some(Money { amount: amount(cost), currency: usd.clone() }),
+        as_of: None,
     }
 }
 

@@ -208,3 +208,26 @@ async fn a_form_previews_too() {
         assert_eq!(answer.body["import"]["status"], "COMMITTED");
     }
 }
+
+#[tokio::test]
+async fn positions_come_in_with_the_file_that_lists_them_and_go_with_its_account() {
+    const BROKERAGE: &str = include_str!("../fixtures/ofx/brokerage-sgml.ofx");
+    for app in TestApp::on_every_store().await {
+        let ann = app.signed_in("ann").await;
+        let import = preview(&ann, BROKERAGE, None).await.succeeds()["import"].clone();
+        assert_eq!((counts(&import), import["accounts"][0]["balance"]["amount"].clone()), ((1, 15, 0), json!("1348.46")));
+        app.holds(&[("holdings", 0)]).await;
+        commit(&ann, &import, json!({})).await.succeeds();
+        let held = ann.ask("{ viewer { holdings(first: 10) { nodes { security { symbol } quantity } } } }").await.data();
+        let held: Vec<_> =
+            held["viewer"]["holdings"]["nodes"].as_array().unwrap().iter().map(|held| (held["security"]["symbol"].clone(), held["quantity"].clone())).collect();
+        assert_eq!(held, [(json!("OAK"), json!("13")), (json!("ELM"), json!("-5")), (json!("WOODX"), json!("3.1234"))]);
+        assert_eq!(counts(&ann.import("again.ofx", BROKERAGE, None).await.succeeds()["import"]), (0, 0, 15));
+        app.holds(&[("holdings", 3), ("accounts", 1)]).await;
+        let two = ann.ask("{ viewer { imports(first: 5) { nodes { id } } } }").await.data();
+        for import in two["viewer"]["imports"]["nodes"].as_array().unwrap() {
+            ann.mutate("revertImport", "import { id }", json!({ "importId": import["id"] })).await.succeeds();
+        }
+        app.holds(&[("holdings", 0), ("accounts", 0), ("transactions", 0)]).await;
+    }
+}

@@ -37,10 +37,7 @@ async fn what_an_import_added_is_gone_and_followers_are_told() {
         let after = everything(&app).await;
         assert_eq!(before[1..], after[1..], "{}", app.store.name);
         let changes = ann
-            .ask_with(
-                "query($after: String) { viewer { changes(first: 100, after: $after) { added { __typename } removed } } }",
-                json!({ "after": cursor }),
-            )
+            .ask_with("query($after: String) { viewer { changes(first: 100, after: $after) { added { __typename } removed } } }", json!({ "after": cursor }))
             .await
             .data();
         assert_eq!(changes["viewer"]["changes"]["added"].as_array().map(Vec::len), Some(0));

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::harness::{
     app::{PASSWORD, TestApp},
-    bank::{posted, reported_account},
+    bank::{position, posted, reported_account},
     client::{Answer, Client},
 };
 
@@ -31,7 +31,7 @@ async fn work(app: &TestApp) -> usize {
 }
 
 /// Everything that hangs on a user, and what stays.
-const THEIRS: [&str; 29] = [
+const THEIRS: [&str; 30] = [
     "users",
     "sessions",
     "refresh_tokens",
@@ -40,6 +40,7 @@ const THEIRS: [&str; 29] = [
     "credentials",
     "accounts",
     "balance_snapshots",
+    "holdings",
     "transactions",
     "transaction_references",
     "syncs",
@@ -78,8 +79,9 @@ async fn nothing_that_is_stored_leads_to_them_afterwards() {
         app.nobody().mutate("requestPasswordReset", "accepted", json!({ "email": email })).await.succeeds();
         let session = zaphod.session_id.clone().unwrap();
         zaphod.mutate("renameSession", "session { id }", json!({ "sessionId": session, "name": "Heart-of-Gold-laptop" })).await.succeeds();
-        app.bank
-            .script(|script| script.accounts = vec![(reported_account("4242424242", 100), vec![posted("r1", "2026-11-20", -100, "Magrathea-Custom-Planets")])]);
+        let mut account = reported_account("4242424242", 100);
+        account.holdings = Some(vec![position("Vogon-Constructor-Fleet", "1", "1", "1")]);
+        app.bank.script(|script| script.accounts = vec![(account, vec![posted("r1", "2026-11-20", -100, "Magrathea-Custom-Planets")])]);
         zaphod.link_scripted().await;
         app.work().await;
         zaphod.import("Kakrafoon-statement.ofx", include_str!("../fixtures/ofx/checking-sgml.ofx"), None).await.succeeds();
@@ -108,6 +110,7 @@ async fn nothing_that_is_stored_leads_to_them_afterwards() {
             "beeblebrox",
             "Heart-of-Gold",
             "Magrathea-Custom-Planets",
+            "Vogon-Constructor-Fleet",
             "Kakrafoon",
             "Eccentrica-Gallumbits",
             "198.51.100.77",

@@ -100,9 +100,19 @@ async fn everything_of_ones_own_is_in_it_twice_and_the_manifest_names_it() {
         }
 
         let owner = app.user_id("ann").await;
-        for list in
-            ["accounts", "transactions", "transaction_references", "balance_snapshots", "syncs", "imports", "sessions", "links", "outbox", "mail_tokens"]
-        {
+        for list in [
+            "accounts",
+            "transactions",
+            "transaction_references",
+            "balance_snapshots",
+            "holdings",
+            "syncs",
+            "imports",
+            "sessions",
+            "links",
+            "outbox",
+            "mail_tokens",
+        ] {
             let rows = app.store.query(&format!("SELECT COUNT(*) AS n FROM {list} WHERE user_id = {}", app.store.literal(owner.0))).await;
             let expected = usize::try_from(rows[0].try_get::<i64>("", "n").unwrap()).unwrap();
             assert!(expected > 0 && archive.rows(list).len() == expected, "{list}: {expected}");

@@ -45,7 +45,7 @@ fn of(rows: &[ReportedTransaction], subtype: TransactionSubtype) -> Vec<&Reporte
 }
 
 #[tokio::test]
-async fn every_row_comes_once_and_posted_rows_add_up_to_the_balance() {
+async fn every_row_comes_once_and_posted_rows_and_holdings_add_up_to_the_balance() {
     let bank = OpenBank::new().await;
     for days in [0, 1, 40] {
         bank.clock.advance(chrono::Duration::days(days));
@@ -59,7 +59,8 @@ async fn every_row_comes_once_and_posted_rows_add_up_to_the_balance() {
             assert_eq!((rows.len(), references.len()), (kept, kept), "{}", account.name);
             let posted = rows.iter().filter(|row| row.facts.status == TransactionStatus::Posted);
             let sum: i64 = posted.map(|row| row.facts.amount.units()).sum();
-            assert_eq!(sum, account.balances.current.unwrap().units(), "{}", account.name);
+            let invested: i64 = account.holdings.iter().flatten().map(|holding| holding.market_value.unwrap().units()).sum();
+            assert_eq!(sum + invested, account.balances.current.unwrap().units(), "{}", account.name);
         }
     }
 }
@@ -198,4 +199,24 @@ async fn the_browser_is_sent_with_everything_the_bank_needs() {
     let short = Walk { code_verifier: "short".into(), ..walk() };
     assert!(provider.authorization_url(&short).is_err());
     assert_eq!(provider.exchange("code", &short, bank.clock.now()).await.err(), Some(ProviderFault::Refused));
+}
+
+#[tokio::test]
+async fn brokers_accounts_tell_their_positions_and_the_others_say_nothing() {
+    let bank = OpenBank::new().await;
+    let credentials = linked(&bank, &ALL).await;
+    for account in bank.accounts(&credentials).await.unwrap() {
+        let Some(holdings) = &account.holdings else {
+            assert!(!matches!(account.kind, AccountType::Brokerage | AccountType::RothIra), "{}", account.name);
+            continue;
+        };
+        assert!(matches!(account.kind, AccountType::Brokerage | AccountType::RothIra) && !holdings.is_empty(), "{}", account.name);
+        for holding in holdings {
+            let known = [AssetType::Etf, AssetType::Equity, AssetType::MutualFund];
+            assert!(known.contains(&holding.security.asset_type) && holding.security.name.is_some(), "{holding:?}");
+            assert!(holding.quantity.decimal() > rust_decimal::Decimal::ZERO && holding.price.is_some());
+            assert_eq!(holding.cost_basis.as_ref().unwrap().currency, holding.currency);
+            assert_eq!(holding.as_of, Some(bank.clock.now()));
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::{
 use dashtam::{
     domain::time::LocalDate,
     infrastructure::providers::sandbox::{
-        bank::{Book, Ledger, Row},
+        bank::{Book, Ledger, Position, Row},
         life::HISTORY_DAYS,
     },
 };
@@ -37,10 +37,30 @@ fn each_ledger() -> impl Iterator<Item = &'static Ledger> {
 }
 
 #[test]
-fn booked_rows_add_up_to_the_balance() {
+fn booked_rows_and_positions_add_up_to_the_balance() {
     for book in each_ledger().flat_map(|ledger| &ledger.books) {
         let sum: i64 = booked(book).iter().map(|row| row.cents).sum();
-        assert_eq!(sum, book.holdings().current, "{}", book.spec.id);
+        let invested: i64 = book.positions.iter().flatten().map(Position::value).sum();
+        assert_eq!(sum + invested, book.holdings().current, "{}", book.spec.id);
+    }
+}
+
+#[test]
+fn positions_are_what_was_bought_and_not_sold() {
+    for book in each_ledger().flat_map(|ledger| &ledger.books) {
+        let mut traded: BTreeMap<&str, i64> = BTreeMap::new();
+        for row in &book.rows {
+            if let (Some(security), Some(units)) = (row.security, row.units) {
+                *traded.entry(security.symbol).or_default() += units.thousandths;
+            }
+        }
+        traded.retain(|_, thousandths| *thousandths != 0);
+        let Some(positions) = &book.positions else {
+            assert!(traded.is_empty(), "{}", book.spec.id);
+            continue;
+        };
+        assert_eq!(positions.iter().map(|position| (position.security.symbol, position.thousandths)).collect::<BTreeMap<_, _>>(), traded);
+        assert!(positions.iter().all(|position| position.thousandths > 0 && position.price > 0 && position.cost > 0), "{positions:?}");
     }
 }
 

@@ -6,7 +6,7 @@
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::Serialize;
 
-use super::bank::{Book, Row};
+use super::bank::{Book, Position, Row, Security};
 use crate::domain::time::{LocalDate, Timestamp};
 
 /// The most rows of one page.
@@ -28,6 +28,18 @@ pub(super) struct AccountAnswer<'a> {
     currency: &'a str,
     status: &'a str,
     balances: BalancesAnswer,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    positions: Option<Vec<PositionAnswer<'a>>>,
+}
+
+#[derive(Serialize)]
+struct PositionAnswer<'a> {
+    security: SecurityAnswer<'a>,
+    quantity: String,
+    price: String,
+    value: String,
+    cost: String,
+    as_of: String,
 }
 
 #[derive(Serialize)]
@@ -79,6 +91,12 @@ struct SecurityAnswer<'a> {
     class: &'a str,
 }
 
+impl From<&'static Security> for SecurityAnswer<'_> {
+    fn from(security: &'static Security) -> Self {
+        Self { symbol: security.symbol, name: security.name, class: security.class }
+    }
+}
+
 /// A cursor that this bank did not write.
 pub(super) struct UnknownCursor;
 
@@ -100,6 +118,18 @@ pub(super) fn account(book: &Book, now: Timestamp) -> AccountAnswer<'_> {
         currency: spec.currency,
         status: "open",
         balances,
+        positions: book.positions.as_ref().map(|positions| positions.iter().map(|position| held(position, now)).collect()),
+    }
+}
+
+fn held(position: &Position, now: Timestamp) -> PositionAnswer<'_> {
+    PositionAnswer {
+        security: position.security.into(),
+        quantity: decimal(position.thousandths, 3),
+        price: cents(position.price),
+        value: cents(position.value()),
+        cost: cents(position.cost),
+        as_of: now.to_string(),
     }
 }
 
@@ -133,7 +163,7 @@ fn answer<'a>(book: &Book, row: &'a Row) -> RowAnswer<'a> {
         description: &row.description,
         merchant: row.merchant,
         category: row.category,
-        security: row.security.map(|security| SecurityAnswer { symbol: security.symbol, name: security.name, class: security.class }),
+        security: row.security.map(Into::into),
         quantity: row.units.map(|units| decimal(units.thousandths, 3)),
         price: row.units.map(|units| cents(units.price)),
         fees: row.units.map(|units| cents(units.fees)),

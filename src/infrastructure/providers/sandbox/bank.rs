@@ -119,7 +119,7 @@ pub static ACCOUNTS: [AccountSpec; 7] = [
         number_prefix: "NW",
         number_length: 10,
         limit: None,
-        tells_available: false,
+        tells_available: true,
     },
     AccountSpec {
         id: "northwind-roth",
@@ -132,7 +132,7 @@ pub static ACCOUNTS: [AccountSpec; 7] = [
         number_prefix: "NW",
         number_length: 10,
         limit: None,
-        tells_available: false,
+        tells_available: true,
     },
 ];
 
@@ -211,10 +211,30 @@ pub struct Row {
     pub units: Option<Units>,
 }
 
+/// A security an account holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// Which security.
+    pub security: &'static Security,
+    /// Thousandths of a unit.
+    pub thousandths: i64,
+    /// Price of one unit in cents.
+    pub price: i64,
+    /// What was paid for all of it, charges included, in cents.
+    pub cost: i64,
+}
+
+impl Position {
+    /// What it is worth, to the nearest cent.
+    pub fn value(&self) -> i64 {
+        (self.thousandths * self.price + 500) / 1_000
+    }
+}
+
 /// What an account holds, in cents from the owner's view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Holdings {
-    /// The sum of the booked rows.
+    /// The sum of the booked rows, and what its positions are worth.
     pub current: i64,
     /// What can be spent now.
     pub available: Option<i64>,
@@ -231,6 +251,8 @@ pub struct Book {
     pub number: String,
     /// Booked ones by day, then the pending ones.
     pub rows: Vec<Row>,
+    /// What a broker's account holds besides money; `None` for an account that holds money only.
+    pub positions: Option<Vec<Position>>,
     /// The sum of the booked rows, in cents.
     pub(super) booked: i64,
     /// Rows that wait to be booked, with the cents they will be booked with.
@@ -244,14 +266,15 @@ impl Book {
         let missing = spec.number_length - spec.number_prefix.len();
         let digits: String = (0..missing).map(|_| dice.roll(10).to_string()).collect();
         let number = format!("{}{digits}", spec.number_prefix);
-        Self { spec, number, rows: Vec::new(), booked: 0, waiting: Vec::new(), last_place: (None, 0) }
+        Self { spec, number, rows: Vec::new(), positions: None, booked: 0, waiting: Vec::new(), last_place: (None, 0) }
     }
 
     /// What the account holds.
     pub fn holdings(&self) -> Holdings {
         let pending: i64 = self.rows.iter().filter(|row| row.pending).map(|row| row.cents).sum();
         let available = self.spec.tells_available.then_some((self.booked + pending + self.spec.limit.unwrap_or(0)).max(0));
-        Holdings { current: self.booked, available, limit: self.spec.limit }
+        let invested: i64 = self.positions.iter().flatten().map(Position::value).sum();
+        Holdings { current: self.booked + invested, available, limit: self.spec.limit }
     }
 }
 

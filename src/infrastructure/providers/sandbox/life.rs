@@ -9,7 +9,7 @@ use chrono::Datelike;
 use crate::domain::time::LocalDate;
 
 use super::{
-    bank::{ACCOUNTS, Account, Book, Dice, Row, Security, Units},
+    bank::{ACCOUNTS, Account, Book, Dice, Position, Row, Security, Units},
     shops::{CARD, EURO, LOCAL, MARKET, RETIREMENT, Shop},
 };
 
@@ -76,6 +76,21 @@ impl Entry {
     }
 }
 
+/// How much of a security is held, and what was paid for it.
+#[derive(Clone, Copy, Default)]
+struct Stake {
+    thousandths: i64,
+    cost: i64,
+}
+
+impl Stake {
+    /// More for what it cost, or less for its share of the cost (average cost).
+    fn trade(&mut self, thousandths: i64, paid: i64) {
+        self.cost += if thousandths < 0 { self.cost * thousandths / self.thousandths } else { paid };
+        self.thousandths += thousandths;
+    }
+}
+
 struct Life {
     seed: u64,
     first: LocalDate,
@@ -85,16 +100,27 @@ struct Life {
     statement: i64,
     /// Whether it was paid in part only, so that the rest bears interest.
     is_revolving: bool,
-    /// Thousandths held of each of [`MARKET`].
-    positions: [i64; MARKET.len()],
-    fund: i64,
+    /// What is held of each of [`MARKET`].
+    positions: [Stake; MARKET.len()],
+    /// What is held of [`RETIREMENT`].
+    fund: Stake,
     cheques: u32,
 }
 
 impl Life {
     fn new(seed: u64, first: LocalDate) -> Self {
         let books = ACCOUNTS.iter().map(|spec| Book::new(seed, spec)).collect();
-        Self { seed, first, day: first, books, statement: whole(640), is_revolving: false, positions: [0; MARKET.len()], fund: 0, cheques: 1_040 }
+        Self {
+            seed,
+            first,
+            day: first,
+            books,
+            statement: whole(640),
+            is_revolving: false,
+            positions: [Stake::default(); MARKET.len()],
+            fund: Stake::default(),
+            cheques: 1_040,
+        }
     }
 
     fn live_day(&mut self) {
@@ -280,22 +306,22 @@ impl Life {
         // Only the fund is sold in fractions.
         let thousandths = if security.class == "ETF" { spend * 1_000 / price } else { spend / price * 1_000 };
         if thousandths > 0 {
-            self.positions[chosen] += thousandths;
-            self.trade(Account::Brokerage, security, "BUY", thousandths);
+            let paid = self.trade(Account::Brokerage, security, "BUY", thousandths);
+            self.positions[chosen].trade(thousandths, paid);
         }
     }
 
     fn sell(&mut self, chosen: usize) {
-        let thousandths = self.positions[chosen] / 2_000 * 1_000;
+        let thousandths = self.positions[chosen].thousandths / 2_000 * 1_000;
         if thousandths > 0 {
-            self.positions[chosen] -= thousandths;
-            self.trade(Account::Brokerage, &MARKET[chosen], "SLL", -thousandths);
+            let paid = self.trade(Account::Brokerage, &MARKET[chosen], "SLL", -thousandths);
+            self.positions[chosen].trade(-thousandths, paid);
         }
     }
 
     fn collect_dividends(&mut self) {
         for (security, held) in MARKET.iter().zip(self.positions) {
-            let dividend = held * security.dividend / 1_000;
+            let dividend = held.thousandths * security.dividend / 1_000;
             if dividend > 0 {
                 self.book(Account::Brokerage, Entry::about(security, "DIV", dividend, "Dividend"));
             }
@@ -314,17 +340,17 @@ impl Life {
             19 => {
                 let thousandths = (self.balance(Account::Roth) - whole(20)).min(whole(2_000)) * 1_000 / self.price(&RETIREMENT);
                 if thousandths > 0 {
-                    self.fund += thousandths;
-                    self.trade(Account::Roth, &RETIREMENT, "BUY", thousandths);
+                    let paid = self.trade(Account::Roth, &RETIREMENT, "BUY", thousandths);
+                    self.fund.trade(thousandths, paid);
                 }
             }
             21 if month % 3 == 0 => {
-                let dividend = self.fund * RETIREMENT.dividend / 1_000;
+                let dividend = self.fund.thousandths * RETIREMENT.dividend / 1_000;
                 let thousandths = dividend * 1_000 / self.price(&RETIREMENT);
                 if thousandths > 0 {
-                    self.fund += thousandths;
                     self.book(Account::Roth, Entry::about(&RETIREMENT, "DIV", dividend, "Dividend"));
-                    self.trade(Account::Roth, &RETIREMENT, "DRP", thousandths);
+                    let paid = self.trade(Account::Roth, &RETIREMENT, "DRP", thousandths);
+                    self.fund.trade(thousandths, paid);
                 }
             }
             _ => {}
@@ -343,7 +369,8 @@ impl Life {
         }
     }
 
-    fn trade(&mut self, account: Account, security: &'static Security, code: &'static str, thousandths: i64) {
+    /// Answers what was paid, charges included; negative for what was received.
+    fn trade(&mut self, account: Account, security: &'static Security, code: &'static str, thousandths: i64) -> i64 {
         let price = self.price(security);
         let fees = if code == "DRP" { 0 } else { security.commission };
         // To the nearest cent, as a broker settles.
@@ -355,6 +382,7 @@ impl Life {
         };
         let entry = Entry { units: Some(Units { thousandths, price, fees }), ..Entry::about(security, code, cents, word) };
         self.book(account, entry);
+        -cents
     }
 
     /// What one unit costs this week, in cents.
@@ -435,7 +463,15 @@ impl Life {
 
     /// What still waits is pending today; when and by whom it will be booked is not known yet.
     fn into_books(self) -> Vec<Book> {
+        let position = |(security, stake): (&'static Security, Stake)| {
+            let Stake { thousandths, cost } = stake;
+            (thousandths > 0).then(|| Position { security, thousandths, price: self.price(security), cost })
+        };
+        let market = MARKET.iter().zip(self.positions).filter_map(position).collect();
+        let retirement = [(&RETIREMENT, self.fund)].into_iter().filter_map(position).collect();
         let mut books = self.books;
+        books[Account::Brokerage as usize].positions = Some(market);
+        books[Account::Roth as usize].positions = Some(retirement);
         for book in &mut books {
             let waiting = std::mem::take(&mut book.waiting);
             book.rows.extend(waiting.into_iter().map(|(row, _)| Row { minute: None, ..row }));

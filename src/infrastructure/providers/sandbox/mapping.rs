@@ -11,7 +11,8 @@ use crate::{
     domain::{
         account::{AccountType, MaskedNumber},
         balance::Balances,
-        money::{Amount, Currency, Quantity},
+        holding::ReportedHolding,
+        money::{Amount, Currency, Money, Quantity},
         provider::{AccountReference, ReportedAccount, ReportedTransaction},
         time::{LocalDate, Timestamp},
         transaction::{AssetType, Security, TransactionFacts, TransactionStatus, TransactionSubtype},
@@ -38,6 +39,17 @@ pub(super) struct AccountRecord {
     currency: String,
     status: String,
     balances: BalancesRecord,
+    positions: Option<Vec<PositionRecord>>,
+}
+
+#[derive(Deserialize)]
+struct PositionRecord {
+    security: SecurityRecord,
+    quantity: String,
+    price: Option<String>,
+    value: Option<String>,
+    cost: Option<String>,
+    as_of: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -95,6 +107,11 @@ pub(super) fn account(record: &AccountRecord, now: Timestamp) -> Option<Reported
             None => now,
         }),
     };
+    // With one position left out, the others would not be all there is.
+    let holdings = match &record.positions {
+        Some(positions) => Some(positions.iter().map(|position| holding(position, &currency)).collect::<Option<Vec<_>>>()?),
+        None => None,
+    };
     Some(ReportedAccount {
         reference: AccountReference::new(record.id.clone()),
         institution: record.institution.clone(),
@@ -104,7 +121,26 @@ pub(super) fn account(record: &AccountRecord, now: Timestamp) -> Option<Reported
         currency,
         balances,
         is_active: record.status != "closed",
-        holdings: None,
+        holdings,
+    })
+}
+
+fn holding(record: &PositionRecord, currency: &Currency) -> Option<ReportedHolding> {
+    let amount = |text: &Option<String>| text.as_deref().map(|text| Amount::parse(text, currency)).transpose().ok();
+    Some(ReportedHolding {
+        reference: None,
+        security: (&record.security).into(),
+        cusip: None,
+        isin: None,
+        quantity: Quantity::parse(&record.quantity).ok()?,
+        currency: currency.clone(),
+        price: record.price.as_deref().map(Quantity::parse).transpose().ok()?,
+        market_value: amount(&record.value)?,
+        cost_basis: amount(&record.cost)?.map(|amount| Money { amount, currency: currency.clone() }),
+        as_of: match &record.as_of {
+            Some(text) => Some(instant(text)?),
+            None => None,
+        },
     })
 }
 
@@ -139,12 +175,18 @@ fn transaction(record: RowRecord, account: &ReportedAccount) -> Option<ReportedT
         description: record.description.chars().take(DESCRIPTION).collect(),
         merchant_name: record.merchant,
         category: record.category,
-        security: record.security.map(|security| Security { asset_type: asset_type(&security.class), symbol: security.symbol, name: security.name }),
+        security: record.security.as_ref().map(Into::into),
         quantity: quantity(record.quantity)?,
         unit_price: quantity(record.price)?,
         fees,
     };
     Some(ReportedTransaction { reference: record.id.filter(|id| !id.is_empty()), replaces: record.replaces, facts, line: None })
+}
+
+impl From<&SecurityRecord> for Security {
+    fn from(record: &SecurityRecord) -> Self {
+        Self { symbol: record.symbol.clone(), name: record.name.clone(), asset_type: asset_type(&record.class) }
+    }
 }
 
 fn owners_view(kind: AccountType, amount: Amount) -> Amount {
