@@ -4,7 +4,7 @@
 //! counts as the one that added it), or a change since. Of what it found there only the names go that it gave.
 
 use anyhow::Context as _;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, Statement, Value, sea_query::Expr};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder as _, QuerySelect as _, Statement, Value, sea_query::Expr};
 use uuid::Uuid;
 
 use crate::{
@@ -103,8 +103,17 @@ async fn take_back_accounts(work: &mut DatabaseWork, import: &Import, committed_
     let (id, owner) = (import.id.0, import.user);
     let empty = work.ids(EMPTY, vec![id.into()], "reading the accounts an import made").await?;
     work.run(HAND_ACCOUNT_OVER, vec![id.into()], "handing over the accounts an import made").await?;
+    let held: Vec<Uuid> = holdings::Entity::find()
+        .select_only()
+        .column(holdings::Column::Id)
+        .filter(holdings::Column::AccountId.is_in(empty.iter().copied()))
+        .into_tuple()
+        .all(&work.transaction)
+        .await
+        .map_err(broken("reading the holdings an import brought"))?;
     let gone = accounts::Entity::delete_many().filter(accounts::Column::Id.is_in(empty.iter().copied())).exec(&work.transaction).await;
     gone.map_err(broken("taking back accounts"))?;
+    work.note(owner, ChangedKind::Holding, held).await?;
     work.note(owner, ChangedKind::Account, empty.iter().copied()).await?;
     let statements = import_statements::Entity::find().filter(import_statements::Column::ImportId.eq(id)).all(&work.transaction).await;
     for statement in statements.map_err(broken("reading the accounts of an import"))? {
@@ -125,7 +134,6 @@ async fn take_back_accounts(work: &mut DatabaseWork, import: &Import, committed_
 
 /// The balance before the batch, unless a later one has come in.
 async fn restore_balance(work: &DatabaseWork, statement: &import_statements::Model, account: Uuid) -> anyhow::Result<()> {
-    use sea_orm::{QueryOrder as _, QuerySelect as _};
     let before = balance_snapshots::Entity::find()
         .filter(balance_snapshots::Column::AccountId.eq(account))
         .order_by_desc(balance_snapshots::Column::TakenAt)
