@@ -14,7 +14,9 @@ use crate::{
         time::Timestamp,
         transaction::Source,
     },
-    infrastructure::database::{account::accounts, balance::balance_snapshots, error::broken, transaction::transactions, work::DatabaseWork},
+    infrastructure::database::{
+        account::accounts, balance::balance_snapshots, error::broken, holding::holdings, transaction::transactions, work::DatabaseWork,
+    },
 };
 
 use super::{import_statements, import_transactions};
