@@ -11,6 +11,7 @@ use crate::{
         import::{BringStatement, CommitImport, ImportError, RevertImport},
     },
     domain::{
+        account::MaskedNumber,
         audit::Act,
         csv::CsvFormat,
         id::TransactionId,
@@ -290,7 +291,7 @@ pub fn to_json(import: &Import, statements: &[ImportStatement], rows: &[ImportRo
             "account": statement.account.map(|id| json!({ "id": GlobalId::from(id).to_string() })),
             "isNew": statement.is_new,
             "name": statement.name,
-            "maskedNumber": statement.masked_number.as_ref().map(|number| number.as_str()),
+            "maskedNumber": statement.masked_number.as_ref().map(MaskedNumber::as_str),
             "currency": statement.currency.code(),
         })
     };

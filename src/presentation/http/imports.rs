@@ -128,9 +128,18 @@ async fn receive(mut multipart: Multipart) -> Result<Upload, Problem> {
         match name.as_str() {
             "file" if received.is_none() => received = Some(receive_file(&mut field).await?),
             "accountId" if beside.account.is_none() => beside.account = Some(id_or_nothing(receive_text(&mut field).await?.trim())),
-            "account" if beside.new_account.is_none() => beside.new_account = Some(input("account", &receive_text(&mut field).await?)?),
-            "csv" if beside.csv.is_none() => beside.csv = Some(input("csv", &receive_text(&mut field).await?)?),
-            "preview" => beside.is_preview = is_yes(receive_text(&mut field).await?.trim())?,
+            "account" if beside.new_account.is_none() => {
+                let wrong = || wrong_part("The part \"account\" must be JSON of the graph's NewAccountInput.");
+                beside.new_account = Some(input(&receive_text(&mut field).await?).ok_or_else(wrong)?);
+            }
+            "csv" if beside.csv.is_none() => {
+                let wrong = || wrong_part("The part \"csv\" must be JSON of the graph's CsvFormatInput.");
+                beside.csv = Some(input(&receive_text(&mut field).await?).ok_or_else(wrong)?);
+            }
+            "preview" => {
+                let wrong = || wrong_part("The part \"preview\" is true or false.");
+                beside.is_preview = is_yes(receive_text(&mut field).await?.trim()).ok_or_else(wrong)?;
+            }
             _ => {
                 return Err(Problem::new(
                     StatusCode::BAD_REQUEST,
@@ -176,22 +185,22 @@ async fn receive_text(field: &mut Field<'_>) -> Result<String, Problem> {
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
-fn is_yes(text: &str) -> Result<bool, Problem> {
+fn is_yes(text: &str) -> Option<bool> {
     match text {
-        "true" => Ok(true),
-        "false" => Ok(false),
-        _ => Err(Problem::new(StatusCode::BAD_REQUEST, "BAD_USER_INPUT", "A part cannot be read", "The part \"preview\" is true or false.")),
+        "true" => Some(true),
+        "false" => Some(false),
+        _ => None,
     }
 }
 
 /// A part in JSON, as the graph would take it.
-fn input<T: InputType>(part: &str, text: &str) -> Result<T, Problem> {
-    let wrong = || {
-        let detail = format!("The part \"{part}\" must be JSON of the input type {} of the graph.", T::type_name());
-        Problem::new(StatusCode::BAD_REQUEST, "BAD_USER_INPUT", "A part cannot be read", &detail)
-    };
-    let value = serde_json::from_str(text).ok().and_then(|json| async_graphql::Value::from_json(json).ok()).ok_or_else(wrong)?;
-    T::parse(Some(value)).map_err(|_| wrong())
+fn input<T: InputType>(text: &str) -> Option<T> {
+    let value = async_graphql::Value::from_json(serde_json::from_str(text).ok()?).ok()?;
+    T::parse(Some(value)).ok()
+}
+
+fn wrong_part(detail: &str) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "BAD_USER_INPUT", "A part cannot be read", detail)
 }
 
 fn problem(refused: &ImportError) -> Problem {

@@ -53,7 +53,7 @@ impl Securities {
             self.name(security);
             if let Some(name) = &security.name {
                 let described = if row.facts.description.is_empty() { name.clone() } else { format!("{} · {name}", row.facts.description) };
-                row.facts.description = characters(&described, MAX_DESCRIPTION).to_owned();
+                characters(&described, MAX_DESCRIPTION).clone_into(&mut row.facts.description);
             }
         }
         row
