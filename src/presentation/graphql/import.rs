@@ -193,9 +193,9 @@ impl ImportNode {
         self.0.problems.iter().map(|problem| ImportProblem { line: problem.line, message: problem.message.clone() }).collect()
     }
 
-    /// The accounts the file is of.
+    /// The accounts the file has statements of.
     #[graphql(guard = Allow::read(Resource::Accounts))]
-    async fn accounts(&self, ctx: &Context<'_>) -> Result<Vec<ImportAccount>, Fault> {
+    async fn statements(&self, ctx: &Context<'_>) -> Result<Vec<ImportAccount>, Fault> {
         let loaders = &ctx.of_request()?.loaders;
         let mut accounts = Vec::new();
         for statement in loaders.import_statements(self.0.id).await? {
@@ -308,7 +308,7 @@ pub fn to_json(import: &Import, statements: &[ImportStatement], rows: &[ImportRo
         "transactionsUpdated": import.transactions_updated,
         "transactionsDoubtful": import.transactions_doubtful,
         "problems": import.problems.iter().map(problem).collect::<Vec<_>>(),
-        "accounts": statements.iter().map(account).collect::<Vec<_>>(),
+        "statements": statements.iter().map(account).collect::<Vec<_>>(),
         "rows": rows.iter().map(row).collect::<Vec<_>>(),
     });
     json!({ "import": told, "csv": csv, "userErrors": [] })

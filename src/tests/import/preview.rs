@@ -13,7 +13,7 @@ use super::{CHECKING, SEVERAL, counts, everything, only_account, statement};
 
 /// What is asked of an import.
 const IMPORT: &str = "import { id status filename expiresAt committedAt accountsCreated transactionsCreated transactionsKnown transactionsUpdated transactionsDoubtful \
-                      problems { line message } accounts { isNew name maskedNumber currency balance { amount } account { id } } \
+                      problems { line message } statements { isNew name maskedNumber currency balance { amount } account { id } } \
                       rows(first: 100) { number line outcome postedOn amount { amount currency } description transaction { id } } }";
 
 async fn preview(client: &Client<'_>, content: &str, account: Option<&str>) -> Answer {
@@ -38,7 +38,7 @@ async fn a_preview_tells_everything_and_takes_nothing_in() {
         let import = preview(&ann, CHECKING, None).await.succeeds()["import"].clone();
         assert_eq!((&import["status"], counts(&import), &import["problems"]), (&json!("PREVIEWED"), (1, 4, 0), &json!([])));
         assert_eq!((&import["expiresAt"], &import["committedAt"]), (&json!("2026-11-23T13:00:00Z"), &Value::Null));
-        let account = &import["accounts"][0];
+        let account = &import["statements"][0];
         assert_eq!((&account["isNew"], &account["maskedNumber"], &account["account"]), (&json!(true), &json!("••••0482"), &Value::Null));
         assert_eq!(account["balance"]["amount"], "1445.04");
         assert_eq!(outcomes(&import), ["NEW"; 4]);
@@ -48,7 +48,7 @@ async fn a_preview_tells_everything_and_takes_nothing_in() {
 
         let done = commit(&ann, &import, json!({})).await.succeeds()["import"].clone();
         assert_eq!((&done["id"], &done["status"], counts(&done), &done["rows"]), (&import["id"], &json!("COMMITTED"), (1, 4, 0), &json!([])));
-        assert_eq!((&done["expiresAt"], &done["accounts"][0]["account"]["id"]), (&Value::Null, &ann.accounts().await[0]["id"]));
+        assert_eq!((&done["expiresAt"], &done["statements"][0]["account"]["id"]), (&Value::Null, &ann.accounts().await[0]["id"]));
         app.holds(&[("links", 1), ("accounts", 1), ("transactions", 4), ("balance_snapshots", 1), ("imports", 1), ("import_rows", 0)]).await;
         let again = preview(&ann, CHECKING, None).await.succeeds()["import"].clone();
         assert_eq!((counts(&again), outcomes(&again)), ((0, 0, 4), vec!["KNOWN"; 4]));
@@ -199,7 +199,7 @@ async fn a_form_previews_too() {
         let answer = ann.upload_parts(&[&file[..], &into, &form_part("name=\"preview\"", b"true")].concat()).await;
         assert_eq!((answer.status, counts(&answer.body["import"])), (200, (0, 1, 0)), "{}", answer.text);
         assert_eq!((&answer.body["import"]["status"], &answer.body["import"]["rows"][0]["outcome"]), (&json!("PREVIEWED"), &json!("NEW")));
-        assert_eq!(answer.body["import"]["accounts"][0]["account"]["id"], account);
+        assert_eq!(answer.body["import"]["statements"][0]["account"]["id"], account);
         app.holds(&[("transactions", 0)]).await;
         let done = commit(&ann, &answer.body["import"], json!({})).await.succeeds()["import"].clone();
         assert_eq!(counts(&done), (0, 1, 0));
@@ -215,7 +215,7 @@ async fn positions_come_in_with_the_file_that_lists_them_and_go_with_its_account
     for app in TestApp::on_every_store().await {
         let ann = app.signed_in("ann").await;
         let import = preview(&ann, BROKERAGE, None).await.succeeds()["import"].clone();
-        assert_eq!((counts(&import), import["accounts"][0]["balance"]["amount"].clone()), ((1, 15, 0), json!("1348.46")));
+        assert_eq!((counts(&import), import["statements"][0]["balance"]["amount"].clone()), ((1, 15, 0), json!("1348.46")));
         app.holds(&[("holdings", 0)]).await;
         commit(&ann, &import, json!({})).await.succeeds();
         let held = ann.ask("{ viewer { holdings(first: 10) { nodes { security { symbol } quantity } } } }").await.data();

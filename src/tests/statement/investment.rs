@@ -56,7 +56,7 @@ fn every_action_is_read_with_its_kind_amount_and_units() {
     assert_eq!(row(rows, "t1").facts.description, "YOU BOUGHT · OAK & SONS");
     let option = row(rows, "t4").facts.security.clone().expect("an option");
     assert_eq!((option.name.as_deref(), option.asset_type), (Some("OAK CALL 20"), AssetType::Option));
-    assert_eq!(row(rows, "t15").facts.description, "WIRE RECEIVED ••••7766");
+    assert_eq!(row(rows, "t15").facts.description, "WIRE RECEIVED 00••••7766");
     let problems: Vec<_> = file.problems.iter().map(|problem| (problem.line, problem.message.as_str())).collect();
     assert_eq!(
         problems,
