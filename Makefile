@@ -1,5 +1,5 @@
 # What a person does here. `make` alone shows the server with made-up data.
-.PHONY: run test lint fmt schema reference docs secrets
+.PHONY: run test lint fmt schema reference docs secrets fuzz fuzz-nightly
 
 # With GraphiQL or not at all; `cargo run -- demo` does without where there is no Node.
 run:
@@ -22,6 +22,18 @@ lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items --locked
+
+# Documents, bodies and cursors that a fuzzer makes up, ten minutes each. Needs a nightly toolchain and `cargo install cargo-fuzz`.
+FUZZ_SECONDS ?= 600
+fuzz:
+	for target in document body cursor; do \
+		mkdir -p fuzz/corpus/$$target; \
+		cargo +nightly fuzz run $$target fuzz/corpus/$$target fuzz/seeds/$$target -- -max_total_time=$(FUZZ_SECONDS) -timeout=5 -max_len=20000 || exit 1; \
+	done
+
+# The same for two hours each, for a machine that has nothing else to do at night.
+fuzz-nightly:
+	$(MAKE) fuzz FUZZ_SECONDS=7200
 
 fmt:
 	cargo fmt --all

@@ -50,7 +50,7 @@ use crate::{
         mail::{folder::MailFolder, smtp::SmtpMailer},
         metrics::Metrics,
         private_file,
-        providers::statement::StatementFiles,
+        providers::{http::Switchboard, statement::StatementFiles},
         security::{
             checkpoint::RingSigner,
             key_places::KeyPlaces,
@@ -169,7 +169,10 @@ impl App {
     pub fn compose(config: &Config, listening: SocketAddr, keys: &KeysInForce, database: Arc<Database>, surroundings: Surroundings) -> anyhow::Result<Self> {
         let Surroundings { clock, randomness, authorizer, providers, unhurried, bus } = surroundings;
         let public_url = config.public_url(listening);
-        let mut providers = Providers::open(config, listening, &clock, &randomness, providers)?;
+        let (wake, meter, redis) = (Arc::new(Notify::new()), Arc::new(Metrics::new()), sharing::redis(config)?);
+        let limiter = sharing::limiter(redis.clone(), &clock);
+        let switchboard = Arc::new(Switchboard::new(limiter.clone(), meter.clone(), clock.clone(), randomness.clone()));
+        let mut providers = Providers::open(config, listening, &switchboard, providers)?;
         let sandbox = providers.sandbox.take();
         let readers = database.readers();
         let store = database.store();
@@ -179,8 +182,6 @@ impl App {
         let files = Arc::new(StatementFiles);
         let catalogue = Arc::new(providers.catalogue(files.as_ref()));
         let (keeper, retention) = trail(config, keys, &database, &journal, &access, &clock)?;
-        let (wake, meter) = (Arc::new(Notify::new()), Arc::new(Metrics::new()));
-        let redis = sharing::redis(config)?;
         let bus = bus.unwrap_or_else(|| sharing::bus(redis.as_ref(), &database, randomness.as_ref()));
         database.tell(bus.clone());
         let (mailer, mailbox) = mailer(config, listening)?;
@@ -212,12 +213,13 @@ impl App {
             keys: ground.keys(sealer.clone()),
             passwords,
             rights,
-            providers: ProviderQueries { access: access.clone(), catalogue: catalogue.clone(), clock: clock.clone() },
+            providers: ProviderQueries { access: access.clone(), catalogue: catalogue.clone(), lines: switchboard, clock: clock.clone() },
             link_queries: LinkQueries { access: access.clone(), links: readers.clone() },
             links: ground.links(config, &public_url, &wake),
             sync_queries: SyncQueries { access: access.clone(), syncs: readers.clone() },
             syncs: ground.syncs(&wake),
             accounts: AccountQueries { access: access.clone(), accounts: readers.clone() },
+            account_commands: ground.accounts(),
             transactions: TransactionQueries { access: access.clone(), transactions: readers.clone() },
             holdings: HoldingQueries { access: access.clone(), holdings: readers.clone() },
             balances: BalanceQueries { access: access.clone(), balances: readers.clone() },
@@ -227,7 +229,7 @@ impl App {
             imports: ground.imports(files),
             outbox: ground.outbox(),
             audit: AuditQueries { journal: journal.clone(), store: store.clone(), access: access.clone(), events: readers.clone() },
-            rates: sharing::rates(config, redis.clone(), &readers, &clock, meter.clone())?,
+            rates: sharing::rates(config, limiter, &readers, &clock, meter.clone())?,
             access,
             journal: journal.clone(),
             gate,

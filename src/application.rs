@@ -14,6 +14,7 @@ pub mod consent;
 pub mod credentials;
 pub mod email_change;
 pub mod erasure;
+pub mod errand;
 pub mod export;
 pub mod guesses;
 pub mod handlers;
@@ -96,6 +97,8 @@ pub struct Application {
     pub syncs: sync::SyncCommands,
     /// Looks at accounts.
     pub accounts: account::AccountQueries,
+    /// Changes what is the owner's to say of accounts.
+    pub account_commands: account::AccountCommands,
     /// Looks at transactions.
     pub transactions: transaction::TransactionQueries,
     /// Looks at holdings.

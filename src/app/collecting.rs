@@ -1,4 +1,4 @@
-//! The part of the composition that gets money's data in: links, syncs and imports.
+//! The part of the composition that gets money's data in: links, syncs and imports, and what their owner says of it.
 
 use std::sync::Arc;
 
@@ -6,6 +6,7 @@ use tokio::sync::Notify;
 
 use crate::{
     application::{
+        account::AccountCommands,
         import::{ImportCommands, ImportQueries},
         link::{LinkCommands, LinkSettings},
         ports::{Meter, StatementReader},
@@ -32,6 +33,17 @@ impl Ground {
             randomness: self.randomness.clone(),
             settings: LinkSettings { public_url: public_url.to_owned(), return_urls: config.links.return_urls.clone() },
             wake: wake.clone(),
+        }
+    }
+
+    /// What changes accounts.
+    pub(super) fn accounts(&self) -> AccountCommands {
+        AccountCommands {
+            journal: self.journal.clone(),
+            store: self.store.clone(),
+            access: self.access.clone(),
+            catalogue: self.catalogue.clone(),
+            clock: self.clock.clone(),
         }
     }
 

@@ -325,8 +325,15 @@ async fn mail(config: &Config) -> Finding {
 }
 
 fn providers(config: &Config) -> Finding {
-    let available = if config.has_sandbox(config.bind) { "statement files, and the sandbox bank" } else { "statement files" };
-    Finding::ok("providers", format!("{available}; no setting is missing"))
+    let lacking = super::providers::what_schwab_lacks(config, &config.public_url(config.bind));
+    let schwab = &config.providers.schwab;
+    let (is_wanted, is_there) = (schwab.client_id.is_some() || schwab.client_secret.is_some(), lacking.is_none());
+    let there = [("statement files", true), ("Alpaca", true), ("Schwab", is_there), ("the sandbox bank", config.has_sandbox(config.bind))];
+    let there: Vec<_> = there.into_iter().filter_map(|(name, is_there)| is_there.then_some(name)).collect();
+    match lacking {
+        Some(lacking) if is_wanted => Finding::warn("providers", lacking, "set both, and an https DASHTAM_PUBLIC_URL, or take away what is set"),
+        _ => Finding::ok("providers", format!("{} can be linked", there.join(", "))),
+    }
 }
 
 async fn clock(clock: &dyn Clock, inspection: Option<&Inspection>) -> Finding {

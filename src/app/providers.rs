@@ -6,16 +6,19 @@ use url::Url;
 
 use crate::{
     application::{
-        ports::{FinancialProvider, Randomness, StatementReader},
+        ports::{FinancialProvider, StatementReader},
         provider::Catalogue,
     },
     config::Config,
-    domain::{provider::CatalogueEntry, time::Clock},
+    domain::provider::CatalogueEntry,
     infrastructure::{
         private_file,
         providers::{
-            http,
+            alpaca::{self, AlpacaProvider},
+            http::{Policy, Switchboard, outside::Reach},
             sandbox::{SandboxBank, SandboxProvider, authorization::CLIENT_ID},
+            schwab::{self, SchwabProvider},
+            simplefin,
         },
     },
 };
@@ -30,18 +33,34 @@ pub(super) struct Providers {
 
 impl Providers {
     /// Those that are configured for a server that listens at `listening`, after `given`.
-    pub(super) fn open(
-        config: &Config,
-        listening: SocketAddr,
-        clock: &Arc<dyn Clock>,
-        randomness: &Arc<dyn Randomness>,
-        given: Vec<Arc<dyn FinancialProvider>>,
-    ) -> anyhow::Result<Self> {
+    pub(super) fn open(config: &Config, listening: SocketAddr, switchboard: &Switchboard, given: Vec<Arc<dyn FinancialProvider>>) -> anyhow::Result<Self> {
         let mut providers = Self { linkable: given, unavailable: Vec::new(), sandbox: None };
+        let public_url = config.public_url(listening);
         if config.has_sandbox(listening) {
-            providers.open_sandbox(config, &config.public_url(listening), clock, randomness)?;
+            providers.open_sandbox(config, &public_url, switchboard)?;
         }
+        providers.open_alpaca(config, switchboard)?;
+        providers.open_schwab(config, &public_url, switchboard)?;
+        providers.open_simplefin(config, listening, switchboard)?;
         Ok(providers)
+    }
+
+    fn open_alpaca(&mut self, config: &Config, switchboard: &Switchboard) -> anyhow::Result<()> {
+        let line = switchboard.line(AlpacaProvider::manifest().slug, alpaca::client::POLICY)?;
+        self.linkable.push(Arc::new(AlpacaProvider::new(config.providers.alpaca.base_url.as_ref(), line)?));
+        Ok(())
+    }
+
+    fn open_schwab(&mut self, config: &Config, public_url: &str, switchboard: &Switchboard) -> anyhow::Result<()> {
+        let settings = &config.providers.schwab;
+        match (&settings.client_id, &settings.client_secret, what_schwab_lacks(config, public_url)) {
+            (Some(client_id), Some(client_secret), None) => {
+                let line = switchboard.line(SchwabProvider::manifest().slug, schwab::client::POLICY)?;
+                self.linkable.push(Arc::new(SchwabProvider::new(settings.base_url.as_ref(), client_id, client_secret, line)?));
+            }
+            (.., lacking) => self.unavailable.push(CatalogueEntry { manifest: SchwabProvider::manifest().clone(), unavailable: lacking }),
+        }
+        Ok(())
     }
 
     /// The catalogue of all of them, and of files.
@@ -49,14 +68,44 @@ impl Providers {
         Catalogue::new(self.linkable, self.unavailable, files)
     }
 
+    /// SimpleFIN, at the servers that are configured. In development one on this machine counts too.
+    fn open_simplefin(&mut self, config: &Config, listening: SocketAddr, switchboard: &Switchboard) -> anyhow::Result<()> {
+        let hosts = &config.providers.simplefin.hosts;
+        if hosts.is_empty() {
+            let unavailable = Some("no server is listed in providers.simplefin.hosts".to_owned());
+            self.unavailable.push(CatalogueEntry { manifest: simplefin::client::MANIFEST.clone(), unavailable });
+            return Ok(());
+        }
+        let reach = if config.has_sandbox(listening) { Reach::OutsideOrHere } else { Reach::Outside };
+        self.linkable.push(Arc::new(simplefin::SimpleFinProvider::new(switchboard, hosts, reach)?));
+        Ok(())
+    }
+
     /// Opens the bank over its state in the data folder, and adds the adapter that reaches it over HTTP as any other.
-    fn open_sandbox(&mut self, config: &Config, public_url: &str, clock: &Arc<dyn Clock>, randomness: &Arc<dyn Randomness>) -> anyhow::Result<()> {
+    fn open_sandbox(&mut self, config: &Config, public_url: &str, switchboard: &Switchboard) -> anyhow::Result<()> {
         private_file::make_folder(&config.data_dir)?;
-        let bank = SandboxBank::open(config.data_dir.join("sandbox.json"), config.sandbox.seed, clock.clone(), randomness.clone())?;
+        let bank = SandboxBank::open(config.data_dir.join("sandbox.json"), config.sandbox.seed, switchboard.clock.clone(), switchboard.randomness.clone())?;
         let address = Url::parse(&format!("{public_url}/sandbox"))?;
         bank.register_redirect(&address, &format!("{public_url}/oauth/sandbox/callback"))?;
-        self.linkable.push(Arc::new(SandboxProvider::new(address, CLIENT_ID, &bank.client_secret(), http::client(http::TIME_OUT)?)?));
+        let line = switchboard.line("sandbox", Policy::USUAL)?;
+        self.linkable.push(Arc::new(SandboxProvider::new(address, CLIENT_ID, &bank.client_secret(), line)?));
         self.sandbox = Some(bank);
         Ok(())
     }
+}
+
+/// What this server would have to have for Schwab to be linked; `None` when it has it.
+pub(super) fn what_schwab_lacks(config: &Config, public_url: &str) -> Option<String> {
+    let settings = &config.providers.schwab;
+    let unset = [
+        (settings.client_id.is_none(), "DASHTAM_PROVIDERS__SCHWAB__CLIENT_ID"),
+        (settings.client_secret.is_none(), "DASHTAM_PROVIDERS__SCHWAB__CLIENT_SECRET"),
+    ];
+    let unset: Vec<_> = unset.into_iter().filter_map(|(is_unset, name)| is_unset.then_some(name)).collect();
+    if !unset.is_empty() {
+        return Some(format!("This server has no app at Schwab: {} not set.", unset.join(" and ")));
+    }
+    // Schwab itself sends browsers to https addresses only; what stands in for it may not.
+    let is_schwab = settings.base_url.as_ref().is_none_or(|url| url.scheme() == "https");
+    (is_schwab && !public_url.starts_with("https:")).then(|| "Schwab sends browsers back to https addresses only, and DASHTAM_PUBLIC_URL is none.".to_owned())
 }

@@ -6,7 +6,7 @@ use secrecy::ExposeSecret as _;
 
 use crate::{
     application::{
-        ports::{EventBus, Meter, Randomness},
+        ports::{EventBus, Meter, Randomness, RateLimiter},
         rate_limit::RateLimits,
     },
     config::Config,
@@ -35,16 +35,21 @@ pub(super) fn bus(redis: Option<&Arc<Redis>>, database: &Database, randomness: &
     }
 }
 
-/// How often what may be done, counted in Redis for all processes, and by this one for itself while there is none.
+/// The buckets of all limits: in Redis for all processes, and in this one while there is none.
+pub(super) fn limiter(redis: Option<Arc<Redis>>, clock: &Arc<dyn Clock>) -> Arc<dyn RateLimiter> {
+    Arc::new(Limiter::new(redis, clock.clone()))
+}
+
+/// How often what may be done.
 pub(super) fn rates(
     config: &Config,
-    redis: Option<Arc<Redis>>,
+    limiter: Arc<dyn RateLimiter>,
     readers: &Arc<Readers>,
     clock: &Arc<dyn Clock>,
     meter: Arc<dyn Meter>,
 ) -> anyhow::Result<RateLimits> {
     Ok(RateLimits {
-        limiter: Arc::new(Limiter::new(redis, clock.clone())),
+        limiter,
         allowances: config.rate_limits.allowances()?,
         enabled: config.rate_limits.enabled,
         sessions: readers.clone(),

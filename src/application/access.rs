@@ -188,12 +188,15 @@ pub fn needs(act: Act) -> Option<(Action, Resource, Scope)> {
         Act::BeginLink
         | Act::StartAuthorization
         | Act::CompleteLink
+        | Act::LinkWithApiKey
+        | Act::LinkWithSetupToken
         | Act::RenameLink
         | Act::Relink
         | Act::Unlink
         | Act::RevokeConsent
         | Act::RequestSync
         | Act::SyncLink => own(Resource::Links),
+        Act::UpdateAccount | Act::SelectAccounts => own(Resource::Accounts),
         Act::ImportStatement | Act::PreviewImport | Act::CommitImport | Act::RevertImport => own(Resource::Transactions),
         Act::ReadUsers => Some((Action::Read, Resource::Users, Scope::Any)),
         Act::ReadSecurity => Some((Action::Read, Resource::Security, Scope::Any)),

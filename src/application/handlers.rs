@@ -62,6 +62,8 @@ pub fn mailing(event: &Event) -> Mailing {
         | Event::LinkRenamed { .. }
         | Event::Unlinked { .. }
         | Event::ConsentRevoked { .. }
+        | Event::AccountUpdated { .. }
+        | Event::AccountsSelected { .. }
         | Event::ImportPreviewed { .. }
         | Event::ImportReverted { .. }
         | Event::StatementImported { .. } => Mailing::Silent(BY_THEMSELVES),
@@ -143,6 +145,8 @@ pub fn hint(event: &Event) -> Hint {
         | Event::LinkRenamed { .. }
         | Event::Unlinked { .. }
         | Event::ConsentRevoked { .. }
+        | Event::AccountUpdated { .. }
+        | Event::AccountsSelected { .. }
         | Event::SyncRequested { .. }
         | Event::LinkSynced { .. }
         | Event::ImportPreviewed { .. }

@@ -113,6 +113,10 @@ pub async fn assess(work: &mut dyn Work, account: Option<&Account>, reported: &R
         None => Vec::new(),
     };
     known.retain(|row| !taken.0.contains_key(&row.id));
+    // Compared as the source has it, since rows without a name go by what they say; stored from the owner's view.
+    for row in &mut known {
+        row.facts.amount = account.map_or(row.facts.amount, |account| account.corrections.amount(row.facts.amount));
+    }
     let Plan { rows: found, withdrawn } = matching::plan(&known, rows, source, period);
     let known: HashMap<TransactionId, KnownTransaction> = known.into_iter().map(|row| (row.id, row)).collect();
     for (row, (_, found)) in rows.iter().zip(&found) {
@@ -157,7 +161,7 @@ pub async fn ingest_but(
                 work.transactions().add_reference(account.user, account.id, id, source, &name).await?;
             }
             if assessed.updates(id, row, source) {
-                work.transactions().update(account.user, id, &row.facts, now).await?;
+                work.transactions().update(account.user, id, &account.corrections.facts(&row.facts), now).await?;
                 done.modified += 1;
             }
             done.batch.push(Batched { transaction: id, is_added: false, reference: (!is_named).then_some(name) });
@@ -175,7 +179,7 @@ pub async fn ingest_but(
             user: account.user,
             account: account.id,
             currency: account.currency.clone(),
-            facts: row.facts.clone(),
+            facts: account.corrections.facts(&row.facts),
             created_at: now,
         };
         taken.0.insert(transaction.id, row.facts.posted_on);

@@ -5,7 +5,9 @@
 //! signed-in user who began it, so that nobody can hand a victim a link that ends up in the wrong account (RFC 9700, section 4.7). Tickets,
 //! states and cookies are 256 random bits, kept as SHA-256, used once, within ten minutes.
 
+mod activation;
 mod callback;
+mod hand;
 mod relink;
 mod rename;
 mod unlink;
@@ -35,11 +37,13 @@ use super::{
     QueryError,
     access::{Access, Actor, Denied, Origin, Requester, Resource},
     audit::Journal,
-    ports::{FinancialProvider, OauthDoor, Place, Randomness, Sealer, Store, Walk},
+    ports::{FinancialProvider, OauthDoor, Place, ProviderFault, Randomness, Sealer, Store, Walk},
     provider::Catalogue,
 };
 
+use callback::fault_reason;
 pub use callback::{Answer, CompleteLink, Returned};
+pub use hand::{Brought, LinkByHand};
 pub use relink::Relink;
 pub use rename::RenameLink;
 pub use unlink::Unlink;
@@ -59,6 +63,23 @@ pub enum LinkError {
     /// Another provider's way to link.
     #[error("this provider is linked in another way; `Provider.linkMethod` says in which")]
     OtherMethod,
+    /// A link is linked once more with the provider it has.
+    #[error("this link is to another provider")]
+    OtherProvider,
+    /// Not a key, a secret or a setup token of any provider.
+    #[error("a key, its secret and a setup token have 1 to 4096 characters of ASCII, none of them a space")]
+    Unreadable(Brought),
+    /// Wrong, revoked, or of another environment of the provider.
+    #[error("the provider does not accept this key with this secret")]
+    KeyRefused,
+    /// Whoever claimed it first has the access it stood for.
+    #[error(
+        "the provider does not accept this setup token: it may have been used already. If it was not you who used it, it was stolen; revoke it at the provider, and get another one"
+    )]
+    TokenRefused,
+    /// It was asked, and neither accepted nor refused.
+    #[error(transparent)]
+    Unanswered(ProviderFault),
     /// The frontend's address is not on the allow-list.
     #[error("the return URL is not on this server's allow-list")]
     ReturnUrlNotAllowed,
@@ -103,6 +124,11 @@ impl Reason for LinkError {
             Self::UnknownProvider => "unknown_provider",
             Self::UnavailableProvider => "unavailable_provider",
             Self::OtherMethod => "other_method",
+            Self::OtherProvider => "other_provider",
+            Self::Unreadable(_) => "unreadable",
+            Self::KeyRefused => "key_refused",
+            Self::TokenRefused => "token_refused",
+            Self::Unanswered(fault) => fault_reason(*fault).as_str(),
             Self::ReturnUrlNotAllowed => "return_url_not_allowed",
             Self::UnknownTicket => "unknown_ticket",
             Self::UnknownState => "unknown_state",

@@ -29,8 +29,8 @@ use crate::domain::{
     mail::Mails,
     money::Currency,
     outbox::Outbox,
-    provider::{AccountReference, Manifest},
-    rate_limit::{Charge, Verdict},
+    provider::{AccountReference, Circuit, Manifest},
+    rate_limit::{Charge, RequestsLeft, Verdict},
     second_factor::SecondFactors,
     security::{Rotations, TokenVersions},
     session::Sessions,
@@ -369,6 +369,10 @@ pub trait Meter: Send + Sync {
     fn limited(&self, limit: &'static str);
     /// A run of a sync ended: `succeeded` or `failed`.
     fn synced(&self, outcome: &'static str);
+    /// A provider was asked, or was not since it is left alone or was asked too often lately.
+    fn provider_asked(&self, provider: &'static str, call: &'static str, outcome: &'static str, took: std::time::Duration);
+    /// A provider is left alone from now on, or asked again.
+    fn provider_left_alone(&self, provider: &'static str, is_left_alone: bool);
 }
 
 /// Answers what a role may do.
@@ -503,6 +507,15 @@ pub trait EventBus: Send + Sync {
     async fn settle(&self);
     /// How many signals did not get out to others.
     fn lost(&self) -> u64;
+}
+
+/// Tells how the asking of providers stands, as far as this process knows.
+#[async_trait]
+pub trait Lines: Send + Sync {
+    /// Whether that provider is asked for anything; `None` for one that never is.
+    fn circuit(&self, provider: &str) -> Option<Circuit>;
+    /// How many requests are left to a link at that provider; `None` when they are not counted.
+    async fn requests_left(&self, provider: &str, link: LinkId) -> Option<RequestsLeft>;
 }
 
 /// Keeps the buckets of rate limits. Where they cannot be shared, they are kept in this process: limits are never off for lack of a part.

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use crate::domain::{
-    link::{Freshness, Link},
-    provider::{CatalogueEntry, Manifest, ProviderCategory},
+    link::{Freshness, Link, LinkStatus},
+    provider::{CatalogueEntry, Circuit, Manifest, ProviderCategory},
+    rate_limit::RequestsLeft,
     time::Clock,
 };
 
 use super::{
     QueryError,
     access::{Access, Requester, Resource},
-    ports::{FinancialProvider, StatementReader},
+    ports::{FinancialProvider, Lines, StatementReader},
 };
 
 /// Every provider this server knows, in the order they are shown.
@@ -45,6 +46,8 @@ pub struct ProviderQueries {
     pub access: Access,
     /// What there is.
     pub catalogue: Arc<Catalogue>,
+    /// How the asking of providers stands.
+    pub lines: Arc<dyn Lines>,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -66,6 +69,16 @@ impl ProviderQueries {
     /// The provider of a link.
     pub fn of_link(&self, link: &Link) -> Option<CatalogueEntry> {
         self.catalogue.entry(&link.provider).cloned()
+    }
+
+    /// Whether a provider is asked for anything, as far as this process knows; `None` for one that never is.
+    pub fn circuit(&self, entry: &CatalogueEntry) -> Option<Circuit> {
+        self.lines.circuit(entry.manifest.slug)
+    }
+
+    /// How many requests are left to a link; `None` when they are not counted, or none will be made.
+    pub async fn requests_left(&self, link: &Link) -> Option<RequestsLeft> {
+        if link.status == LinkStatus::Unlinked { None } else { self.lines.requests_left(&link.provider, link.id).await }
     }
 
     /// How recent a link's data is, as far as its provider lets expect; nothing new comes from one this server no longer knows.

@@ -11,6 +11,7 @@ use std::{
 };
 
 use chrono::Duration;
+use tracing::Instrument as _;
 
 use crate::domain::{
     account::{Account, AccountReader},
@@ -31,6 +32,7 @@ use super::{
     access::Requester,
     audit::{Attempt, Journal},
     credentials::{open_credentials, seal_credentials},
+    errand,
     holding::take_stock,
     import::new_account,
     ingest::{Reported, Taken, ingest},
@@ -114,6 +116,7 @@ impl RunError {
             Self::Provider(ProviderFault::RateLimited { .. }) => SyncProblem::RateLimited,
             Self::Provider(ProviderFault::Malformed | ProviderFault::Incomplete) => SyncProblem::MalformedAnswer,
             Self::Provider(ProviderFault::Refused) => SyncProblem::CredentialsRejected,
+            Self::Provider(ProviderFault::Unpaid) => SyncProblem::ProviderUnpaid,
             Self::NotActive => SyncProblem::LinkEnded,
             Self::Interrupted | Self::TakenOver => SyncProblem::Interrupted,
             Self::Unexpected(_) => SyncProblem::Internal,
@@ -175,7 +178,10 @@ impl SyncEngine {
     /// Takes one queued sync and runs it; `false` when none was waiting.
     pub async fn run_next(&self) -> anyhow::Result<bool> {
         let Some(sync) = self.queue.take_any_for_worker(self.clock.now()).await? else { return Ok(false) };
-        self.run(sync).await?;
+        // A trace of its own: whoever asked for it has long been answered.
+        let trace = format!("{:032x}", self.randomness.id().as_u128());
+        let span = tracing::info_span!("sync", trace_id = %trace, sync = %sync.id.0);
+        errand::traced(trace, self.run(sync)).instrument(span).await?;
         Ok(true)
     }
 
@@ -183,7 +189,8 @@ impl SyncEngine {
         let mut progress = Progress::default();
         loop {
             let attempt = self.journal.attempt(&Requester::worker(sync.user), Act::SyncLink).await?;
-            match attempt.settle(self.stage(&attempt, &mut sync, &mut progress)).await {
+            let stage = errand::on_behalf_of(sync.link, self.stage(&attempt, &mut sync, &mut progress));
+            match attempt.settle(stage).await {
                 Ok(false) => {}
                 Ok(true) => {
                     self.meter.synced("succeeded");
@@ -289,9 +296,13 @@ impl SyncEngine {
         // An account that is listed twice is one account.
         for account in reported.accounts.into_iter().filter(|account| seen.insert(account.reference.clone())) {
             let fingerprints = self.sealer.fingerprints(link.user, &link.provider, &account.reference);
-            let is_known = known.items.iter().any(|known| fingerprints.contains(&known.fingerprint));
-            // An account that joins later gets the days that the others have already.
-            let from = if is_known { from } else { link.covered_from.map_or(from, |covered| covered.min(from)) };
+            let stored = known.items.iter().find(|known| fingerprints.contains(&known.fingerprint));
+            if stored.is_some_and(|stored| !stored.is_selected) {
+                continue;
+            }
+            // An account that joins later, or is back, gets the days that the others have already.
+            let has_days = stored.is_some_and(|stored| stored.is_active || !account.is_active);
+            let from = if has_days { from } else { link.covered_from.map_or(from, |covered| covered.min(from)) };
             let (mut rows, mut refused, mut answered) = (Vec::new(), 0, true);
             let mut page: Option<String> = None;
             for read in 0.. {
@@ -328,6 +339,9 @@ impl SyncEngine {
         let mut accounts = work.accounts().of_link(link.user, link.id).await?;
         let mut counts = SyncCounts { accounts: u32::try_from(fetched.accounts.len()).unwrap_or(u32::MAX), ..sync.counts };
         for FetchedAccount { account: reported_account, rows, refused, answered, from } in &fetched.accounts {
+            if self.is_left_out(&link, &accounts, reported_account) {
+                continue;
+            }
             let account = self.account_of(work.as_mut(), &link, &mut accounts, reported_account, now).await?;
             // A page with rows that could not be read is not a complete one: nothing may be taken for withdrawn because of it.
             let period = (*answered && *refused == 0).then_some((*from, fetched.to));
@@ -369,6 +383,12 @@ impl SyncEngine {
         Ok(done)
     }
 
+    /// Whether its owner wants nothing of it any more, by now.
+    fn is_left_out(&self, link: &Link, accounts: &[Account], reported: &ReportedAccount) -> bool {
+        let fingerprints = self.sealer.fingerprints(link.user, &link.provider, &reported.reference);
+        accounts.iter().any(|account| !account.is_selected && fingerprints.contains(&account.fingerprint))
+    }
+
     /// The stored account, brought up to date, or a new one. It leaves `accounts`, so that what stays there was not reported.
     async fn account_of(
         &self,
@@ -387,8 +407,9 @@ impl SyncEngine {
             }
             // Under the current key from now on, so that an older one is needed no more once everything was reported.
             let fingerprint = fingerprints.into_iter().next().unwrap_or_else(|| stored.fingerprint.clone());
-            let institution = stored.institution.clone();
-            let account = Account { institution, ..new_account(stored.id, stored.user, stored.link, fingerprint, reported, stored.created_at) };
+            let told = new_account(stored.id, stored.user, stored.link, fingerprint, reported, stored.created_at);
+            let (institution, corrections) = (stored.institution.clone(), stored.corrections);
+            let account = Account { institution, balances: corrections.balances(told.balances), corrections, ..told };
             // What is as it was is no change that anyone has to hear of.
             if account != stored {
                 work.accounts().save(&account).await?;
@@ -413,13 +434,15 @@ impl SyncEngine {
         match failure {
             RunError::Provider(ProviderFault::Refused) => {
                 sync.give_up(problem, now);
-                if let Some(mut link) = work.links().find(sync.user, sync.link).await?
-                    && link.expire(LinkReason::CredentialsRejected).is_ok()
-                {
-                    work.links().save(&link).await?;
+                if let Some(mut link) = work.links().find(sync.user, sync.link).await? {
+                    let has_ended = link.consent_expires_at.is_some_and(|end| end <= now);
+                    if link.expire(if has_ended { LinkReason::ConsentEnded } else { LinkReason::CredentialsRejected }).is_ok() {
+                        work.links().save(&link).await?;
+                    }
                 }
             }
-            RunError::NotActive | RunError::Interrupted => sync.give_up(problem, now),
+            // Another try heals none of these; once the provider is paid, its owner asks again.
+            RunError::NotActive | RunError::Interrupted | RunError::Provider(ProviderFault::Unpaid) => sync.give_up(problem, now),
             RunError::Provider(fault) => sync.retry_or_give_up(problem, self.pause(*fault, sync.attempts), now),
             RunError::Unexpected(_) | RunError::TakenOver => sync.retry_or_give_up(problem, self.pause(ProviderFault::ServerError, sync.attempts), now),
         }

@@ -149,6 +149,8 @@ impl RateLimits {
                 Limit::Query => &self.query,
                 Limit::Write => &self.write,
                 Limit::Subscription => &self.subscription,
+                // What a provider bears is nothing an operator could allow; its adapter says how much that is.
+                Limit::Requests => return Ok(Allowance { capacity: 1, per_minute: 1 }),
             };
             Allowance::parse(text).with_context(|| format!("rate_limits.{} is how many at once and how many come back a minute, such as 5/5", limit.as_str()))
         })

@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use super::{
     balance::Balances,
     id::{AccountId, LinkId, UserId},
-    money::Currency,
+    money::{Amount, Currency},
     page::{CreatedKey, Page, Slice},
     time::Timestamp,
-    transaction::words,
+    transaction::{TransactionFacts, words},
 };
 
 words! {
@@ -88,6 +88,32 @@ pub struct AccountFingerprint {
     pub hash: Vec<u8>,
 }
 
+/// What the owner of an account says otherwise than its provider. Syncs and imports keep it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Corrections {
+    /// What kind it is.
+    pub kind: Option<AccountType>,
+    /// Whether its provider has the signs of amounts and of the current balance the other way round. What is stored is turned already.
+    pub is_inverted: bool,
+}
+
+impl Corrections {
+    /// Balances from the owner's view. What can be spent and a credit line have no sign to be wrong.
+    pub fn balances(&self, reported: Balances) -> Balances {
+        Balances { current: reported.current.map(|current| self.amount(current)), ..reported }
+    }
+
+    /// An amount from the owner's view; of one from the owner's view, the amount as it was reported.
+    pub fn amount(&self, amount: Amount) -> Amount {
+        if self.is_inverted { amount.negated() } else { amount }
+    }
+
+    /// A row from the owner's view, or back again.
+    pub fn facts(&self, facts: &TransactionFacts) -> TransactionFacts {
+        TransactionFacts { amount: self.amount(facts.amount), ..facts.clone() }
+    }
+}
+
 /// One account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
@@ -113,8 +139,34 @@ pub struct Account {
     pub balances: Balances,
     /// False once the provider reports it closed, no longer reports it, or its link is unlinked.
     pub is_active: bool,
+    /// False once its owner wants nothing of it fetched.
+    pub is_selected: bool,
+    /// What its owner says otherwise.
+    pub corrections: Corrections,
     /// When Dashtam first saw it.
     pub created_at: Timestamp,
+}
+
+impl Account {
+    /// What kind it is, as its owner says, else as far as it is known where it came from.
+    pub fn shown_kind(&self) -> AccountType {
+        self.corrections.kind.unwrap_or(self.kind)
+    }
+
+    /// Whether it is a debt of which its owner has something: paid too much, or with its signs the other way round.
+    pub fn is_unlikely(&self) -> bool {
+        self.shown_kind().is_liability() && self.balances.current.is_some_and(|current| current > Amount::ZERO)
+    }
+
+    /// Its owner says something else of it; answers whether amounts and balances that are stored have to be turned.
+    pub fn correct(&mut self, corrections: Corrections) -> bool {
+        let turns = self.corrections.is_inverted != corrections.is_inverted;
+        if turns {
+            self.balances.current = self.balances.current.map(Amount::negated);
+        }
+        self.corrections = corrections;
+        turns
+    }
 }
 
 /// What part of the accounts is wanted; every field narrows.
@@ -140,7 +192,7 @@ pub trait Accounts: Send {
     async fn of_link(&mut self, owner: UserId, link: LinkId) -> anyhow::Result<Vec<Account>>;
     /// A new account.
     async fn insert(&mut self, account: &Account) -> anyhow::Result<()>;
-    /// Stores name, kind, number, balances, fingerprint and activity of a known account.
+    /// Stores name, kind, number, balances, fingerprint, activity and what its owner says of a known account.
     async fn save(&mut self, account: &Account) -> anyhow::Result<()>;
     /// Removes the accounts of a link with their transactions, the names these go by, holdings, and balances. Answers how many transactions there were.
     async fn remove_of_link(&mut self, owner: UserId, link: LinkId) -> anyhow::Result<u64>;

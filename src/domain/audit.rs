@@ -93,6 +93,10 @@ words! {
         StartAuthorization = "start_authorization",
         /// Coming back from the bank.
         CompleteLink = "complete_link",
+        /// Linking a provider by a key.
+        LinkWithApiKey = "link_with_api_key",
+        /// Linking a provider by a setup token.
+        LinkWithSetupToken = "link_with_setup_token",
         /// Giving a link a name.
         RenameLink = "rename_link",
         /// Starting to link a link once more.
@@ -105,6 +109,10 @@ words! {
         RequestSync = "request_sync",
         /// A worker bringing a link up to date.
         SyncLink = "sync_link",
+        /// Saying otherwise of an account than its provider.
+        UpdateAccount = "update_account",
+        /// Choosing which accounts of a link are kept synced.
+        SelectAccounts = "select_accounts",
         /// Taking in a statement file.
         ImportStatement = "import_statement",
         /// Looking at what a statement file would bring in.
@@ -175,6 +183,8 @@ words! {
         Link = "link",
         /// A sync.
         Sync = "sync",
+        /// An account.
+        Account = "account",
         /// An import.
         Import = "import",
         /// A message in the outbox.

@@ -43,6 +43,8 @@ pub struct BalanceSnapshot {
 pub trait BalanceSnapshots: Send {
     /// One more snapshot.
     async fn insert(&mut self, snapshot: &BalanceSnapshot) -> anyhow::Result<()>;
+    /// Turns the sign of every current balance of an account.
+    async fn turn_signs(&mut self, owner: UserId, account: AccountId) -> anyhow::Result<()>;
 }
 
 /// The balances a day of the calendar (UTC) ended with, as its last sync or import found them.

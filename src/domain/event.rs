@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::{
     audit::ResourceKind,
-    id::{ExportId, ImportId, LinkId, MessageId, SessionId, SyncId, UserId},
+    id::{AccountId, ExportId, ImportId, LinkId, MessageId, SessionId, SyncId, UserId},
     second_factor::Factor,
     session::RevocationReason,
     sync::SyncCounts,
@@ -103,6 +103,10 @@ pub enum Event {
     SyncRequested { sync: SyncId, user: UserId },
     /// A link is up to date, as far as this stage goes.
     LinkSynced { sync: SyncId, user: UserId, counts: SyncCounts },
+    /// The owner of an account says otherwise than its provider; `turned` when signs were turned.
+    AccountUpdated { account: AccountId, user: UserId, turned: bool },
+    /// A user keeps so many accounts of a link synced, and no others.
+    AccountsSelected { link: LinkId, user: UserId, selected: usize },
     /// Somebody looked at what a statement file would bring in.
     ImportPreviewed { import: ImportId, user: UserId, rows: u32 },
     /// What a statement file had brought in is gone again, but for what stays.
@@ -163,8 +167,10 @@ impl Event {
             | Self::LinkActivated { link, .. }
             | Self::LinkRenamed { link, .. }
             | Self::Unlinked { link, .. }
+            | Self::AccountsSelected { link, .. }
             | Self::ConsentRevoked { link, .. } => (ResourceKind::Link, Some(link.0)),
             Self::SyncRequested { sync, .. } | Self::LinkSynced { sync, .. } => (ResourceKind::Sync, Some(sync.0)),
+            Self::AccountUpdated { account, .. } => (ResourceKind::Account, Some(account.0)),
             Self::ExportRequested { export, .. } => (ResourceKind::Export, Some(export.0)),
             Self::ExportFetched { export, .. } => (ResourceKind::Export, export.map(Into::into)),
             Self::ImportPreviewed { import, .. } | Self::ImportReverted { import, .. } | Self::StatementImported { import, .. } => {
@@ -210,6 +216,8 @@ impl Event {
             | Self::LinkRenamed { user, .. }
             | Self::Unlinked { user, .. }
             | Self::ConsentRevoked { user, .. }
+            | Self::AccountUpdated { user, .. }
+            | Self::AccountsSelected { user, .. }
             | Self::SyncRequested { user, .. }
             | Self::LinkSynced { user, .. }
             | Self::ProfileUpdated { user }
@@ -245,6 +253,8 @@ impl Event {
                 ("modified", counts.modified.to_string()),
                 ("removed", counts.removed.to_string()),
             ],
+            Self::AccountUpdated { turned, .. } => vec![("turned", turned.to_string())],
+            Self::AccountsSelected { selected, .. } => vec![("selected", selected.to_string())],
             Self::Unlinked { erased, .. } => {
                 vec![("data", if erased.is_some() { "erased" } else { "kept" }.to_owned()), ("transactions", erased.unwrap_or_default().to_string())]
             }

@@ -54,8 +54,10 @@ words! {
         MalformedAnswer = "malformed_answer",
         /// The bank's answer lacked a refresh token or a lifetime.
         IncompleteAnswer = "incomplete_answer",
-        /// The bank no longer accepts the stored tokens.
+        /// The bank no longer accepts the stored tokens, or the key.
         CredentialsRejected = "credentials_rejected",
+        /// The time is over that the bank's consent lasts.
+        ConsentEnded = "consent_ended",
     }
 }
 

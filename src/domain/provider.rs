@@ -62,6 +62,18 @@ pub struct Manifest {
     pub fresh_days: u32,
 }
 
+words! {
+    /// Whether a provider is asked for anything.
+    Circuit {
+        /// It is.
+        Closed = "closed",
+        /// It failed too often in a row, and is left alone for a while.
+        Open = "open",
+        /// That while is over, and the next request is to find out whether it answers again.
+        HalfOpen = "half_open",
+    }
+}
+
 /// One entry of the catalogue: a provider, and whether it can be linked here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CatalogueEntry {

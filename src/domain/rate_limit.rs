@@ -7,7 +7,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::{
-    id::{SessionId, UserId},
+    id::{LinkId, SessionId, UserId},
     transaction::words,
 };
 
@@ -38,6 +38,8 @@ words! {
         Write = "write",
         /// Subscribing, by user.
         Subscription = "subscription",
+        /// Asking a provider, by link or for everyone together: as much as that provider bears.
+        Requests = "requests",
     }
 }
 
@@ -95,6 +97,10 @@ pub enum Subject {
     Session(SessionId),
     /// A user at one provider.
     UserAt(UserId, String),
+    /// All that is asked of one provider.
+    Provider(&'static str),
+    /// All that is asked of a provider for one link.
+    Link(LinkId),
     /// Everyone there is no room to tell apart.
     Everyone,
 }
@@ -150,6 +156,52 @@ impl Charge {
             enough_in: seconds(self.units() - level),
         }
     }
+}
+
+/// How many requests a provider bears: some at once, and then as many as come back evenly within a time. Within any such time there are never
+/// more than both together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    /// How many at once.
+    pub at_once: u32,
+    /// How many come back.
+    pub come_back: u32,
+    /// Within how many minutes they do.
+    pub within_minutes: u32,
+}
+
+impl Budget {
+    /// How many tokens a request takes, so that what comes back a minute is a whole number of them.
+    fn tokens(self) -> u32 {
+        self.within_minutes.max(1) / common_divisor(self.within_minutes.max(1), self.come_back.max(1))
+    }
+
+    /// So many requests, of that bucket.
+    pub fn charge(self, subject: Subject, requests: u32) -> Charge {
+        let per_minute = self.come_back.max(1) / common_divisor(self.within_minutes.max(1), self.come_back.max(1));
+        let allowance = Allowance { capacity: self.at_once.saturating_mul(self.tokens()), per_minute };
+        Charge { limit: Limit::Requests, subject, allowance, cost: requests.saturating_mul(self.tokens()) }
+    }
+
+    /// How much of it is left in a bucket that stands so.
+    pub fn left(self, standing: Standing) -> RequestsLeft {
+        RequestsLeft { limit: self.at_once, remaining: standing.remaining / self.tokens(), full_in: standing.full_in }
+    }
+}
+
+fn common_divisor(left: u32, right: u32) -> u32 {
+    if right == 0 { left } else { common_divisor(right, left % right) }
+}
+
+/// How much of a [`Budget`] is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestsLeft {
+    /// How many there are at most.
+    pub limit: u32,
+    /// How many there are now.
+    pub remaining: u32,
+    /// In how many seconds there will be the most again.
+    pub full_in: u32,
 }
 
 /// How a bucket stands.

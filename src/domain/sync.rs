@@ -45,6 +45,8 @@ words! {
         MalformedAnswer = "malformed_answer",
         /// The bank no longer accepts the stored tokens; link again.
         CredentialsRejected = "credentials_rejected",
+        /// The provider wants to be paid first; it is the user who pays it.
+        ProviderUnpaid = "provider_unpaid",
         /// Some rows of the bank's answer could not be read; the others are in.
         RowsRefused = "rows_refused",
         /// Some accounts did not answer; the others are in, and these are as they were.

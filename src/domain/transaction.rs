@@ -359,6 +359,8 @@ pub trait Transactions: Send {
     async fn update(&mut self, owner: UserId, id: TransactionId, facts: &TransactionFacts, now: Timestamp) -> anyhow::Result<()>;
     /// Adds a name a known one goes by.
     async fn add_reference(&mut self, owner: UserId, account: AccountId, id: TransactionId, source: Source, reference: &str) -> anyhow::Result<()>;
+    /// Turns the sign of every amount of an account.
+    async fn turn_signs(&mut self, owner: UserId, account: AccountId, now: Timestamp) -> anyhow::Result<()>;
     /// Marks one as withdrawn by its provider: it leaves every list and keeps its id.
     async fn withdraw(&mut self, owner: UserId, id: TransactionId, now: Timestamp) -> anyhow::Result<()>;
 }

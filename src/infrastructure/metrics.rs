@@ -54,6 +54,36 @@ struct Topic {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Asked {
+    provider: &'static str,
+    call: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct At {
+    provider: &'static str,
+}
+
+/// What is told of providers.
+struct Providers {
+    asked: Family<Asked, Counter>,
+    took: Family<At, Histogram, fn() -> Histogram>,
+    left_alone: Family<At, Gauge>,
+}
+
+impl Providers {
+    fn register(registry: &mut Registry) -> Self {
+        let took: Family<At, Histogram, fn() -> Histogram> = Family::new_with_constructor(|| Histogram::new(SECONDS));
+        let (asked, left_alone) = (Family::default(), Family::default());
+        registry.register("dashtam_provider_requests", "Requests to providers, each try by what became of it, and those that were held back", asked.clone());
+        registry.register_with_unit("dashtam_provider_request_duration", "How long providers took to answer", Unit::Seconds, took.clone());
+        registry.register("dashtam_provider_left_alone", "Whether a provider failed too often and is not asked for a while", left_alone.clone());
+        Self { asked, took, left_alone }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct State {
     state: &'static str,
 }
@@ -77,6 +107,7 @@ pub struct Metrics {
     tokens: Family<Why, Counter>,
     limited: Family<Of, Counter>,
     syncs_run: Family<Outcome, Counter>,
+    providers: Providers,
     gauges: Gauges,
     process: Process,
 }
@@ -117,10 +148,11 @@ impl Metrics {
         let limited: Family<Of, Counter> = Family::default();
         registry.register("dashtam_rate_limited_requests", "Requests that were refused since there were too many lately", limited.clone());
         registry.register("dashtam_sync_runs", "Runs of syncs in this process, by how they ended", syncs_run.clone());
+        let providers = Providers::register(&mut registry);
         let (gauges, process) = (Gauges::default(), Process::default());
         gauges.register(&mut registry);
         process.register(&mut registry);
-        Self { registry, answered, took, operations, tokens, limited, syncs_run, gauges, process }
+        Self { registry, answered, took, operations, tokens, limited, syncs_run, providers, gauges, process }
     }
 
     /// Everything as it stands, as `OpenMetrics` text. Without a sample the database did not answer, and what it would have told is left out.
@@ -227,5 +259,17 @@ impl Meter for Metrics {
 
     fn synced(&self, outcome: &'static str) {
         self.syncs_run.get_or_create(&Outcome { outcome }).inc();
+    }
+
+    fn provider_asked(&self, provider: &'static str, call: &'static str, outcome: &'static str, took: Duration) {
+        self.providers.asked.get_or_create(&Asked { provider, call, outcome }).inc();
+        // What was held back took no time of the provider's.
+        if !took.is_zero() {
+            self.providers.took.get_or_create(&At { provider }).observe(took.as_secs_f64());
+        }
+    }
+
+    fn provider_left_alone(&self, provider: &'static str, is_left_alone: bool) {
+        self.providers.left_alone.get_or_create(&At { provider }).set(i64::from(is_left_alone));
     }
 }

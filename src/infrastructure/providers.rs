@@ -1,6 +1,10 @@
 //! The providers: a folder each, with its client, its mapping and what it needs of its own. Adding one touches its folder, a line here
 //! and a line where the application is composed.
 
+pub mod alpaca;
+mod day;
 pub mod http;
 pub mod sandbox;
+pub mod schwab;
+pub mod simplefin;
 pub mod statement;

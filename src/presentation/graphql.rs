@@ -90,7 +90,9 @@ pub struct Mutation(
     security::SecurityMutation,
     user::administration::AdministrationMutation,
     link::LinkMutation,
+    link::hand::LinkByHandMutation,
     link::upkeep::LinkUpkeepMutation,
+    account::upkeep::AccountMutation,
     sync::SyncMutation,
     import::ImportMutation,
 );

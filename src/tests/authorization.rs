@@ -11,6 +11,8 @@ use dashtam::{
     infrastructure::security::policy::{POLICY, PolarPolicy},
 };
 
+use serde_json::json;
+
 use crate::harness::{
     app::TestApp,
     client::{Answer, Client},
@@ -146,8 +148,8 @@ async fn each_rule_of_the_policy_decides_its_own_fields_and_no_other() {
         "regenerateRecoveryCodes",
         "requestEmailChange",
     ];
-    let rules: [(&str, &str, &str, &str, &[&str]); 15] = [
-        (everyone, "read", "accounts", "own", &["User.accounts", "User.holdings", "User.netWorth", "account", "viewer"]),
+    let rules: [(&str, &str, &str, &str, &[&str]); 16] = [
+        (everyone, "read", "accounts", "own", &["User.accounts", "User.holdings", "User.netWorth", "account", "selectAccounts", "updateAccount", "viewer"]),
         (
             everyone,
             "read",
@@ -160,7 +162,19 @@ async fn each_rule_of_the_policy_decides_its_own_fields_and_no_other() {
             "read",
             "links",
             "own",
-            &["User.links", "beginLink", "completeLink", "linkUpdated", "relink", "renameLink", "syncLink", "syncProgress", "unlink"],
+            &[
+                "User.links",
+                "beginLink",
+                "completeLink",
+                "linkUpdated",
+                "linkWithApiKey",
+                "linkWithSetupToken",
+                "relink",
+                "renameLink",
+                "syncLink",
+                "syncProgress",
+                "unlink",
+            ],
         ),
         (everyone, "read", "changes", "own", &["User.changes", "changes"]),
         (
@@ -178,7 +192,14 @@ async fn each_rule_of_the_policy_decides_its_own_fields_and_no_other() {
         (everyone, "write", "security", "own", &security),
         (everyone, "read", "profile", "own", &["User.agreements", "User.consents", "exportMyData"]),
         (everyone, "write", "profile", "own", &["agreeToDocuments", "eraseMyAccount", "updateProfile"]),
-        (editors, "write", "links", "own", &["beginLink", "completeLink", "relink", "renameLink", "syncLink", "unlink"]),
+        (
+            editors,
+            "write",
+            "links",
+            "own",
+            &["beginLink", "completeLink", "linkWithApiKey", "linkWithSetupToken", "relink", "renameLink", "syncLink", "unlink"],
+        ),
+        (editors, "write", "accounts", "own", &["selectAccounts", "updateAccount"]),
         (editors, "write", "transactions", "own", &["commitImport", "importStatement", "previewImport", "revertImport"]),
     ];
     let administrators = r#"scope("admin", "ACTION", "RESOURCE", "REACH");"#;
@@ -246,6 +267,7 @@ async fn readonly_reads_and_keeps_its_identity_and_writes_nothing() {
         ann.link_sandbox().await;
         let data = ann.ask("{ viewer { links(first: 1) { nodes { id } } } }").await.data();
         let link = data["viewer"]["links"]["nodes"][0]["id"].as_str().unwrap().to_owned();
+        let account = ann.accounts().await[0]["id"].clone();
         app.promote("ann", Role::Readonly).await;
         app.pass(chrono::Duration::seconds(1));
         let tables = ["links", "authorizations", "syncs", "imports", "transactions"];
@@ -266,6 +288,8 @@ async fn readonly_reads_and_keeps_its_identity_and_writes_nothing() {
             ("rename_link", ann.rename_link(&link, Some("Mine")).await),
             ("relink", ann.relink(&link, None).await),
             ("unlink", ann.unlink(&link, false).await),
+            ("update_account", ann.mutate("updateAccount", "account { id }", json!({ "accountId": account, "invertSign": true })).await),
+            ("select_accounts", ann.mutate("selectAccounts", "link { id }", json!({ "linkId": link, "accountIds": [] })).await),
         ];
         for (act, answer) in written {
             answer.is_fault("FORBIDDEN");

@@ -350,7 +350,11 @@ fn a_mail_server_is_greeted_and_sent_nothing_or_its_absence_is_told() {
 
 #[test]
 fn what_can_be_linked_is_told() {
-    doctor(&development(&[]), &[]).says("providers", "ok", &["the sandbox bank"]);
+    doctor(&development(&[]), &[]).says("providers", "ok", &["Alpaca", "the sandbox bank"]);
+    let half = development(&[("DASHTAM_PROVIDERS__SCHWAB__CLIENT_SECRET", "canary")]);
+    doctor(&half, &[]).says("providers", "warn", &["DASHTAM_PROVIDERS__SCHWAB__CLIENT_ID not set"]);
+    let plain = development(&[("DASHTAM_PROVIDERS__SCHWAB__CLIENT_SECRET", "canary"), ("DASHTAM_PROVIDERS__SCHWAB__CLIENT_ID", "x")]);
+    doctor(&plain, &[]).says("providers", "warn", &["https"]);
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ pub(crate) mod binary;
 pub(crate) mod client;
 pub(crate) mod clock;
 pub(crate) mod documents;
+pub(crate) mod lines;
 pub(crate) mod log;
 pub(crate) mod redis;
 pub(crate) mod rows;

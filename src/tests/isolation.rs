@@ -84,6 +84,8 @@ async fn what_belongs_to_another_is_absent_byte_for_byte_whatever_the_role() {
         "syncLink",
         "renameLink",
         "relink",
+        "linkWithApiKey",
+        "linkWithSetupToken",
         "unlink",
         "importStatement",
         "previewImport",

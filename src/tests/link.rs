@@ -3,6 +3,7 @@
 mod begin;
 mod callback;
 mod complete;
+mod hand;
 mod relink;
 mod rename;
 mod start;

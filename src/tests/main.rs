@@ -1,6 +1,8 @@
 //! Every test of the house, in one binary so that a build links once. One file a feature, besides those about the house itself.
 
+mod account;
 mod administration;
+mod alpaca;
 mod architecture;
 mod audit;
 mod audit_log;
@@ -33,6 +35,7 @@ mod matching;
 mod metrics;
 mod money;
 mod outbox;
+mod provider;
 mod rate_limit;
 mod reference;
 mod registration;
@@ -40,9 +43,11 @@ mod rights;
 mod sandbox;
 mod scalar;
 mod schema;
+mod schwab;
 mod second_factor;
 mod session;
 mod signal;
+mod simplefin;
 mod statement;
 mod store;
 mod stream;

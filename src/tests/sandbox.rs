@@ -17,13 +17,15 @@ use dashtam::{
         time::{Clock, LocalDate, Timestamp},
     },
     infrastructure::providers::{
-        http,
+        http::{self, Policy},
         sandbox::{SandboxBank, SandboxProvider, authorization::CLIENT_ID},
     },
 };
 use secrecy::ExposeSecret;
 use url::Url;
 use uuid::Uuid;
+
+use crate::harness::lines::line;
 
 mod adapter;
 mod books;
@@ -104,7 +106,7 @@ impl OpenBank {
     }
 
     fn provider(&self) -> SandboxProvider {
-        SandboxProvider::new(self.base_url.clone(), CLIENT_ID, &self.bank.client_secret(), self.browser.clone()).unwrap()
+        SandboxProvider::new(self.base_url.clone(), CLIENT_ID, &self.bank.client_secret(), line(Policy::USUAL, self.clock.clone())).unwrap()
     }
 
     /// The bank as a sync reads it.

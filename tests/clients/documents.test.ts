@@ -50,6 +50,16 @@ async function send<Result, Variables extends object>(
   return data as Result
 }
 
+/** Sends a document that is refused with this code: what it asks for needs somebody who is not here. */
+async function isRefused<Result, Variables extends object>(document: TypedDocumentNode<Result, Variables>, variables: Variables, code: string): Promise<void> {
+  const { name } = operation(document)
+  const { data, errors } = await ask(server, print(document), variables, server.accessToken)
+  assert.equal(errors, undefined, name?.value)
+  const [answer] = Object.values(data as Record<string, { userErrors: { code: string }[] }>)
+  assert.deepEqual(answer?.userErrors.map((error) => error.code), [code], name?.value)
+  sent.add(String(name?.value))
+}
+
 /** Nothing here is null, whatever the schema allows. */
 function given<Value>(value: Value): NonNullable<Value> {
   assert.ok(value !== null && value !== undefined)
@@ -174,6 +184,15 @@ test('a bank is found, linked by a frontend that catches the redirect, and synce
   const { viewer } = await send(gql.ConsentsDocument, { first: 10 })
   assert.ok(viewer?.consents.nodes.some((consent) => consent.linkId === linkId && consent.withdrawnAt === null))
 
+  const { viewer: all } = await send(gql.AccountsDocument, { first: 100, filter: { linkId } })
+  const accountIds = given(all).accounts.edges.map(({ node }) => node.id)
+  const { updateAccount } = await send(gql.UpdateAccountDocument, { input: { accountId: given(accountIds[0]), type: 'SAVINGS', invertSign: true } })
+  assert.deepEqual([updateAccount.account?.type, updateAccount.account?.isSignInverted], ['SAVINGS', true])
+  await send(gql.UpdateAccountDocument, { input: { accountId: given(accountIds[0]), type: null, invertSign: false } })
+  const { selectAccounts } = await send(gql.SelectAccountsDocument, { input: { linkId, accountIds: accountIds.slice(1) } })
+  assert.equal(selectAccounts.link?.accounts.nodes.filter(({ isSelected }) => !isSelected).length, 1)
+  await send(gql.SelectAccountsDocument, { input: { linkId, accountIds } })
+
   const { renameLink } = await send(gql.RenameLinkDocument, { input: { linkId, alias: 'Main bank' } })
   assert.equal(renameLink.link?.alias, 'Main bank')
   const { relink } = await send(gql.RelinkDocument, { input: { linkId, returnUrl: 'http://127.0.0.1:5173/back' } })
@@ -187,12 +206,19 @@ test('a bank is found, linked by a frontend that catches the redirect, and synce
   assert.ok(gone?.every((consent) => consent.withdrawnAt !== null))
 })
 
+test('a provider is linked in its own way and in no other', async () => {
+  await isRefused(gql.LinkWithApiKeyDocument, { input: { provider: 'sandbox', key: 'a-key', secret: 'a-secret' } }, 'LINK_METHOD_MISMATCH')
+  await isRefused(gql.LinkWithSetupTokenDocument, { input: { provider: 'sandbox', setupToken: 'a-token' } }, 'LINK_METHOD_MISMATCH')
+})
+
 test('accounts, transactions and anything by its id are read, and a file is taken in', async () => {
   const { viewer } = await send(gql.AccountsDocument, { first: 100, filter: { isActive: true } })
   const accounts = given(viewer).accounts.edges.map(({ node }) => node)
   const checking = given(accounts.find(({ type }) => type === 'CHECKING'))
   const { account } = await send(gql.AccountDocument, { id: checking.id, first: 2 })
   const [row] = given(account).transactions.edges
+  const wealth = await send(gql.WealthDocument, { first: 10, range: { from: '2020-01-01' } })
+  assert.ok(given(wealth.viewer).netWorth.length > 0 && given(wealth.viewer).holdings.nodes.every(({ id }) => id.startsWith('hold_')))
   const { transaction } = await send(gql.TransactionDocument, { id: given(row).node.id })
   assert.equal(transaction?.account?.id, checking.id)
   const filter = { types: ['PAYMENT' as const], maxAmount: '-1', accountIds: [checking.id] }

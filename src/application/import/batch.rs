@@ -9,7 +9,7 @@ use crate::{
         ports::Work,
     },
     domain::{
-        account::{Account, AccountFingerprint},
+        account::{Account, AccountFingerprint, Corrections},
         balance::BalanceSnapshot,
         card_number,
         id::{AccountId, LinkId, UserId},
@@ -149,7 +149,7 @@ impl ImportCommands {
             // A file without a ledger balance says nothing of what the account holds.
             let has_news = statement.balances.current.is_some() && is_newer;
             if has_news {
-                account.balances = statement.balances;
+                account.balances = account.corrections.balances(statement.balances);
             }
             // Under the current key from now on, so that an older one is needed no more once everything was reported.
             let is_renewed = current != account.fingerprint;
@@ -277,6 +277,8 @@ pub(in crate::application) fn new_account(
         currency: reported.currency.clone(),
         balances: reported.balances,
         is_active: reported.is_active,
+        is_selected: true,
+        corrections: Corrections::default(),
         created_at: now,
     }
 }

@@ -11,19 +11,15 @@ use crate::{
     application::{
         access::{Actor, Origin, Requester},
         audit::Attempt,
-        credentials::seal_credentials,
-        ports::{Credentials, Place, ProviderFault, Work},
+        ports::{Credentials, ProviderFault, Work},
     },
     domain::{
         audit::Act,
-        consent::Consent,
-        id::{ConsentId, SyncId},
         link::{Authorization, Link, LinkReason},
-        sync::{Sync, SyncProblem},
     },
 };
 
-use super::{LinkCommands, LinkError, digest, door, unlink::give_back};
+use super::{LinkCommands, LinkError, activation::Target, digest, door};
 
 /// What a bank's redirect carries (RFC 6749 section 4.1.2, RFC 9207).
 #[derive(Default)]
@@ -135,14 +131,7 @@ impl LinkCommands {
         }
         work.checkpoint().await?;
         match door.exchange(code.expose_secret(), &self.walk(authorization)?, self.clock.now()).await {
-            Ok(tokens) => {
-                let credentials = Credentials::Oauth(tokens);
-                let activated = self.activate(attempt, authorization, &credentials).await;
-                if matches!(activated, Err(LinkError::Unlinked | LinkError::NotFound)) {
-                    give_back(provider.as_ref(), &credentials).await;
-                }
-                activated
-            }
+            Ok(tokens) => self.activate(attempt, provider.as_ref(), Target::Walk(authorization), &Credentials::Oauth(tokens)).await,
             Err(fault) => {
                 let mut work = self.store.begin(attempt).await?;
                 work.accounts().take_turn(authorization.user).await?;
@@ -161,39 +150,6 @@ impl LinkCommands {
         } else {
             answer.error.as_deref().map(|error| if error == "access_denied" { LinkReason::AccessDenied } else { LinkReason::ProviderError })
         }
-    }
-
-    /// Commits link, sealed tokens and the first sync together.
-    async fn activate(&self, attempt: &Attempt, authorization: &Authorization, credentials: &Credentials) -> Result<Link, LinkError> {
-        let now = self.clock.now();
-        let (owner, id) = (authorization.user, authorization.link);
-        let sealed = seal_credentials(self.sealer.as_ref(), Place::credentials(owner, id), credentials)?;
-        let mut work = self.store.begin(attempt).await?;
-        // Whoever asked to be erased while the bank was asked has no links any more.
-        work.sign_ins().take_turn(owner).await?.filter(|user| user.is_active).ok_or(LinkError::NotFound)?;
-        let mut link = work.links().find(owner, id).await?.ok_or(LinkError::NotFound)?;
-        if !work.links().authorization_stands(owner, authorization.id).await? {
-            return Err(LinkError::Unlinked);
-        }
-        let event = link.activate(credentials.consent_expires_at());
-        work.links().save(&link).await?;
-        work.links().save_credentials(owner, id, &sealed, now).await?;
-        let consent = Consent {
-            id: ConsentId(self.randomness.id()),
-            user: owner,
-            link: id,
-            provider: link.provider.clone(),
-            given_at: now,
-            expires_at: credentials.consent_expires_at(),
-            withdrawn_at: None,
-        };
-        work.consents().insert(&consent).await?;
-        // What a worker does with older tokens must neither replace these nor end the link.
-        work.syncs().end_open(owner, id, SyncProblem::Superseded, now).await?;
-        work.syncs().insert(&Sync::request(SyncId(self.randomness.id()), id, owner, now)).await?;
-        work.succeed(event).await?;
-        self.wake.notify_one();
-        Ok(link)
     }
 
     /// Spends the state and fails the link, in one commit with FAILED. Answers the error to report. A state that somebody else has spent
@@ -230,7 +186,7 @@ fn is_bound(authorization: &Authorization, cookie: Option<&SecretString>) -> boo
 pub(super) fn fault_reason(fault: ProviderFault) -> LinkReason {
     match fault {
         ProviderFault::Unreachable => LinkReason::ProviderUnreachable,
-        ProviderFault::ServerError | ProviderFault::RateLimited { .. } => LinkReason::ProviderError,
+        ProviderFault::ServerError | ProviderFault::RateLimited { .. } | ProviderFault::Unpaid => LinkReason::ProviderError,
         ProviderFault::Refused => LinkReason::ExchangeRefused,
         ProviderFault::Malformed => LinkReason::MalformedAnswer,
         ProviderFault::Incomplete => LinkReason::IncompleteAnswer,

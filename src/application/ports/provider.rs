@@ -87,6 +87,9 @@ pub enum ProviderFault {
     /// The code, the refresh token, the key or the setup token is not accepted (`invalid_grant`, 400, 401, 403).
     #[error("the provider no longer accepts the credentials")]
     Refused,
+    /// 402.
+    #[error("the provider wants to be paid first")]
+    Unpaid,
     /// Not what the provider's documentation promises: HTML, broken JSON, nothing, too much.
     #[error("the provider's answer could not be read")]
     Malformed,

@@ -8,12 +8,12 @@ use sea_orm::{
     ActiveModelTrait as _,
     ActiveValue::NotSet,
     ColumnTrait, Condition, ConnectionTrait as _, DbBackend, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect as _, QueryTrait as _,
-    sea_query::{ExprTrait as _, LockType},
+    sea_query::{Expr, ExprTrait as _, Func, LockType},
 };
 use uuid::Uuid;
 
 use crate::domain::{
-    account::{Account, AccountFilter, AccountFingerprint, AccountReader, AccountType, Accounts, MaskedNumber},
+    account::{Account, AccountFilter, AccountFingerprint, AccountReader, AccountType, Accounts, Corrections, MaskedNumber},
     balance::Balances,
     change::ChangedKind,
     id::{AccountId, LinkId, UserId},
@@ -47,6 +47,9 @@ pub(super) mod accounts {
         pub limit_amount: Option<i64>,
         pub balance_as_of: Option<DateTimeUtc>,
         pub is_active: bool,
+        pub own_type: Option<String>,
+        pub is_inverted: bool,
+        pub is_selected: bool,
         pub created_at: DateTimeUtc,
     }
 
@@ -74,6 +77,9 @@ impl From<&Account> for accounts::Model {
             limit_amount: account.balances.limit.map(Amount::units),
             balance_as_of: account.balances.as_of.map(Timestamp::utc),
             is_active: account.is_active,
+            own_type: account.corrections.kind.map(|kind| kind.as_str().to_owned()),
+            is_inverted: account.corrections.is_inverted,
+            is_selected: account.is_selected,
             created_at: account.created_at.utc(),
         }
     }
@@ -100,6 +106,11 @@ impl TryFrom<accounts::Model> for Account {
                 as_of: value::optional_instant(row.balance_as_of),
             },
             is_active: row.is_active,
+            is_selected: row.is_selected,
+            corrections: Corrections {
+                kind: value::optional_word("accounts.own_type", row.own_type.as_deref(), AccountType::parse)?,
+                is_inverted: row.is_inverted,
+            },
             created_at: Timestamp::new(row.created_at),
         })
     }
@@ -109,10 +120,15 @@ impl AccountFilter {
     fn condition(&self, owner: UserId) -> Condition {
         Condition::all()
             .add(accounts::Column::UserId.eq(owner.0))
-            .add_option(self.types.as_ref().map(|types| accounts::Column::Kind.is_in(types.iter().map(|kind| kind.as_str()))))
+            .add_option(self.types.as_ref().map(|types| shown_kind().is_in(types.iter().map(|kind| kind.as_str()))))
             .add_option(self.link.map(|link| accounts::Column::LinkId.eq(link.0)))
             .add_option(self.is_active.map(|is_active| accounts::Column::IsActive.eq(is_active)))
     }
+}
+
+/// As `Account::shown_kind` has it.
+fn shown_kind() -> Expr {
+    Func::coalesce([Expr::col(accounts::Column::OwnType), Expr::col(accounts::Column::Kind)]).into()
 }
 
 #[async_trait]

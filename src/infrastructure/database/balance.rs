@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveTime, Utc};
 use sea_orm::{
     ColumnTrait, Condition, DbBackend, EntityTrait, QueryFilter, QuerySelect,
-    sea_query::{Expr, Query},
+    sea_query::{Expr, ExprTrait as _, Query},
 };
 
 use crate::domain::{
@@ -60,6 +60,16 @@ impl BalanceSnapshots for DatabaseWork {
         let insert = balance_snapshots::Entity::insert(balance_snapshots::ActiveModel::from(row));
         insert.exec_without_returning(&self.transaction).await.map_err(broken("storing a balance snapshot"))?;
         Ok(())
+    }
+
+    async fn turn_signs(&mut self, owner: UserId, account: AccountId) -> anyhow::Result<()> {
+        let turned = balance_snapshots::Entity::update_many()
+            .col_expr(balance_snapshots::Column::CurrentAmount, Expr::col(balance_snapshots::Column::CurrentAmount).mul(-1))
+            .filter(balance_snapshots::Column::UserId.eq(owner.0))
+            .filter(balance_snapshots::Column::AccountId.eq(account.0))
+            .exec(&self.transaction)
+            .await;
+        turned.map(|_| ()).map_err(broken("turning the signs of balances"))
     }
 }
 

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::{Expr, Func, OnConflict},
+    sea_query::{Expr, ExprTrait as _, Func, OnConflict},
 };
 use uuid::Uuid;
 
@@ -305,6 +305,27 @@ impl Transactions for DatabaseWork {
             user_id: owner.0,
         };
         self.insert_references(vec![row]).await
+    }
+
+    async fn turn_signs(&mut self, owner: UserId, account: AccountId, now: Timestamp) -> anyhow::Result<()> {
+        let of_account = Condition::all().add(transactions::Column::UserId.eq(owner.0)).add(transactions::Column::AccountId.eq(account.0));
+        let turned = transactions::Entity::update_many()
+            .col_expr(transactions::Column::Amount, Expr::col(transactions::Column::Amount).mul(-1))
+            .col_expr(transactions::Column::UpdatedAt, Expr::val(now.utc()))
+            .filter(of_account.clone())
+            .exec(&self.transaction)
+            .await;
+        turned.map_err(broken("turning the signs of transactions"))?;
+        let shown = transactions::Entity::find()
+            .select_only()
+            .column(transactions::Column::Id)
+            .filter(of_account)
+            .filter(transactions::Column::RemovedAt.is_null())
+            .into_tuple::<Uuid>()
+            .all(&self.transaction)
+            .await
+            .map_err(broken("reading whose signs were turned"))?;
+        self.note(owner, ChangedKind::Transaction, shown).await
     }
 
     async fn withdraw(&mut self, owner: UserId, id: TransactionId, now: Timestamp) -> anyhow::Result<()> {

@@ -1,25 +1,53 @@
-//! How an adapter asks a provider and names what went wrong.
+//! How adapters ask providers: over a [`Line`], of which each has one, with what its provider bears.
 //!
-//! Every status and every way of not answering becomes one [`ProviderFault`], here and nowhere else. Bodies are read chunk by chunk up to a
-//! limit, so that a provider cannot fill the memory; no text of a provider leaves this file but as the body of a success.
+//! A line keeps time-outs and limits, asks again where that is safe, leaves a provider alone that fails, counts what it bears, and names what
+//! went wrong: every status and every way of not answering becomes one [`ProviderFault`], here and nowhere else. Bodies are read chunk by chunk
+//! up to a limit and never decompressed, so that a provider cannot fill the memory; no text of a provider leaves this file but as the body of a
+//! success, and no address, header or body is logged.
+//!
+//! - [`outside`]: which addresses may be asked that a person or a provider chose.
+//! - [`circuit`]: when a provider is left alone.
+//! - [`switchboard`]: all lines of this process.
 
-use std::{pin::Pin, time::Duration};
+pub mod circuit;
+pub mod outside;
+pub mod switchboard;
+
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use chrono::DateTime;
-use http::{HeaderMap, StatusCode, header};
-use reqwest::redirect::Policy;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use reqwest::{IntoUrl, redirect};
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 
-use crate::application::ports::ProviderFault;
+use crate::{
+    application::{
+        errand,
+        ports::{Meter, ProviderFault, Randomness, RateLimiter},
+    },
+    domain::{
+        rate_limit::{Budget, Charge, Subject},
+        time::Clock,
+    },
+};
 
-/// How long a provider may take to answer.
-pub const TIME_OUT: Duration = Duration::from_secs(10);
+use circuit::{Circuits, Permit};
+use outside::Reach;
 
-/// What is asked for; limits and the meaning of a 400 depend on it.
+pub use outside::{OutsideUrl, UnfitUrl};
+pub use switchboard::Switchboard;
+
+const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// The most headers an answer may have.
+const MOST_HEADERS: usize = 100;
+
+/// What is asked for; limits, repetition and the meaning of a 400 depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asked {
-    /// Tokens. A 400 is the OAuth way of saying that a grant is not accepted (RFC 6749 §5.2).
+    /// Tokens. A 400 is the OAuth way of saying that a grant is not accepted (RFC 6749 §5.2). Never asked twice: what was spent is spent.
     Tokens,
     /// Data. A 400 says that the request was wrong, which is nothing a new consent would heal.
     Data,
@@ -33,37 +61,227 @@ impl Asked {
             Self::Data => 10 * 1024 * 1024,
         }
     }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Tokens => "tokens",
+            Self::Data => "data",
+        }
+    }
 }
 
-/// A client for providers: follows no redirect, so that no token goes where it was not meant to, and waits for a whole answer no longer than
-/// `time_out`.
+/// What a provider bears, and how much patience it meets.
+#[derive(Debug, Clone, Copy)]
+pub struct Policy {
+    /// How long a connection may take.
+    pub connect: Duration,
+    /// How long one try may take, with the last byte of its answer.
+    pub time_out: Duration,
+    /// How often something is asked for that can be asked for again without harm.
+    pub tries: u32,
+    /// How long all tries and the pauses between them may take.
+    pub all_tries: Duration,
+    /// The longest pause before the second try; it doubles for each further one. Each pause is a random part of it.
+    pub pause: Duration,
+    /// How long it is waited here if the provider asks for it; for more, the work is put off.
+    pub patience: Duration,
+    /// How many requests the provider bears of everyone together, if that is limited.
+    pub for_everyone: Option<Budget>,
+    /// How many it bears for each link, if that is limited.
+    pub for_each_link: Option<Budget>,
+    /// Which addresses may be asked.
+    pub reach: Reach,
+    /// What a status means at this provider beyond what it means at all of them.
+    pub own_faults: fn(StatusCode, Asked) -> Option<ProviderFault>,
+}
+
+impl Policy {
+    /// For an address that the operator configured.
+    pub const USUAL: Self = Self {
+        connect: Duration::from_secs(5),
+        time_out: Duration::from_secs(10),
+        tries: 3,
+        all_tries: Duration::from_secs(30),
+        pause: Duration::from_millis(500),
+        patience: Duration::from_secs(5),
+        for_everyone: None,
+        for_each_link: None,
+        reach: Reach::Configured,
+        own_faults: |_, _| None,
+    };
+}
+
+/// A bare client, for what is no provider: follows no redirect, and waits for a whole answer no longer than `time_out`.
 pub fn client(time_out: Duration) -> anyhow::Result<reqwest::Client> {
+    bare(time_out, time_out).build().context("no HTTP client can be made")
+}
+
+fn bare(connect: Duration, time_out: Duration) -> reqwest::ClientBuilder {
     let agent = concat!("Dashtam/", env!("CARGO_PKG_VERSION"));
-    let builder = reqwest::Client::builder().redirect(Policy::none()).timeout(time_out).connect_timeout(time_out).user_agent(agent);
-    builder.build().context("no HTTP client can be made")
+    let builder = reqwest::Client::builder().redirect(redirect::Policy::none()).timeout(time_out).connect_timeout(connect).user_agent(agent);
+    // Repeating is this file's business, which knows what is safe to repeat.
+    builder.retry(reqwest::retry::never()).http1_max_headers(MOST_HEADERS)
+}
+
+/// A provider, as its adapter asks it. Clones share everything.
+#[derive(Clone)]
+pub struct Line(Arc<Inner>);
+
+struct Inner {
+    provider: &'static str,
+    policy: Policy,
+    http: reqwest::Client,
+    circuits: Circuits,
+    limiter: Arc<dyn RateLimiter>,
+    meter: Arc<dyn Meter>,
+    clock: Arc<dyn Clock>,
+    randomness: Arc<dyn Randomness>,
+}
+
+/// Why one try came to nothing.
+enum Failed {
+    /// It was made.
+    Try(ProviderFault),
+    /// It was not even made.
+    HeldBack(ProviderFault),
+}
+
+impl Line {
+    /// A GET, to be built and asked.
+    pub fn get(&self, url: impl IntoUrl) -> reqwest::RequestBuilder {
+        self.0.http.get(url)
+    }
+
+    /// A POST, to be built and asked.
+    pub fn post(&self, url: impl IntoUrl) -> reqwest::RequestBuilder {
+        self.0.http.post(url)
+    }
+
+    /// Which addresses may be asked over it.
+    pub fn reach(&self) -> Reach {
+        self.0.policy.reach
+    }
+
+    async fn ask(&self, mut request: reqwest::Request, asked: Asked) -> Result<http::Response<Vec<u8>>, ProviderFault> {
+        let began = Instant::now();
+        let is_repeatable = *request.method() == Method::GET && asked == Asked::Data;
+        for tries in 1.. {
+            let again = if is_repeatable && tries < self.0.policy.tries { request.try_clone() } else { None };
+            let fault = match self.try_once(request, asked).await {
+                Ok(answer) => return Ok(answer),
+                Err(Failed::HeldBack(fault)) => return Err(fault),
+                Err(Failed::Try(fault)) => fault,
+            };
+            let (Some(next), Some(pause)) = (again, self.pause(fault, tries)) else { return Err(fault) };
+            if began.elapsed() + pause >= self.0.policy.all_tries {
+                return Err(fault);
+            }
+            tokio::time::sleep(pause).await;
+            request = next;
+        }
+        Err(ProviderFault::Unreachable)
+    }
+
+    /// How long to wait before what failed so is asked again; `None` when it is not.
+    fn pause(&self, fault: ProviderFault, tries: u32) -> Option<Duration> {
+        let asked_for = match fault {
+            ProviderFault::Unreachable | ProviderFault::ServerError => Duration::ZERO,
+            ProviderFault::RateLimited { retry_after: Some(seconds) } => Duration::from_secs(seconds.into()),
+            _ => return None,
+        };
+        let ceiling = self.0.policy.pause.saturating_mul(1 << (tries - 1).min(10));
+        let [high, low, ..] = self.0.randomness.secret();
+        let jitter = ceiling.mul_f64(f64::from(u16::from_be_bytes([high, low])) / f64::from(u16::MAX));
+        (asked_for <= self.0.policy.patience).then(|| asked_for + jitter)
+    }
+
+    async fn try_once(&self, mut request: reqwest::Request, asked: Asked) -> Result<http::Response<Vec<u8>>, Failed> {
+        let Inner { provider, policy, meter, .. } = &*self.0;
+        if !policy.reach.admits(request.url()) {
+            meter.provider_asked(provider, asked.as_str(), "forbidden_address", Duration::ZERO);
+            tracing::warn!(provider, call = asked.as_str(), "a provider was not asked: its address must not be");
+            return Err(Failed::HeldBack(ProviderFault::Unreachable));
+        }
+        let permit = self.admitted(asked).await.map_err(Failed::HeldBack)?;
+        if let Some(parent) = self.trace_parent() {
+            request.headers_mut().insert(TRACE_PARENT, parent);
+        }
+        let (began, mut class) = (Instant::now(), "none");
+        let answer = self.answer(request, asked, &mut class).await;
+        let took = began.elapsed();
+        let outcome = answer.as_ref().map_or_else(|fault| word(*fault), |_| "answered");
+        permit.settle(!matches!(answer, Err(ProviderFault::Unreachable | ProviderFault::ServerError)));
+        meter.provider_asked(provider, asked.as_str(), outcome, took.max(Duration::from_nanos(1)));
+        if answer.is_err() {
+            let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+            tracing::warn!(provider, call = asked.as_str(), status = class, fault = outcome, milliseconds, "a provider did not answer as asked");
+        }
+        answer.map_err(Failed::Try)
+    }
+
+    /// Leave to ask: of the circuit first, so that what is not asked costs nothing.
+    async fn admitted(&self, asked: Asked) -> Result<Permit<'_>, ProviderFault> {
+        let Inner { provider, policy, meter, circuits, .. } = &*self.0;
+        let link = errand::link();
+        let Some(permit) = circuits.admit(link, self.0.clock.as_ref(), meter.as_ref()) else {
+            meter.provider_asked(provider, asked.as_str(), "left_alone", Duration::ZERO);
+            tracing::debug!(provider, call = asked.as_str(), "a provider was not asked: it failed too often just now");
+            return Err(ProviderFault::Unreachable);
+        };
+        let charges: Vec<Charge> = [
+            policy.for_everyone.map(|budget| budget.charge(Subject::Provider(provider), 1)),
+            policy.for_each_link.zip(link).map(|(budget, link)| budget.charge(Subject::Link(link), 1)),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        if charges.is_empty() {
+            return Ok(permit);
+        }
+        match self.0.limiter.charge(&charges).await.refusal() {
+            None => Ok(permit),
+            Some(standing) => {
+                meter.provider_asked(provider, asked.as_str(), "out_of_budget", Duration::ZERO);
+                tracing::info!(provider, call = asked.as_str(), wait = standing.enough_in, "a provider was not asked: it was asked often enough lately");
+                Err(ProviderFault::RateLimited { retry_after: Some(standing.enough_in.max(1)) })
+            }
+        }
+    }
+
+    /// The trace this belongs to, with a span of its own (W3C Trace Context).
+    fn trace_parent(&self) -> Option<HeaderValue> {
+        let trace = errand::trace()?;
+        let span = self.0.randomness.secret()[..8].iter().fold(0_u64, |span, byte| span << 8 | u64::from(*byte)).max(1);
+        HeaderValue::from_str(&format!("00-{trace}-{span:016x}-01")).ok()
+    }
+
+    async fn answer(&self, request: reqwest::Request, asked: Asked, class: &mut &'static str) -> Result<http::Response<Vec<u8>>, ProviderFault> {
+        let mut response = self.0.http.execute(request).await.map_err(unanswered)?;
+        *class = class_of(response.status());
+        if let Some(fault) = (self.0.policy.own_faults)(response.status(), asked).or_else(|| fault(response.status(), response.headers(), asked)) {
+            return Err(fault);
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(unanswered)? {
+            if body.len() + chunk.len() > asked.limit() {
+                return Err(ProviderFault::Malformed);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let mut answer = http::Response::new(body);
+        *answer.status_mut() = response.status();
+        *answer.headers_mut() = std::mem::take(response.headers_mut());
+        Ok(answer)
+    }
 }
 
 /// Asks, and answers a success with its body read.
-pub async fn ask(http: &reqwest::Client, request: reqwest::Request, asked: Asked) -> Result<http::Response<Vec<u8>>, ProviderFault> {
-    let mut response = http.execute(request).await.map_err(unanswered)?;
-    if let Some(fault) = fault(response.status(), response.headers(), asked) {
-        return Err(fault);
-    }
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(unanswered)? {
-        if body.len() + chunk.len() > asked.limit() {
-            return Err(ProviderFault::Malformed);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    let mut answer = http::Response::new(body);
-    *answer.status_mut() = response.status();
-    *answer.headers_mut() = std::mem::take(response.headers_mut());
-    Ok(answer)
+pub async fn ask(line: &Line, request: reqwest::Request, asked: Asked) -> Result<http::Response<Vec<u8>>, ProviderFault> {
+    line.ask(request, asked).await
 }
 
 /// Asks a token endpoint on behalf of the `oauth2` library.
-pub struct TokenEndpoint(pub reqwest::Client);
+pub struct TokenEndpoint(pub Line);
 
 impl<'c> oauth2::AsyncHttpClient<'c> for TokenEndpoint {
     type Error = ProviderFault;
@@ -78,15 +296,17 @@ impl<'c> oauth2::AsyncHttpClient<'c> for TokenEndpoint {
 }
 
 /// Asks for data and reads it as JSON.
-pub async fn json<T: DeserializeOwned>(http: &reqwest::Client, request: reqwest::Request) -> Result<T, ProviderFault> {
-    let answer = ask(http, request, Asked::Data).await?;
-    serde_json::from_slice(answer.body()).map_err(|_| ProviderFault::Malformed)
+pub async fn json<T: DeserializeOwned>(line: &Line, request: reqwest::Request) -> Result<T, ProviderFault> {
+    let answer = ask(line, request, Asked::Data).await?;
+    serde_json::from_slice(answer.body()).map_err(|_| {
+        tracing::warn!(provider = line.0.provider, call = Asked::Data.as_str(), "a provider's answer is not the JSON it should be");
+        ProviderFault::Malformed
+    })
 }
 
-/// Not reached, not in time, or cut off: reqwest's errors name the URL and so are dropped here.
-#[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
-fn unanswered(error: reqwest::Error) -> ProviderFault {
-    if error.is_decode() { ProviderFault::Malformed } else { ProviderFault::Unreachable }
+/// Not reached, not in time, cut off, or no HTTP: reqwest's errors name the URL and so are dropped here.
+fn unanswered(_: reqwest::Error) -> ProviderFault {
+    ProviderFault::Unreachable
 }
 
 /// What a status means; `None` for a success.
@@ -99,6 +319,31 @@ fn fault(status: StatusCode, headers: &HeaderMap, asked: Asked) -> Option<Provid
         StatusCode::REQUEST_TIMEOUT => Some(ProviderFault::Unreachable),
         other if other.is_server_error() => Some(ProviderFault::ServerError),
         _ => Some(ProviderFault::Malformed),
+    }
+}
+
+/// A status without what it says in detail.
+fn class_of(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        100..200 => "1xx",
+        200..300 => "2xx",
+        300..400 => "3xx",
+        400..500 => "4xx",
+        500..600 => "5xx",
+        _ => "other",
+    }
+}
+
+/// A fault in a word, for the log and for metrics.
+fn word(fault: ProviderFault) -> &'static str {
+    match fault {
+        ProviderFault::Unreachable => "unreachable",
+        ProviderFault::ServerError => "server_error",
+        ProviderFault::RateLimited { .. } => "rate_limited",
+        ProviderFault::Refused => "refused",
+        ProviderFault::Malformed => "malformed",
+        ProviderFault::Incomplete => "incomplete",
+        ProviderFault::Unpaid => "unpaid",
     }
 }
 

@@ -57,6 +57,8 @@ impl RedisBuckets {
             Subject::User(user) => hash.update(format!("user {}", user.0)),
             Subject::Session(session) => hash.update(format!("session {}", session.0)),
             Subject::UserAt(user, provider) => hash.update(format!("user {} at {provider}", user.0)),
+            Subject::Provider(provider) => hash.update(format!("provider {provider}")),
+            Subject::Link(link) => hash.update(format!("link {}", link.0)),
             Subject::Everyone => hash.update("everyone"),
         }
         let hash = hash.finalize();

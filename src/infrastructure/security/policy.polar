@@ -25,8 +25,9 @@ scope(_role, "write", "security", "own");
 scope(_role, "read", "profile", "own");
 scope(_role, "write", "profile", "own");
 
-# Linking, syncing and importing need more than reading.
+# Linking, syncing, importing and correcting need more than reading.
 scope(role, "write", "links", "own") if edits(role);
+scope(role, "write", "accounts", "own") if edits(role);
 scope(role, "write", "transactions", "own") if edits(role);
 
 edits("user");

@@ -1,5 +1,7 @@
 //! Accounts in the graph.
 
+pub mod upkeep;
+
 use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, InputObject, Object};
@@ -65,6 +67,14 @@ pub enum AccountType {
     Other,
 }
 
+/// What looks wrong about a balance.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BalanceWarning {
+    /// The account is a debt (a card, a credit line, a loan, a mortgage), and its current balance is positive: it was overpaid, or its signs are
+    /// the other way round.
+    LiabilityIsPositive,
+}
+
 /// One account, as the graph shows it.
 #[derive(Clone)]
 pub struct AccountNode(pub Arc<Account>);
@@ -98,9 +108,29 @@ impl AccountNode {
         &self.0.name
     }
 
-    /// What kind it is.
+    /// What kind it is, as its owner says, else as far as the provider or the file tells.
     async fn r#type(&self) -> AccountType {
+        self.0.shown_kind().into()
+    }
+
+    /// What kind it is as far as the provider or the file tells.
+    async fn reported_type(&self) -> AccountType {
         self.0.kind.into()
+    }
+
+    /// Whether its owner said that the signs of its provider are the other way round. Amounts and balances here are turned already.
+    async fn is_sign_inverted(&self) -> bool {
+        self.0.corrections.is_inverted
+    }
+
+    /// Whether it is kept synced with its link; `selectAccounts` decides. One that is not keeps what it had.
+    async fn is_selected(&self) -> bool {
+        self.0.is_selected
+    }
+
+    /// What looks wrong about its balance, and `updateAccount` may correct; null when nothing does.
+    async fn balance_warning(&self) -> Option<BalanceWarning> {
+        self.0.is_unlikely().then_some(BalanceWarning::LiabilityIsPositive)
     }
 
     /// The end of its number, such as `••••1234`; null when there is none. The whole number is not kept.
@@ -118,7 +148,7 @@ impl AccountNode {
         Balances::of(&self.0.balances, &self.0.currency)
     }
 
-    /// False once it is closed, no longer reported by its provider, or its link is unlinked.
+    /// False once it is closed, no longer reported by its provider, no longer kept synced, or its link is unlinked.
     async fn is_active(&self) -> bool {
         self.0.is_active
     }

@@ -107,6 +107,10 @@ pub enum AuditAct {
     StartAuthorization,
     /// Coming back from the bank.
     CompleteLink,
+    /// Linking a provider by a key.
+    LinkWithApiKey,
+    /// Linking a provider by a setup token.
+    LinkWithSetupToken,
     /// Giving a link a name.
     RenameLink,
     /// Starting to link a link once more.
@@ -119,6 +123,10 @@ pub enum AuditAct {
     RequestSync,
     /// Bringing a link up to date.
     SyncLink,
+    /// Saying otherwise of an account than its provider.
+    UpdateAccount,
+    /// Choosing which accounts of a link are kept synced.
+    SelectAccounts,
     /// Taking in a statement file.
     ImportStatement,
     /// Looking at what a statement file would bring in.
@@ -169,6 +177,8 @@ pub enum AuditResourceKind {
     Link,
     /// A sync.
     Sync,
+    /// An account.
+    Account,
     /// An import.
     Import,
     /// An export.
@@ -316,6 +326,7 @@ fn kind_of(kind: ResourceKind) -> Option<Kind> {
         ResourceKind::Session => Some(Kind::Session),
         ResourceKind::Link => Some(Kind::Link),
         ResourceKind::Sync => Some(Kind::Sync),
+        ResourceKind::Account => Some(Kind::Account),
         ResourceKind::Import => Some(Kind::Import),
         ResourceKind::Export => Some(Kind::Export),
         ResourceKind::Security | ResourceKind::Message | ResourceKind::Audit => None,

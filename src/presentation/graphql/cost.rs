@@ -127,7 +127,7 @@ fn wanted(field: &Field, variables: &Variables) -> Option<Demand> {
         "registerUser" => Demand::Register,
         "resendVerification" | "requestPasswordReset" => Demand::Mail,
         "refreshSession" => Demand::Refresh(given("refreshToken").map(SecretString::from)),
-        "beginLink" | "relink" | "completeLink" => Demand::Link,
+        "beginLink" | "relink" | "completeLink" | "linkWithApiKey" | "linkWithSetupToken" => Demand::Link,
         "syncLink" => Demand::Sync(given("linkId").map(|id| id_or_nothing(&id))),
         _ => Demand::Write,
     })

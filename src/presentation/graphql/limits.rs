@@ -86,7 +86,7 @@ pub enum TooComplex {
     #[error("the document is longer than {0} bytes")]
     Length(usize),
     /// Too much to parse.
-    #[error("the document has more than 15,000 tokens")]
+    #[error("the document has more than 8,000 tokens")]
     Tokens,
     /// Lists within objects within selections.
     #[error("the document nests brackets more than 50 deep")]

@@ -1,5 +1,6 @@
 //! Links in the graph: one user's relation to one provider.
 
+pub mod hand;
 pub mod upkeep;
 
 use std::sync::Arc;
@@ -78,8 +79,10 @@ pub enum LinkReason {
     MalformedAnswer,
     /// The bank's answer lacked a refresh token or a lifetime.
     IncompleteAnswer,
-    /// The bank no longer accepts the stored tokens.
+    /// The bank no longer accepts the stored tokens, or the key.
     CredentialsRejected,
+    /// The time is over that the bank's consent lasts.
+    ConsentEnded,
 }
 
 /// What the user has to do about a link.
@@ -120,6 +123,18 @@ pub struct Freshness {
     state: FreshnessState,
     /// When everything the provider had was last brought in, or a statement file last brought something; null before the first time.
     synced_at: Option<DateTime>,
+}
+
+/// How often the provider can be asked for one link. What is asked beyond it waits.
+#[derive(SimpleObject)]
+#[graphql(serial, guard = Allow::read(Resource::Links))]
+pub struct RequestBudget {
+    /// How many requests there are at most.
+    limit: u32,
+    /// How many are left now.
+    remaining: u32,
+    /// When the most are there again, unless some are made; null when they are.
+    reset_at: Option<DateTime>,
 }
 
 /// The days of which everything was fetched.
@@ -176,6 +191,18 @@ impl LinkNode {
     async fn freshness(&self, ctx: &Context<'_>) -> Result<Freshness, Fault> {
         let state = ctx.of_request()?.application.providers.freshness(&self.0).into();
         Ok(Freshness { state, synced_at: self.0.synced_at.map(DateTime) })
+    }
+
+    /// How often the provider can still be asked for it, as far as the process that answers knows; null when that is not counted, or nothing will
+    /// be asked any more.
+    async fn requests(&self, ctx: &Context<'_>) -> Result<Option<RequestBudget>, Fault> {
+        let providers = &ctx.of_request()?.application.providers;
+        let left = providers.requests_left(&self.0).await;
+        Ok(left.map(|left| RequestBudget {
+            limit: left.limit,
+            remaining: left.remaining,
+            reset_at: (left.full_in > 0).then(|| DateTime(providers.clock.now().plus(chrono::Duration::seconds(left.full_in.into())))),
+        }))
     }
 
     /// The days of which everything was fetched.

@@ -39,6 +39,18 @@ pub enum LinkMethod {
     File,
 }
 
+/// Whether a provider is asked for anything.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "provider::Circuit", name = "ProviderCircuit")]
+pub enum ProviderCircuit {
+    /// It is.
+    Closed,
+    /// It failed too often in a row, and is left alone for some seconds to some minutes.
+    Open,
+    /// That while is over: the next request is to find out whether it answers again.
+    HalfOpen,
+}
+
 /// One provider, as the graph shows it.
 #[derive(Clone)]
 pub struct ProviderObject(pub CatalogueEntry);
@@ -89,6 +101,12 @@ impl ProviderObject {
     /// How many days a consent lasts; null when it does not end by itself.
     async fn consent_days(&self) -> Option<u32> {
         self.0.manifest.consent_days
+    }
+
+    /// Whether it is asked for anything, as far as the process that answers knows; null for one that never is, and for one that cannot be linked.
+    #[expect(clippy::unused_async, reason = "the library takes async resolvers only")]
+    async fn circuit(&self, ctx: &Context<'_>) -> Result<Option<ProviderCircuit>, Fault> {
+        Ok(ctx.of_request()?.application.providers.circuit(&self.0).map(Into::into))
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
 };
 
 /// How many tokens a document may have.
-pub const MAX_TOKENS: usize = 15_000;
+pub const MAX_TOKENS: usize = 8_000;
 
 /// How deep brackets of all kinds may nest in a document.
 pub const MAX_BRACKETS: usize = 50;

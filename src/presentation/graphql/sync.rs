@@ -50,6 +50,8 @@ pub enum SyncProblem {
     MalformedAnswer,
     /// The bank no longer accepts the stored tokens; link again.
     CredentialsRejected,
+    /// The provider wants to be paid by the user first; the link works again once it is.
+    ProviderUnpaid,
     /// Some rows of the bank's answer could not be read; the others are in.
     RowsRefused,
     /// Some accounts did not answer; the others are in, and these are as they were. The next sync asks for what is missing.

@@ -176,6 +176,11 @@ fn failure(refused: &LinkError) -> Response {
         | LinkError::UnknownProvider
         | LinkError::UnavailableProvider
         | LinkError::OtherMethod
+        | LinkError::OtherProvider
+        | LinkError::Unreadable(_)
+        | LinkError::KeyRefused
+        | LinkError::TokenRefused
+        | LinkError::Unanswered(_)
         | LinkError::NotFound
         | LinkError::NotRelinkable
         | LinkError::InvalidName(_) => {
@@ -212,7 +217,7 @@ fn explain(reason: LinkReason) -> &'static str {
         LinkReason::ExchangeRefused => "The bank did not accept its own answer any more.",
         LinkReason::ProviderUnreachable => "The bank could not be reached.",
         LinkReason::MalformedAnswer | LinkReason::IncompleteAnswer => "The bank's answer could not be read.",
-        LinkReason::CredentialsRejected => "The bank no longer accepts this link.",
+        LinkReason::CredentialsRejected | LinkReason::ConsentEnded => "The bank no longer accepts this link.",
     }
 }
 

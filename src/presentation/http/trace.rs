@@ -8,28 +8,26 @@ use axum::{
 };
 use tracing::Instrument;
 
-tokio::task_local! {
-    static CURRENT: String;
-}
+use crate::application::errand;
 
 const TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
 const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// The trace id of the request being answered; empty outside of one.
 pub fn current() -> String {
-    CURRENT.try_with(Clone::clone).unwrap_or_default()
+    errand::trace().unwrap_or_default()
 }
 
 /// Runs `work` under the trace of the current request, for work that goes on in a task of its own: call it before spawning.
 pub fn carry<T>(work: impl Future<Output = T>) -> impl Future<Output = T> {
-    CURRENT.scope(current(), work).instrument(tracing::Span::current())
+    errand::traced(current(), work).instrument(tracing::Span::current())
 }
 
 /// Runs `work` under a trace of its own: what goes on after the request that began it.
 pub async fn anew<T>(work: impl Future<Output = T>) -> T {
     let (trace_id, _) = begin();
     let span = tracing::info_span!("stream", trace_id = %trace_id);
-    CURRENT.scope(trace_id, work.instrument(span)).await
+    errand::traced(trace_id, work.instrument(span)).await
 }
 
 /// Takes over the caller's trace, or begins one; logs method, route, status and duration. Never the query: it may hold codes and states.
@@ -45,7 +43,7 @@ pub async fn trace(request: Request, next: Next) -> Response {
         tracing::info!(status = response.status().as_u16(), milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX), "answered");
         response
     };
-    let mut response = CURRENT.scope(trace_id.clone(), answer.instrument(span)).await;
+    let mut response = errand::traced(trace_id.clone(), answer.instrument(span)).await;
     for (name, value) in [(TRACE_ID, trace_id.clone()), (TRACE_PARENT, format!("00-{trace_id}-{span_id}-01"))] {
         if let Ok(value) = HeaderValue::from_str(&value) {
             response.headers_mut().insert(name, value);

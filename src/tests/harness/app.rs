@@ -380,7 +380,8 @@ fn compose(
     (authorizer, unhurried, bus): Manners,
     bank: Arc<ScriptedBank>,
 ) -> App {
-    let providers = vec![bank as Arc<dyn FinancialProvider>];
+    let [by_key, by_token] = bank.by_hand();
+    let providers: Vec<Arc<dyn FinancialProvider>> = vec![bank, Arc::new(by_key), Arc::new(by_token)];
     let surroundings = Surroundings { clock: store.clock.clone(), randomness: Arc::new(TestRandomness), authorizer, providers, unhurried, bus };
     App::compose(config, listening, keys, database, surroundings).unwrap()
 }

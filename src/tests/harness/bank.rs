@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use dashtam::{
-    application::ports::{Credentials, FinancialProvider, OauthDoor, ProviderFault, ReportedAccounts, Tokens, TransactionPage, Visit, Walk},
+    application::ports::{Credentials, FinancialProvider, OauthDoor, Pasted, ProviderFault, ReportedAccounts, Tokens, TransactionPage, Visit, Walk},
     domain::{
         account::{AccountType, MaskedNumber},
         balance::Balances,
@@ -28,6 +28,10 @@ const MANIFEST: Manifest = Manifest {
     consent_days: Some(90),
     fresh_days: 1,
 };
+
+const BY_KEY: Manifest = Manifest { slug: "keyed", name: "Keyed Broker", method: LinkMethod::ApiKey, consent_days: None, ..MANIFEST };
+
+const BY_TOKEN: Manifest = Manifest { slug: "tokened", name: "Tokened Bridge", method: LinkMethod::SetupToken, consent_days: None, ..MANIFEST };
 
 /// What the bank does next; tests change it as they go.
 #[derive(Default)]
@@ -64,6 +68,12 @@ pub(crate) struct Script {
     pub(crate) pages: usize,
     /// Keeps whoever asks for the page of that number waiting, once.
     pub(crate) hold_page: Option<(usize, Arc<Gate>)>,
+    /// Refuses the next keys and setup tokens.
+    pub(crate) connect: Option<ProviderFault>,
+    /// Keys and setup tokens it was asked about so far.
+    pub(crate) connects: Vec<String>,
+    /// Keeps whoever brings a key or a setup token waiting, once.
+    pub(crate) hold_connect: Option<Arc<Gate>>,
     /// Keeps whoever exchanges a code waiting, once.
     pub(crate) hold_exchange: Option<Arc<Gate>>,
 }
@@ -125,6 +135,18 @@ impl ScriptedBank {
         let gate = Arc::new(Gate::default());
         self.script(|script| script.hold_exchange = Some(gate.clone()));
         gate
+    }
+
+    /// Keeps whoever brings the next key or setup token waiting before the gate.
+    pub(crate) fn hold_connect(&self) -> Arc<Gate> {
+        let gate = Arc::new(Gate::default());
+        self.script(|script| script.hold_connect = Some(gate.clone()));
+        gate
+    }
+
+    /// The same bank, linked by keys (`keyed`) and by setup tokens (`tokened`).
+    pub(crate) fn by_hand(&self) -> [ByHand; 2] {
+        [&BY_KEY, &BY_TOKEN].map(|manifest| ByHand { manifest, visit: ScriptedVisit(self.0.clone()) })
     }
 
     /// Refuses the page of that number, counted from now.
@@ -244,6 +266,61 @@ impl OauthDoor for ScriptedBank {
             script.refreshes += 1;
             script.refresh.map_or_else(|| Ok(tokens("renewed", now)), Err)
         })
+    }
+}
+
+/// The bank for people who bring a key or a setup token, each of which works once.
+pub(crate) struct ByHand {
+    manifest: &'static Manifest,
+    visit: ScriptedVisit,
+}
+
+#[async_trait]
+impl FinancialProvider for ByHand {
+    fn manifest(&self) -> &Manifest {
+        self.manifest
+    }
+
+    async fn connect(&self, pasted: &Pasted, _: Timestamp) -> Result<Credentials, ProviderFault> {
+        if let Some(gate) = self.visit.script(|script| script.hold_connect.take()) {
+            gate.pass().await;
+        }
+        self.visit.script(|script| {
+            let (brought, credentials) = match pasted {
+                Pasted::ApiKey { key, secret } => {
+                    let brought = format!("{}:{}", key.expose_secret(), secret.expose_secret());
+                    (brought, Credentials::ApiKey { key: key.clone(), secret: secret.clone() })
+                }
+                Pasted::SetupToken(token) => {
+                    let url = format!("https://user:{}-access-canary@bridge.example", token.expose_secret());
+                    (token.expose_secret().to_owned(), Credentials::AccessUrl(url.into()))
+                }
+            };
+            let is_spent = matches!(pasted, Pasted::SetupToken(_)) && script.connects.contains(&brought);
+            script.connects.push(brought);
+            match script.connect {
+                None if is_spent => Err(ProviderFault::Refused),
+                None => Ok(credentials),
+                Some(fault) => Err(fault),
+            }
+        })
+    }
+
+    async fn revoke(&self, credentials: &Credentials) -> Result<(), ProviderFault> {
+        let opened = match credentials {
+            Credentials::Oauth(_) => return Err(ProviderFault::Refused),
+            Credentials::ApiKey { key, .. } => key,
+            Credentials::AccessUrl(url) => url,
+        };
+        self.visit.script(|script| script.revoked.push(opened.expose_secret().to_owned()));
+        Ok(())
+    }
+
+    async fn visit(&self, credentials: &Credentials, _: Timestamp) -> Result<Box<dyn Visit>, ProviderFault> {
+        match credentials {
+            Credentials::Oauth(_) => Err(ProviderFault::Refused),
+            Credentials::ApiKey { .. } | Credentials::AccessUrl(_) => Ok(Box::new(ScriptedVisit(self.visit.0.clone()))),
+        }
     }
 }
 

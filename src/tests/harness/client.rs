@@ -160,6 +160,16 @@ impl<'a> Client<'a> {
         self.ask_with(document, json!({ "input": { "linkId": link, "returnUrl": return_url } })).await
     }
 
+    /// Links by a key, which is made up here: `provider`, `key`, `secret`, and what else is given.
+    pub(crate) async fn link_with_key(&self, input: Value) -> Answer {
+        self.mutate("linkWithApiKey", "link { id status alias }", input).await
+    }
+
+    /// Links by a setup token: `provider`, `setupToken`, and what else is given.
+    pub(crate) async fn link_with_token(&self, input: Value) -> Answer {
+        self.mutate("linkWithSetupToken", "link { id status alias }", input).await
+    }
+
     /// Gives a link a name.
     pub(crate) async fn rename_link(&self, link: &str, alias: Option<&str>) -> Answer {
         self.mutate("renameLink", "link { id alias status }", json!({ "linkId": link, "alias": alias })).await

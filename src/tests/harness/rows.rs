@@ -3,7 +3,7 @@
 use dashtam::{
     application::ports::{Randomness as _, Work},
     domain::{
-        account::{Account, AccountFingerprint, AccountType, MaskedNumber},
+        account::{Account, AccountFingerprint, AccountType, Corrections, MaskedNumber},
         balance::Balances,
         id::{AccountId, AuthorizationId, ChallengeId, LinkId, RecoveryCodeId, RefreshTokenId, SecondFactorId, SessionId, SyncId, TransactionId, UserId},
         link::{Authorization, Link},
@@ -99,6 +99,8 @@ pub(crate) fn account(link: &Link, currency: &str, now: Timestamp) -> Account {
         currency: Currency::parse(currency).unwrap(),
         balances: Balances { current: Some(Amount::from_units(-5).unwrap()), available: None, limit: Some(Amount::ZERO), as_of: Some(now) },
         is_active: true,
+        is_selected: true,
+        corrections: Corrections::default(),
         created_at: now,
     }
 }

@@ -204,8 +204,8 @@ async fn the_browser_is_sent_with_everything_the_bank_needs() {
 #[tokio::test]
 async fn brokers_accounts_tell_their_positions_and_the_others_say_nothing() {
     let bank = OpenBank::new().await;
-    let credentials = linked(&bank, &ALL).await;
-    for account in bank.accounts(&credentials).await.unwrap() {
+    let tokens = linked(&bank, &ALL).await;
+    for account in bank.accounts(&tokens).await.unwrap() {
         let Some(holdings) = &account.holdings else {
             assert!(!matches!(account.kind, AccountType::Brokerage | AccountType::RothIra), "{}", account.name);
             continue;

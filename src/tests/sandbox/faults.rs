@@ -22,7 +22,7 @@ fn now() -> Timestamp {
 }
 
 fn provider_at(address: &str) -> SandboxProvider {
-    let http = http::client(Duration::from_millis(500)).unwrap();
+    let http = line(Policy { time_out: Duration::from_millis(500), tries: 1, ..Policy::USUAL }, StillClock::at(2025, 6, 15));
     SandboxProvider::new(Url::parse(address).unwrap(), CLIENT_ID, &"a secret".into(), http).unwrap()
 }
 

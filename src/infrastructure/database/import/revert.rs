@@ -45,10 +45,10 @@ DELETE FROM transaction_references WHERE source = $2 AND EXISTS (
     WHERE mine.import_id = $1 AND mine.transaction_id = transaction_references.transaction_id AND mine.reference = transaction_references.reference
         AND NOT EXISTS (SELECT 1 FROM import_transactions AS other WHERE other.transaction_id = mine.transaction_id AND other.import_id <> $1))";
 
-/// Accounts that the batch made and that are empty again.
+/// Accounts that the batch made, that are empty again, and of which their owner has said nothing.
 const EMPTY: &str = "
 SELECT a.id FROM import_statements AS mine JOIN accounts AS a ON a.id = mine.account_id
-WHERE mine.import_id = $1 AND mine.is_new
+WHERE mine.import_id = $1 AND mine.is_new AND a.own_type IS NULL AND NOT a.is_inverted AND a.is_selected
     AND NOT EXISTS (SELECT 1 FROM transactions AS t WHERE t.account_id = a.id)
     AND NOT EXISTS (SELECT 1 FROM import_statements AS other JOIN imports AS theirs ON theirs.id = other.import_id
         WHERE other.account_id = a.id AND other.import_id <> $1 AND theirs.status = 'committed')";
@@ -152,7 +152,6 @@ async fn restore_balance(work: &DatabaseWork, statement: &import_statements::Mod
         .col_expr(accounts::Column::LimitAmount, Expr::val(limit))
         .col_expr(accounts::Column::BalanceAsOf, Expr::val(as_of))
         .filter(accounts::Column::Id.eq(account))
-        .filter(accounts::Column::CurrentAmount.eq(statement.current_amount))
         .filter(accounts::Column::BalanceAsOf.eq(statement.balance_as_of))
         .exec(&work.transaction)
         .await;

@@ -21,7 +21,7 @@ use crate::{
         provider::{LinkMethod, Manifest, ProviderCategory, ReportedAccount},
         time::{LocalDate, Timestamp},
     },
-    infrastructure::providers::http::{self, Asked, TokenEndpoint},
+    infrastructure::providers::http::{self, Asked, Line, TokenEndpoint},
 };
 
 /// A lifetime beyond this many days is no lifetime.
@@ -64,7 +64,7 @@ type OauthClient = Client<
 /// The sandbox bank as a provider.
 pub struct SandboxProvider {
     base_url: Url,
-    http: reqwest::Client,
+    http: Line,
     tokens: TokenEndpoint,
     oauth: OauthClient,
     client_id: String,
@@ -77,8 +77,8 @@ pub(super) fn issuer(base_url: &Url) -> String {
 }
 
 impl SandboxProvider {
-    /// A provider at `base_url`, where the bank's routes are nested. `http` is made by [`http::client`].
-    pub fn new(base_url: Url, client_id: &str, client_secret: &SecretString, http: reqwest::Client) -> anyhow::Result<Self> {
+    /// A provider at `base_url`, where the bank's routes are nested. `http` is a line of its own.
+    pub fn new(base_url: Url, client_id: &str, client_secret: &SecretString, http: Line) -> anyhow::Result<Self> {
         anyhow::ensure!(!base_url.cannot_be_a_base(), "the sandbox bank's address has no path to extend");
         let endpoint = |name: &str| format!("{}/{name}", issuer(&base_url));
         let oauth = Client::new(ClientId::new(client_id.to_owned()))
@@ -93,7 +93,7 @@ impl SandboxProvider {
 /// The bank's data API, opened by one consent.
 struct SandboxVisit {
     base_url: Url,
-    http: reqwest::Client,
+    http: Line,
     access_token: SecretString,
     now: Timestamp,
 }

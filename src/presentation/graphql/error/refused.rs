@@ -4,13 +4,15 @@ use async_graphql::{Enum, SimpleObject};
 
 use crate::{
     application::{
+        account::AccountError,
         agreement::AgreementError,
         email_change::EmailChangeError,
         erasure::ErasureError,
         export::ExportError,
         import::ImportError,
-        link::LinkError,
+        link::{Brought, LinkError},
         password::PasswordError,
+        ports::ProviderFault,
         profile::ProfileError,
         registration::RegistrationError,
         second_factor::{CodeRefusal, SecondFactorError},
@@ -86,6 +88,22 @@ pub enum UserErrorCode {
     ProviderUnavailable,
     /// The provider is linked in another way; `Provider.linkMethod` says in which.
     LinkMethodMismatch,
+    /// The link is to another provider than the one that was named.
+    LinkProviderMismatch,
+    /// What was brought is empty, longer than 4096 characters, or holds spaces or characters outside of ASCII.
+    CredentialInvalid,
+    /// The provider does not accept this key with this secret.
+    KeyRefused,
+    /// The provider does not accept this setup token: it is not one, or it was used before. If it was not you who used it, it was stolen.
+    SetupTokenRefused,
+    /// The provider could not be reached, or took too long.
+    ProviderUnreachable,
+    /// The provider reported an error of its own.
+    ProviderError,
+    /// The provider asked for fewer requests.
+    ProviderRateLimited,
+    /// The provider's answer could not be read.
+    ProviderUnreadable,
     /// The return URL is not on the server's allow-list.
     ReturnUrlNotAllowed,
     /// The state belongs to no link of yours.
@@ -364,12 +382,30 @@ impl From<SessionError> for Refused {
     }
 }
 
+/// What a provider's fault means for whoever wanted to link it.
+fn unanswered(fault: ProviderFault) -> UserErrorCode {
+    match fault {
+        ProviderFault::Unreachable => UserErrorCode::ProviderUnreachable,
+        ProviderFault::ServerError | ProviderFault::Unpaid => UserErrorCode::ProviderError,
+        ProviderFault::RateLimited { .. } => UserErrorCode::ProviderRateLimited,
+        ProviderFault::Refused => UserErrorCode::KeyRefused,
+        ProviderFault::Malformed | ProviderFault::Incomplete => UserErrorCode::ProviderUnreadable,
+    }
+}
+
 impl From<LinkError> for Refused {
     fn from(error: LinkError) -> Self {
         let (code, field) = match &error {
             LinkError::UnknownProvider => (UserErrorCode::ProviderUnknown, Some("provider")),
             LinkError::UnavailableProvider => (UserErrorCode::ProviderUnavailable, Some("provider")),
             LinkError::OtherMethod => (UserErrorCode::LinkMethodMismatch, Some("provider")),
+            LinkError::OtherProvider => (UserErrorCode::LinkProviderMismatch, Some("linkId")),
+            LinkError::Unreadable(Brought::Key) => (UserErrorCode::CredentialInvalid, Some("key")),
+            LinkError::Unreadable(Brought::Secret) => (UserErrorCode::CredentialInvalid, Some("secret")),
+            LinkError::Unreadable(Brought::SetupToken) => (UserErrorCode::CredentialInvalid, Some("setupToken")),
+            LinkError::KeyRefused => (UserErrorCode::KeyRefused, Some("key")),
+            LinkError::TokenRefused => (UserErrorCode::SetupTokenRefused, Some("setupToken")),
+            LinkError::Unanswered(fault) => (unanswered(*fault), None),
             LinkError::ReturnUrlNotAllowed => (UserErrorCode::ReturnUrlNotAllowed, Some("returnUrl")),
             LinkError::UnknownTicket | LinkError::UnknownState | LinkError::OtherBrowser => (UserErrorCode::StateInvalid, Some("state")),
             LinkError::SpentState => (UserErrorCode::StateUsed, Some("state")),
@@ -380,6 +416,20 @@ impl From<LinkError> for Refused {
             LinkError::NotFound => (UserErrorCode::NotFound, Some("linkId")),
             LinkError::Denied(denied) => return Self::Fault((*denied).into()),
             LinkError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),
+        };
+        Self::user(code, &error, field)
+    }
+}
+
+impl From<AccountError> for Refused {
+    fn from(error: AccountError) -> Self {
+        let (code, field) = match &error {
+            AccountError::NotFound => (UserErrorCode::NotFound, Some("accountId")),
+            AccountError::NotOfLink => (UserErrorCode::NotFound, Some("accountIds")),
+            AccountError::NoSuchLink => (UserErrorCode::NotFound, Some("linkId")),
+            AccountError::NotSyncable => (UserErrorCode::LinkNotSyncable, Some("linkId")),
+            AccountError::Denied(denied) => return Self::Fault((*denied).into()),
+            AccountError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),
         };
         Self::user(code, &error, field)
     }

@@ -1,0 +1,53 @@
+//! Correcting an account: what its owner knows better than its provider.
+
+use crate::{
+    application::access::Requester,
+    domain::{
+        account::{Account, AccountType, Corrections},
+        audit::Act,
+        event::Event,
+        id::AccountId,
+    },
+};
+
+use super::{AccountCommands, AccountError};
+
+/// Correcting an account. `None` leaves what is there, and inside it `None` takes the owner's word back.
+pub struct UpdateAccount {
+    /// Who asks.
+    pub requester: Requester,
+    /// Which account.
+    pub account: AccountId,
+    /// What kind it is.
+    pub kind: Option<Option<AccountType>>,
+    /// Whether its provider has the signs the other way round.
+    pub is_inverted: Option<bool>,
+}
+
+impl AccountCommands {
+    /// Keeps what the owner says. Signs are turned in everything that is stored, in the same commit.
+    pub async fn update(&self, command: UpdateAccount) -> Result<Account, AccountError> {
+        let attempt = self.journal.attempt(&command.requester, Act::UpdateAccount).await?;
+        attempt
+            .settle(async {
+                let owner = self.access.attempt(&command.requester, Act::UpdateAccount)?;
+                let mut work = self.store.begin(&attempt).await?;
+                // What a sync brings in meanwhile would keep the old signs.
+                work.accounts().take_turn(owner).await?;
+                let mut account = work.accounts().find(owner, command.account).await?.ok_or(AccountError::NotFound)?;
+                let corrections = Corrections {
+                    kind: command.kind.unwrap_or(account.corrections.kind),
+                    is_inverted: command.is_inverted.unwrap_or(account.corrections.is_inverted),
+                };
+                let turned = account.correct(corrections);
+                work.accounts().save(&account).await?;
+                if turned {
+                    work.transactions().turn_signs(owner, account.id, self.clock.now()).await?;
+                    work.snapshots().turn_signs(owner, account.id).await?;
+                }
+                work.succeed(Event::AccountUpdated { account: account.id, user: owner, turned }).await?;
+                Ok(account)
+            })
+            .await
+    }
+}

@@ -1,0 +1,106 @@
+//! What a link and its first sync come from: credentials that a provider has handed out.
+
+use crate::{
+    application::{
+        audit::Attempt,
+        credentials::seal_credentials,
+        ports::{Credentials, FinancialProvider, Place, Work},
+    },
+    domain::{
+        consent::Consent,
+        id::{ConsentId, LinkId, SyncId, UserId},
+        link::{Authorization, Link, LinkStatus},
+        sync::{Sync, SyncProblem},
+    },
+};
+
+use super::{LinkCommands, LinkError, unlink::give_back};
+
+/// What credentials are for.
+pub(super) enum Target<'a> {
+    /// The link a walk to the bank was begun for.
+    Walk(&'a Authorization),
+    /// One that is not stored yet.
+    New(&'a Link),
+    /// One there is, as it was when the provider was asked, with the name it is to have.
+    Again(&'a Link),
+}
+
+impl Target<'_> {
+    fn of(&self) -> (UserId, LinkId) {
+        match self {
+            Self::Walk(walk) => (walk.user, walk.link),
+            Self::New(link) | Self::Again(link) => (link.user, link.id),
+        }
+    }
+}
+
+impl LinkCommands {
+    /// Commits link, sealed credentials and the first sync together. What cannot be kept is given back.
+    pub(super) async fn activate(
+        &self,
+        attempt: &Attempt,
+        provider: &dyn FinancialProvider,
+        target: Target<'_>,
+        credentials: &Credentials,
+    ) -> Result<Link, LinkError> {
+        let activated = self.try_to_activate(attempt, &target, credentials).await;
+        if matches!(activated, Err(LinkError::Unlinked | LinkError::NotFound)) {
+            give_back(provider, credentials).await;
+        }
+        activated
+    }
+
+    async fn try_to_activate(&self, attempt: &Attempt, target: &Target<'_>, credentials: &Credentials) -> Result<Link, LinkError> {
+        let now = self.clock.now();
+        let (owner, id) = target.of();
+        let sealed = seal_credentials(self.sealer.as_ref(), Place::credentials(owner, id), credentials)?;
+        let mut work = self.store.begin(attempt).await?;
+        // Whoever asked to be erased while the bank was asked has no links any more.
+        work.sign_ins().take_turn(owner).await?.filter(|user| user.is_active).ok_or(LinkError::NotFound)?;
+        let mut link = wanted(work.as_mut(), target).await?;
+        let event = link.activate(credentials.consent_expires_at());
+        if matches!(target, Target::New(_)) {
+            work.links().insert(&link).await?;
+        } else {
+            work.links().save(&link).await?;
+        }
+        if let Target::Again(named) = target
+            && named.alias != link.alias
+        {
+            link.alias.clone_from(&named.alias);
+            work.links().rename(&link).await?;
+        }
+        work.links().save_credentials(owner, id, &sealed, now).await?;
+        let consent = Consent {
+            id: ConsentId(self.randomness.id()),
+            user: owner,
+            link: id,
+            provider: link.provider.clone(),
+            given_at: now,
+            expires_at: credentials.consent_expires_at(),
+            withdrawn_at: None,
+        };
+        work.consents().insert(&consent).await?;
+        // What a worker does with older credentials must neither replace these nor end the link.
+        work.syncs().end_open(owner, id, SyncProblem::Superseded, now).await?;
+        work.syncs().insert(&Sync::request(SyncId(self.randomness.id()), id, owner, now)).await?;
+        work.succeed(event).await?;
+        self.wake.notify_one();
+        Ok(link)
+    }
+}
+
+/// The link as it is by now, unless it was taken away while its provider was asked.
+async fn wanted(work: &mut dyn Work, target: &Target<'_>) -> Result<Link, LinkError> {
+    let (owner, id) = target.of();
+    let known = match target {
+        Target::New(link) => return Ok((*link).clone()),
+        Target::Walk(_) | Target::Again(_) => work.links().find(owner, id).await?.ok_or(LinkError::NotFound)?,
+    };
+    let is_wanted = match target {
+        Target::Walk(walk) => work.links().authorization_stands(owner, walk.id).await?,
+        Target::New(before) | Target::Again(before) => known.status != LinkStatus::Unlinked || before.status == LinkStatus::Unlinked,
+    };
+    is_wanted.then_some(known).ok_or(LinkError::Unlinked)
+}

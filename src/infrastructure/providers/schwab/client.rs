@@ -1,0 +1,285 @@
+//! The adapter: consent, and what is asked of Schwab.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use chrono::Duration;
+use oauth2::{
+    AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointNotSet, EndpointSet, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken,
+    RequestTokenError, TokenResponse, TokenUrl,
+    basic::{BasicClient, BasicErrorResponse, BasicTokenResponse},
+};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
+use url::Url;
+
+use crate::{
+    application::ports::{Credentials, FinancialProvider, OauthDoor, ProviderFault, ReportedAccounts, Tokens, TransactionPage, Visit, Walk},
+    domain::{
+        provider::{LinkMethod, Manifest, ProviderCategory, ReportedAccount},
+        rate_limit::Budget,
+        time::{LocalDate, Timestamp},
+    },
+    infrastructure::providers::http::{self, Line, Policy, TokenEndpoint},
+};
+
+use super::mapping::{self, AccountItem, Nickname};
+
+/// Where Schwab is.
+const ADDRESS: &str = "https://api.schwabapi.com";
+
+/// How many days a consent lasts from signing in, whatever is refreshed.
+const CONSENT_DAYS: u32 = 7;
+
+/// The longest an access token may say that it lasts, in days.
+const LONGEST_DAYS: i64 = 7;
+
+/// How many days are asked for at once: a year at most, with a day more at both ends.
+const DAYS_AT_ONCE: i64 = 360;
+
+/// As many rows as Schwab answers at most; there may be more then.
+const MOST_ROWS: usize = 3_000;
+
+/// Every type there is: asking without any is an error.
+const TYPES: &str = "TRADE,RECEIVE_AND_DELIVER,DIVIDEND_OR_INTEREST,ACH_RECEIPT,ACH_DISBURSEMENT,CASH_RECEIPT,CASH_DISBURSEMENT,ELECTRONIC_FUND,WIRE_OUT,\
+                     WIRE_IN,JOURNAL,MEMORANDUM,MARGIN_CALL,MONEY_MARKET,SMA_ADJUSTMENT";
+
+static MANIFEST: Manifest = Manifest {
+    slug: "schwab",
+    name: "Charles Schwab",
+    description: "Brokerage accounts at Schwab, by signing in there. A consent lasts seven days.",
+    category: ProviderCategory::Brokerage,
+    method: LinkMethod::Oauth,
+    history_days: None,
+    consent_days: Some(CONSENT_DAYS),
+    fresh_days: 1,
+};
+
+/// What Schwab bears: 120 requests a minute of one app.
+pub const POLICY: Policy = Policy { for_everyone: Some(Budget { at_once: 60, come_back: 60, within_minutes: 1 }), ..Policy::USUAL };
+
+type OauthClient = BasicClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
+
+/// Schwab as a provider.
+pub struct SchwabProvider {
+    base_url: Url,
+    line: Line,
+    tokens: TokenEndpoint,
+    oauth: OauthClient,
+}
+
+impl SchwabProvider {
+    /// What it is and does.
+    pub fn manifest() -> &'static Manifest {
+        &MANIFEST
+    }
+
+    /// At `base_url`, or else at Schwab's own address, as the app of that key and secret.
+    pub fn new(base_url: Option<&Url>, client_id: &str, client_secret: &SecretString, line: Line) -> anyhow::Result<Self> {
+        let base_url = base_url.cloned().map_or_else(|| Url::parse(ADDRESS), Ok)?;
+        let endpoint = |name: &str| format!("{}/v1/oauth/{name}", base_url.as_str().trim_end_matches('/'));
+        let oauth = BasicClient::new(ClientId::new(client_id.to_owned()))
+            .set_client_secret(ClientSecret::new(client_secret.expose_secret().to_owned()))
+            .set_auth_uri(AuthUrl::new(endpoint("authorize"))?)
+            .set_token_uri(TokenUrl::new(endpoint("token"))?);
+        Ok(Self { base_url, tokens: TokenEndpoint(line.clone()), line, oauth })
+    }
+}
+
+#[async_trait]
+impl FinancialProvider for SchwabProvider {
+    fn manifest(&self) -> &Manifest {
+        &MANIFEST
+    }
+
+    fn oauth(&self) -> Option<&dyn OauthDoor> {
+        Some(self)
+    }
+
+    /// Schwab has nobody to tell: a consent ends by itself, or in its own pages.
+    async fn revoke(&self, _: &Credentials) -> Result<(), ProviderFault> {
+        Ok(())
+    }
+
+    async fn visit(&self, credentials: &Credentials, now: Timestamp) -> Result<Box<dyn Visit>, ProviderFault> {
+        let Credentials::Oauth(tokens) = credentials else { return Err(ProviderFault::Refused) };
+        let (base_url, line, access_token) = (self.base_url.clone(), self.line.clone(), tokens.access_token.clone());
+        Ok(Box::new(SchwabVisit { base_url, line, access_token, now, hashes: HashMap::new() }))
+    }
+}
+
+#[async_trait]
+impl OauthDoor for SchwabProvider {
+    fn issuer(&self) -> Option<String> {
+        None
+    }
+
+    /// Whether Schwab honours PKCE is not known: it is sent, and nothing here relies on it.
+    fn authorization_url(&self, walk: &Walk) -> anyhow::Result<String> {
+        let challenge = PkceCodeChallenge::from_code_verifier_sha256(&verifier(walk)?);
+        let redirect = RedirectUrl::new(walk.redirect_uri.clone())?;
+        let state = CsrfToken::new(walk.state.expose_secret().to_owned());
+        let request = self.oauth.authorize_url(|| state).set_pkce_challenge(challenge).set_redirect_uri(std::borrow::Cow::Owned(redirect));
+        Ok(request.url().0.into())
+    }
+
+    async fn exchange(&self, code: &str, walk: &Walk, now: Timestamp) -> Result<Tokens, ProviderFault> {
+        let redirect = RedirectUrl::new(walk.redirect_uri.clone()).map_err(|_| ProviderFault::Refused)?;
+        let verifier = verifier(walk).map_err(|_| ProviderFault::Refused)?;
+        // A frontend that took the code out of the address as it stood there did not decode its end.
+        let code = code.strip_suffix("%40").map_or_else(|| code.to_owned(), |code| format!("{code}@"));
+        let request = self.oauth.exchange_code(AuthorizationCode::new(code)).set_pkce_verifier(verifier).set_redirect_uri(std::borrow::Cow::Owned(redirect));
+        let answer = request.request_async(&self.tokens).await.map_err(token_fault)?;
+        tokens(&answer, None, Some(now.plus(Duration::days(CONSENT_DAYS.into()))), now)
+    }
+
+    async fn refresh(&self, old: &Tokens, now: Timestamp) -> Result<Tokens, ProviderFault> {
+        let refresh_token = RefreshToken::new(old.refresh_token.expose_secret().to_owned());
+        let answer = self.oauth.exchange_refresh_token(&refresh_token).request_async(&self.tokens).await.map_err(token_fault)?;
+        tokens(&answer, Some(&old.refresh_token), old.consent_expires_at, now)
+    }
+}
+
+/// The walk's verifier; the library panics over one of the wrong length (RFC 7636 §4.1).
+fn verifier(walk: &Walk) -> anyhow::Result<PkceCodeVerifier> {
+    let verifier = walk.code_verifier.expose_secret();
+    anyhow::ensure!((43..=128).contains(&verifier.len()), "a code verifier has 43 to 128 characters");
+    Ok(PkceCodeVerifier::new(verifier.to_owned()))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
+fn token_fault(error: RequestTokenError<ProviderFault, BasicErrorResponse>) -> ProviderFault {
+    match error {
+        RequestTokenError::Request(fault) => fault,
+        RequestTokenError::ServerResponse(_) | RequestTokenError::Parse(..) | RequestTokenError::Other(_) => ProviderFault::Malformed,
+    }
+}
+
+/// What was answered, with the refresh token there was when none came (RFC 6749 §6).
+fn tokens(answer: &BasicTokenResponse, known: Option<&SecretString>, consent_expires_at: Option<Timestamp>, now: Timestamp) -> Result<Tokens, ProviderFault> {
+    let given = answer.refresh_token().map(RefreshToken::secret).filter(|token| !token.is_empty());
+    let refresh_token = given.map(|token| SecretString::from(token.clone())).or_else(|| known.cloned()).ok_or(ProviderFault::Incomplete)?;
+    let seconds = answer.expires_in().ok_or(ProviderFault::Incomplete)?.as_secs();
+    let span = i64::try_from(seconds).ok().and_then(Duration::try_seconds).filter(|span| *span <= Duration::days(LONGEST_DAYS));
+    Ok(Tokens {
+        access_token: answer.access_token().secret().clone().into(),
+        refresh_token,
+        access_expires_at: now.plus(span.ok_or(ProviderFault::Malformed)?),
+        consent_expires_at,
+    })
+}
+
+/// An item of `GET /accounts/accountNumbers`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct NumberRecord {
+    account_number: String,
+    hash_value: String,
+}
+
+/// `GET /userPreference`, as far as it is of use.
+#[derive(Deserialize)]
+struct Preferences {
+    #[serde(default)]
+    accounts: Vec<Nickname>,
+}
+
+/// One login while it is read.
+struct SchwabVisit {
+    base_url: Url,
+    line: Line,
+    access_token: SecretString,
+    now: Timestamp,
+    /// The hashes that paths take, by account number.
+    hashes: HashMap<String, String>,
+}
+
+impl SchwabVisit {
+    async fn get<T: DeserializeOwned>(&self, path: &[&str], query: &[(&str, &str)]) -> Result<T, ProviderFault> {
+        let mut url = self.base_url.clone();
+        url.path_segments_mut().map_err(|()| ProviderFault::Unreachable)?.pop_if_empty().extend(["trader", "v1"]).extend(path);
+        let request = self.line.get(url).query(query).bearer_auth(self.access_token.expose_secret());
+        http::json(&self.line, request.build().map_err(|_| ProviderFault::Refused)?).await
+    }
+}
+
+#[async_trait]
+impl Visit for SchwabVisit {
+    async fn accounts(&mut self) -> Result<ReportedAccounts, ProviderFault> {
+        let numbers: Vec<NumberRecord> = self.get(&["accounts", "accountNumbers"], &[]).await?;
+        self.hashes = numbers.into_iter().map(|record| (record.account_number, record.hash_value)).collect();
+        let items: Vec<AccountItem> = self.get(&["accounts"], &[("fields", "positions")]).await?;
+        // Names are not worth a sync.
+        let nicknames = match self.get::<Preferences>(&["userPreference"], &[]).await {
+            Ok(preferences) => preferences.accounts,
+            Err(fault) => {
+                tracing::warn!(%fault, "Schwab did not tell what its accounts are called");
+                Vec::new()
+            }
+        };
+        // An account left out would look closed: one that cannot be read, or asked for, spoils the answer.
+        let mapped = items.iter().map(|item| mapping::account(item, &nicknames, self.now).ok_or(ProviderFault::Malformed));
+        let accounts = mapped.collect::<Result<Vec<_>, _>>()?;
+        if accounts.iter().any(|account| !self.hashes.contains_key(account.reference.expose())) {
+            return Err(ProviderFault::Incomplete);
+        }
+        Ok(ReportedAccounts::all(accounts))
+    }
+
+    async fn transactions(&mut self, account: &ReportedAccount, from: LocalDate, to: LocalDate, page: Option<&str>) -> Result<TransactionPage, ProviderFault> {
+        let hash = self.hashes.get(account.reference.expose()).ok_or(ProviderFault::Incomplete)?;
+        let mut spans = match page {
+            Some(page) => Spans::read(page).ok_or(ProviderFault::Malformed)?,
+            None => Spans::of(from, to),
+        };
+        let Some((first, last)) = spans.0.pop() else { return Ok(TransactionPage::default()) };
+        // Days are New York's and instants are UTC, so a day more at both ends holds all of them.
+        let (start, end) = (format!("{}T00:00:00.000Z", first.plus_days(-1)), format!("{}T23:59:59.999Z", last.plus_days(1)));
+        let query = [("startDate", start.as_str()), ("endDate", end.as_str()), ("types", TYPES)];
+        let rows: Vec<Value> = self.get(&["accounts", hash, "transactions"], &query).await?;
+        let is_full = rows.len() >= MOST_ROWS;
+        if is_full && first < last {
+            let middle = first.plus_days(last.days_since(first) / 2);
+            spans.0.extend([(first, middle), (middle.plus_days(1), last)]);
+            return Ok(TransactionPage { next: spans.written(), ..TransactionPage::default() });
+        }
+        let mut answer = TransactionPage { next: spans.written(), complete: !is_full, ..TransactionPage::default() };
+        let numbers: Vec<&str> = self.hashes.keys().map(String::as_str).collect();
+        for row in rows {
+            match mapping::transaction(row, account, &numbers) {
+                Some(transaction) => answer.transactions.push(transaction),
+                None => answer.refused += 1,
+            }
+        }
+        answer.transactions.retain(|row| (first..=last).contains(&row.facts.posted_on));
+        Ok(answer)
+    }
+}
+
+/// Days yet to be asked for, the next ones last.
+struct Spans(Vec<(LocalDate, LocalDate)>);
+
+impl Spans {
+    /// The newest first, none of them too long to be asked for.
+    fn of(from: LocalDate, to: LocalDate) -> Self {
+        let (mut spans, mut first) = (Vec::new(), from);
+        while first <= to {
+            let last = first.plus_days(DAYS_AT_ONCE - 1).min(to);
+            spans.push((first, last));
+            first = last.plus_days(1);
+        }
+        Self(spans)
+    }
+
+    fn read(page: &str) -> Option<Self> {
+        let spans =
+            page.split(',').map(|span| span.split_once('/').and_then(|(first, last)| Some((LocalDate::parse(first).ok()?, LocalDate::parse(last).ok()?))));
+        spans.collect::<Option<_>>().map(Self)
+    }
+
+    fn written(&self) -> Option<String> {
+        let spans: Vec<_> = self.0.iter().map(|(first, last)| format!("{first}/{last}")).collect();
+        (!spans.is_empty()).then(|| spans.join(","))
+    }
+}

@@ -1,0 +1,226 @@
+//! The adapter: claims setup tokens, and reads windows of days.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use ::http::header::{AUTHORIZATION, CONTENT_LENGTH};
+use async_trait::async_trait;
+use base64::{
+    Engine as _, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+use chrono::NaiveTime;
+use secrecy::{ExposeSecret as _, SecretString};
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    mapping::{self, AccountSet, Answer},
+    windows::Window,
+};
+use crate::{
+    application::ports::{Credentials, FinancialProvider, Pasted, ProviderFault, ReportedAccounts, TransactionPage, Visit},
+    domain::{
+        provider::{LinkMethod, Manifest, ProviderCategory, ReportedAccount, ReportedTransaction},
+        rate_limit::Budget,
+        time::{LocalDate, Timestamp},
+        transaction::TransactionStatus,
+    },
+    infrastructure::providers::http::{self, Asked, Line, OutsideUrl, Policy, Switchboard, outside::Reach},
+};
+
+/// What this provider is and does.
+pub static MANIFEST: Manifest = Manifest {
+    slug: "simplefin",
+    name: "SimpleFIN",
+    description: "Banks and brokers in North America, through a SimpleFIN server such as the SimpleFIN Bridge.",
+    category: ProviderCategory::Aggregator,
+    method: LinkMethod::SetupToken,
+    history_days: Some(365),
+    consent_days: None,
+    fresh_days: 2,
+};
+
+/// People copy tokens with and without the signs at their end.
+const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+
+/// How many links are remembered that may not ask any more today.
+const MOST_RESTING: usize = 10_000;
+
+/// What SimpleFIN bears: 24 requests of a link within any day, of which 14 may come at once.
+pub const POLICY: Policy = Policy {
+    // It asks banks while it is asked.
+    time_out: Duration::from_mins(1),
+    all_tries: Duration::from_secs(90),
+    // Each try counts.
+    tries: 2,
+    for_each_link: Some(Budget { at_once: 14, come_back: 10, within_minutes: 24 * 60 }),
+    // Another server does not know every token.
+    own_faults: |status, asked| match (status.as_u16(), asked) {
+        (402, _) => Some(ProviderFault::Unpaid),
+        (404 | 410, Asked::Tokens) => Some(ProviderFault::Refused),
+        _ => None,
+    },
+    ..Policy::USUAL
+};
+
+/// SimpleFIN as a provider.
+pub struct SimpleFinProvider {
+    line: Line,
+    /// The servers whose claims are taken.
+    hosts: Vec<String>,
+    resting: Arc<Resting>,
+}
+
+/// Who was warned, and until when nothing is asked for them. By a hash of the access URL, which is a secret.
+#[derive(Default)]
+struct Resting(Mutex<HashMap<[u8; 32], Timestamp>>);
+
+impl Resting {
+    fn until(&self, who: [u8; 32], now: Timestamp) -> Option<Timestamp> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|_, until| *until > now);
+        kept.get(&who).copied()
+    }
+
+    fn rest(&self, who: [u8; 32], now: Timestamp) {
+        let tomorrow = now.day().plus_days(1).naive().and_time(NaiveTime::MIN).and_utc();
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() < MOST_RESTING {
+            kept.insert(who, Timestamp::new(tomorrow));
+        }
+    }
+}
+
+impl SimpleFinProvider {
+    /// A provider that takes the claims of `hosts`, at addresses within `reach`.
+    pub fn new(switchboard: &Switchboard, hosts: &[String], reach: Reach) -> anyhow::Result<Self> {
+        Self::over(switchboard.line(MANIFEST.slug, Policy { reach, ..POLICY })?, hosts)
+    }
+
+    /// The same over a line that is there.
+    pub fn over(line: Line, hosts: &[String]) -> anyhow::Result<Self> {
+        Ok(Self { line, hosts: hosts.iter().map(|host| host.trim().to_ascii_lowercase()).collect(), resting: Arc::default() })
+    }
+
+    /// The claim URL in a setup token; `None` for what is none, or one of another server's.
+    fn claim_url(&self, token: &SecretString) -> Option<OutsideUrl> {
+        let token = token.expose_secret().trim_ascii();
+        let alphabet = if token.contains(['-', '_']) { alphabet::URL_SAFE } else { alphabet::STANDARD };
+        let decoded = zeroize::Zeroizing::new(GeneralPurpose::new(&alphabet, LENIENT).decode(token).ok()?);
+        let url = OutsideUrl::parse(std::str::from_utf8(&decoded).ok()?.trim_ascii(), self.line.reach()).ok()?;
+        self.hosts.iter().any(|host| host == url.host()).then_some(url)
+    }
+}
+
+#[async_trait]
+impl FinancialProvider for SimpleFinProvider {
+    fn manifest(&self) -> &Manifest {
+        &MANIFEST
+    }
+
+    async fn connect(&self, pasted: &Pasted, _now: Timestamp) -> Result<Credentials, ProviderFault> {
+        let Pasted::SetupToken(token) = pasted else { return Err(ProviderFault::Refused) };
+        let claim = self.claim_url(token).ok_or(ProviderFault::Refused)?;
+        let mut request = self.line.post(claim.url().clone()).header(CONTENT_LENGTH, "0");
+        if let Some(login) = claim.authorization() {
+            request = request.header(AUTHORIZATION, login.clone());
+        }
+        let answer = http::ask(&self.line, request.build().map_err(|_| ProviderFault::Refused)?, Asked::Tokens).await?;
+        let access = zeroize::Zeroizing::new(String::from_utf8(answer.into_body()).map_err(|_| ProviderFault::Malformed)?);
+        let access = access.trim_ascii();
+        match OutsideUrl::parse(access, self.line.reach()) {
+            Ok(url) if url.authorization().is_some() => Ok(Credentials::AccessUrl(SecretString::from(access))),
+            _ => Err(ProviderFault::Malformed),
+        }
+    }
+
+    async fn revoke(&self, _credentials: &Credentials) -> Result<(), ProviderFault> {
+        // Only its owner can end an access, at the server.
+        Ok(())
+    }
+
+    async fn visit(&self, credentials: &Credentials, now: Timestamp) -> Result<Box<dyn Visit>, ProviderFault> {
+        let Credentials::AccessUrl(access) = credentials else { return Err(ProviderFault::Refused) };
+        let who = Sha256::digest(access.expose_secret()).into();
+        let access = OutsideUrl::parse(access.expose_secret(), self.line.reach()).map_err(|_| ProviderFault::Refused)?;
+        Ok(Box::new(SimpleFinVisit { line: self.line.clone(), resting: self.resting.clone(), who, access, now, read: Vec::new() }))
+    }
+}
+
+/// One stage of one sync, with every window it has read.
+struct SimpleFinVisit {
+    line: Line,
+    resting: Arc<Resting>,
+    who: [u8; 32],
+    access: OutsideUrl,
+    now: Timestamp,
+    read: Vec<(Window, Answer)>,
+}
+
+impl SimpleFinVisit {
+    /// The answer of a window, asked for once.
+    async fn answer(&mut self, window: Window) -> Result<&Answer, ProviderFault> {
+        let place = self.read.iter().position(|(known, _)| *known == window);
+        if place.is_none() {
+            let answer = self.ask(window).await?;
+            self.read.push((window, answer));
+        }
+        let read = place.map_or_else(|| self.read.last(), |place| self.read.get(place));
+        read.map(|(_, answer)| answer).ok_or(ProviderFault::Malformed)
+    }
+
+    async fn ask(&self, window: Window) -> Result<Answer, ProviderFault> {
+        if let Some(until) = self.resting.until(self.who, self.now) {
+            let wait = u32::try_from(until.since(self.now).num_seconds()).unwrap_or(u32::MAX).max(1);
+            return Err(ProviderFault::RateLimited { retry_after: Some(wait) });
+        }
+        let midnight = |day: LocalDate| day.naive().and_time(NaiveTime::MIN).and_utc().timestamp().to_string();
+        let mut query = vec![("version", "2".to_owned()), ("start-date", midnight(window.from)), ("pending", "1".to_owned())];
+        query.extend(window.until.map(|until| ("end-date", midnight(until))));
+        let url = self.access.below(&["accounts"]).map_err(|_| ProviderFault::Refused)?;
+        let mut request = self.line.get(url).query(&query);
+        if let Some(login) = self.access.authorization() {
+            request = request.header(AUTHORIZATION, login.clone());
+        }
+        let set: AccountSet = http::json(&self.line, request.build().map_err(|_| ProviderFault::Refused)?).await?;
+        let answer = mapping::answer(set, self.now);
+        if answer.is_last_of_the_day {
+            tracing::warn!("SimpleFIN warns that it was asked too often; nothing more is asked for this link today");
+            self.resting.rest(self.who, self.now);
+        }
+        Ok(answer)
+    }
+}
+
+#[async_trait]
+impl Visit for SimpleFinVisit {
+    async fn accounts(&mut self) -> Result<ReportedAccounts, ProviderFault> {
+        let answer = self.answer(Window::recent(self.now.day())).await?;
+        Ok(ReportedAccounts { accounts: answer.accounts.iter().map(|answered| answered.account.clone()).collect(), complete: answer.complete })
+    }
+
+    async fn transactions(&mut self, account: &ReportedAccount, from: LocalDate, to: LocalDate, _page: Option<&str>) -> Result<TransactionPage, ProviderFault> {
+        let mut page = TransactionPage::default();
+        let mut rows: HashMap<Option<String>, ReportedTransaction> = HashMap::new();
+        for window in Window::over(from, to, self.now.day()) {
+            let answer = self.answer(window).await?;
+            let Some(answered) = answer.accounts.iter().find(|answered| answered.account.reference == account.reference) else {
+                page.complete = false;
+                continue;
+            };
+            page.complete &= answered.complete;
+            page.refused += answered.refused;
+            let wanted = |row: &&ReportedTransaction| row.facts.status == TransactionStatus::Pending || (from..=to).contains(&row.facts.posted_on);
+            for row in answered.rows.iter().filter(wanted) {
+                // Windows overlap, and the recent one comes first.
+                rows.entry(row.reference.clone()).or_insert_with(|| row.clone());
+            }
+        }
+        page.transactions = rows.into_values().collect();
+        page.transactions.sort_by(|left, right| (left.facts.posted_on, &left.reference).cmp(&(right.facts.posted_on, &right.reference)));
+        Ok(page)
+    }
+}

@@ -1,0 +1,339 @@
+//! From SimpleFIN's words to Dashtam's (protocol version 2, <https://www.simplefin.org/protocol.html>; answers of version 1 read as well).
+//!
+//! Signs: as the protocol has them, money that comes in is positive; a bank that has them otherwise is corrected by the owner. Day rule: the UTC
+//! day of `posted`; while pending that of `transacted_at`, else the day of the visit. Amounts are texts and exact. Ids are unique within a
+//! connection only, so an account is known by both. What cannot be read is counted or makes an answer incomplete, and is never guessed.
+
+use std::collections::HashSet;
+
+use chrono::DateTime;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::domain::{
+    account::{AccountType, MaskedNumber},
+    balance::Balances,
+    card_number,
+    holding::ReportedHolding,
+    money::{Amount, Currency, Money, Quantity},
+    provider::{AccountReference, ReportedAccount, ReportedTransaction},
+    time::{LocalDate, Timestamp},
+    transaction::{AssetType, Security, TransactionFacts, TransactionStatus, TransactionSubtype},
+};
+
+use super::guess;
+
+/// The most characters a description keeps.
+const DESCRIPTION: usize = 1_000;
+
+/// `GET /accounts`. Accounts and rows are read one by one, so that a broken one spoils none of the others.
+#[derive(Deserialize)]
+pub(super) struct AccountSet {
+    #[serde(default)]
+    errlist: Vec<Value>,
+    #[serde(default)]
+    errors: Vec<Value>,
+    #[serde(default)]
+    connections: Vec<Value>,
+    accounts: Vec<Value>,
+}
+
+/// What one answer holds.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The accounts that could be read.
+    pub accounts: Vec<AnsweredAccount>,
+    /// Whether these are all: no error speaks of others, and all could be read.
+    pub complete: bool,
+    /// Whether it warns that no more may be asked today.
+    pub is_last_of_the_day: bool,
+}
+
+/// One account with the rows of a window.
+#[derive(Debug, PartialEq, Eq)]
+pub struct AnsweredAccount {
+    /// The account.
+    pub account: ReportedAccount,
+    /// Its rows.
+    pub rows: Vec<ReportedTransaction>,
+    /// Rows that could not be read.
+    pub refused: u32,
+    /// Whether its institution answered for it.
+    pub complete: bool,
+}
+
+#[derive(Deserialize)]
+struct ErrorRecord {
+    code: Option<String>,
+    #[serde(alias = "msg")]
+    message: Option<String>,
+    conn_id: Option<String>,
+    account_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ConnectionRecord {
+    conn_id: String,
+    name: Option<String>,
+    org_name: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct AccountRecord {
+    id: String,
+    conn_id: Option<String>,
+    org: Option<OrganizationRecord>,
+    name: String,
+    currency: String,
+    balance: Option<String>,
+    #[serde(rename = "available-balance")]
+    available: Option<String>,
+    #[serde(rename = "balance-date")]
+    balance_date: Option<i64>,
+    #[serde(default)]
+    transactions: Vec<Value>,
+    #[serde(default)]
+    holdings: Vec<Value>,
+}
+
+#[derive(Deserialize)]
+struct OrganizationRecord {
+    name: Option<String>,
+    domain: Option<String>,
+    #[serde(rename = "sfin-url")]
+    sfin_url: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct RowRecord {
+    id: String,
+    #[serde(default)]
+    posted: i64,
+    transacted_at: Option<i64>,
+    amount: String,
+    description: Option<String>,
+    payee: Option<String>,
+    memo: Option<String>,
+    pending: Option<bool>,
+    extra: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct HoldingRecord {
+    id: Option<String>,
+    symbol: Option<String>,
+    description: Option<String>,
+    currency: Option<String>,
+    shares: String,
+    market_value: Option<String>,
+    cost_basis: Option<String>,
+    created: Option<i64>,
+}
+
+/// What the error list says of whom.
+#[derive(Default)]
+struct Troubles {
+    connections: HashSet<String>,
+    accounts: HashSet<(Option<String>, String)>,
+    of_all: bool,
+    is_quota: bool,
+}
+
+impl Troubles {
+    fn read(set: &AccountSet) -> Self {
+        let mut troubles = Self::default();
+        for error in &set.errlist {
+            match serde_json::from_value::<ErrorRecord>(error.clone()) {
+                Ok(error) => troubles.note(error),
+                Err(_) => troubles.of_all = true,
+            }
+        }
+        // Version 1 says it in words for people, and servers may send both: what the list has said is not said again.
+        if set.errlist.is_empty() {
+            for error in &set.errors {
+                let text = error.as_str().unwrap_or_default();
+                if is_quota(text) { troubles.is_quota = true } else { troubles.of_all = true }
+            }
+        } else {
+            troubles.is_quota |= set.errors.iter().filter_map(Value::as_str).any(is_quota);
+        }
+        troubles
+    }
+
+    fn note(&mut self, error: ErrorRecord) {
+        let named = |text: Option<String>| text.filter(|text| !text.is_empty());
+        if [&error.code, &error.message].into_iter().flatten().any(|text| is_quota(text)) {
+            self.is_quota = true;
+            return;
+        }
+        match (named(error.conn_id), named(error.account_id)) {
+            (connection, Some(account)) => {
+                self.accounts.insert((connection, account));
+            }
+            (Some(connection), None) => {
+                self.connections.insert(connection);
+            }
+            (None, None) => self.of_all = true,
+        }
+    }
+
+    fn concern(&self, connection: Option<&str>, account: &str) -> bool {
+        self.of_all
+            || connection.is_some_and(|connection| self.connections.contains(connection))
+            || self.accounts.iter().any(|(of, id)| id == account && (of.is_none() || of.as_deref() == connection))
+    }
+}
+
+/// Whether a text speaks of how often may be asked.
+fn is_quota(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    ["quota", "rate limit", "rate-limit", "ratelimit", "too many requests", "request limit"].iter().any(|sign| text.contains(sign))
+}
+
+/// Reads an answer, as it was given at `now`.
+pub(super) fn answer(set: AccountSet, now: Timestamp) -> Answer {
+    let troubles = Troubles::read(&set);
+    let connections: Vec<ConnectionRecord> = set.connections.into_iter().filter_map(|record| serde_json::from_value(record).ok()).collect();
+    let said = set.accounts.len();
+    let mut accounts = Vec::with_capacity(said);
+    for record in set.accounts {
+        if let Some(account) = serde_json::from_value(record).ok().and_then(|record| account(record, &connections, &troubles, now)) {
+            accounts.push(account);
+        }
+    }
+    // Of an account that is named and not there, nothing is known; nor of those of a connection that did not answer.
+    let named = |(_, id): &(Option<String>, String)| accounts.iter().any(|answered| answered.account.reference.expose().ends_with(&format!("/{id}")));
+    let complete = accounts.len() == said && !troubles.of_all && troubles.connections.is_empty() && troubles.accounts.iter().all(named);
+    Answer { accounts, complete, is_last_of_the_day: troubles.is_quota }
+}
+
+fn account(record: AccountRecord, connections: &[ConnectionRecord], troubles: &Troubles, now: Timestamp) -> Option<AnsweredAccount> {
+    let connection = record.conn_id.as_deref().filter(|id| !id.is_empty());
+    let organization = record.org.as_ref();
+    let within = connection.or_else(|| organization.and_then(|org| org.sfin_url.as_deref().or(org.domain.as_deref()))).unwrap_or_default();
+    if record.id.is_empty() {
+        return None;
+    }
+    let known = connections.iter().find(|known| connection == Some(&known.conn_id));
+    let institution = known
+        .and_then(|known| known.org_name.clone().or_else(|| known.name.clone()))
+        .or_else(|| organization.and_then(|org| org.name.clone().or_else(|| org.domain.clone())));
+    let currency = currency(&record.currency)?;
+    let amount = |text: &Option<String>| text.as_deref().map(|text| Amount::parse(text, &currency)).transpose().ok();
+    let kind = guess::kind(&record.name, !record.holdings.is_empty());
+    let name = card_number::cut(&record.name);
+    let account = ReportedAccount {
+        reference: AccountReference::new(format!("{within}/{}", record.id)),
+        institution,
+        masked_number: masked_number(&name),
+        name,
+        kind,
+        balances: Balances {
+            current: amount(&record.balance)?,
+            // A negative rest of a credit line says nothing that could be spent.
+            available: amount(&record.available)?.filter(|available| !(kind.is_liability() && available.is_negative())),
+            limit: None,
+            as_of: Some(record.balance_date.and_then(instant).unwrap_or(now)),
+        },
+        holdings: holdings(record.holdings, kind, &currency),
+        currency,
+        is_active: true,
+    };
+    let (mut rows, mut refused) = (Vec::new(), 0);
+    for row in record.transactions {
+        match serde_json::from_value(row).ok().and_then(|row| transaction(row, &account.currency, now)) {
+            Some(row) => rows.push(row),
+            None => refused += 1,
+        }
+    }
+    let complete = !troubles.concern(connection, &record.id);
+    Some(AnsweredAccount { account, rows, refused, complete })
+}
+
+/// An ISO 4217 code, or the URL of a unit of its own, of which nothing is known: it is not looked up, and has no digits.
+fn currency(text: &str) -> Option<Currency> {
+    let is_code = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_alphabetic());
+    Currency::parse(&if is_code { text.to_ascii_uppercase() } else { text.to_owned() }).ok()
+}
+
+/// The end of a number, where a name ends in it: `Checking (1234)`, `Visa ...1234`.
+fn masked_number(name: &str) -> Option<MaskedNumber> {
+    let end = name.trim_end_matches(|sign: char| !sign.is_alphanumeric());
+    let digits: String = end.chars().rev().take_while(char::is_ascii_digit).collect();
+    let digits: String = digits.chars().rev().collect();
+    let is_marked = end.len() < name.len() || end.trim_end_matches(|sign: char| sign.is_ascii_digit()).ends_with(['.', '*', 'x', 'X', '•', '#']);
+    (digits.len() == 4 && is_marked).then(|| MaskedNumber::stored(format!("••••{digits}")))
+}
+
+fn transaction(record: RowRecord, currency: &Currency, now: Timestamp) -> Option<ReportedTransaction> {
+    if record.id.is_empty() {
+        return None;
+    }
+    let made_at = record.transacted_at.filter(|at| *at > 0).map(|at| instant(at).ok_or(())).transpose().ok()?;
+    let is_pending = record.pending.unwrap_or(record.posted == 0);
+    let posted_on: LocalDate = match record.posted {
+        0 if is_pending => made_at.unwrap_or(now).day(),
+        ..=0 => return None,
+        // While it is pending, the day it was made tells more than a day that is not certain yet.
+        at => instant(at).map(|at| if is_pending { made_at.unwrap_or(at).day() } else { at.day() })?,
+    };
+    let amount = Amount::parse(&record.amount, currency).ok()?;
+    let said = |text: Option<String>| text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    let (payee, memo) = (said(record.payee), said(record.memo));
+    let description = said(record.description).or_else(|| payee.clone()).or(memo).unwrap_or_default();
+    let category = record.extra.as_ref().and_then(|extra| extra.get("category")).and_then(Value::as_str);
+    let facts = TransactionFacts {
+        amount,
+        subtype: TransactionSubtype::Unknown,
+        status: if is_pending { TransactionStatus::Pending } else { TransactionStatus::Posted },
+        posted_on,
+        authorized_on: made_at.map(Timestamp::day),
+        occurred_at: made_at,
+        description: description.chars().take(DESCRIPTION).collect(),
+        merchant_name: payee.map(|payee| payee.chars().take(DESCRIPTION).collect()),
+        category: category.map(|category| category.chars().take(DESCRIPTION).collect()),
+        security: None,
+        quantity: None,
+        unit_price: None,
+        fees: None,
+    };
+    Some(ReportedTransaction { reference: Some(record.id), replaces: None, facts, line: None })
+}
+
+/// Every position; `None` where it has none and need not have any, and where one cannot be read: it would look sold.
+fn holdings(records: Vec<Value>, kind: AccountType, currency: &Currency) -> Option<Vec<ReportedHolding>> {
+    let may_hold =
+        matches!(kind, AccountType::Brokerage | AccountType::Ira | AccountType::RothIra | AccountType::Plan401k | AccountType::Plan403b | AccountType::Hsa);
+    if records.is_empty() && !may_hold {
+        return None;
+    }
+    records.into_iter().map(|record| holding(serde_json::from_value(record).ok()?, currency)).collect()
+}
+
+fn holding(record: HoldingRecord, of_account: &Currency) -> Option<ReportedHolding> {
+    let said = |text: Option<String>| text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    let (symbol, name, id) = (said(record.symbol), said(record.description), said(record.id));
+    let currency = match said(record.currency) {
+        Some(text) => self::currency(&text)?,
+        None => of_account.clone(),
+    };
+    let amount = |text: Option<String>| said(text).map(|text| Amount::parse(&text, &currency)).transpose().ok();
+    let cost = amount(record.cost_basis)?;
+    Some(ReportedHolding {
+        security: Security { asset_type: AssetType::Other, symbol: symbol.or_else(|| name.clone()).or_else(|| id.clone())?, name },
+        reference: id,
+        cusip: None,
+        isin: None,
+        quantity: Quantity::parse(&record.shares).ok()?,
+        price: None,
+        market_value: amount(record.market_value)?,
+        // Nothing is what servers write that do not know.
+        cost_basis: cost.filter(|cost| *cost != Amount::ZERO).map(|amount| Money { amount, currency: currency.clone() }),
+        currency,
+        as_of: record.created.filter(|at| *at > 0).and_then(instant),
+    })
+}
+
+fn instant(seconds: i64) -> Option<Timestamp> {
+    DateTime::from_timestamp(seconds, 0).map(Timestamp::new)
+}

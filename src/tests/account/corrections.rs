@@ -1,0 +1,163 @@
+//! Name, kind and signs, as their owner knows them.
+
+use dashtam::domain::user::Role;
+use serde_json::{Value, json};
+
+use crate::harness::{
+    app::TestApp,
+    bank::{pending, posted, reported_account},
+};
+
+use super::{accounts, everything, synced, syncs_again, update};
+
+/// Amounts of one's own transactions, latest day first.
+async fn amounts(client: &crate::harness::client::Client<'_>) -> Vec<String> {
+    client.transactions().await.iter().map(|row| row["amount"]["amount"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Current balances of every snapshot, in units.
+async fn snapshots(app: &TestApp) -> Vec<i64> {
+    let rows = app.store.query("SELECT current_amount FROM balance_snapshots ORDER BY id").await;
+    rows.iter().map(|row| row.try_get("", "current_amount").unwrap()).collect()
+}
+
+#[tokio::test]
+async fn signs_are_turned_in_what_is_stored_and_in_what_comes() {
+    for app in TestApp::on_every_store().await {
+        let rows = vec![posted("x", "2026-11-20", 900, "Shoes"), posted("y", "2026-11-19", -2500, "Payment"), pending("p", "2026-11-21", 300, "Coffee")];
+        let (ann, link) = synced(&app, rows.clone()).await;
+        let before = accounts(&ann, &json!(null)).await[0].clone();
+        let ids = ann.transaction_ids().await;
+        assert_eq!(
+            (amounts(&ann).await, before["balances"]["current"]["amount"].clone()),
+            (vec!["3.00".into(), "9.00".into(), "-25.00".into()], json!("100.00"))
+        );
+        let told = update(&ann, &before["id"], json!({ "type": "CREDIT_CARD", "invertSign": true })).await.succeeds()["account"].clone();
+        assert_eq!((&told["type"], &told["reportedType"], &told["isSignInverted"]), (&json!("CREDIT_CARD"), &json!("CHECKING"), &json!(true)));
+        assert_eq!(told["balances"]["current"]["amount"], "-100.00");
+        let turned = vec!["-3.00".to_owned(), "-9.00".to_owned(), "25.00".to_owned()];
+        assert_eq!((amounts(&ann).await, ann.transaction_ids().await), (turned.clone(), ids.clone()), "the same rows, {}", app.store.name);
+        assert!(snapshots(&app).await.iter().all(|units| *units == -1_000_000), "{:?}", snapshots(&app).await);
+
+        syncs_again(&app, &ann, &link).await;
+        assert_eq!((amounts(&ann).await, ann.transaction_ids().await), (turned, ids.clone()), "a sync neither turns them back nor doubles them");
+        assert_eq!(accounts(&ann, &json!(null)).await[0], told);
+        app.bank.script(|script| {
+            script.accounts = vec![(
+                reported_account("1234567890", 12_000),
+                vec![posted("z", "2026-11-22", 1000, "Hats"), posted("q", "2026-11-22", 300, "Coffee"), rows[0].clone(), rows[1].clone()],
+            )];
+        });
+        syncs_again(&app, &ann, &link).await;
+        let now = amounts(&ann).await;
+        assert_eq!(now.iter().filter(|amount| *amount == "-10.00").count(), 1, "{now:?}");
+        assert_eq!(now.len(), 4, "the pending one was booked, as one: {now:?}");
+        assert!(ann.transaction_ids().await.contains(&ids[0]), "the pending row's id");
+        assert_eq!(accounts(&ann, &json!(null)).await[0]["balances"]["current"]["amount"], "-120.00");
+
+        let back = update(&ann, &before["id"], json!({ "type": null, "invertSign": false })).await.succeeds()["account"].clone();
+        assert_eq!((&back["type"], &back["balances"]["current"]["amount"]), (&json!("CHECKING"), &json!("120.00")));
+        assert!(amounts(&ann).await.contains(&"10.00".to_owned()));
+        syncs_again(&app, &ann, &link).await;
+        assert_eq!(amounts(&ann).await.len(), 4);
+        assert_eq!(app.outcomes("update_account").await, vec![("succeeded".to_owned(), None); 2]);
+        app.every_attempt_ended_once().await;
+    }
+}
+
+#[tokio::test]
+async fn saying_the_same_twice_turns_nothing_twice() {
+    for app in TestApp::on_every_store().await {
+        let (ann, _) = synced(&app, vec![posted("x", "2026-11-20", 900, "Shoes")]).await;
+        let account = accounts(&ann, &json!(null)).await[0]["id"].clone();
+        for _ in 0..2 {
+            update(&ann, &account, json!({ "invertSign": true })).await.succeeds();
+            assert_eq!(amounts(&ann).await, ["-9.00"]);
+        }
+        update(&ann, &account, json!({})).await.succeeds();
+        assert_eq!(amounts(&ann).await, ["-9.00"], "what is left out stays");
+        assert_eq!(accounts(&ann, &json!(null)).await[0]["isSignInverted"], true);
+    }
+}
+
+#[tokio::test]
+async fn rows_of_files_are_turned_too_and_found_again() {
+    for app in TestApp::on_every_store().await {
+        let ann = app.signed_in("ann").await;
+        let file = include_str!("../fixtures/ofx/checking-sgml.ofx");
+        ann.import("a.ofx", file, None).await.succeeds();
+        let account = accounts(&ann, &json!(null)).await[0].clone();
+        let (before, ids) = (amounts(&ann).await, ann.transaction_ids().await);
+        update(&ann, &account["id"], json!({ "invertSign": true })).await.succeeds();
+        let import = ann.import("a.ofx", file, None).await.succeeds()["import"].clone();
+        assert_eq!((&import["transactionsCreated"], &import["problems"].as_array().unwrap().is_empty()), (&json!(0), &true), "{import}");
+        let after = amounts(&ann).await;
+        assert_eq!(ann.transaction_ids().await, ids);
+        assert!(before.iter().zip(&after).all(|(was, is)| format!("-{was}").replace("--", "") == *is), "{before:?} {after:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_kind_stays_over_syncs_and_goes_back() {
+    for app in TestApp::on_every_store().await {
+        let (ann, link) = synced(&app, vec![]).await;
+        let account = accounts(&ann, &json!(null)).await[0].clone();
+        assert_eq!((&account["type"], &account["balanceWarning"]), (&json!("CHECKING"), &Value::Null));
+        let told = update(&ann, &account["id"], json!({ "type": "MORTGAGE" })).await.succeeds()["account"].clone();
+        assert_eq!((&told["type"], &told["reportedType"]), (&json!("MORTGAGE"), &json!("CHECKING")));
+        assert_eq!(told["balanceWarning"], "LIABILITY_IS_POSITIVE", "a debt of which there is 100.00 to have");
+        syncs_again(&app, &ann, &link).await;
+        assert_eq!(accounts(&ann, &json!(null)).await, [told.clone()]);
+        assert_eq!(accounts(&ann, &json!({ "types": ["MORTGAGE"] })).await, [told.clone()]);
+        assert_eq!(accounts(&ann, &json!({ "types": ["CHECKING"] })).await, [Value::Null; 0], "filters go by what the owner says");
+        let turned = update(&ann, &account["id"], json!({ "invertSign": true })).await.succeeds()["account"].clone();
+        assert_eq!((&turned["type"], &turned["balanceWarning"]), (&json!("MORTGAGE"), &Value::Null));
+        let back = update(&ann, &account["id"], json!({ "type": null, "invertSign": false })).await.succeeds()["account"].clone();
+        assert_eq!(back, account);
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_ones_own_changes_nothing() {
+    for app in TestApp::on_every_store().await {
+        let (ann, link) = synced(&app, vec![posted("x", "2026-11-20", 900, "Shoes")]).await;
+        let bob = app.signed_in("bob").await;
+        let account = accounts(&ann, &json!(null)).await[0]["id"].clone();
+        let before = everything(&app).await;
+        update(&bob, &account, json!({ "invertSign": true })).await.is_refused("NOT_FOUND");
+        for id in [json!(link), json!(""), json!("acct_"), json!("1 OR 1=1"), json!("x".repeat(10_000))] {
+            update(&ann, &id, json!({ "invertSign": true })).await.is_refused("NOT_FOUND");
+            assert_eq!(app.last_outcome("update_account").await, ("failed".to_owned(), Some("not_found".to_owned())));
+        }
+        update(&app.nobody(), &account, json!({ "invertSign": true })).await.is_fault("UNAUTHENTICATED");
+        app.promote("bob", Role::Admin).await;
+        app.promote("ann", Role::Readonly).await;
+        app.pass(chrono::Duration::seconds(1));
+        update(&bob, &account, json!({ "invertSign": true })).await.is_refused("NOT_FOUND");
+        update(&ann, &account, json!({ "invertSign": true })).await.is_fault("FORBIDDEN");
+        assert_eq!(before, everything(&app).await);
+        app.every_attempt_ended_once().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signs_turned_while_a_sync_is_under_way_hold_for_what_it_brings() {
+    for app in TestApp::on_every_store().await {
+        let (ann, link) = synced(&app, vec![posted("x", "2026-11-20", 900, "Shoes")]).await;
+        let account = accounts(&ann, &json!(null)).await[0]["id"].clone();
+        app.bank.reports(vec![posted("x", "2026-11-20", 900, "Shoes"), posted("y", "2026-11-21", 500, "Socks")]);
+        ann.sync(&link, true).await.succeeds();
+        let gate = app.bank.hold_page(0);
+        let worker = app.worker();
+        gate.reached().await;
+        update(&ann, &account, json!({ "invertSign": true })).await.succeeds();
+        gate.open();
+        assert!(worker.await.unwrap());
+        assert_eq!(amounts(&ann).await, ["-5.00", "-9.00"], "{}", app.store.name);
+        let turns = futures_util::future::join_all((0..9).map(|at| update(&ann, &account, json!({ "invertSign": at % 2 == 0 })))).await;
+        turns.iter().for_each(|turn| drop(turn.succeeds()));
+        let inverted = accounts(&ann, &json!(null)).await[0]["isSignInverted"] == true;
+        assert_eq!(amounts(&ann).await, if inverted { ["-5.00", "-9.00"] } else { ["5.00", "9.00"] }, "{}", app.store.name);
+        app.every_attempt_ended_once().await;
+    }
+}
