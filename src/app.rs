@@ -225,6 +225,7 @@ impl App {
             balances: BalanceQueries { access: access.clone(), balances: readers.clone() },
             changes: changes(&access, &readers),
             live: Arc::new(Live::new(bus.clone(), readers.clone())),
+            import_queries: ground.import_queries(),
             imports: ground.imports(files),
             outbox: ground.outbox(),
             audit: AuditQueries { journal: journal.clone(), store: store.clone(), access: access.clone(), events: readers.clone() },

@@ -109,6 +109,8 @@ pub struct Application {
     pub changes: change::ChangeQueries,
     /// Wakes those who follow.
     pub live: Arc<live::Live>,
+    /// Looks at imports.
+    pub import_queries: import::ImportQueries,
     /// Takes statement files in.
     pub imports: import::ImportCommands,
 }

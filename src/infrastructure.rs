@@ -13,3 +13,4 @@ pub mod providers;
 pub mod rate_limit;
 pub mod redis;
 pub mod security;
+mod stored_row;

@@ -32,6 +32,7 @@ mod m20261126_000021_changes;
 mod m20261126_000022_audit_thinnings;
 mod m20261126_000024_holdings;
 mod m20261126_000025_corrections;
+mod m20261126_000029_import_batches;
 
 /// Every migration, in the order they are applied.
 pub struct Migrator;
@@ -63,6 +64,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000022_audit_thinnings::Migration),
             Box::new(m20261126_000024_holdings::Migration),
             Box::new(m20261126_000025_corrections::Migration),
+            Box::new(m20261126_000029_import_batches::Migration),
         ]
     }
 }

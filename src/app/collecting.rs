@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 use crate::{
     application::{
         account::AccountCommands,
-        import::ImportCommands,
+        import::{ImportCommands, ImportQueries},
         link::{LinkCommands, LinkSettings},
         ports::{Meter, StatementReader},
         sync::{SyncCommands, SyncEngine},
@@ -58,6 +58,11 @@ impl Ground {
             randomness: self.randomness.clone(),
             wake: wake.clone(),
         }
+    }
+
+    /// What looks at imports.
+    pub(super) fn import_queries(&self) -> ImportQueries {
+        ImportQueries { access: self.access.clone(), imports: self.database.readers(), clock: self.clock.clone() }
     }
 
     /// What takes statement files in.

@@ -197,7 +197,7 @@ pub fn needs(act: Act) -> Option<(Action, Resource, Scope)> {
         | Act::RequestSync
         | Act::SyncLink => own(Resource::Links),
         Act::UpdateAccount | Act::SelectAccounts => own(Resource::Accounts),
-        Act::ImportStatement => own(Resource::Transactions),
+        Act::ImportStatement | Act::PreviewImport | Act::CommitImport | Act::RevertImport => own(Resource::Transactions),
         Act::ReadUsers => Some((Action::Read, Resource::Users, Scope::Any)),
         Act::ReadSecurity => Some((Action::Read, Resource::Security, Scope::Any)),
         Act::ReadAudit | Act::ExportAudit => Some((Action::Read, Resource::Audit, Scope::Any)),

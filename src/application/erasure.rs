@@ -243,13 +243,15 @@ impl Eraser {
         self.tidy().await
     }
 
-    /// Forgets what was still under way when somebody was erased, and addresses that somebody wanted and never confirmed.
+    /// Forgets what was still under way when somebody was erased, addresses that somebody wanted and never confirmed, and previews of imports that
+    /// are too old.
     pub async fn tidy(&self) -> anyhow::Result<()> {
         let now = self.clock.now();
         if self.queue.forget_stragglers(now.minus(chrono::Duration::hours(STRAGGLER_HOURS))).await? > 0 {
             self.queue.scrub().await?;
         }
         self.queue.forget_email_changes(now.minus(chrono::Duration::days(CHANGE_KEPT_DAYS))).await?;
+        self.queue.forget_previews(now).await?;
         Ok(())
     }
 

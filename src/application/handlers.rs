@@ -64,6 +64,8 @@ pub fn mailing(event: &Event) -> Mailing {
         | Event::ConsentRevoked { .. }
         | Event::AccountUpdated { .. }
         | Event::AccountsSelected { .. }
+        | Event::ImportPreviewed { .. }
+        | Event::ImportReverted { .. }
         | Event::StatementImported { .. } => Mailing::Silent(BY_THEMSELVES),
         Event::SessionRefreshed { .. } | Event::SyncRequested { .. } | Event::LinkSynced { .. } => Mailing::Silent(OFTEN),
         Event::EmailVerified { .. } | Event::ErasureCancelled { .. } => Mailing::Silent(AFTERWARDS),
@@ -147,6 +149,8 @@ pub fn hint(event: &Event) -> Hint {
         | Event::AccountsSelected { .. }
         | Event::SyncRequested { .. }
         | Event::LinkSynced { .. }
+        | Event::ImportPreviewed { .. }
+        | Event::ImportReverted { .. }
         | Event::StatementImported { .. }
         | Event::MessageRetried { .. }
         | Event::MessageDropped { .. }

@@ -3,10 +3,15 @@
 //! The file is read once, away from the runtime's threads and before a transaction is opened; what it holds is then matched like any
 //! feed, some days at a time, so the same file twice changes nothing and a long file needs no more memory than a short one. A row that
 //! cannot be taken is named by its line and the others are.
+//!
+//! A file may be looked at first: a preview keeps its rows for an hour, with what each of them is, and committing it matches them once more,
+//! since other rows may have come in meanwhile. Either way the batch remembers what it added, so that it can be taken back.
 
+mod batch;
 mod windows;
 
 use std::{
+    collections::{HashMap, HashSet},
     io::{BufRead, BufReader, Read},
     sync::Arc,
 };
@@ -14,28 +19,32 @@ use std::{
 use sha2::{Digest, Sha256};
 
 use crate::domain::{
-    account::{Account, AccountReader, Corrections},
+    account::AccountReader,
     audit::Act,
-    balance::BalanceSnapshot,
     card_number,
     csv::{CsvCorrection, CsvFormat, CsvQuestion, NamedAccount},
     event::Event,
     failure::Reason,
-    id::{AccountId, ImportId, LinkId, UserId},
-    import::{Import, LineProblem, MAX_STATEMENT_BYTES, Statement, StatementFile, UnreadableFile},
-    link::{Link, LinkStatus},
-    time::{Clock, Timestamp},
-    transaction::Source,
+    id::{AccountId, ImportId, UserId},
+    import::{
+        Import, ImportReader, ImportRefusal, ImportRow, ImportStatement, ImportStatus, LineProblem, MAX_PREVIEWS, MAX_STATEMENT_BYTES, PREVIEW_MINUTES,
+        Reverted, RowOutcome, Statement, StatementFile, UnreadableFile,
+    },
+    page::{CreatedKey, Page, Slice},
+    time::Clock,
 };
 
 use super::{
-    access::{Access, Denied, Requester},
+    QueryError,
+    access::{Access, Denied, Requester, Resource},
     audit::Journal,
-    ingest::{Ingested, Reported, Taken, ingest},
-    ports::{Randomness, Sealer, StatementHints, StatementReader, StatementRefusal, Store, Work},
+    ingest::Doubts,
+    ports::{Randomness, Sealer, StatementHints, StatementReader, StatementRefusal, Store},
 };
 
 use windows::Windows;
+
+pub(super) use batch::new_account;
 
 /// The most problems an import keeps and answers with, besides the one that counts the others.
 pub const MAX_PROBLEMS: usize = 1000;
@@ -61,6 +70,15 @@ pub enum ImportError {
     /// The target account is absent or someone else's.
     #[error("no such account")]
     NotFound,
+    /// The import is absent or someone else's.
+    #[error("no such import")]
+    UnknownImport,
+    /// More rows than a preview keeps.
+    #[error("a preview holds at most 20,000 rows; import the file without one, or a shorter period at a time")]
+    TooLongForPreview,
+    /// It has not come that far, or too far.
+    #[error(transparent)]
+    Refused(#[from] ImportRefusal),
     /// The requester may not.
     #[error(transparent)]
     Denied(#[from] Denied),
@@ -77,7 +95,13 @@ impl Reason for ImportError {
             Self::TooLarge => "file_too_large",
             Self::SeveralAccounts => "several_accounts",
             Self::OtherCurrency => "other_currency",
-            Self::NotFound => "not_found",
+            Self::NotFound | Self::UnknownImport => "not_found",
+            Self::TooLongForPreview => "too_long_for_preview",
+            Self::Refused(ImportRefusal::Expired) => "preview_expired",
+            Self::Refused(ImportRefusal::Committed) => "already_committed",
+            Self::Refused(ImportRefusal::Previewed) => "not_committed",
+            Self::Refused(ImportRefusal::Reverted) => "already_reverted",
+            Self::Refused(ImportRefusal::Untracked) => "not_revertible",
             Self::Denied(denied) => denied.reason(),
             Self::Unexpected(_) => "internal",
         }
@@ -93,8 +117,8 @@ impl From<StatementRefusal> for ImportError {
     }
 }
 
-/// A file to be taken in.
-pub struct ImportStatement {
+/// A file to be taken in, or to be looked at first.
+pub struct BringStatement {
     /// Who asks.
     pub requester: Requester,
     /// As the person calls it; only its last part is kept.
@@ -107,6 +131,26 @@ pub struct ImportStatement {
     pub new_account: Option<NamedAccount>,
     /// How a CSV file is written, as far as it does not tell itself.
     pub csv: CsvCorrection,
+}
+
+/// Taking in what was looked at.
+pub struct CommitImport {
+    /// Who asks.
+    pub requester: Requester,
+    /// The preview.
+    pub import: ImportId,
+    /// Whether doubtful rows are taken.
+    pub take_doubtful: bool,
+    /// Rows that are taken although they are doubtful, by their numbers.
+    pub take_rows: Vec<u32>,
+}
+
+/// Taking an import back.
+pub struct RevertImport {
+    /// Who asks.
+    pub requester: Requester,
+    /// Which.
+    pub import: ImportId,
 }
 
 /// Takes statement files in.
@@ -129,66 +173,143 @@ pub struct ImportCommands {
     pub randomness: Arc<dyn Randomness>,
 }
 
+/// A file that was read.
+struct Brought {
+    import: Import,
+    statements: Vec<ImportStatement>,
+    rows: Windows,
+}
+
 impl ImportCommands {
     /// Takes in a file: all of what can be read, in one commit.
-    pub async fn import(&self, command: ImportStatement) -> Result<Import, ImportError> {
+    pub async fn import(&self, command: BringStatement) -> Result<Import, ImportError> {
         let attempt = self.journal.attempt(&command.requester, Act::ImportStatement).await?;
         attempt
             .settle(async {
                 let owner = self.access.attempt(&command.requester, Act::ImportStatement)?;
-                let hints = self.hints(owner, command.account, command.new_account, command.csv).await?;
-                let (file, digest) = self.read(command.content, hints).await?;
-                let now = self.clock.now();
-                let mut import = Import {
-                    id: ImportId(self.randomness.id()),
-                    user: owner,
-                    filename: last_part(&command.filename),
-                    digest,
-                    created_at: now,
-                    accounts_created: 0,
-                    transactions_created: 0,
-                    transactions_known: 0,
-                    problems: file.problems,
-                    csv: file.csv,
-                };
-                let mut rows = Windows::over(file.rows);
+                let Brought { mut import, mut statements, mut rows } = self.bring(owner, command).await?;
                 let mut work = self.store.begin(&attempt).await?;
                 work.accounts().take_turn(owner).await?;
-                if let Some(target) = command.account {
-                    let [statement] = file.statements.as_slice() else { return Err(ImportError::SeveralAccounts) };
-                    let account = work.accounts().find(owner, target).await?.ok_or(ImportError::NotFound)?;
-                    self.rows_into(work.as_mut(), &account, statement, &mut rows, &mut import).await?;
-                } else {
-                    let mut link = self.statement_link(work.as_mut(), owner, now).await?;
-                    let was_unlinked = link.status == LinkStatus::Unlinked;
-                    let mut accounts = work.accounts().of_link(owner, link.id).await?;
-                    for statement in &file.statements {
-                        let account = self.account_of(work.as_mut(), link.id, &mut accounts, statement, &mut import).await?;
-                        self.rows_into(work.as_mut(), &account, statement, &mut rows, &mut import).await?;
-                    }
-                    let has_news = import.accounts_created + import.transactions_created > 0;
-                    if has_news {
-                        link.synced_at = Some(now);
-                    }
-                    if was_unlinked {
-                        link.reopen();
-                    }
-                    if has_news || was_unlinked {
-                        work.links().save(&link).await?;
-                    }
+                work.imports().insert(&import, &[]).await?;
+                import.commit(self.clock.now())?;
+                self.take_in(work.as_mut(), &mut import, &mut statements, &mut rows, &Doubts::Taken).await?;
+                if !work.imports().settle(&import, &statements, ImportStatus::Previewed).await? {
+                    return Err(anyhow::anyhow!("an import that nobody knows of yet has changed").into());
                 }
-                shorten(&mut import.problems);
-                work.imports().insert(&import).await?;
-                work.succeed(Event::StatementImported {
-                    import: import.id,
-                    user: owner,
-                    created: import.transactions_created,
-                    known: import.transactions_known,
-                })
-                .await?;
+                work.succeed(imported(&import)).await?;
                 Ok(import)
             })
             .await
+    }
+
+    /// Looks at a file: what would come in, and what each row is. Nothing comes in.
+    pub async fn preview(&self, command: BringStatement) -> Result<Import, ImportError> {
+        let attempt = self.journal.attempt(&command.requester, Act::PreviewImport).await?;
+        attempt
+            .settle(async {
+                let owner = self.access.attempt(&command.requester, Act::PreviewImport)?;
+                let Brought { mut import, mut statements, mut rows } = self.bring(owner, command).await?;
+                let mut work = self.store.begin(&attempt).await?;
+                work.accounts().take_turn(owner).await?;
+                let kept = self.assess_all(work.as_mut(), &mut import, &mut statements, &mut rows).await?;
+                work.imports().forget_previews(owner, MAX_PREVIEWS - 1, self.clock.now()).await?;
+                work.imports().insert(&import, &statements).await?;
+                work.imports().keep_rows(owner, &kept).await?;
+                let rows = u32::try_from(kept.len()).unwrap_or(u32::MAX);
+                work.succeed(Event::ImportPreviewed { import: import.id, user: owner, rows }).await?;
+                Ok(import)
+            })
+            .await
+    }
+
+    /// Takes in what was looked at, once.
+    pub async fn commit(&self, command: CommitImport) -> Result<Import, ImportError> {
+        let attempt = self.journal.attempt(&command.requester, Act::CommitImport).await?;
+        attempt
+            .settle(async {
+                let owner = self.access.attempt(&command.requester, Act::CommitImport)?;
+                let mut work = self.store.begin(&attempt).await?;
+                work.accounts().take_turn(owner).await?;
+                let mut import = work.imports().find(owner, command.import).await?.ok_or(ImportError::UnknownImport)?;
+                import.commit(self.clock.now())?;
+                let mut statements = work.imports().statements(owner, import.id).await?;
+                let rows = work.imports().rows(owner, import.id).await?;
+                let doubts = if command.take_doubtful { Doubts::Taken } else { Doubts::LeftOutBut(chosen(&rows, &command.take_rows)) };
+                self.take_in(work.as_mut(), &mut import, &mut statements, &mut in_order(rows), &doubts).await?;
+                if !work.imports().settle(&import, &statements, ImportStatus::Previewed).await? {
+                    return Err(ImportRefusal::Committed.into());
+                }
+                work.succeed(imported(&import)).await?;
+                Ok(import)
+            })
+            .await
+    }
+
+    /// Takes back what an import added, and nothing that something else speaks for by now.
+    pub async fn revert(&self, command: RevertImport) -> Result<(Import, Reverted), ImportError> {
+        let attempt = self.journal.attempt(&command.requester, Act::RevertImport).await?;
+        attempt
+            .settle(async {
+                let owner = self.access.attempt(&command.requester, Act::RevertImport)?;
+                let mut work = self.store.begin(&attempt).await?;
+                work.accounts().take_turn(owner).await?;
+                let mut import = work.imports().find(owner, command.import).await?.ok_or(ImportError::UnknownImport)?;
+                import.revert(self.clock.now())?;
+                let statements = work.imports().statements(owner, import.id).await?;
+                if statements.is_empty() {
+                    return Err(ImportRefusal::Untracked.into());
+                }
+                let reverted = work.imports().take_back(&import).await?;
+                if !work.imports().settle(&import, &statements, ImportStatus::Committed).await? {
+                    return Err(ImportRefusal::Reverted.into());
+                }
+                work.succeed(Event::ImportReverted { import: import.id, user: owner, removed: reverted.transactions, kept: reverted.kept }).await?;
+                Ok((import, reverted))
+            })
+            .await
+    }
+
+    /// Reads a file, and makes what is kept of its accounts: not their numbers, but what these are recognised by.
+    async fn bring(&self, owner: UserId, command: BringStatement) -> Result<Brought, ImportError> {
+        let target = command.account;
+        let hints = self.hints(owner, target, command.new_account, command.csv).await?;
+        let (file, digest) = self.read(command.content, hints).await?;
+        let now = self.clock.now();
+        let import = Import {
+            id: ImportId(self.randomness.id()),
+            user: owner,
+            status: ImportStatus::Previewed,
+            filename: last_part(&command.filename),
+            digest,
+            created_at: now,
+            target,
+            accounts_created: 0,
+            transactions_created: 0,
+            transactions_known: 0,
+            transactions_updated: 0,
+            transactions_doubtful: 0,
+            problems: file.problems,
+            csv: file.csv,
+            expires_at: Some(now.plus(chrono::Duration::minutes(PREVIEW_MINUTES))),
+            committed_at: None,
+            reverted_at: None,
+        };
+        let slug = self.reader.manifest().slug;
+        let statement = |Statement { number, account, period }: Statement| ImportStatement {
+            number,
+            account: None,
+            is_new: false,
+            fingerprints: self.sealer.fingerprints(owner, slug, &account.reference),
+            institution: account.institution.as_deref().map(card_number::cut),
+            name: card_number::cut(&account.name),
+            kind: account.kind,
+            masked_number: account.masked_number,
+            currency: account.currency,
+            balances: account.balances,
+            period,
+            holdings: account.holdings,
+        };
+        Ok(Brought { import, statements: file.statements.into_iter().map(statement).collect(), rows: Windows::over(file.rows) })
     }
 
     /// What is known of a file's rows before it is read.
@@ -222,119 +343,65 @@ impl ImportCommands {
         .await
         .map_err(|stopped| ImportError::Unexpected(anyhow::Error::new(stopped).context("reading a statement file")))?
     }
+}
 
-    /// The one link all of a user's files come in through.
-    async fn statement_link(&self, work: &mut dyn Work, owner: UserId, now: Timestamp) -> anyhow::Result<Link> {
-        let slug = self.reader.manifest().slug;
-        if let Some(link) = work.links().find_open(owner, slug).await? {
-            return Ok(link);
-        }
-        let link = Link::open(LinkId(self.randomness.id()), owner, slug, now);
-        work.links().insert(&link).await?;
-        Ok(link)
+/// Looks at imports. Whatever the role, only at one's own.
+pub struct ImportQueries {
+    /// What roles may do.
+    pub access: Access,
+    /// Where imports are kept.
+    pub imports: Arc<dyn ImportReader>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl ImportQueries {
+    /// The imports of a user: one's own, and none of anyone else.
+    pub async fn page(&self, requester: &Requester, of: UserId, page: Page<CreatedKey>) -> Result<Slice<Import>, QueryError> {
+        let Some(owner) = self.access.reader_of(requester, Resource::Transactions, of)? else { return Ok(Slice::none(&page)) };
+        Ok(self.imports.page(owner, self.clock.now(), page).await?)
     }
 
-    /// The account a statement is of, recognised by the keyed hash of its number, or a new one.
-    async fn account_of(
+    /// Those of `ids` that are one's own.
+    pub async fn find_many(&self, requester: &Requester, ids: &[ImportId]) -> Result<Vec<Import>, QueryError> {
+        let owner = self.access.reader(requester, Resource::Transactions)?;
+        Ok(self.imports.find_many(owner, ids, self.clock.now()).await?)
+    }
+
+    /// The accounts that imports are of.
+    pub async fn statements_of(&self, requester: &Requester, ids: &[ImportId]) -> Result<HashMap<ImportId, Vec<ImportStatement>>, QueryError> {
+        let owner = self.access.reader(requester, Resource::Transactions)?;
+        Ok(self.imports.statements_of(owner, ids).await?)
+    }
+
+    /// Rows of a preview behind a number.
+    pub async fn rows_of(
         &self,
-        work: &mut dyn Work,
-        link: LinkId,
-        accounts: &mut Vec<Account>,
-        statement: &Statement,
-        import: &mut Import,
-    ) -> anyhow::Result<Account> {
-        let reported = &statement.account;
-        let fingerprints = self.sealer.fingerprints(import.user, self.reader.manifest().slug, &reported.reference);
-        if let Some(account) = accounts.iter_mut().find(|account| fingerprints.contains(&account.fingerprint)) {
-            // A file without a ledger balance says nothing of what the account holds.
-            let has_news = reported.balances.current.is_some() && reported.balances.as_of > account.balances.as_of;
-            if has_news {
-                account.balances = account.corrections.balances(reported.balances);
-            }
-            // Under the current key from now on, so that an older one is needed no more once everything was reported.
-            let is_renewed = fingerprints.first().is_some_and(|current| *current != account.fingerprint);
-            if let Some(current) = fingerprints.into_iter().next() {
-                account.fingerprint = current;
-            }
-            // It was closed when its files were unlinked.
-            let is_back = !account.is_active;
-            account.is_active = true;
-            if has_news || is_renewed || is_back {
-                work.accounts().save(account).await?;
-            }
-            if has_news {
-                self.snapshot(work, account, import.created_at).await?;
-            }
-            return Ok(account.clone());
-        }
-        let fingerprint = fingerprints.into_iter().next().ok_or_else(|| anyhow::anyhow!("the key ring is empty"))?;
-        let account = new_account(AccountId(self.randomness.id()), import.user, link, fingerprint, reported, import.created_at);
-        work.accounts().insert(&account).await?;
-        self.snapshot(work, &account, import.created_at).await?;
-        import.accounts_created += 1;
-        accounts.push(account.clone());
-        Ok(account)
-    }
-
-    async fn snapshot(&self, work: &mut dyn Work, account: &Account, now: Timestamp) -> anyhow::Result<()> {
-        work.snapshots().insert(&BalanceSnapshot { account: account.id, user: account.user, taken_at: now, balances: account.balances }).await
-    }
-
-    async fn rows_into(
-        &self,
-        work: &mut dyn Work,
-        account: &Account,
-        statement: &Statement,
-        rows: &mut Windows,
-        import: &mut Import,
-    ) -> Result<(), ImportError> {
-        if account.currency != statement.account.currency {
-            return Err(ImportError::OtherCurrency);
-        }
-        let mut taken = Taken::default();
-        loop {
-            let window = rows.next_of(statement.number).await?;
-            if window.is_empty() {
-                return Ok(());
-            }
-            let reported = Reported { source: Source::File, period: statement.period, rows: &window };
-            let Ingested { added, known, doubtful, .. } = ingest(work, account, reported, &mut taken, import.created_at, self.randomness.as_ref()).await?;
-            import.transactions_created += added;
-            import.transactions_known += known;
-            import.problems.extend(doubtful.into_iter().map(|line| LineProblem {
-                line,
-                message: "this row looks like one that is stored already, but not enough to be sure; it was kept as a transaction of its own".to_owned(),
-            }));
-            shorten(&mut import.problems);
-        }
+        requester: &Requester,
+        id: ImportId,
+        outcome: Option<RowOutcome>,
+        after: u32,
+        limit: u32,
+    ) -> Result<Vec<ImportRow>, QueryError> {
+        let owner = self.access.reader(requester, Resource::Transactions)?;
+        Ok(self.imports.rows_of(owner, id, outcome, after, limit).await?)
     }
 }
 
-/// An account as it is first stored.
-pub(super) fn new_account(
-    id: AccountId,
-    user: UserId,
-    link: LinkId,
-    fingerprint: crate::domain::account::AccountFingerprint,
-    reported: &crate::domain::provider::ReportedAccount,
-    now: Timestamp,
-) -> Account {
-    Account {
-        id,
-        user,
-        link,
-        fingerprint,
-        institution: reported.institution.as_deref().map(card_number::cut),
-        name: card_number::cut(&reported.name),
-        kind: reported.kind,
-        masked_number: reported.masked_number.clone(),
-        currency: reported.currency.clone(),
-        balances: reported.balances,
-        is_active: reported.is_active,
-        is_selected: true,
-        corrections: Corrections::default(),
-        created_at: now,
-    }
+fn imported(import: &Import) -> Event {
+    Event::StatementImported { import: import.id, user: import.user, created: import.transactions_created, known: import.transactions_known }
+}
+
+/// Rows by what they are found by when they are matched again.
+fn chosen(rows: &[ImportRow], numbers: &[u32]) -> HashSet<(Option<u64>, String)> {
+    let numbers: HashSet<u32> = numbers.iter().copied().collect();
+    rows.iter().filter(|row| numbers.contains(&row.number)).map(|row| (row.row.line, row.name.clone())).collect()
+}
+
+/// The rows of a preview in the order in which they are matched.
+fn in_order(mut rows: Vec<ImportRow>) -> Windows {
+    rows.sort_by_key(|row| (row.statement, row.row.facts.posted_on, row.row.facts.amount, row.row.line));
+    Windows::over(Box::new(rows.into_iter().map(|row| Ok((row.statement, row.row)))))
 }
 
 /// By line; of too many the first ones, and one that counts the others.

@@ -1,15 +1,16 @@
 //! Ingesting: what a feed or a file reported of one account becomes stored transactions, inside a unit of work that somebody else
 //! opened and will settle.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::domain::{
     account::Account,
     id::TransactionId,
-    matching::{self, Match, Period},
+    import::Batched,
+    matching::{self, Match, Period, Plan},
     provider::ReportedTransaction,
     time::{LocalDate, Timestamp},
-    transaction::{Source, Transaction, TransactionStatus},
+    transaction::{KnownTransaction, Source, Transaction, TransactionStatus},
 };
 
 use super::ports::{Randomness, Work};
@@ -38,6 +39,25 @@ impl Taken {
     }
 }
 
+/// Which doubtful rows are taken, as transactions of their own.
+#[derive(Debug, Default)]
+pub enum Doubts {
+    /// All of them.
+    #[default]
+    Taken,
+    /// None but these, by line and name.
+    LeftOutBut(HashSet<(Option<u64>, String)>),
+}
+
+impl Doubts {
+    fn takes(&self, row: &ReportedTransaction, name: &str) -> bool {
+        match self {
+            Self::Taken => true,
+            Self::LeftOutBut(chosen) => chosen.contains(&(row.line, name.to_owned())),
+        }
+    }
+}
+
 /// What became of it.
 #[derive(Debug, Default)]
 pub struct Ingested {
@@ -49,12 +69,66 @@ pub struct Ingested {
     pub removed: u32,
     /// Reported rows that were known before, changed or not.
     pub known: u32,
-    /// Lines of rows that were kept as new and look much like a stored one.
-    pub doubtful: Vec<u64>,
+    /// Lines of rows that look much like a stored one, and whether each was taken nevertheless.
+    pub doubtful: Vec<(u64, bool)>,
+    /// Each transaction that was added or found.
+    pub batch: Vec<Batched>,
 }
 
-/// Matches and writes. A file adds rows and never changes what a feed said. What is reported in several parts, ordered by day, comes with
+/// What rows were found to be, before anything is written.
+pub struct Assessment {
+    /// For each row, in order: the name it goes by, and what it is.
+    pub rows: Vec<(String, Match)>,
+    /// The stored rows that they were compared with.
+    pub known: HashMap<TransactionId, KnownTransaction>,
+    /// Stored rows their feed stopped reporting.
+    pub withdrawn: Vec<TransactionId>,
+}
+
+impl Assessment {
+    /// Whether what `source` says now of a known row is to be stored. A file adds rows and never changes what a feed said, nor makes what is booked
+    /// pending again.
+    pub fn updates(&self, id: TransactionId, row: &ReportedTransaction, source: Source) -> bool {
+        let Some(stored) = self.known.get(&id) else { return false };
+        let by_file_alone = stored.references.iter().all(|(at, _)| *at == Source::File);
+        let unbooks = stored.facts.status == TransactionStatus::Posted && row.facts.status == TransactionStatus::Pending;
+        (source == Source::Feed || by_file_alone && !unbooks) && (stored.facts != row.facts || stored.removed)
+    }
+}
+
+/// Matches, and writes nothing. `account` is `None` for one that is not there yet. What is reported in several parts, ordered by day, comes with
 /// what the parts before were `taken` for.
+pub async fn assess(work: &mut dyn Work, account: Option<&Account>, reported: &Reported<'_>, taken: &mut Taken) -> anyhow::Result<Option<Assessment>> {
+    let Reported { source, period, rows } = *reported;
+    // A feed says by silence, too, so everything of its days is looked at; a file only says what it says.
+    let vouched = period.filter(|_| source == Source::Feed);
+    let days = || rows.iter().map(|row| row.facts.posted_on).chain(vouched.iter().flat_map(|(from, to)| [*from, *to]));
+    let (Some(first), Some(last)) = (days().min(), days().max()) else { return Ok(None) };
+    taken.forget_before(first);
+    let mut names = matching::references(rows);
+    names.extend(rows.iter().filter_map(|row| row.replaces.clone()));
+    let (from, to) = (first.plus_days(-MARGIN_DAYS), last.plus_days(MARGIN_DAYS));
+    let mut known = match account {
+        Some(account) => work.transactions().known(account.user, account.id, from, to, source, &names).await?,
+        None => Vec::new(),
+    };
+    known.retain(|row| !taken.0.contains_key(&row.id));
+    // Compared as the source has it, since rows without a name go by what they say; stored from the owner's view.
+    for row in &mut known {
+        row.facts.amount = account.map_or(row.facts.amount, |account| account.corrections.amount(row.facts.amount));
+    }
+    let Plan { rows: found, withdrawn } = matching::plan(&known, rows, source, period);
+    let known: HashMap<TransactionId, KnownTransaction> = known.into_iter().map(|row| (row.id, row)).collect();
+    for (row, (_, found)) in rows.iter().zip(&found) {
+        if let Match::Known(id) = found {
+            let stored = known.get(id).map_or(row.facts.posted_on, |known| known.facts.posted_on);
+            taken.0.insert(*id, stored.max(row.facts.posted_on));
+        }
+    }
+    Ok(Some(Assessment { rows: found, known, withdrawn }))
+}
+
+/// Matches and writes.
 pub async fn ingest(
     work: &mut dyn Work,
     account: &Account,
@@ -63,43 +137,42 @@ pub async fn ingest(
     now: Timestamp,
     randomness: &dyn Randomness,
 ) -> anyhow::Result<Ingested> {
-    let Reported { source, period, rows } = reported;
-    // A feed says by silence, too, so everything of its days is looked at; a file only says what it says.
-    let vouched = period.filter(|_| source == Source::Feed);
-    let days = || rows.iter().map(|row| row.facts.posted_on).chain(vouched.iter().flat_map(|(from, to)| [*from, *to]));
-    let (Some(first), Some(last)) = (days().min(), days().max()) else { return Ok(Ingested::default()) };
-    taken.forget_before(first);
-    let mut names = matching::references(rows);
-    names.extend(rows.iter().filter_map(|row| row.replaces.clone()));
-    let (from, to) = (first.plus_days(-MARGIN_DAYS), last.plus_days(MARGIN_DAYS));
-    let mut known = work.transactions().known(account.user, account.id, from, to, source, &names).await?;
-    known.retain(|row| !taken.0.contains_key(&row.id));
-    // Compared as the source has it, since rows without a name go by what they say; stored from the owner's view.
-    for row in &mut known {
-        row.facts.amount = account.corrections.amount(row.facts.amount);
-    }
-    let plan = matching::plan(&known, rows, source, period);
-    let by_id: HashMap<TransactionId, _> = known.iter().map(|row| (row.id, row)).collect();
-    let mut done = Ingested::default();
-    let mut new = Vec::new();
-    for (row, (name, found)) in rows.iter().zip(plan.rows) {
+    ingest_but(work, account, reported, taken, &Doubts::Taken, (now, randomness)).await
+}
+
+/// Matches and writes, but for doubtful rows that are to be left out.
+pub async fn ingest_but(
+    work: &mut dyn Work,
+    account: &Account,
+    reported: Reported<'_>,
+    taken: &mut Taken,
+    doubts: &Doubts,
+    (now, randomness): (Timestamp, &dyn Randomness),
+) -> anyhow::Result<Ingested> {
+    let Some(mut assessed) = assess(work, Some(account), &reported, taken).await? else { return Ok(Ingested::default()) };
+    let Reported { source, rows, .. } = reported;
+    let (mut done, mut new) = (Ingested::default(), Vec::new());
+    for (row, (name, found)) in rows.iter().zip(std::mem::take(&mut assessed.rows)) {
         if let Match::Known(id) = found {
-            let Some(stored) = by_id.get(&id) else { continue };
+            let Some(stored) = assessed.known.get(&id) else { continue };
             done.known += 1;
-            taken.0.insert(id, stored.facts.posted_on.max(row.facts.posted_on));
-            if !stored.references.iter().any(|(at, stored_name)| *at == source && *stored_name == name) {
+            let is_named = stored.references.iter().any(|(at, stored_name)| *at == source && *stored_name == name);
+            if !is_named {
                 work.transactions().add_reference(account.user, account.id, id, source, &name).await?;
             }
-            let by_file_alone = stored.references.iter().all(|(at, _)| *at == Source::File);
-            let unbooks = stored.facts.status == TransactionStatus::Posted && row.facts.status == TransactionStatus::Pending;
-            if (source == Source::Feed || by_file_alone && !unbooks) && (stored.facts != row.facts || stored.removed) {
+            if assessed.updates(id, row, source) {
                 work.transactions().update(account.user, id, &account.corrections.facts(&row.facts), now).await?;
                 done.modified += 1;
             }
+            done.batch.push(Batched { transaction: id, is_added: false, reference: (!is_named).then_some(name) });
             continue;
         }
         if matches!(found, Match::Doubtful(_)) {
-            done.doubtful.push(row.line.unwrap_or_default());
+            let is_taken = doubts.takes(row, &name);
+            done.doubtful.push((row.line.unwrap_or_default(), is_taken));
+            if !is_taken {
+                continue;
+            }
         }
         let transaction = Transaction {
             id: TransactionId(randomness.id()),
@@ -110,14 +183,15 @@ pub async fn ingest(
             created_at: now,
         };
         taken.0.insert(transaction.id, row.facts.posted_on);
+        done.batch.push(Batched { transaction: transaction.id, is_added: true, reference: None });
         new.push((transaction, source, name));
     }
     done.added = count(new.len());
     work.transactions().insert(&new).await?;
-    for id in &plan.withdrawn {
+    for id in &assessed.withdrawn {
         work.transactions().withdraw(account.user, *id, now).await?;
     }
-    done.removed = count(plan.withdrawn.len());
+    done.removed = count(assessed.withdrawn.len());
     Ok(done)
 }
 

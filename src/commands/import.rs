@@ -17,13 +17,15 @@ use crate::{
     app::App,
     application::{
         access::Requester,
-        import::{ImportError, ImportStatement},
+        import::{BringStatement, ImportError},
     },
     config::Config,
     domain::{
         account::AccountType,
         csv::{ColumnRole, CsvCorrection, CsvFormat, CsvQuestion, DateOrder, DecimalMark, Delimiter, NamedAccount},
+        import::Import as Imported,
         money::Currency,
+        page::MAX_PAGE,
     },
     presentation::graphql::global_id::GlobalId,
 };
@@ -46,6 +48,9 @@ pub(super) struct Import {
     /// Put its rows into this account (acct_…) instead of finding or making one
     #[arg(long, value_name = "ID")]
     account: Option<String>,
+    /// Look at it, and take nothing in
+    #[arg(long)]
+    preview: bool,
     #[command(flatten)]
     csv: CsvOptions,
 }
@@ -128,6 +133,22 @@ fn option_for(question: CsvQuestion) -> &'static str {
     }
 }
 
+/// What a preview found, for a person. It is kept for the graph, which can commit it.
+async fn say_preview(app: &App, requester: &Requester, import: &Imported) -> anyhow::Result<()> {
+    say(&format!("  nothing is taken in yet; {} as {}", import.status.as_str(), GlobalId::from(import.id)))?;
+    if let Some(format) = &import.csv {
+        say_format(format)?;
+    }
+    let queries = &app.application.import_queries;
+    let statements = queries.statements_of(requester, &[import.id]).await?.remove(&import.id).unwrap_or_default();
+    for row in queries.rows_of(requester, import.id, None, 0, MAX_PAGE).await? {
+        let currency = statements.iter().find(|statement| statement.number == row.statement).map(|statement| &statement.currency);
+        let amount = currency.map(|currency| row.row.facts.amount.to_text(currency)).unwrap_or_default();
+        say(&format!("  {:>8}  {}  {amount:>12}  {}", row.outcome.as_str(), row.row.facts.posted_on, row.row.facts.description))?;
+    }
+    Ok(())
+}
+
 /// How a CSV file is read, for a person.
 fn say_format(format: &CsvFormat) -> anyhow::Result<()> {
     let order = format.date_order.map_or("not clear", DateOrder::as_str);
@@ -153,7 +174,9 @@ impl Import {
         let requester = Requester::command_line(Some(owner.id));
         let progress = Arc::new(Progress::new());
         let content = Box::new(Watched { inner: content, read: 0, size, filename: filename.clone(), progress: progress.clone() });
-        let imported = app.application.imports.import(ImportStatement { requester, filename, content, account, new_account, csv }).await;
+        let command = BringStatement { requester: requester.clone(), filename, content, account, new_account, csv };
+        let imports = &app.application.imports;
+        let imported = if self.preview { imports.preview(command).await } else { imports.import(command).await };
         drop(progress);
         if let Err(ImportError::Undecided { question, format }) = &imported {
             if let Some(format) = format {
@@ -166,6 +189,9 @@ impl Import {
             "{}: {} new accounts, {} new transactions, {} known before",
             import.filename, import.accounts_created, import.transactions_created, import.transactions_known
         ))?;
+        if self.preview {
+            say_preview(&app, &requester, &import).await?;
+        }
         for problem in &import.problems {
             say(&format!("  line {}: {}", problem.line, problem.message))?;
         }

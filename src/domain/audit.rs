@@ -115,6 +115,12 @@ words! {
         SelectAccounts = "select_accounts",
         /// Taking in a statement file.
         ImportStatement = "import_statement",
+        /// Looking at what a statement file would bring in.
+        PreviewImport = "preview_import",
+        /// Taking in what was looked at.
+        CommitImport = "commit_import",
+        /// Taking an import back.
+        RevertImport = "revert_import",
         /// Letting a message of the outbox go again.
         RetryMessage = "retry_message",
         /// Dropping a message of the outbox.

@@ -47,6 +47,8 @@ pub trait ErasureQueue: Send + Sync {
     /// Forgets changes of address that were asked for before an instant and never confirmed; answers how many. Those that were stay as long as
     /// their user: what was typed in the trail under an address they had is theirs too.
     async fn forget_email_changes(&self, before: Timestamp) -> anyhow::Result<u64>;
+    /// Forgets previews of imports that ended before an instant; answers how many.
+    async fn forget_previews(&self, before: Timestamp) -> anyhow::Result<u64>;
     /// Sees to it that what was removed is not in the database's files any more, as far as that is ours to do.
     async fn scrub(&self) -> anyhow::Result<()>;
 }

@@ -107,6 +107,10 @@ pub enum Event {
     AccountUpdated { account: AccountId, user: UserId, turned: bool },
     /// A user keeps so many accounts of a link synced, and no others.
     AccountsSelected { link: LinkId, user: UserId, selected: usize },
+    /// Somebody looked at what a statement file would bring in.
+    ImportPreviewed { import: ImportId, user: UserId, rows: u32 },
+    /// What a statement file had brought in is gone again, but for what stays.
+    ImportReverted { import: ImportId, user: UserId, removed: u32, kept: u32 },
     /// A statement file is in.
     StatementImported { import: ImportId, user: UserId, created: u32, known: u32 },
     /// An operator let a message of the outbox go again.
@@ -169,7 +173,9 @@ impl Event {
             Self::AccountUpdated { account, .. } => (ResourceKind::Account, Some(account.0)),
             Self::ExportRequested { export, .. } => (ResourceKind::Export, Some(export.0)),
             Self::ExportFetched { export, .. } => (ResourceKind::Export, export.map(Into::into)),
-            Self::StatementImported { import, .. } => (ResourceKind::Import, Some(import.0)),
+            Self::ImportPreviewed { import, .. } | Self::ImportReverted { import, .. } | Self::StatementImported { import, .. } => {
+                (ResourceKind::Import, Some(import.0))
+            }
             Self::MessageRetried { message, .. } | Self::MessageDropped { message, .. } => (ResourceKind::Message, Some(message.0)),
             Self::AuditRead { .. } | Self::AuditExported { .. } | Self::AuditPruned { .. } => (ResourceKind::Audit, None),
         }
@@ -223,6 +229,8 @@ impl Event {
             | Self::ErasureCancelled { user }
             | Self::ExportRequested { user, .. }
             | Self::ExportFetched { user, .. }
+            | Self::ImportPreviewed { user, .. }
+            | Self::ImportReverted { user, .. }
             | Self::StatementImported { user, .. } => Some(*user),
         }
     }
@@ -250,6 +258,8 @@ impl Event {
             Self::Unlinked { erased, .. } => {
                 vec![("data", if erased.is_some() { "erased" } else { "kept" }.to_owned()), ("transactions", erased.unwrap_or_default().to_string())]
             }
+            Self::ImportPreviewed { rows, .. } => vec![("rows", rows.to_string())],
+            Self::ImportReverted { removed, kept, .. } => vec![("removed", removed.to_string()), ("kept", kept.to_string())],
             Self::StatementImported { created, known, .. } => vec![("created", created.to_string()), ("known", known.to_string())],
             Self::DocumentsAgreedTo { documents, .. } => vec![("documents", documents.clone())],
             Self::AuditExported { with_persons } => vec![("persons", with_persons.to_string())],

@@ -124,6 +124,7 @@ const WHOLE_VIEWER: [&str; 15] = [
     "User.changes",
     "User.consents",
     "User.holdings",
+    "User.imports",
     "User.links",
     "User.netWorth",
     "User.secondFactor",
@@ -146,7 +147,13 @@ async fn each_rule_of_the_policy_decides_its_own_fields_and_no_other() {
     let editors = r#"scope(role, "ACTION", "RESOURCE", "REACH") if edits(role);"#;
     let rules: [(&str, &str, &str, &str, &[&str]); 16] = [
         (everyone, "read", "accounts", "own", &["User.accounts", "User.holdings", "User.netWorth", "account", "selectAccounts", "updateAccount", "viewer"]),
-        (everyone, "read", "transactions", "own", &["User.transactions", "importStatement", "transaction"]),
+        (
+            everyone,
+            "read",
+            "transactions",
+            "own",
+            &["User.imports", "User.transactions", "commitImport", "importStatement", "previewImport", "revertImport", "transaction"],
+        ),
         (
             everyone,
             "read",
@@ -190,7 +197,7 @@ async fn each_rule_of_the_policy_decides_its_own_fields_and_no_other() {
             &["beginLink", "completeLink", "linkWithApiKey", "linkWithSetupToken", "relink", "renameLink", "syncLink", "unlink"],
         ),
         (editors, "write", "accounts", "own", &["selectAccounts", "updateAccount"]),
-        (editors, "write", "transactions", "own", &["importStatement"]),
+        (editors, "write", "transactions", "own", &["commitImport", "importStatement", "previewImport", "revertImport"]),
     ];
     let administrators = r#"scope("admin", "ACTION", "RESOURCE", "REACH");"#;
     let for_administrators: [(&str, &str, &[&str]); 4] = [

@@ -6,7 +6,9 @@ mod accounts;
 mod csv;
 mod files;
 mod long;
+mod preview;
 mod races;
+mod revert;
 mod upload;
 
 use crate::harness::{app::TestApp, client::Client};
@@ -14,7 +16,6 @@ use crate::harness::{app::TestApp, client::Client};
 const CHECKING: &str = include_str!("fixtures/ofx/checking-sgml.ofx");
 const CARD: &str = include_str!("fixtures/ofx/card-unclosed.ofx");
 const SEVERAL: &str = include_str!("fixtures/ofx/several-accounts.ofx");
-const INVESTMENT: &str = include_str!("fixtures/ofx/investment.ofx");
 
 /// Everything an import changes, besides its own row and the trail.
 const TABLES: [&str; 5] = ["links", "accounts", "transactions", "transaction_references", "balance_snapshots"];

@@ -2,6 +2,8 @@
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on should stop")]
 
+mod investment;
+
 use std::{
     fmt::Write,
     io::{BufRead, BufReader, Cursor, Read},
@@ -28,7 +30,9 @@ const BROKEN: &[u8] = include_bytes!("fixtures/ofx/broken-rows.ofx");
 const LATIN: &[u8] = include_bytes!("fixtures/ofx/latin-called-utf8.ofx");
 const INVESTMENT: &[u8] = include_bytes!("fixtures/ofx/investment.ofx");
 const PENDING: &[u8] = include_bytes!("fixtures/ofx/pending.ofx");
-const ALL: [&[u8]; 9] = [CHECKING, ONE_LINE, SAVINGS, CARD, SEVERAL, BROKEN, LATIN, INVESTMENT, PENDING];
+const BROKERAGE: &[u8] = include_bytes!("fixtures/ofx/brokerage-sgml.ofx");
+const BROKERAGE_XML: &[u8] = include_bytes!("fixtures/ofx/brokerage-xml.ofx");
+const ALL: [&[u8]; 11] = [CHECKING, ONE_LINE, SAVINGS, CARD, SEVERAL, BROKEN, LATIN, INVESTMENT, PENDING, BROKERAGE, BROKERAGE_XML];
 
 /// What a file said, its rows where they belong and in the file's order.
 #[derive(Debug, PartialEq)]
@@ -328,8 +332,7 @@ fn what_is_no_ofx_is_refused_with_advice() {
     assert!(refusal(html).starts_with("line 3: this is not an OFX"));
     assert_eq!(refusal(b""), "line 1: the file is empty; download it again from your bank");
     assert_eq!(refusal(b"\xEF\xBB\xBF \r\n"), refusal(b""));
-    assert_eq!(refusal(b"<OFX>\n\n</OFX>\n"), "line 4: the file holds no statement of a bank account or credit card");
-    assert_eq!(refusal(INVESTMENT), "line 13: investment statements are not read yet; bank and credit-card statements of the file are");
+    assert_eq!(refusal(b"<OFX>\n\n</OFX>\n"), "line 4: the file holds no statement of a bank account, a credit card or an investment account");
 }
 
 #[test]

@@ -233,6 +233,16 @@ test('accounts, transactions and anything by its id are read, and a file is take
   const content = readFileSync(`${import.meta.dirname}/../../playground/src/sample.ofx`, 'utf8')
   const { importStatement } = await send(gql.ImportStatementDocument, { input: { filename: 'sample.ofx', content } })
   assert.deepEqual([importStatement.import?.accountsCreated, importStatement.import?.problems], [1, []])
+  const csv = 'Date;Text;Amount\n31/01/2026;Coffee;-4,50\n'
+  const { previewImport } = await send(gql.PreviewImportDocument, {
+    input: { filename: 'giro.csv', content: csv, account: { name: 'Giro', type: 'CHECKING', currency: 'EUR' } },
+  })
+  assert.deepEqual([previewImport.csv?.dateOrder, previewImport.import?.rows[0]?.outcome], ['DAY_MONTH_YEAR', 'NEW'])
+  const importId = given(previewImport.import).id
+  assert.equal((await send(gql.CommitImportDocument, { input: { importId } })).commitImport.import?.status, 'COMMITTED')
+  assert.equal((await send(gql.RevertImportDocument, { input: { importId } })).revertImport.transactionsRemoved, 1)
+  const imports = given((await send(gql.ImportsDocument, { first: 10 })).viewer).imports
+  assert.deepEqual(imports.edges.map(({ node }) => node.status), ['COMMITTED', 'REVERTED'])
 })
 
 test('somebody administers, and finds it on the trail', async () => {

@@ -18,6 +18,7 @@ use crate::domain::{
     email_change::EmailChange,
     erasure::{ERASURE_LEASE_MINUTES, ErasureQueue, Erasures},
     id::{LinkId, UserId},
+    import::ImportStatus,
     link::{LinkStatus, Wiped},
     time::Timestamp,
     user::{EmailAddress, EmailKey},
@@ -30,6 +31,7 @@ use super::{
     change::changes,
     email_change::email_changes,
     error::broken,
+    import::imports,
     link::{authorizations, credentials, links},
     transaction::{transaction_references, transactions},
     user::users,
@@ -288,6 +290,15 @@ impl ErasureQueue for DatabaseStore {
             .exec(&self.connection)
             .await;
         Ok(gone.map_err(broken("forgetting changes of address"))?.rows_affected)
+    }
+
+    async fn forget_previews(&self, before: Timestamp) -> anyhow::Result<u64> {
+        let gone = imports::Entity::delete_many()
+            .filter(imports::Column::Status.eq(ImportStatus::Previewed.as_str()))
+            .filter(imports::Column::ExpiresAt.lte(before.utc()))
+            .exec(&self.connection)
+            .await;
+        Ok(gone.map_err(broken("forgetting previews"))?.rows_affected)
     }
 
     /// SQLite overwrites what is deleted; its log still holds the pages as they were, and is emptied here. While somebody reads it cannot

@@ -108,7 +108,7 @@ struct List {
 }
 
 /// Everything kept about a user.
-const LISTS: [List; 24] = [
+const LISTS: [List; 27] = [
     List {
         name: "profile",
         about: "Who you are here.",
@@ -345,13 +345,56 @@ const LISTS: [List; 24] = [
         from: "imports AS t WHERE t.user_id = {user} ORDER BY t.created_at, t.id",
         columns: &[
             ("id", Id),
+            ("status", Text),
             ("filename", Text),
             ("created_at", Instant),
+            ("target_account_id", Id),
             ("accounts_created", Count),
             ("transactions_created", Count),
             ("transactions_known", Count),
+            ("transactions_updated", Count),
+            ("transactions_doubtful", Count),
             ("problems", Json),
+            ("csv", Json),
+            ("expires_at", Instant),
+            ("committed_at", Instant),
+            ("reverted_at", Instant),
         ],
+    },
+    List {
+        name: "import_statements",
+        about: "The accounts your statement files were of.",
+        from: "import_statements AS t WHERE t.user_id = {user} ORDER BY t.import_id, t.number",
+        columns: &[
+            ("import_id", Id),
+            ("number", Count),
+            ("account_id", Id),
+            ("is_new", Flag),
+            ("institution", Text),
+            ("name", Text),
+            ("type", Text),
+            ("masked_number", Text),
+            ("currency", Text),
+            ("current_amount", Money),
+            ("available_amount", Money),
+            ("limit_amount", Money),
+            ("balance_as_of", Instant),
+            ("period_from", Day),
+            ("period_to", Day),
+            ("holdings", Json),
+        ],
+    },
+    List {
+        name: "import_rows",
+        about: "Rows of statement files you looked at and have not taken in yet.",
+        from: "import_rows AS t WHERE t.user_id = {user} ORDER BY t.import_id, t.position",
+        columns: &[("import_id", Id), ("position", Count), ("statement", Count), ("outcome", Text), ("resembles_id", Id), ("name", Text), ("content", Json)],
+    },
+    List {
+        name: "import_transactions",
+        about: "Which transactions each statement file added, and which it found.",
+        from: "import_transactions AS t WHERE t.user_id = {user} ORDER BY t.import_id, t.transaction_id",
+        columns: &[("import_id", Id), ("transaction_id", Id), ("is_added", Flag), ("reference", Text)],
     },
     List {
         name: "outbox",

@@ -129,6 +129,12 @@ pub enum AuditAct {
     SelectAccounts,
     /// Taking in a statement file.
     ImportStatement,
+    /// Looking at what a statement file would bring in.
+    PreviewImport,
+    /// Taking in what was looked at.
+    CommitImport,
+    /// Taking an import back.
+    RevertImport,
     /// Letting a message of the outbox go again, on the command line.
     RetryMessage,
     /// Dropping a message of the outbox, on the command line.

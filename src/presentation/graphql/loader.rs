@@ -10,7 +10,8 @@ use crate::{
         account::Account,
         balance::{DayBalance, DayRange},
         holding::Holding,
-        id::{AccountId, HoldingId, LinkId, TransactionId, UserId},
+        id::{AccountId, HoldingId, ImportId, LinkId, TransactionId, UserId},
+        import::{Import, ImportStatement},
         link::Link,
         page::{CreatedKey, Page, PostedKey, Slice},
         session::Session,
@@ -67,6 +68,16 @@ impl Loaders {
     /// One's own holding of that id.
     pub async fn holding(&self, id: HoldingId) -> Result<Option<Arc<Holding>>, Fault> {
         Ok(self.0.load_one(id).await?)
+    }
+
+    /// One's own import of that id.
+    pub async fn import(&self, id: ImportId) -> Result<Option<Arc<Import>>, Fault> {
+        Ok(self.0.load_one(id).await?)
+    }
+
+    /// The accounts an import is of.
+    pub async fn import_statements(&self, id: ImportId) -> Result<Vec<ImportStatement>, Fault> {
+        Ok(self.0.load_one(StatementsOf(id)).await?.unwrap_or_default())
     }
 
     /// A page of a link's accounts.
@@ -193,6 +204,31 @@ impl Loader<DaysOf> for Batch {
             loaded.extend(pages.into_iter().map(|(account, days)| (DaysOf { account, range, page }, days)));
         }
         Ok(loaded)
+    }
+}
+
+impl Loader<ImportId> for Batch {
+    type Value = Arc<Import>;
+    type Error = Failure;
+
+    async fn load(&self, keys: &[ImportId]) -> Result<HashMap<ImportId, Self::Value>, Failure> {
+        let imports = self.application.import_queries.find_many(&self.requester, keys).await?;
+        Ok(imports.into_iter().map(|import| (import.id, Arc::new(import))).collect())
+    }
+}
+
+/// Asks for the accounts an import is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct StatementsOf(pub ImportId);
+
+impl Loader<StatementsOf> for Batch {
+    type Value = Vec<ImportStatement>;
+    type Error = Failure;
+
+    async fn load(&self, keys: &[StatementsOf]) -> Result<HashMap<StatementsOf, Self::Value>, Failure> {
+        let imports: Vec<ImportId> = keys.iter().map(|key| key.0).collect();
+        let statements = self.application.import_queries.statements_of(&self.requester, &imports).await?;
+        Ok(statements.into_iter().map(|(import, statements)| (StatementsOf(import), statements)).collect())
     }
 }
 

@@ -14,6 +14,7 @@ use super::{
     global_id::{GlobalId, Kind},
     guard::Allow,
     holding::HoldingNode,
+    import::ImportNode,
     link::LinkNode,
     session::SessionNode,
     transaction::TransactionNode,
@@ -39,6 +40,8 @@ pub enum Node {
     Transaction(TransactionNode),
     /// A holding.
     Holding(HoldingNode),
+    /// A statement file that was brought.
+    Import(ImportNode),
 }
 
 /// Looks things up by global id.
@@ -74,6 +77,7 @@ async fn find(request: &RequestContext, id: &str) -> Result<Option<Node>, Fault>
         Kind::Account => loaders.account(id.into()).await?.map(|account| Node::Account(AccountNode(account))),
         Kind::Transaction => loaders.transaction(id.into()).await?.map(|transaction| Node::Transaction(TransactionNode(transaction))),
         Kind::Holding => loaders.holding(id.into()).await?.map(|holding| Node::Holding(HoldingNode(holding))),
-        Kind::Sync | Kind::Import | Kind::AuditEvent | Kind::Export => None,
+        Kind::Import => loaders.import(id.into()).await?.map(|import| Node::Import(ImportNode(import))),
+        Kind::Sync | Kind::AuditEvent | Kind::Export => None,
     })
 }

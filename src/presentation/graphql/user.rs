@@ -30,6 +30,7 @@ use super::{
     global_id::GlobalId,
     guard::{Allow, Public},
     holding::{HoldingConnection, HoldingFilterInput, HoldingNode},
+    import::{ImportConnection, ImportNode},
     link::{LinkConnection, LinkNode},
     loader::SessionsOf,
     page::{PageArguments, connection},
@@ -230,6 +231,23 @@ impl UserNode {
         let filter = filter.map(TransactionFilter::try_from).transpose()?.unwrap_or_default();
         let slice = request.application.transactions.page(&request.requester, self.0.id, &filter, page).await?;
         Ok(TransactionConnection { slice: slice.map(|transaction| TransactionNode(Arc::new(transaction))), page })
+    }
+
+    /// The statement files of this user, oldest first: those that were taken in, those that were taken back, and previews as long as they can be
+    /// committed. Empty for administrators who look at somebody else.
+    #[graphql(guard = Allow::read(Resource::Transactions))]
+    async fn imports(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many from the front, 1 to 100.")] first: Option<i32>,
+        #[graphql(desc = "Only those after this cursor; goes with first.")] after: Option<String>,
+        #[graphql(desc = "How many from the back, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only those before this cursor; goes with last.")] before: Option<String>,
+    ) -> Result<ImportConnection, Fault> {
+        let request = ctx.of_request()?;
+        let page = PageArguments { first, after, last, before }.read(ctx)?;
+        let slice = request.application.import_queries.page(&request.requester, self.0.id, page).await?;
+        Ok(ImportConnection { slice: slice.map(|import| ImportNode(Arc::new(import))), page })
     }
 
     /// The positions in all accounts of this user, oldest first. Empty for administrators who look at somebody else.

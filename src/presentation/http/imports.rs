@@ -16,14 +16,20 @@ use axum::{
 
 use crate::{
     application::{
-        access::Denied,
-        import::{ImportError, ImportStatement},
+        QueryError,
+        access::{Denied, Requester},
+        import::{BringStatement, ImportError},
     },
-    domain::{audit::Act, id::AccountId, import::MAX_STATEMENT_BYTES},
+    domain::{
+        audit::Act,
+        id::AccountId,
+        import::{Import, MAX_STATEMENT_BYTES},
+        page::MAX_PAGE,
+    },
     presentation::graphql::{
         csv::{Format, FormatInput, NewAccountInput},
         global_id::id_or_nothing,
-        import::ImportStatementPayload,
+        import::to_json,
     },
 };
 
@@ -46,6 +52,7 @@ struct Beside {
     account: Option<AccountId>,
     new_account: Option<NewAccountInput>,
     csv: Option<FormatInput>,
+    is_preview: bool,
 }
 
 struct Upload {
@@ -65,7 +72,9 @@ pub(super) async fn upload(
         admit(&edge, &caller).await?;
         let multipart = multipart.map_err(|_| unsupported())?;
         let upload = receive(multipart).await?;
-        let command = ImportStatement {
+        let is_preview = upload.beside.is_preview;
+        let requester = caller.requester.clone();
+        let command = BringStatement {
             requester: caller.requester,
             filename: upload.filename,
             content: Box::new(upload.file),
@@ -75,17 +84,28 @@ pub(super) async fn upload(
         };
         // A client that hangs up cancels nothing: the import goes on in a task of its own.
         let application = edge.application.clone();
-        let work = super::trace::carry(async move { application.imports.import(command).await });
-        tokio::spawn(work).await.map_err(|_| Problem::internal())?.map_err(|refused| problem(&refused))
+        let work =
+            super::trace::carry(async move { if is_preview { application.imports.preview(command).await } else { application.imports.import(command).await } });
+        let import = tokio::spawn(work).await.map_err(|_| Problem::internal())?.map_err(|refused| problem(&refused))?;
+        told(&edge, &requester, &import).await
     }
     .await;
     match result {
-        Ok(import) => {
-            let body = ImportStatementPayload::taken_in(import).to_json();
-            ([(header::CACHE_CONTROL, "no-store")], axum::Json(body)).into_response()
-        }
+        Ok(body) => ([(header::CACHE_CONTROL, "no-store")], axum::Json(body)).into_response(),
         Err(problem) => problem.at(uri.path()).into_response(),
     }
+}
+
+/// What the graph would tell of an import, with the first rows of a preview.
+async fn told(edge: &Edge, requester: &Requester, import: &Import) -> Result<serde_json::Value, Problem> {
+    let failed = |failure: QueryError| match failure {
+        QueryError::Denied(denied) => forbidden(denied),
+        QueryError::Unexpected(cause) => fault(&cause),
+    };
+    let queries = &edge.application.import_queries;
+    let statements = queries.statements_of(requester, &[import.id]).await.map_err(failed)?.remove(&import.id).unwrap_or_default();
+    let rows = queries.rows_of(requester, import.id, None, 0, MAX_PAGE).await.map_err(failed)?;
+    Ok(to_json(import, &statements, &rows))
 }
 
 /// Turns away who may not import before anything of the body is read, and puts that on the trail as a guard does.
@@ -108,14 +128,24 @@ async fn receive(mut multipart: Multipart) -> Result<Upload, Problem> {
         match name.as_str() {
             "file" if received.is_none() => received = Some(receive_file(&mut field).await?),
             "accountId" if beside.account.is_none() => beside.account = Some(id_or_nothing(receive_text(&mut field).await?.trim())),
-            "account" if beside.new_account.is_none() => beside.new_account = Some(input("account", &receive_text(&mut field).await?)?),
-            "csv" if beside.csv.is_none() => beside.csv = Some(input("csv", &receive_text(&mut field).await?)?),
+            "account" if beside.new_account.is_none() => {
+                let wrong = || wrong_part("The part \"account\" must be JSON of the graph's NewAccountInput.");
+                beside.new_account = Some(input(&receive_text(&mut field).await?).ok_or_else(wrong)?);
+            }
+            "csv" if beside.csv.is_none() => {
+                let wrong = || wrong_part("The part \"csv\" must be JSON of the graph's CsvFormatInput.");
+                beside.csv = Some(input(&receive_text(&mut field).await?).ok_or_else(wrong)?);
+            }
+            "preview" => {
+                let wrong = || wrong_part("The part \"preview\" is true or false.");
+                beside.is_preview = is_yes(receive_text(&mut field).await?.trim()).ok_or_else(wrong)?;
+            }
             _ => {
                 return Err(Problem::new(
                     StatusCode::BAD_REQUEST,
                     "BAD_USER_INPUT",
                     "Unexpected part",
-                    "Send one part called \"file\", and at most one each called \"accountId\", \"account\" and \"csv\".",
+                    "Send one part called \"file\", and at most one each called \"accountId\", \"account\", \"csv\" and \"preview\".",
                 ));
             }
         }
@@ -155,14 +185,22 @@ async fn receive_text(field: &mut Field<'_>) -> Result<String, Problem> {
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
+fn is_yes(text: &str) -> Option<bool> {
+    match text {
+        "true" => Some(true),
+        "false" => Some(false),
+        _ => None,
+    }
+}
+
 /// A part in JSON, as the graph would take it.
-fn input<T: InputType>(part: &str, text: &str) -> Result<T, Problem> {
-    let wrong = || {
-        let detail = format!("The part \"{part}\" must be JSON of the input type {} of the graph.", T::type_name());
-        Problem::new(StatusCode::BAD_REQUEST, "BAD_USER_INPUT", "A part cannot be read", &detail)
-    };
-    let value = serde_json::from_str(text).ok().and_then(|json| async_graphql::Value::from_json(json).ok()).ok_or_else(wrong)?;
-    T::parse(Some(value)).map_err(|_| wrong())
+fn input<T: InputType>(text: &str) -> Option<T> {
+    let value = async_graphql::Value::from_json(serde_json::from_str(text).ok()?).ok()?;
+    T::parse(Some(value)).ok()
+}
+
+fn wrong_part(detail: &str) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "BAD_USER_INPUT", "A part cannot be read", detail)
 }
 
 fn problem(refused: &ImportError) -> Problem {
@@ -184,6 +222,11 @@ fn problem(refused: &ImportError) -> Problem {
         }
         ImportError::OtherCurrency => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "OTHER_CURRENCY", "The currencies differ", &refused.to_string()),
         ImportError::NotFound => Problem::new(StatusCode::NOT_FOUND, "NOT_FOUND", "No such account", &refused.to_string()),
+        ImportError::TooLongForPreview => {
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "TOO_LONG_FOR_PREVIEW", "The file has too many rows", &refused.to_string())
+        }
+        // Nothing that a file is brought for can end so.
+        ImportError::UnknownImport | ImportError::Refused(_) => Problem::internal(),
         ImportError::Denied(Denied::Unauthenticated) => Problem::unauthenticated(&refused.to_string()),
         ImportError::Denied(denied) => forbidden(*denied),
         ImportError::Unexpected(cause) => fault(cause),

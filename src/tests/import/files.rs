@@ -5,7 +5,7 @@ use std::io::Cursor;
 use dashtam::{
     application::{
         access::Requester,
-        import::{ImportError, ImportStatement},
+        import::{BringStatement, ImportError},
     },
     domain::{csv::CsvCorrection, user::Role},
 };
@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::harness::app::TestApp;
 
-use super::{CARD, CHECKING, INVESTMENT, SEVERAL, counts, everything, statement};
+use super::{CARD, CHECKING, SEVERAL, counts, everything, statement};
 
 #[tokio::test]
 async fn a_file_becomes_an_account_with_its_balance_and_rows() {
@@ -121,9 +121,7 @@ async fn of_too_many_problems_the_first_are_named_and_the_others_counted() {
 async fn a_file_nothing_can_be_read_of_leaves_only_its_attempt() {
     for app in TestApp::on_every_store().await {
         let ann = app.signed_in("ann").await;
-        for file in
-            ["", " ", "hello", "<OFX>", "<OFX></OFX>", "place;people\nRome;-5", INVESTMENT, "\u{0}\u{0}\u{0}", "<!DOCTYPE x [<!ENTITY y \"z\">]><OFX>&y;"]
-        {
+        for file in ["", " ", "hello", "<OFX>", "<OFX></OFX>", "place;people\nRome;-5", "\u{0}\u{0}\u{0}", "<!DOCTYPE x [<!ENTITY y \"z\">]><OFX>&y;"] {
             ann.import("x.ofx", file, None).await.is_refused("FILE_UNREADABLE");
             assert_eq!(app.last_outcome("import_statement").await, ("failed".to_owned(), Some("unreadable_file".to_owned())), "{file:?}");
         }
@@ -206,7 +204,7 @@ async fn the_command_line_imports_in_a_users_name() {
         let owner = app.user_id("ann").await;
         let import = |on_behalf_of, content: &'static str| {
             let requester = Requester::command_line(on_behalf_of);
-            app.app.application.imports.import(ImportStatement {
+            app.app.application.imports.import(BringStatement {
                 requester,
                 filename: "a.ofx".to_owned(),
                 content: Box::new(Cursor::new(content)),

@@ -140,11 +140,18 @@ async fn an_import_is_kept_with_its_problems() {
             accounts_created: 1,
             transactions_created: u32::MAX,
             transactions_known: 0,
+            status: dashtam::domain::import::ImportStatus::Committed,
+            target: None,
+            transactions_updated: 0,
+            transactions_doubtful: 0,
+            expires_at: None,
+            committed_at: Some(store.clock.now()),
+            reverted_at: None,
             problems: vec![LineProblem { line: 3, message: "not a \"day\"".to_owned() }],
             csv: None,
         };
         let mut work = store.begin().await;
-        work.imports().insert(&import).await.unwrap();
+        work.imports().insert(&import, &[]).await.unwrap();
         commit(work).await;
         let row = &store.query("SELECT problems, transactions_created FROM imports").await[0];
         assert_eq!(row.try_get::<String>("", "problems").unwrap(), r#"[{"line":3,"message":"not a \"day\""}]"#);

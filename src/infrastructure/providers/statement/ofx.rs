@@ -1,4 +1,4 @@
-//! OFX and QFX: bank and credit-card statements of every version (OFX 2.2, section 11).
+//! OFX and QFX: bank, credit-card and investment statements of every version (OFX 2.2, sections 11 and 13).
 //!
 //! [`source`] gives bytes and lines, [`lexer`] tags and text, [`outline`] the aggregates, [`mapping`] the facts. This file follows the
 //! outline and collects. A broken row costs that row; a statement without an account or a currency costs that statement; text that
@@ -9,14 +9,18 @@ use std::io::BufRead;
 use super::{MAX_ROWS, Problems, spool::Spool};
 use crate::domain::{
     import::{LineProblem, Statement, StatementFile, UnreadableFile},
-    time::LocalDate,
+    money::Currency,
+    provider::ReportedTransaction,
+    time::{LocalDate, Timestamp},
 };
 
+use investment::{Portfolio, Securities};
 use lexer::Lexer;
-use mapping::{Balance, Holder};
+use mapping::{Balance, Holder, StatementKind};
 use outline::{Aggregate, Event, Leaves, Outline};
 use source::{Source, Stop};
 
+mod investment;
 mod lexer;
 mod mapping;
 mod outline;
@@ -63,13 +67,14 @@ struct Reader {
     rows: usize,
     spool: Spool,
     statements: Vec<Statement>,
+    securities: Securities,
     problems: Problems,
 }
 
 /// A statement that has begun and did not yet come to its rows or balances.
 struct Announced {
     line: u64,
-    card: bool,
+    kind: StatementKind,
     account: Leaves,
 }
 
@@ -80,6 +85,8 @@ struct Draft {
     period: Option<(LocalDate, LocalDate)>,
     ledger: Option<Balance>,
     available: Option<Balance>,
+    /// Of an investment account.
+    portfolio: Option<Portfolio>,
 }
 
 impl Reader {
@@ -93,17 +100,20 @@ impl Reader {
 
     fn opened(&mut self, aggregate: Aggregate, line: u64, outline: &Outline) {
         match aggregate {
-            Aggregate::BankStatement | Aggregate::CardStatement => {
-                self.draft = None;
-                self.announced = Some(Announced { line, card: aggregate == Aggregate::CardStatement, account: Leaves::default() });
-            }
-            Aggregate::InvestmentStatement => {
-                self.report(line, "investment statements are not read yet; bank and credit-card statements of the file are");
-            }
-            Aggregate::LoanStatement => self.report(line, "loan statements are not read yet; bank and credit-card statements of the file are"),
-            // Section 11.4.2.2 puts currency and account in front of these, and rows cannot be read without.
+            Aggregate::BankStatement => self.announce(line, StatementKind::Bank),
+            Aggregate::CardStatement => self.announce(line, StatementKind::Card),
+            Aggregate::InvestmentStatement => self.announce(line, StatementKind::Investment),
+            Aggregate::LoanStatement => self.report(line, "loan statements are not read yet; the other statements of the file are"),
+            // Sections 11.4.2.2 and 13.9.2 put currency and account in front of these, and rows cannot be read without.
             Aggregate::Rows | Aggregate::PendingRows | Aggregate::Row | Aggregate::PendingRow | Aggregate::LedgerBalance | Aggregate::AvailableBalance => {
                 self.begin(outline.said("CURDEF"));
+            }
+            Aggregate::Trades | Aggregate::InvestmentBalance => self.begin(outline.said("CURDEF")),
+            Aggregate::Positions => {
+                self.begin(outline.said("CURDEF"));
+                if let Some(portfolio) = self.draft.as_mut().and_then(|draft| draft.portfolio.as_mut()) {
+                    portfolio.list();
+                }
             }
             _ => {}
         }
@@ -113,25 +123,74 @@ impl Reader {
         match aggregate {
             Aggregate::Institution => self.institution = leaves.get("ORG").map(str::to_owned),
             Aggregate::Status => self.status(line, &leaves),
-            Aggregate::BankAccount | Aggregate::CardAccount if complete => {
+            Aggregate::BankAccount | Aggregate::CardAccount | Aggregate::InvestmentAccount if complete => {
                 if let Some(announced) = &mut self.announced {
-                    announced.card |= aggregate == Aggregate::CardAccount;
+                    if aggregate == Aggregate::CardAccount {
+                        announced.kind = StatementKind::Card;
+                    }
                     announced.account = leaves;
                 }
             }
-            Aggregate::BankStatement | Aggregate::CardStatement => {
+            Aggregate::BankStatement | Aggregate::CardStatement | Aggregate::InvestmentStatement => {
                 self.begin(leaves.get("CURDEF"));
-                self.take_statement(line);
+                self.take_statement(line, leaves.get("DTASOF").and_then(values::instant));
             }
-            Aggregate::Rows => {
+            Aggregate::Rows | Aggregate::Trades => {
                 if let Some(draft) = &mut self.draft {
                     draft.period = mapping::period(&leaves);
                 }
             }
             Aggregate::Row | Aggregate::PendingRow if complete => self.take_row(&leaves, aggregate == Aggregate::PendingRow, line),
-            Aggregate::Row | Aggregate::PendingRow => self.report(line, "the file breaks off inside this transaction; it is left out"),
+            Aggregate::Trade(kind) if complete => self.take_trade(kind, &leaves, line),
+            Aggregate::Row | Aggregate::PendingRow | Aggregate::Trade(_) => {
+                self.report(line, "the file breaks off inside this transaction; it is left out");
+            }
+            Aggregate::Position(kind) if complete => {
+                let taken = self.portfolio().map(|(portfolio, currency)| portfolio.position(kind, &leaves, &currency));
+                self.report_failure(line, taken);
+            }
+            Aggregate::Position(_) => self.report(line, "the file breaks off inside this position; it is left out"),
+            Aggregate::InvestmentBalance if complete => {
+                let taken = self.portfolio().map(|(portfolio, currency)| portfolio.balance(&leaves, &currency));
+                self.report_failure(line, taken);
+            }
+            Aggregate::Security(kind) if complete => self.securities.take(kind, &leaves),
             Aggregate::LedgerBalance | Aggregate::AvailableBalance if complete => self.take_balance(aggregate, &leaves, line),
             _ => {}
+        }
+    }
+
+    fn announce(&mut self, line: u64, kind: StatementKind) {
+        self.draft = None;
+        self.announced = Some(Announced { line, kind, account: Leaves::default() });
+    }
+
+    /// What the investment account that is read holds so far, and its currency.
+    fn portfolio(&mut self) -> Option<(&mut Portfolio, Currency)> {
+        let draft = self.draft.as_mut()?;
+        Some((draft.portfolio.as_mut()?, draft.holder.account.currency.clone()))
+    }
+
+    fn report_failure(&mut self, line: u64, taken: Option<Result<(), String>>) {
+        if let Some(Err(reason)) = taken {
+            self.report(line, reason);
+        }
+    }
+
+    fn take_trade(&mut self, kind: &'static str, leaves: &Leaves, line: u64) {
+        let Some(draft) = &self.draft else { return };
+        let read = investment::trade(kind, leaves, line, &draft.holder);
+        self.take(draft.number, read, line);
+    }
+
+    fn take(&mut self, statement: u32, read: Result<ReportedTransaction, String>, line: u64) {
+        match read {
+            Ok(_) if self.rows == MAX_ROWS => self.report(line, format!("more than {MAX_ROWS} transactions; download a shorter period at a time")),
+            Ok(row) => {
+                self.rows += 1;
+                self.spool.push(statement, row);
+            }
+            Err(reason) => self.report(line, reason),
         }
     }
 
@@ -145,26 +204,21 @@ impl Reader {
 
     /// Turns what was announced into a draft; a statement that lacks what it needs is reported once and its rows find no draft.
     fn begin(&mut self, curdef: Option<&str>) {
-        let Some(Announced { line, card, account }) = self.announced.take() else { return };
-        match mapping::holder(&account, card, curdef, self.institution.as_deref()) {
+        let Some(Announced { line, kind, account }) = self.announced.take() else { return };
+        match mapping::holder(&account, kind, curdef, self.institution.as_deref()) {
             Ok(holder) => {
                 self.begun += 1;
-                self.draft = Some(Draft { number: self.begun, holder, period: None, ledger: None, available: None });
+                let portfolio = (kind == StatementKind::Investment).then(Portfolio::default);
+                self.draft = Some(Draft { number: self.begun, holder, period: None, ledger: None, available: None, portfolio });
             }
             Err(reason) => self.report(line, reason),
         }
     }
 
     fn take_row(&mut self, leaves: &Leaves, pending: bool, line: u64) {
-        let Some(draft) = &mut self.draft else { return };
-        match mapping::row(leaves, pending, line, &draft.holder) {
-            Ok(_) if self.rows == MAX_ROWS => self.report(line, format!("more than {MAX_ROWS} transactions; download a shorter period at a time")),
-            Ok(row) => {
-                self.rows += 1;
-                self.spool.push(draft.number, row);
-            }
-            Err(reason) => self.report(line, reason),
-        }
+        let Some(draft) = &self.draft else { return };
+        let read = mapping::row(leaves, pending, line, &draft.holder);
+        self.take(draft.number, read, line);
     }
 
     fn take_balance(&mut self, aggregate: Aggregate, leaves: &Leaves, line: u64) {
@@ -180,13 +234,17 @@ impl Reader {
         }
     }
 
-    fn take_statement(&mut self, line: u64) {
-        let Some(Draft { number, holder, period, ledger, available }) = self.draft.take() else { return };
+    fn take_statement(&mut self, line: u64, as_of: Option<Timestamp>) {
+        let Some(Draft { number, holder, period, ledger, available, portfolio }) = self.draft.take() else { return };
         if self.statements.len() == MAX_STATEMENTS {
             return self.report(line, format!("more than {MAX_STATEMENTS} statements; this one is left out"));
         }
         let mut account = holder.account;
-        account.balances = mapping::balances(account.kind, ledger, available);
+        account.balances = match &portfolio {
+            Some(portfolio) => portfolio.balances(&account.currency, as_of),
+            None => mapping::balances(account.kind, ledger, available),
+        };
+        account.holdings = portfolio.and_then(|portfolio| portfolio.positions);
         self.statements.push(Statement { number, account, period });
     }
 
@@ -194,12 +252,17 @@ impl Reader {
         self.problems.add(LineProblem { line, message: message.into() });
     }
 
-    fn finish(self, line: u64) -> Result<StatementFile, UnreadableFile> {
+    fn finish(mut self, line: u64) -> Result<StatementFile, UnreadableFile> {
         let mut problems = self.problems.sorted();
         if self.statements.is_empty() {
-            let nothing = || LineProblem { line, message: "the file holds no statement of a bank account or credit card".to_owned() };
+            let nothing = || LineProblem { line, message: "the file holds no statement of a bank account, a credit card or an investment account".to_owned() };
             return Err(UnreadableFile { problem: if problems.is_empty() { nothing() } else { problems.swap_remove(0) } });
         }
-        Ok(StatementFile { statements: self.statements, rows: self.spool.finish(), problems, csv: None })
+        let securities = self.securities;
+        for held in self.statements.iter_mut().flat_map(|statement| statement.account.holdings.iter_mut().flatten()) {
+            securities.name(&mut held.security);
+        }
+        let rows = self.spool.finish().map(move |row| row.map(|(statement, row)| (statement, securities.name_row(row))));
+        Ok(StatementFile { statements: self.statements, rows: Box::new(rows), problems, csv: None })
     }
 }

@@ -12,14 +12,10 @@ use std::{
 };
 
 use anyhow::Context;
-use serde::{Deserialize, Serialize};
 
-use crate::domain::{
-    import::StatementRows,
-    money::{Amount, Quantity},
-    provider::ReportedTransaction,
-    time::{LocalDate, Timestamp},
-    transaction::{AssetType, Security, TransactionFacts, TransactionStatus, TransactionSubtype},
+use crate::{
+    domain::{import::StatementRows, money::Amount, provider::ReportedTransaction, time::LocalDate},
+    infrastructure::stored_row::{StoredRow, whole},
 };
 
 /// Rows that are held and sorted at once: some four megabytes.
@@ -141,84 +137,4 @@ impl Iterator for Merge {
     fn next(&mut self) -> Option<Self::Item> {
         self.take_next().transpose()
     }
-}
-
-/// A row as a line of a run.
-#[derive(Serialize, Deserialize)]
-struct StoredRow {
-    statement: u32,
-    reference: Option<String>,
-    replaces: Option<String>,
-    line: Option<u64>,
-    amount: i64,
-    subtype: String,
-    status: String,
-    posted_on: chrono::NaiveDate,
-    authorized_on: Option<chrono::NaiveDate>,
-    occurred_at: Option<i64>,
-    description: String,
-    merchant_name: Option<String>,
-    category: Option<String>,
-    security: Option<(String, Option<String>, String)>,
-    quantity: Option<String>,
-    unit_price: Option<String>,
-    fees: Option<i64>,
-}
-
-impl StoredRow {
-    fn of(statement: u32, row: ReportedTransaction) -> Self {
-        let ReportedTransaction { reference, replaces, facts, line } = row;
-        let TransactionFacts { amount, subtype, status, posted_on, authorized_on, occurred_at, .. } = facts;
-        let TransactionFacts { description, merchant_name, category, security, quantity, unit_price, fees, .. } = facts;
-        Self {
-            statement,
-            reference,
-            replaces,
-            line,
-            amount: amount.units(),
-            subtype: subtype.as_str().to_owned(),
-            status: status.as_str().to_owned(),
-            posted_on: posted_on.naive(),
-            authorized_on: authorized_on.map(LocalDate::naive),
-            occurred_at: occurred_at.map(Timestamp::micros),
-            description,
-            merchant_name,
-            category,
-            security: security.map(|Security { symbol, name, asset_type }| (symbol, name, asset_type.as_str().to_owned())),
-            quantity: quantity.as_ref().map(Quantity::to_string),
-            unit_price: unit_price.as_ref().map(Quantity::to_string),
-            fees: fees.map(Amount::units),
-        }
-    }
-
-    /// Fails when it is not what was written.
-    fn row(self) -> anyhow::Result<(u32, ReportedTransaction)> {
-        let amount = |units| Amount::from_units(units).ok();
-        let quantity = |text: String| Quantity::parse(&text).ok();
-        let facts = TransactionFacts {
-            amount: whole(amount(self.amount))?,
-            subtype: whole(TransactionSubtype::parse(&self.subtype))?,
-            status: whole(TransactionStatus::parse(&self.status))?,
-            posted_on: whole(LocalDate::from_naive(self.posted_on))?,
-            authorized_on: optional(self.authorized_on, LocalDate::from_naive)?,
-            occurred_at: optional(self.occurred_at, Timestamp::from_micros)?,
-            description: self.description,
-            merchant_name: self.merchant_name,
-            category: self.category,
-            security: optional(self.security, |(symbol, name, kind)| Some(Security { symbol, name, asset_type: AssetType::parse(&kind)? }))?,
-            quantity: optional(self.quantity, quantity)?,
-            unit_price: optional(self.unit_price, quantity)?,
-            fees: optional(self.fees, amount)?,
-        };
-        Ok((self.statement, ReportedTransaction { reference: self.reference, replaces: self.replaces, facts, line: self.line }))
-    }
-}
-
-fn whole<T>(read: Option<T>) -> anyhow::Result<T> {
-    read.context("a row of a statement file was damaged while it was put aside")
-}
-
-/// What is absent stays absent; what is there must read.
-fn optional<T, U>(stored: Option<T>, read: impl FnOnce(T) -> Option<U>) -> anyhow::Result<Option<U>> {
-    stored.map(|stored| whole(read(stored))).transpose()
 }

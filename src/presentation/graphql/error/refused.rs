@@ -22,7 +22,7 @@ use crate::{
         sync::SyncError,
         user,
     },
-    domain::{agreement::AssentRefusal, csv::CsvQuestion},
+    domain::{agreement::AssentRefusal, csv::CsvQuestion, import::ImportRefusal},
 };
 
 use super::{super::guard::Public, Fault};
@@ -130,6 +130,18 @@ pub enum UserErrorCode {
     FileTooLarge,
     /// A CSV file does not say of itself what has to be known; the message and `field` say what, and `csv` in the answer what was found out.
     FileUndecided,
+    /// The file has more rows than a preview keeps; import it without one, or a shorter period at a time.
+    FileTooLongForPreview,
+    /// The preview is too old; bring the file again.
+    PreviewExpired,
+    /// The import is committed already.
+    ImportCommitted,
+    /// The import is a preview, and nothing of it is in yet.
+    ImportNotCommitted,
+    /// The import was reverted already.
+    ImportReverted,
+    /// What the import added was not kept apart, so it cannot be taken back.
+    ImportNotRevertible,
     /// The file holds several accounts and cannot go into a single one.
     FileHoldsSeveralAccounts,
     /// The account is in another currency than the file.
@@ -452,6 +464,17 @@ fn undecided(question: CsvQuestion) -> UserError {
     UserError { code: UserErrorCode::FileUndecided, message: question.to_string(), field: Some(field) }
 }
 
+/// What a client learns of an import that has not come that far, or too far.
+fn of_import(refusal: ImportRefusal) -> UserErrorCode {
+    match refusal {
+        ImportRefusal::Expired => UserErrorCode::PreviewExpired,
+        ImportRefusal::Committed => UserErrorCode::ImportCommitted,
+        ImportRefusal::Previewed => UserErrorCode::ImportNotCommitted,
+        ImportRefusal::Reverted => UserErrorCode::ImportReverted,
+        ImportRefusal::Untracked => UserErrorCode::ImportNotRevertible,
+    }
+}
+
 impl From<ImportError> for Refused {
     fn from(error: ImportError) -> Self {
         let (code, field) = match &error {
@@ -461,6 +484,9 @@ impl From<ImportError> for Refused {
             ImportError::SeveralAccounts => (UserErrorCode::FileHoldsSeveralAccounts, Some("accountId")),
             ImportError::OtherCurrency => (UserErrorCode::CurrencyMismatch, Some("accountId")),
             ImportError::NotFound => (UserErrorCode::NotFound, Some("accountId")),
+            ImportError::UnknownImport => (UserErrorCode::NotFound, Some("importId")),
+            ImportError::TooLongForPreview => (UserErrorCode::FileTooLongForPreview, Some("content")),
+            ImportError::Refused(refusal) => (of_import(*refusal), Some("importId")),
             ImportError::Denied(denied) => return Self::Fault((*denied).into()),
             ImportError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),
         };

@@ -6,7 +6,7 @@
 use super::{
     dates::{DateEvidence, is_day},
     names::{self, is_outgoing},
-    numbers::{NumberEvidence, is_number},
+    numbers::{NumberEvidence, is_bare_number, is_number},
     records::{Record, Records},
     text::{Line, Text},
 };
@@ -211,7 +211,7 @@ fn fill_in(roles: &mut [ColumnRole], named: &[Option<(ColumnRole, usize)>], rows
     let is_open = |roles: &[ColumnRole], at: usize| roles[at] == ColumnRole::Ignored && named[at].is_none();
     let has_amount = [ColumnRole::Amount, ColumnRole::Debit, ColumnRole::Credit].iter().any(|role| has(roles, *role));
     if !has_amount {
-        let numbers: Vec<usize> = (0..roles.len()).filter(|at| is_open(roles, *at) && !is_date(*at) && mostly(&cells_of(rows, *at), is_number)).collect();
+        let numbers: Vec<usize> = (0..roles.len()).filter(|at| is_open(roles, *at) && !is_date(*at) && mostly(&cells_of(rows, *at), is_bare_number)).collect();
         if let [only] = numbers.as_slice() {
             roles[*only] = ColumnRole::Amount;
         }
@@ -229,7 +229,9 @@ fn fill_in(roles: &mut [ColumnRole], named: &[Option<(ColumnRole, usize)>], rows
     }
     if !has(roles, ColumnRole::Description) && !has(roles, ColumnRole::Merchant) {
         for at in 0..roles.len() {
-            let is_text = is_open(roles, at) && mostly(&cells_of(rows, at), |cell| cell.chars().any(char::is_alphabetic) && !is_day(cell) && !is_number(cell));
+            let cells = cells_of(rows, at);
+            let is_word = |cell: &&str| cell.chars().any(char::is_alphabetic) && !is_day(cell);
+            let is_text = is_open(roles, at) && cells.iter().any(is_word) && !mostly(&cells, is_bare_number);
             if is_text {
                 roles[at] = ColumnRole::Description;
             }

@@ -24,369 +24,56 @@ pub(super) fn plain(text: &str) -> String {
     plain.trim().to_owned()
 }
 
-/// Names of the day a row was booked, the surest first. Those of the day it was made and of the value date come last: they stand in when a
+/// Names of the day a row was booked, the surest first, between bars as in every list here. Those of the day it was made and of the value date come last: they stand in when a
 /// file has no other.
-const DAYS: &[&str] = &[
-    "posting date",
-    "posted date",
-    "date posted",
-    "post date",
-    "posted",
-    "posted on",
-    "booking date",
-    "booked",
-    "booked on",
-    "completed date",
-    "date completed",
-    "buchungstag",
-    "buchungsdatum",
-    "buchung",
-    "boekdatum",
-    "boekingsdatum",
-    "date comptable",
-    "date de comptabilisation",
-    "fecha contable",
-    "data contabile",
-    "bokforingsdag",
-    "bokforingsdatum",
-    "bogforingsdato",
-    "bokforingsdato",
-    "kirjauspaiva",
-    "data ksiegowania",
-    "datum zauctovani",
-    "datum provedeni",
-    "data do lancamento",
-    "konyveles datuma",
-    "date",
-    "datum",
-    "fecha",
-    "data",
-    "dato",
-    "paiva",
-    "paivamaara",
-    "datum transakce",
-    "data operacji",
-    "fecha operacion",
-    "fecha de operacion",
-    "data operazione",
-    "data movimento",
-    "data do movimento",
-    "date operation",
-    "date de l operation",
-    "date d operation",
-    "transactiedatum",
-];
+const DAYS: &str = "posting date|posted date|date posted|post date|posted|posted on|booking date|booked|booked on|completed date|date completed|\
+    buchungstag|buchungsdatum|buchung|boekdatum|boekingsdatum|date comptable|date de comptabilisation|fecha contable|data contabile|\
+    bokforingsdag|bokforingsdatum|bogforingsdato|bokforingsdato|kirjauspaiva|data ksiegowania|datum zauctovani|datum provedeni|\
+    data do lancamento|konyveles datuma|date|datum|fecha|data|dato|paiva|paivamaara|datum transakce|data operacji|fecha operacion|\
+    fecha de operacion|data operazione|data movimento|data do movimento|date operation|date de l operation|date d operation|\
+    transactiedatum";
 
 /// Names of the day a row was made.
-const MADE: &[&str] =
-    &["transaction date", "trans date", "date of transaction", "started date", "purchase date", "transaktionsdatum", "date transaction", "kaufdatum"];
+const MADE: &str = "transaction date|trans date|date of transaction|started date|purchase date|transaktionsdatum|date transaction|kaufdatum";
 
 /// Names of the value date, which is neither; it stands in when a file has no other day.
-const VALUED: &[&str] = &[
-    "value date",
-    "valuta",
-    "valutadatum",
-    "wertstellung",
-    "wert",
-    "date valeur",
-    "date de valeur",
-    "fecha valor",
-    "data valuta",
-    "data valor",
-    "rentedatum",
-    "valutadag",
-];
+const VALUED: &str = "value date|valuta|valutadatum|wertstellung|wert|date valeur|date de valeur|fecha valor|data valuta|data valor|rentedatum|\
+    valutadag";
 
-const AMOUNT: &[&str] = &[
-    "amount",
-    "transaction amount",
-    "net amount",
-    "billing amount",
-    "value",
-    "betrag",
-    "umsatz",
-    "betrag in eur",
-    "umsatz in eur",
-    "montant",
-    "montant en euros",
-    "montant de l operation",
-    "importe",
-    "importe eur",
-    "monto",
-    "cantidad",
-    "importo",
-    "bedrag",
-    "bedrag eur",
-    "belopp",
-    "belob",
-    "belop",
-    "summa",
-    "maara",
-    "valor",
-    "quantia",
-    "montante",
-    "kwota",
-    "kwota operacji",
-    "castka",
-    "objem",
-    "osszeg",
-    "net",
-];
-const DEBIT: &[&str] = &[
-    "debit",
-    "debits",
-    "debit amount",
-    "withdrawal",
-    "withdrawals",
-    "withdrawal amount",
-    "money out",
-    "paid out",
-    "out",
-    "outgoing",
-    "payments",
-    "expense",
-    "spent",
-    "soll",
-    "belastung",
-    "belastungen",
-    "lastschrift",
-    "ausgaben",
-    "ausgang",
-    "debito",
-    "debitos",
-    "cargo",
-    "cargos",
-    "uscite",
-    "addebito",
-    "addebiti",
-    "dare",
-    "uit",
-    "debet",
-    "utgift",
-    "ut",
-    "ut fra konto",
-    "saida",
-    "saidas",
-    "obciazenia",
-    "vydaje",
-    "depenses",
-    "debit eur",
-];
-const CREDIT: &[&str] = &[
-    "credit",
-    "credits",
-    "credit amount",
-    "deposit",
-    "deposits",
-    "deposit amount",
-    "money in",
-    "paid in",
-    "in",
-    "incoming",
-    "income",
-    "received",
-    "haben",
-    "gutschrift",
-    "gutschriften",
-    "einnahmen",
-    "eingang",
-    "credito",
-    "creditos",
-    "abono",
-    "abonos",
-    "entrate",
-    "accredito",
-    "accrediti",
-    "avere",
-    "bij",
-    "kredit",
-    "inkomst",
-    "inn",
-    "inn pa konto",
-    "entrada",
-    "entradas",
-    "uznania",
-    "prijmy",
-    "recettes",
-    "credit eur",
-];
-const DIRECTION: &[&str] = &[
-    "af bij",
-    "dr cr",
-    "cr dr",
-    "debit credit",
-    "credit debit",
-    "debit or credit",
-    "credit debit indicator",
-    "soll haben",
-    "s h",
-    "d c",
-    "c d",
-    "direction",
-    "sign",
-    "indicator",
-    "type",
-    "transaction type",
-    "sens",
-];
-const DESCRIPTION: &[&str] = &[
-    "description",
-    "transaction description",
-    "original description",
-    "extended description",
-    "statement description",
-    "details",
-    "detail",
-    "transaction details",
-    "payment details",
-    "narrative",
-    "particulars",
-    "memo",
-    "note",
-    "notes",
-    "text",
-    "transaction",
-    "message",
-    "verwendungszweck",
-    "buchungstext",
-    "umsatztext",
-    "libelle",
-    "libelle operation",
-    "libelle de l operation",
-    "nature de l operation",
-    "concepto",
-    "descripcion",
-    "observaciones",
-    "causale",
-    "descrizione",
-    "descrizione operazione",
-    "omschrijving",
-    "mededelingen",
-    "beskrivning",
-    "meddelande",
-    "tekst",
-    "forklaring",
-    "tapahtuma",
-    "selite",
-    "viesti",
-    "opis",
-    "opis operacji",
-    "tytul",
-    "popis",
-    "zprava pro prijemce",
-    "kozlemeny",
-    "descricao",
-    "historico",
-    "descritivo",
-];
-const MERCHANT: &[&str] = &[
-    "payee",
-    "merchant",
-    "merchant name",
-    "name",
-    "counterparty",
-    "counterparty name",
-    "beneficiary",
-    "payee name",
-    "paid to",
-    "beguenstigter zahlungspflichtiger",
-    "begunstigter zahlungspflichtiger",
-    "auftraggeber empfanger",
-    "auftraggeber begunstigter",
-    "name zahlungsbeteiligter",
-    "zahlungsempfanger",
-    "zahlungsempfanger in",
-    "empfanger",
-    "auftraggeber",
-    "naam omschrijving",
-    "naam tegenpartij",
-    "tegenpartij",
-    "beneficiaire",
-    "contrepartie",
-    "beneficiario",
-    "comercio",
-    "esercente",
-    "mottagare",
-    "mottaker",
-    "saaja",
-    "saaja maksaja",
-    "odbiorca",
-    "nadawca odbiorca",
-    "nazev protiuctu",
-    "partner neve",
-];
-const BALANCE: &[&str] = &[
-    "balance",
-    "running balance",
-    "running bal",
-    "account balance",
-    "closing balance",
-    "balance after",
-    "balance after transaction",
-    "saldo",
-    "kontostand",
-    "saldo nach buchung",
-    "solde",
-    "saldo contable",
-    "saldo contabile",
-    "saldo na mutatie",
-    "kontosaldo",
-    "bokfort saldo",
-    "saldo efter",
-    "zustatek",
-    "zustatek po",
-    "saldo po operacji",
-    "egyenleg",
-    "tilin saldo",
-];
-const CURRENCY: &[&str] = &[
-    "currency",
-    "ccy",
-    "currency code",
-    "wahrung",
-    "waehrung",
-    "devise",
-    "divisa",
-    "moneda",
-    "valuta",
-    "moeda",
-    "waluta",
-    "mena",
-    "devizanem",
-    "munt",
-    "valuutta",
-];
-const REFERENCE: &[&str] = &[
-    "id",
-    "transaction id",
-    "transaction number",
-    "transaction reference",
-    "unique id",
-    "fitid",
-    "reference number",
-    "reference",
-    "ref",
-    "ref no",
-    "referenz",
-    "numero operation",
-    "referencia",
-    "riferimento",
-    "referentie",
-    "transactiereferentie",
-    "volgnr",
-    "id transakcji",
-    "id pohybu",
-    "id operace",
-    "transaktions id",
-];
-const CATEGORY: &[&str] = &["category", "kategorie", "categorie", "categoria", "kategori", "kategoria", "rubriek", "luokka"];
-const STATUS: &[&str] = &["status", "state", "statut", "stato", "estado"];
+const AMOUNT: &str = "amount|transaction amount|net amount|billing amount|value|betrag|umsatz|betrag in eur|umsatz in eur|montant|montant en euros|\
+    montant de l operation|importe|importe eur|monto|cantidad|importo|bedrag|bedrag eur|belopp|belob|belop|summa|maara|valor|\
+    quantia|montante|kwota|kwota operacji|castka|objem|osszeg|net";
+const DEBIT: &str = "debit|debits|debit amount|withdrawal|withdrawals|withdrawal amount|money out|paid out|out|outgoing|payments|expense|spent|soll|\
+    belastung|belastungen|lastschrift|ausgaben|ausgang|debito|debitos|cargo|cargos|uscite|addebito|addebiti|dare|uit|debet|\
+    utgift|ut|ut fra konto|saida|saidas|obciazenia|vydaje|depenses|debit eur";
+const CREDIT: &str = "credit|credits|credit amount|deposit|deposits|deposit amount|money in|paid in|in|incoming|income|received|haben|gutschrift|\
+    gutschriften|einnahmen|eingang|credito|creditos|abono|abonos|entrate|accredito|accrediti|avere|bij|kredit|inkomst|inn|\
+    inn pa konto|entrada|entradas|uznania|prijmy|recettes|credit eur";
+const DIRECTION: &str = "af bij|dr cr|cr dr|debit credit|credit debit|debit or credit|credit debit indicator|soll haben|s h|d c|c d|direction|sign|\
+    indicator|type|transaction type|sens";
+const DESCRIPTION: &str = "description|transaction description|original description|extended description|statement description|details|detail|\
+    transaction details|payment details|narrative|particulars|memo|note|notes|text|transaction|message|verwendungszweck|buchungstext|\
+    umsatztext|libelle|libelle operation|libelle de l operation|nature de l operation|concepto|descripcion|observaciones|causale|\
+    descrizione|descrizione operazione|omschrijving|mededelingen|beskrivning|meddelande|tekst|forklaring|tapahtuma|selite|viesti|\
+    opis|opis operacji|tytul|popis|zprava pro prijemce|kozlemeny|descricao|historico|descritivo";
+const MERCHANT: &str = "payee|merchant|merchant name|name|counterparty|counterparty name|beneficiary|payee name|paid to|beguenstigter zahlungspflichtiger|\
+    begunstigter zahlungspflichtiger|auftraggeber empfanger|auftraggeber begunstigter|name zahlungsbeteiligter|zahlungsempfanger|\
+    zahlungsempfanger in|empfanger|auftraggeber|naam omschrijving|naam tegenpartij|tegenpartij|beneficiaire|contrepartie|beneficiario|\
+    comercio|esercente|mottagare|mottaker|saaja|saaja maksaja|odbiorca|nadawca odbiorca|nazev protiuctu|partner neve";
+const BALANCE: &str = "balance|running balance|running bal|account balance|closing balance|balance after|balance after transaction|saldo|kontostand|\
+    saldo nach buchung|solde|saldo contable|saldo contabile|saldo na mutatie|kontosaldo|bokfort saldo|saldo efter|zustatek|zustatek po|\
+    saldo po operacji|egyenleg|tilin saldo";
+const CURRENCY: &str = "currency|ccy|currency code|wahrung|waehrung|devise|divisa|moneda|valuta|moeda|waluta|mena|devizanem|munt|valuutta";
+const REFERENCE: &str = "id|transaction id|transaction number|transaction reference|unique id|fitid|reference number|reference|ref|ref no|referenz|\
+    numero operation|referencia|riferimento|referentie|transactiereferentie|volgnr|id transakcji|id pohybu|id operace|transaktions id";
+const CATEGORY: &str = "category|kategorie|categorie|categoria|kategori|kategoria|rubriek|luokka";
+const STATUS: &str = "status|state|statut|stato|estado";
 
 /// What a heading says that its column holds, and how surely, 0 being the surest. `is_date` tells whether its cells are days, since some
 /// words mean a day at one bank and a currency at the next.
 pub(super) fn role(heading: &str, is_date: bool) -> Option<(ColumnRole, usize)> {
     let plain = plain(heading);
-    let place = |names: &[&str]| names.iter().position(|name| *name == plain);
+    let place = |names: &str| names.split('|').position(|name| name == plain);
     if is_date {
         let days = place(DAYS).map(|at| (ColumnRole::PostedOn, at));
         let made = || place(MADE).map(|at| (ColumnRole::AuthorizedOn, at));
@@ -412,13 +99,13 @@ pub(super) fn role(heading: &str, is_date: bool) -> Option<(ColumnRole, usize)> 
 /// Whether a heading names a day of any kind.
 pub(super) fn names_a_day(heading: &str) -> bool {
     let plain = plain(heading);
-    [DAYS, MADE, VALUED].iter().any(|names| names.contains(&plain.as_str()))
+    [DAYS, MADE, VALUED].iter().any(|names| names.split('|').any(|name| name == plain))
 }
 
 /// Whether a heading names an amount of any kind.
 pub(super) fn names_an_amount(heading: &str) -> bool {
     let plain = plain(heading);
-    [AMOUNT, DEBIT, CREDIT].iter().any(|names| names.contains(&plain.as_str()))
+    [AMOUNT, DEBIT, CREDIT].iter().any(|names| names.split('|').any(|name| name == plain))
 }
 
 /// Whether a word says that money left (`true`) or came in.

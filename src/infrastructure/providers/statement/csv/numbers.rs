@@ -21,6 +21,12 @@ pub(super) fn is_number(text: &str) -> bool {
     DecimalMark::ALL.iter().any(|mark| number(text, *mark).is_some())
 }
 
+/// Whether it is a number to whoever knows nothing of its column: with no letters beside it but a currency's code.
+pub(super) fn is_bare_number(text: &str) -> bool {
+    let letters: Vec<char> = text.chars().filter(|char| char.is_alphabetic()).collect();
+    is_number(text) && (letters.is_empty() || (letters.len() == 3 && letters.iter().all(char::is_ascii_uppercase)))
+}
+
 fn written(text: &str) -> Option<Written> {
     let text = text.trim();
     let (text, is_debit) = without_direction(text);

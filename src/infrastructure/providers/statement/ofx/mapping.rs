@@ -27,7 +27,7 @@ const MAX_NUMBER: usize = 64;
 /// The account a statement is of.
 pub(super) struct Holder {
     pub(super) account: ReportedAccount,
-    redaction: Redaction,
+    pub(super) redaction: Redaction,
 }
 
 /// A balance, and when it was that.
@@ -37,22 +37,34 @@ pub(super) struct Balance {
     as_of: Option<Timestamp>,
 }
 
-/// BANKACCTFROM or CCACCTFROM (sections 11.3.1 and 11.3.2) with the statement's CURDEF. The error says what is missing.
-pub(super) fn holder(leaves: &Leaves, card: bool, curdef: Option<&str>, institution: Option<&str>) -> Result<Holder, &'static str> {
+/// What kind of statement it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StatementKind {
+    Bank,
+    Card,
+    Investment,
+}
+
+/// BANKACCTFROM, CCACCTFROM or INVACCTFROM (sections 11.3.1, 11.3.2 and 13.6.1) with the statement's CURDEF. The error says what is missing.
+pub(super) fn holder(leaves: &Leaves, of: StatementKind, curdef: Option<&str>, institution: Option<&str>) -> Result<Holder, &'static str> {
     let number = leaves.get("ACCTID").ok_or("the statement does not say of which account it is (ACCTID); it is left out")?;
     if number.chars().count() > MAX_NUMBER {
         return Err("the statement's account number (ACCTID) is too long to be one; it is left out");
     }
     let currency = curdef.and_then(currency).ok_or("the statement has no valid currency (CURDEF); it is left out")?;
     let word = leaves.get("ACCTTYPE").unwrap_or_default().to_ascii_uppercase();
-    let (kind, label) = if card { (AccountType::CreditCard, "Credit card") } else { account_type(&word) };
+    let (kind, label) = match of {
+        StatementKind::Card => (AccountType::CreditCard, "Credit card"),
+        StatementKind::Investment => (AccountType::Brokerage, "Brokerage"),
+        StatementKind::Bank => account_type(&word),
+    };
     let masked_number = MaskedNumber::cut(number);
     let redaction = Redaction::of(number);
     let part = |name: &str| escaped(&tidy(leaves.get(name).unwrap_or_default()));
-    let reference = if card {
-        format!("card:{}", number.chars().filter(char::is_ascii_alphanumeric).collect::<String>())
-    } else {
-        format!("bank:{}:{}:{}:{}", part("BANKID"), part("BRANCHID"), part("ACCTID"), escaped(&word))
+    let reference = match of {
+        StatementKind::Card => format!("card:{}", number.chars().filter(char::is_ascii_alphanumeric).collect::<String>()),
+        StatementKind::Investment => format!("invest:{}:{}", part("BROKERID"), part("ACCTID")),
+        StatementKind::Bank => format!("bank:{}:{}:{}:{}", part("BANKID"), part("BRANCHID"), part("ACCTID"), escaped(&word)),
     };
     let name = masked_number.as_ref().map_or_else(|| label.to_owned(), |mask| format!("{label} {}", mask.as_str()));
     let account = ReportedAccount {
@@ -156,7 +168,7 @@ pub(super) fn row(leaves: &Leaves, pending: bool, line: u64, holder: &Holder) ->
 
 /// FITID, unless it says nothing or is the number of a card. Only the account's own number is cut out of it: banks build it from the number, and what is left
 /// still differs from row to row.
-fn reference(leaves: &Leaves, redaction: &Redaction) -> Option<String> {
+pub(super) fn reference(leaves: &Leaves, redaction: &Redaction) -> Option<String> {
     let written = tidy(leaves.get("FITID")?);
     let blank = written.bytes().all(|byte| byte == b'0');
     let kept = redaction.own_number(&written);

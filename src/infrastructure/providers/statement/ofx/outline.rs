@@ -16,56 +16,124 @@ use crate::domain::import::LineProblem;
 const MAX_DEPTH: usize = 32;
 
 /// Leaves, by which an empty one is told from an aggregate, in alphabetic order.
-const LEAVES: [&str; 43] = [
+const LEAVES: [&str; 78] = [
     "ACCTID",
     "ACCTKEY",
     "ACCTTYPE",
+    "AVAILCASH",
     "BALAMT",
     "BANKID",
     "BRANCHID",
+    "BROKERID",
+    "BUYTYPE",
     "CHECKNUM",
     "CLTCOOKIE",
     "CODE",
+    "COMMISSION",
     "CORRECTACTION",
     "CORRECTFITID",
     "CURDEF",
+    "CURRATE",
+    "CURSYM",
     "DTACCTUP",
     "DTASOF",
     "DTAVAIL",
     "DTEND",
     "DTEXPIRE",
     "DTPOSTED",
+    "DTPRICEASOF",
     "DTPROFUP",
     "DTSERVER",
+    "DTSETTLE",
     "DTSTART",
+    "DTTRADE",
     "DTTRAN",
     "DTUSER",
     "EXTDNAME",
+    "FEES",
     "FID",
     "FITID",
+    "FRACCASH",
+    "HELDINACCT",
+    "INCOMETYPE",
     "INTU.BID",
     "INTU.ORG",
     "INTU.USERID",
     "LANGUAGE",
+    "LOAD",
+    "MARGINBALANCE",
     "MEMO",
     "MESSAGE",
+    "MKTVAL",
     "NAME",
+    "NEWUNITS",
+    "OLDUNITS",
+    "OPTACTION",
+    "OPTBUYTYPE",
+    "OPTSELLTYPE",
     "ORG",
     "PAYEEID",
+    "POSTYPE",
     "REFNUM",
+    "SECNAME",
+    "SELLTYPE",
     "SEVERITY",
+    "SHORTBALANCE",
     "SIC",
     "SRVRTID",
+    "SUBACCTFUND",
+    "SUBACCTSEC",
+    "TAXES",
+    "TFERACTION",
+    "TICKER",
+    "TOTAL",
     "TRNAMT",
     "TRNTYPE",
     "TRNUID",
+    "UNIQUEID",
+    "UNIQUEIDTYPE",
+    "UNITPRICE",
+    "UNITS",
     "USERKEY",
 ];
 
 /// Under which name a row finds the name of its PAYEE.
 pub(super) const PAYEE_NAME: &str = "PAYEE/NAME";
 
-/// The aggregates that matter (OFX 2.2, sections 2.5, 11.3 and 11.4).
+/// Under which name an action or a position finds the currency it is in. That of ORIGCURRENCY is another's.
+pub(super) const CURRENCY: &str = "CURRENCY/CURSYM";
+
+/// Actions of an investment account (section 13.9.2.4.4).
+const TRADES: [&str; 20] = [
+    "BUYDEBT",
+    "BUYMF",
+    "BUYOPT",
+    "BUYOTHER",
+    "BUYSTOCK",
+    "CLOSUREOPT",
+    "INCOME",
+    "INVEXPENSE",
+    "JRNLFUND",
+    "JRNLSEC",
+    "MARGININTEREST",
+    "REINVEST",
+    "RETOFCAP",
+    "SELLDEBT",
+    "SELLMF",
+    "SELLOPT",
+    "SELLOTHER",
+    "SELLSTOCK",
+    "SPLIT",
+    "TRANSFER",
+];
+
+/// Positions of an investment account (section 13.9.2.6.1).
+const POSITIONS: [&str; 5] = ["POSDEBT", "POSMF", "POSOPT", "POSOTHER", "POSSTOCK"];
+
+/// What securities are described by (section 13.8.5).
+const SECURITIES: [&str; 5] = ["DEBTINFO", "MFINFO", "OPTINFO", "OTHERINFO", "STOCKINFO"];
+
+/// The aggregates that matter (OFX 2.2, sections 2.5, 11.3, 11.4 and 13).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Aggregate {
     Root,
@@ -88,6 +156,21 @@ pub(super) enum Aggregate {
     Payee,
     LedgerBalance,
     AvailableBalance,
+    InvestmentAccount,
+    Trades,
+    /// An action, by its name.
+    Trade(&'static str),
+    BankMove,
+    Positions,
+    /// A position, by its name.
+    Position(&'static str),
+    InvestmentBalance,
+    SecurityList,
+    /// A security, by the name of its kind.
+    Security(&'static str),
+    Currency,
+    /// A part of an action, a position or a security, whose leaves are theirs.
+    Detail,
     /// Any other.
     Skipped,
 }
@@ -99,8 +182,8 @@ impl Aggregate {
             "SIGNONMSGSRSV1" => Self::SignOnSet,
             "SONRS" => Self::SignOn,
             "FI" => Self::Institution,
-            "BANKMSGSRSV1" | "CREDITCARDMSGSRSV1" | "INVSTMTMSGSRSV1" | "LOANMSGSRSV1" => Self::MessageSet,
-            "STMTTRNRS" | "CCSTMTTRNRS" | "INVSTMTTRNRS" | "LOANSTMTTRNRS" => Self::Response,
+            "BANKMSGSRSV1" | "CREDITCARDMSGSRSV1" | "INVSTMTMSGSRSV1" | "LOANMSGSRSV1" | "SECLISTMSGSRSV1" => Self::MessageSet,
+            "STMTTRNRS" | "CCSTMTTRNRS" | "INVSTMTTRNRS" | "LOANSTMTTRNRS" | "SECLISTTRNRS" => Self::Response,
             "STATUS" => Self::Status,
             "STMTRS" => Self::BankStatement,
             "CCSTMTRS" => Self::CardStatement,
@@ -115,7 +198,19 @@ impl Aggregate {
             "PAYEE" => Self::Payee,
             "LEDGERBAL" => Self::LedgerBalance,
             "AVAILBAL" => Self::AvailableBalance,
-            _ => Self::Skipped,
+            "INVACCTFROM" => Self::InvestmentAccount,
+            "INVTRANLIST" => Self::Trades,
+            "INVBANKTRAN" => Self::BankMove,
+            "INVPOSLIST" => Self::Positions,
+            "INVBAL" => Self::InvestmentBalance,
+            "SECLIST" => Self::SecurityList,
+            "CURRENCY" => Self::Currency,
+            "INVBUY" | "INVSELL" | "INVTRAN" | "INVPOS" | "SECINFO" | "SECID" => Self::Detail,
+            _ => {
+                let known = |names: &[&'static str]| names.iter().find(|known| **known == name).copied();
+                let others = [known(&TRADES).map(Self::Trade), known(&POSITIONS).map(Self::Position), known(&SECURITIES).map(Self::Security)];
+                others.into_iter().flatten().next().unwrap_or(Self::Skipped)
+            }
         }
     }
 
@@ -134,7 +229,14 @@ impl Aggregate {
             Self::BankAccount | Self::CardAccount | Self::Rows | Self::PendingRows | Self::LedgerBalance | Self::AvailableBalance => {
                 matches!(parent, Self::BankStatement | Self::CardStatement)
             }
-            Self::Row => matches!(parent, Self::Rows | Self::BankStatement | Self::CardStatement),
+            Self::Row => matches!(parent, Self::Rows | Self::BankStatement | Self::CardStatement | Self::BankMove | Self::Trades),
+            Self::InvestmentAccount | Self::Trades | Self::Positions | Self::InvestmentBalance => parent == Self::InvestmentStatement,
+            Self::Trade(_) | Self::BankMove => parent == Self::Trades,
+            Self::Position(_) => parent == Self::Positions,
+            Self::SecurityList => matches!(parent, Self::MessageSet | Self::Root),
+            Self::Security(_) => parent == Self::SecurityList,
+            Self::Currency => matches!(parent, Self::Trade(_) | Self::Position(_) | Self::Detail | Self::Row),
+            Self::Detail => matches!(parent, Self::Trade(_) | Self::Position(_) | Self::Security(_) | Self::Detail),
             Self::PendingRow => matches!(parent, Self::PendingRows | Self::BankStatement | Self::CardStatement),
             Self::Payee => matches!(parent, Self::Row | Self::PendingRow),
         }
@@ -254,6 +356,10 @@ impl<'a> Outline<'a> {
         if aggregate == Aggregate::Root && self.frames.is_empty() {
             return aggregate;
         }
+        // The account on the other side of a transfer is not the statement's.
+        if aggregate == Aggregate::InvestmentAccount && self.frames.iter().any(|frame| frame.aggregate == Aggregate::Trades) {
+            return Aggregate::Skipped;
+        }
         let parent = self.frames.iter().rposition(|frame| aggregate.fits(frame.aggregate));
         let Some(parent) = parent else { return Aggregate::Skipped };
         if let Some(skipped) = self.frames[parent + 1..].iter_mut().find(|frame| frame.aggregate == Aggregate::Skipped) {
@@ -303,8 +409,13 @@ impl<'a> Outline<'a> {
         let Some(Frame { aggregate, line, mut leaves, swallowed, .. }) = self.frames.pop() else { return false };
         match (aggregate, self.frames.last_mut()) {
             (Aggregate::Skipped, _) if swallowed => self.events.push_back(Event::Swallowed(line)),
-            (Aggregate::Skipped, Some(parent)) => leaves.0.into_iter().for_each(|(name, value)| parent.leaves.add(name, value)),
-            (Aggregate::Skipped, None) => {}
+            (Aggregate::Skipped | Aggregate::Detail, Some(parent)) => leaves.0.into_iter().for_each(|(name, value)| parent.leaves.add(name, value)),
+            (Aggregate::Skipped | Aggregate::Detail, None) => {}
+            (Aggregate::Currency, Some(row)) => {
+                if let Some(at) = leaves.0.iter().position(|(name, _)| *name == "CURSYM") {
+                    row.leaves.add(CURRENCY, leaves.0.swap_remove(at).1);
+                }
+            }
             (Aggregate::Payee, Some(row)) => {
                 if let Some(at) = leaves.0.iter().position(|(name, _)| *name == "NAME") {
                     row.leaves.add(PAYEE_NAME, leaves.0.swap_remove(at).1);

@@ -1,0 +1,284 @@
+//! One batch: what a file holds is matched with what is there, and written or only looked at.
+
+use anyhow::Context as _;
+
+use crate::{
+    application::{
+        holding::take_stock,
+        ingest::{Doubts, Ingested, Reported, Taken, assess, ingest_but},
+        ports::Work,
+    },
+    domain::{
+        account::{Account, AccountFingerprint, Corrections},
+        balance::BalanceSnapshot,
+        card_number,
+        id::{AccountId, LinkId, UserId},
+        import::{Import, ImportRow, ImportStatement, LineProblem, MAX_PREVIEW_ROWS, RowOutcome},
+        link::{Link, LinkStatus},
+        matching::Match,
+        provider::{AccountReference, ReportedAccount},
+        time::Timestamp,
+        transaction::Source,
+    },
+};
+
+use super::{ImportCommands, ImportError, shorten, windows::Windows};
+
+impl ImportCommands {
+    /// Writes everything a file holds, but for doubtful rows that are left out.
+    pub(super) async fn take_in(
+        &self,
+        work: &mut dyn Work,
+        import: &mut Import,
+        statements: &mut [ImportStatement],
+        rows: &mut Windows,
+        doubts: &Doubts,
+    ) -> Result<(), ImportError> {
+        let (owner, now) = (import.user, import.committed_at.context("a batch has no time")?);
+        (import.accounts_created, import.transactions_created, import.transactions_known) = (0, 0, 0);
+        (import.transactions_updated, import.transactions_doubtful) = (0, 0);
+        if let Some(target) = import.target {
+            let [statement] = statements else { return Err(ImportError::SeveralAccounts) };
+            let account = work.accounts().find(owner, target).await?.ok_or(ImportError::NotFound)?;
+            (statement.account, statement.is_new) = (Some(target), false);
+            self.rows_into(work, &account, statement, rows, import, doubts).await?;
+        } else {
+            let mut link = self.statement_link(work, owner, now).await?;
+            let was_unlinked = link.status == LinkStatus::Unlinked;
+            let mut accounts = work.accounts().of_link(owner, link.id).await?;
+            for statement in statements {
+                let account = self.account_of(work, link.id, &mut accounts, statement, import).await?;
+                self.rows_into(work, &account, statement, rows, import, doubts).await?;
+            }
+            let has_news = import.accounts_created + import.transactions_created > 0;
+            if has_news {
+                link.synced_at = Some(now);
+            }
+            if was_unlinked {
+                link.reopen();
+            }
+            if has_news || was_unlinked {
+                work.links().save(&link).await?;
+            }
+        }
+        shorten(&mut import.problems);
+        Ok(())
+    }
+
+    /// What each row of a file is, and what would come in. Writes nothing.
+    pub(super) async fn assess_all(
+        &self,
+        work: &mut dyn Work,
+        import: &mut Import,
+        statements: &mut [ImportStatement],
+        rows: &mut Windows,
+    ) -> Result<Vec<ImportRow>, ImportError> {
+        let owner = import.user;
+        if import.target.is_some() && statements.len() != 1 {
+            return Err(ImportError::SeveralAccounts);
+        }
+        let link = work.links().find_open(owner, self.reader.manifest().slug).await?;
+        let accounts = match link {
+            Some(link) => work.accounts().of_link(owner, link.id).await?,
+            None => Vec::new(),
+        };
+        let mut kept = Vec::new();
+        for statement in statements {
+            let account = match import.target {
+                Some(target) => Some(work.accounts().find(owner, target).await?.ok_or(ImportError::NotFound)?),
+                None => accounts.iter().find(|account| statement.fingerprints.contains(&account.fingerprint)).cloned(),
+            };
+            if account.as_ref().is_some_and(|account| account.currency != statement.currency) {
+                return Err(ImportError::OtherCurrency);
+            }
+            (statement.account, statement.is_new) = (account.as_ref().map(|account| account.id), account.is_none());
+            import.accounts_created += u32::from(statement.is_new);
+            let mut taken = Taken::default();
+            loop {
+                let window = rows.next_of(statement.number).await?;
+                if window.is_empty() {
+                    break;
+                }
+                if kept.len() + window.len() > MAX_PREVIEW_ROWS {
+                    return Err(ImportError::TooLongForPreview);
+                }
+                let reported = Reported { source: Source::File, period: statement.period, rows: &window };
+                let Some(assessed) = assess(work, account.as_ref(), &reported, &mut taken).await? else { break };
+                for (row, (name, found)) in window.iter().zip(&assessed.rows) {
+                    let (outcome, resembles) = match found {
+                        Match::New => (RowOutcome::New, None),
+                        Match::Known(id) if assessed.updates(*id, row, Source::File) => (RowOutcome::Updated, Some(*id)),
+                        Match::Known(id) => (RowOutcome::Known, Some(*id)),
+                        Match::Doubtful(id) => (RowOutcome::Doubtful, Some(*id)),
+                    };
+                    count(import, outcome);
+                    let number = u32::try_from(kept.len() + 1).unwrap_or(u32::MAX);
+                    let row = row.clone();
+                    kept.push(ImportRow { import: import.id, number, statement: statement.number, row, name: name.clone(), outcome, resembles });
+                }
+            }
+        }
+        shorten(&mut import.problems);
+        Ok(kept)
+    }
+
+    /// The one link all of a user's files come in through.
+    async fn statement_link(&self, work: &mut dyn Work, owner: UserId, now: Timestamp) -> anyhow::Result<Link> {
+        let slug = self.reader.manifest().slug;
+        if let Some(link) = work.links().find_open(owner, slug).await? {
+            return Ok(link);
+        }
+        let link = Link::open(LinkId(self.randomness.id()), owner, slug, now);
+        work.links().insert(&link).await?;
+        Ok(link)
+    }
+
+    /// The account a statement is of, recognised by the keyed hash of its number, or a new one.
+    async fn account_of(
+        &self,
+        work: &mut dyn Work,
+        link: LinkId,
+        accounts: &mut Vec<Account>,
+        statement: &mut ImportStatement,
+        import: &mut Import,
+    ) -> anyhow::Result<Account> {
+        let now = import.committed_at.context("a batch has no time")?;
+        let current = statement.fingerprints.first().cloned().context("the key ring is empty")?;
+        if let Some(account) = accounts.iter_mut().find(|account| statement.fingerprints.contains(&account.fingerprint)) {
+            let is_newer = statement.balances.as_of > account.balances.as_of;
+            // A file without a ledger balance says nothing of what the account holds.
+            let has_news = statement.balances.current.is_some() && is_newer;
+            if has_news {
+                account.balances = account.corrections.balances(statement.balances);
+            }
+            // Under the current key from now on, so that an older one is needed no more once everything was reported.
+            let is_renewed = current != account.fingerprint;
+            account.fingerprint = current;
+            // It was closed when its files were unlinked.
+            let is_back = !account.is_active;
+            account.is_active = true;
+            if has_news || is_renewed || is_back {
+                work.accounts().save(account).await?;
+            }
+            if has_news {
+                self.snapshot(work, account, now).await?;
+            }
+            (statement.account, statement.is_new) = (Some(account.id), false);
+            let account = account.clone();
+            if is_newer {
+                self.stock(work, &account, statement, now).await?;
+            }
+            return Ok(account);
+        }
+        let account = new_account(AccountId(self.randomness.id()), import.user, link, current, &reported(statement), now);
+        work.accounts().insert(&account).await?;
+        self.snapshot(work, &account, now).await?;
+        (statement.account, statement.is_new) = (Some(account.id), true);
+        import.accounts_created += 1;
+        accounts.push(account.clone());
+        self.stock(work, &account, statement, now).await?;
+        Ok(account)
+    }
+
+    /// Positions, when the file lists them.
+    async fn stock(&self, work: &mut dyn Work, account: &Account, statement: &ImportStatement, now: Timestamp) -> anyhow::Result<()> {
+        match &statement.holdings {
+            Some(holdings) => take_stock(work, account, holdings, now, self.randomness.as_ref()).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn snapshot(&self, work: &mut dyn Work, account: &Account, now: Timestamp) -> anyhow::Result<()> {
+        work.snapshots().insert(&BalanceSnapshot { account: account.id, user: account.user, taken_at: now, balances: account.balances }).await
+    }
+
+    async fn rows_into(
+        &self,
+        work: &mut dyn Work,
+        account: &Account,
+        statement: &ImportStatement,
+        rows: &mut Windows,
+        import: &mut Import,
+        doubts: &Doubts,
+    ) -> Result<(), ImportError> {
+        if account.currency != statement.currency {
+            return Err(ImportError::OtherCurrency);
+        }
+        let now = import.committed_at.context("a batch has no time")?;
+        let mut taken = Taken::default();
+        loop {
+            let window = rows.next_of(statement.number).await?;
+            if window.is_empty() {
+                return Ok(());
+            }
+            let reported = Reported { source: Source::File, period: statement.period, rows: &window };
+            let done = ingest_but(work, account, reported, &mut taken, doubts, (now, self.randomness.as_ref())).await?;
+            let Ingested { added, modified, known, doubtful, batch, .. } = done;
+            work.imports().note_batch(import.user, import.id, &batch).await?;
+            import.transactions_created += added;
+            import.transactions_known += known;
+            import.transactions_updated += modified;
+            import.transactions_doubtful += u32::try_from(doubtful.len()).unwrap_or(u32::MAX);
+            let became = |is_taken| if is_taken { "it was kept as a transaction of its own" } else { "it was left out" };
+            import.problems.extend(doubtful.into_iter().map(|(line, is_taken)| LineProblem {
+                line,
+                message: format!("this row looks like one that is stored already, but not enough to be sure; {}", became(is_taken)),
+            }));
+            shorten(&mut import.problems);
+        }
+    }
+}
+
+fn count(import: &mut Import, outcome: RowOutcome) {
+    match outcome {
+        RowOutcome::New => import.transactions_created += 1,
+        RowOutcome::Known => import.transactions_known += 1,
+        RowOutcome::Updated => {
+            import.transactions_known += 1;
+            import.transactions_updated += 1;
+        }
+        RowOutcome::Doubtful => import.transactions_doubtful += 1,
+    }
+}
+
+/// A statement as the file reported it, without the number that was not kept.
+fn reported(statement: &ImportStatement) -> ReportedAccount {
+    ReportedAccount {
+        reference: AccountReference::new(""),
+        institution: statement.institution.clone(),
+        name: statement.name.clone(),
+        kind: statement.kind,
+        masked_number: statement.masked_number.clone(),
+        currency: statement.currency.clone(),
+        balances: statement.balances,
+        is_active: true,
+        holdings: None,
+    }
+}
+
+/// An account as it is first stored.
+pub(in crate::application) fn new_account(
+    id: AccountId,
+    user: UserId,
+    link: LinkId,
+    fingerprint: AccountFingerprint,
+    reported: &ReportedAccount,
+    now: Timestamp,
+) -> Account {
+    Account {
+        id,
+        user,
+        link,
+        fingerprint,
+        institution: reported.institution.as_deref().map(card_number::cut),
+        name: card_number::cut(&reported.name),
+        kind: reported.kind,
+        masked_number: reported.masked_number.clone(),
+        currency: reported.currency.clone(),
+        balances: reported.balances,
+        is_active: reported.is_active,
+        is_selected: true,
+        corrections: Corrections::default(),
+        created_at: now,
+    }
+}

@@ -1,0 +1,159 @@
+//! Taking a batch back.
+//!
+//! What a batch added goes, unless something else speaks for it by now: a feed that names it, another import that found it there (which then
+//! counts as the one that added it), or a change since. Of what it found there only the names go that it gave.
+
+use anyhow::Context as _;
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder as _, QuerySelect as _, Statement, Value, sea_query::Expr};
+use uuid::Uuid;
+
+use crate::{
+    domain::{
+        change::ChangedKind,
+        import::{Import, Reverted},
+        time::Timestamp,
+        transaction::Source,
+    },
+    infrastructure::database::{
+        account::accounts, balance::balance_snapshots, error::broken, holding::holdings, transaction::transactions, work::DatabaseWork,
+    },
+};
+
+use super::{import_statements, import_transactions};
+
+/// Rows removed in one statement.
+const ROWS_AT_ONCE: usize = 5_000;
+
+/// Another import that found a row of this batch is from now on the one that added it.
+const HAND_OVER: &str = "
+UPDATE import_transactions SET is_added = TRUE
+WHERE import_id = (SELECT heir.import_id FROM import_transactions AS heir
+        WHERE heir.transaction_id = import_transactions.transaction_id AND heir.import_id <> $1 ORDER BY heir.import_id LIMIT 1)
+    AND transaction_id IN (SELECT mine.transaction_id FROM import_transactions AS mine WHERE mine.import_id = $1 AND mine.is_added)";
+
+/// What the batch added and nothing else speaks for.
+const GOING: &str = "
+SELECT t.id FROM import_transactions AS mine JOIN transactions AS t ON t.id = mine.transaction_id
+WHERE mine.import_id = $1 AND mine.is_added AND t.updated_at <= $2
+    AND NOT EXISTS (SELECT 1 FROM import_transactions AS other WHERE other.transaction_id = t.id AND other.import_id <> $1)
+    AND NOT EXISTS (SELECT 1 FROM transaction_references AS names WHERE names.transaction_id = t.id AND names.source <> $3)";
+
+/// The names that the batch gave to what it found, where no other import has found it.
+const NAMES: &str = "
+DELETE FROM transaction_references WHERE source = $2 AND EXISTS (
+    SELECT 1 FROM import_transactions AS mine
+    WHERE mine.import_id = $1 AND mine.transaction_id = transaction_references.transaction_id AND mine.reference = transaction_references.reference
+        AND NOT EXISTS (SELECT 1 FROM import_transactions AS other WHERE other.transaction_id = mine.transaction_id AND other.import_id <> $1))";
+
+/// Accounts that the batch made, that are empty again, and of which their owner has said nothing.
+const EMPTY: &str = "
+SELECT a.id FROM import_statements AS mine JOIN accounts AS a ON a.id = mine.account_id
+WHERE mine.import_id = $1 AND mine.is_new AND a.own_type IS NULL AND NOT a.is_inverted AND a.is_selected
+    AND NOT EXISTS (SELECT 1 FROM transactions AS t WHERE t.account_id = a.id)
+    AND NOT EXISTS (SELECT 1 FROM import_statements AS other JOIN imports AS theirs ON theirs.id = other.import_id
+        WHERE other.account_id = a.id AND other.import_id <> $1 AND theirs.status = 'committed')";
+
+/// An account that stays is from now on made by the first other import that went into it.
+const HAND_ACCOUNT_OVER: &str = "
+UPDATE import_statements SET is_new = TRUE
+WHERE import_id = (SELECT heir.import_id FROM import_statements AS heir JOIN imports AS theirs ON theirs.id = heir.import_id
+        WHERE heir.account_id = import_statements.account_id AND heir.import_id <> $1 AND theirs.status = 'committed' ORDER BY heir.import_id LIMIT 1)
+    AND account_id IN (SELECT mine.account_id FROM import_statements AS mine WHERE mine.import_id = $1 AND mine.is_new)";
+
+#[derive(FromQueryResult)]
+struct Id {
+    id: Uuid,
+}
+
+impl DatabaseWork {
+    async fn run(&self, sql: &str, values: Vec<Value>, doing: &'static str) -> anyhow::Result<u64> {
+        let statement = Statement::from_sql_and_values(self.transaction.get_database_backend(), sql, values);
+        Ok(self.transaction.execute_raw(statement).await.map_err(broken(doing))?.rows_affected())
+    }
+
+    async fn ids(&self, sql: &str, values: Vec<Value>, doing: &'static str) -> anyhow::Result<Vec<Uuid>> {
+        let statement = Statement::from_sql_and_values(self.transaction.get_database_backend(), sql, values);
+        let rows = Id::find_by_statement(statement).all(&self.transaction).await.map_err(broken(doing))?;
+        Ok(rows.into_iter().map(|row| row.id).collect())
+    }
+}
+
+/// Takes back what `import` added when it was committed.
+pub(super) async fn take_back(work: &mut DatabaseWork, import: &Import) -> anyhow::Result<Reverted> {
+    let (id, owner) = (import.id.0, import.user);
+    let committed_at = import.committed_at.context("an import that is taken back was never committed")?;
+    let added = import_transactions::Entity::find().filter(import_transactions::Column::ImportId.eq(id)).filter(import_transactions::Column::IsAdded.eq(true));
+    let added = sea_orm::PaginatorTrait::count(added, &work.transaction).await.map_err(broken("counting what an import added"))?;
+    work.run(HAND_OVER, vec![id.into()], "handing over what an import added").await?;
+    let going = work.ids(GOING, vec![id.into(), committed_at.utc().into(), Source::File.as_str().into()], "reading what an import added").await?;
+    work.run(NAMES, vec![id.into(), Source::File.as_str().into()], "removing the names an import gave").await?;
+    for ids in going.chunks(ROWS_AT_ONCE) {
+        let gone = transactions::Entity::delete_many().filter(transactions::Column::Id.is_in(ids.iter().copied())).exec(&work.transaction).await;
+        gone.map_err(broken("taking back transactions"))?;
+    }
+    work.note(owner, ChangedKind::Transaction, going.iter().copied()).await?;
+    let forgotten = import_transactions::Entity::delete_many().filter(import_transactions::Column::ImportId.eq(id)).exec(&work.transaction).await;
+    forgotten.map_err(broken("forgetting what an import did"))?;
+    let accounts = take_back_accounts(work, import, committed_at).await?;
+    let count = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+    let gone = going.len() as u64;
+    Ok(Reverted { transactions: count(gone), kept: count(added.saturating_sub(gone)), accounts })
+}
+
+/// Removes accounts that are empty again, and gives those that stay the balance that is known of them without the batch.
+async fn take_back_accounts(work: &mut DatabaseWork, import: &Import, committed_at: Timestamp) -> anyhow::Result<u32> {
+    let (id, owner) = (import.id.0, import.user);
+    let empty = work.ids(EMPTY, vec![id.into()], "reading the accounts an import made").await?;
+    work.run(HAND_ACCOUNT_OVER, vec![id.into()], "handing over the accounts an import made").await?;
+    let held: Vec<Uuid> = holdings::Entity::find()
+        .select_only()
+        .column(holdings::Column::Id)
+        .filter(holdings::Column::AccountId.is_in(empty.iter().copied()))
+        .into_tuple()
+        .all(&work.transaction)
+        .await
+        .map_err(broken("reading the holdings an import brought"))?;
+    let gone = accounts::Entity::delete_many().filter(accounts::Column::Id.is_in(empty.iter().copied())).exec(&work.transaction).await;
+    gone.map_err(broken("taking back accounts"))?;
+    work.note(owner, ChangedKind::Holding, held).await?;
+    work.note(owner, ChangedKind::Account, empty.iter().copied()).await?;
+    let statements = import_statements::Entity::find().filter(import_statements::Column::ImportId.eq(id)).all(&work.transaction).await;
+    for statement in statements.map_err(broken("reading the accounts of an import"))? {
+        let Some(account) = statement.account_id.filter(|account| !empty.contains(account)) else { continue };
+        let dropped = balance_snapshots::Entity::delete_many()
+            .filter(balance_snapshots::Column::AccountId.eq(account))
+            .filter(balance_snapshots::Column::TakenAt.eq(committed_at.utc()))
+            .exec(&work.transaction)
+            .await
+            .map_err(broken("taking back a balance"))?;
+        if dropped.rows_affected > 0 {
+            restore_balance(work, &statement, account).await?;
+            work.note(owner, ChangedKind::Account, [account]).await?;
+        }
+    }
+    Ok(u32::try_from(empty.len()).unwrap_or(u32::MAX))
+}
+
+/// The balance before the batch, unless a later one has come in.
+async fn restore_balance(work: &DatabaseWork, statement: &import_statements::Model, account: Uuid) -> anyhow::Result<()> {
+    let before = balance_snapshots::Entity::find()
+        .filter(balance_snapshots::Column::AccountId.eq(account))
+        .order_by_desc(balance_snapshots::Column::TakenAt)
+        .order_by_desc(balance_snapshots::Column::Id)
+        .limit(1)
+        .one(&work.transaction)
+        .await
+        .map_err(broken("reading the balance before an import"))?;
+    let (current, available, limit, as_of) =
+        before.map_or((None, None, None, None), |before| (before.current_amount, before.available_amount, before.limit_amount, before.balance_as_of));
+    let restored = accounts::Entity::update_many()
+        .col_expr(accounts::Column::CurrentAmount, Expr::val(current))
+        .col_expr(accounts::Column::AvailableAmount, Expr::val(available))
+        .col_expr(accounts::Column::LimitAmount, Expr::val(limit))
+        .col_expr(accounts::Column::BalanceAsOf, Expr::val(as_of))
+        .filter(accounts::Column::Id.eq(account))
+        .filter(accounts::Column::BalanceAsOf.eq(statement.balance_as_of))
+        .exec(&work.transaction)
+        .await;
+    restored.map(|_| ()).map_err(broken("restoring the balance before an import"))
+}

@@ -1,0 +1,141 @@
+//! Taking an import back.
+
+use serde_json::{Value, json};
+
+use crate::harness::{
+    app::TestApp,
+    bank::posted,
+    client::{Answer, Client},
+};
+
+use super::{CHECKING, SEVERAL, counts, everything, only_account, statement};
+
+async fn revert(client: &Client<'_>, import: &Value) -> Answer {
+    client
+        .mutate("revertImport", "import { id status revertedAt } transactionsRemoved transactionsKept accountsRemoved", json!({ "importId": import["id"] }))
+        .await
+}
+
+/// How much was taken back, and how much stays.
+fn taken_back(payload: &Value) -> (u64, u64, u64) {
+    let count = |name: &str| payload[name].as_u64().unwrap();
+    (count("transactionsRemoved"), count("transactionsKept"), count("accountsRemoved"))
+}
+
+#[tokio::test]
+async fn what_an_import_added_is_gone_and_followers_are_told() {
+    for app in TestApp::on_every_store().await {
+        let ann = app.signed_in("ann").await;
+        ann.import("before.ofx", &statement("12345678", "USD", &[(3, "-5.00", "1", "Coffee")]), None).await.succeeds();
+        let before = everything(&app).await;
+        let cursor = ann.ask("{ viewer { changes(first: 100) { endCursor } } }").await.data()["viewer"]["changes"]["endCursor"].clone();
+        app.pass(chrono::Duration::seconds(1));
+        let import = ann.import("a.ofx", SEVERAL, None).await.succeeds()["import"].clone();
+        let added = counts(&import);
+        let payload = revert(&ann, &import).await.succeeds();
+        assert_eq!((taken_back(&payload), &payload["import"]["status"]), ((added.1, 0, added.0), &json!("REVERTED")));
+        let after = everything(&app).await;
+        assert_eq!(before[1..], after[1..], "{}", app.store.name);
+        let changes = ann
+            .ask_with("query($after: String) { viewer { changes(first: 100, after: $after) { added { __typename } removed } } }", json!({ "after": cursor }))
+            .await
+            .data();
+        assert_eq!(changes["viewer"]["changes"]["added"].as_array().map(Vec::len), Some(0));
+        assert_eq!(app.last_outcome("revert_import").await, ("succeeded".to_owned(), None));
+        let again = ann.import("a.ofx", SEVERAL, None).await.succeeds()["import"].clone();
+        assert_eq!(counts(&again), added, "what was taken back can come in again");
+        app.every_attempt_ended_once().await;
+    }
+}
+
+#[tokio::test]
+async fn an_import_is_taken_back_once_and_only_by_its_owner() {
+    for app in TestApp::on_every_store().await {
+        let (ann, bob) = (app.signed_in("ann").await, app.signed_in("bob").await);
+        let import = ann.import("a.ofx", CHECKING, None).await.succeeds()["import"].clone();
+        let before = everything(&app).await;
+        revert(&bob, &import).await.is_refused("NOT_FOUND");
+        revert(&ann, &json!({ "id": "import_01h455vb4pex5vsknk084sn02q" })).await.is_refused("NOT_FOUND");
+        let previewed = ann.mutate("previewImport", "import { id }", json!({ "filename": "a", "content": CHECKING })).await.succeeds()["import"].clone();
+        revert(&ann, &previewed).await.is_refused("IMPORT_NOT_COMMITTED");
+        assert_eq!(before, everything(&app).await);
+        revert(&ann, &import).await.succeeds();
+        revert(&ann, &import).await.is_refused("IMPORT_REVERTED");
+        assert_eq!(app.last_outcome("revert_import").await, ("failed".to_owned(), Some("already_reverted".to_owned())));
+        ann.mutate("commitImport", "import { id }", json!({ "importId": import["id"] })).await.is_refused("IMPORT_REVERTED");
+        app.holds(&[("transactions", 0), ("accounts", 0), ("balance_snapshots", 0)]).await;
+        app.every_attempt_ended_once().await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_bank_has_told_since_stays() {
+    for app in TestApp::on_every_store().await {
+        app.bank.reports(vec![posted("x", "2026-11-20", -900, "Shoes")]);
+        let ann = app.signed_in("ann").await;
+        let link = ann.link_scripted().await;
+        app.work().await;
+        let account = only_account(&ann).await;
+        let file = statement("1234567890", "USD", &[(20, "-9.00", "1", "SHOES"), (21, "-5.00", "2", "Coffee"), (22, "-7.00", "3", "Tea")]);
+        let import = ann.import("a.ofx", &file, Some(&account)).await.succeeds()["import"].clone();
+        assert_eq!(counts(&import), (0, 2, 1));
+        app.bank.reports(vec![posted("x", "2026-11-20", -900, "Shoes"), posted("y", "2026-11-21", -500, "Coffee")]);
+        ann.sync(&link, true).await.succeeds();
+        app.work().await;
+        let payload = revert(&ann, &import).await.succeeds();
+        assert_eq!(taken_back(&payload), (1, 1, 0));
+        let left: Vec<_> = ann.transactions().await.iter().map(|row| row["description"].clone()).collect();
+        assert_eq!(left, [json!("Coffee"), json!("Shoes")]);
+        let names = app.store.contents("transaction_references").await;
+        assert!(names.iter().filter(|row| row.contains("Shoes") || row.contains('x')).all(|row| !row.contains("'1'")), "{names:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_another_import_has_found_since_is_that_ones_then() {
+    for app in TestApp::on_every_store().await {
+        let ann = app.signed_in("ann").await;
+        let one = ann.import("a.ofx", &statement("12345678", "USD", &[(3, "-5.00", "1", "Coffee"), (4, "-6.00", "2", "Tea")]), None).await.succeeds()["import"]
+            .clone();
+        app.pass(chrono::Duration::seconds(1));
+        let other =
+            ann.import("b.ofx", &statement("12345678", "USD", &[(4, "-6.00", "2", "Tea"), (5, "-7.00", "3", "Hats")]), None).await.succeeds()["import"].clone();
+        assert_eq!(taken_back(&revert(&ann, &one).await.succeeds()), (1, 1, 0));
+        let left: Vec<_> = ann.transactions().await.iter().map(|row| row["description"].clone()).collect();
+        assert_eq!(left, [json!("Hats"), json!("Tea")]);
+        assert_eq!(taken_back(&revert(&ann, &other).await.succeeds()), (2, 0, 1));
+        app.holds(&[("transactions", 0), ("accounts", 0)]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_balance_is_as_it_was_before() {
+    for app in TestApp::on_every_store().await {
+        let ann = app.signed_in("ann").await;
+        let with_balance = |day: u32, amount: &str| {
+            let file = statement("12345678", "USD", &[(day, "-5.00", &format!("r{day}"), "Coffee")]);
+            file.replace("</BANKTRANLIST>", &format!("</BANKTRANLIST><LEDGERBAL><BALAMT>{amount}<DTASOF>202611{day:02}</LEDGERBAL>"))
+        };
+        ann.import("a.ofx", &with_balance(3, "100.00"), None).await.succeeds();
+        app.pass(chrono::Duration::seconds(1));
+        let before = everything(&app).await;
+        let import = ann.import("b.ofx", &with_balance(10, "80.00"), None).await.succeeds()["import"].clone();
+        assert_eq!(ann.accounts().await[0]["balances"]["current"]["amount"], "80.00");
+        assert_eq!(taken_back(&revert(&ann, &import).await.succeeds()), (1, 0, 0));
+        assert_eq!(ann.accounts().await[0]["balances"]["current"]["amount"], "100.00");
+        assert_eq!(before[1..], everything(&app).await[1..]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_reverts_at_once_one_takes_it_back() {
+    for app in TestApp::on_every_store().await {
+        let ann = app.signed_in("ann").await;
+        let import = ann.import("a.ofx", CHECKING, None).await.succeeds()["import"].clone();
+        let answers = futures_util::future::join_all((0..5).map(|_| revert(&ann, &import))).await;
+        let done = answers.iter().filter(|answer| answer.body["data"]["revertImport"]["import"].is_object()).count();
+        assert_eq!(done, 1, "{}", app.store.name);
+        app.holds(&[("transactions", 0), ("accounts", 0)]).await;
+        app.every_attempt_ended_once().await;
+    }
+}
