@@ -117,7 +117,7 @@ async fn matrix(policy: &str) -> Vec<BTreeMap<(&'static str, String), String>> {
 }
 
 /// What needs the user themselves to be read.
-const WHOLE_VIEWER: [&str; 15] = [
+const WHOLE_VIEWER: [&str; 16] = [
     "User.accounts",
     "User.agreements",
     "User.auditEvents",
