@@ -148,7 +148,7 @@ async fn each_rule_of_the_policy_decides_its_own_fields_and_no_other() {
         "requestEmailChange",
     ];
     let rules: [(&str, &str, &str, &str, &[&str]); 16] = [
-        (everyone, "read", "accounts", "own", &["User.accounts", "User.holdings", "User.netWorth", "account", "selectAccounts", "updateAccount", "viewer"]),
+        (everyone, "read", "accounts", "own", &["User.accounts", "User.holdings", "User.netWorth", "account", "updateAccount", "viewer"]),
         (everyone, "read", "transactions", "own", &["User.transactions", "importStatement", "transaction"]),
         (
             everyone,
@@ -164,6 +164,7 @@ async fn each_rule_of_the_policy_decides_its_own_fields_and_no_other() {
                 "linkWithSetupToken",
                 "relink",
                 "renameLink",
+                "selectAccounts",
                 "syncLink",
                 "syncProgress",
                 "unlink",
