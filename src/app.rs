@@ -236,7 +236,6 @@ impl App {
         });
         let engine = Arc::new(ground.engine(meter.clone()));
         let streams = Streams::new(Origins::new(&public_url, &config.cors.origins()?, listening.ip().is_loopback()));
-        let is_embedded = config.is_embedded();
         let surface = Surface {
             config,
             listening,
@@ -265,7 +264,7 @@ impl App {
             database,
             patience: edge::patience(config),
             wake,
-            is_embedded,
+            is_embedded: config.is_embedded(),
             watch: None,
         })
     }

@@ -20,7 +20,7 @@ use super::{
     provider::Catalogue,
 };
 
-pub use corrections::UpdateAccount;
+pub use corrections::{KindCorrection, UpdateAccount};
 pub use selection::SelectAccounts;
 
 /// Why an account does not change as asked.

@@ -146,7 +146,7 @@ async fn each_rule_of_the_policy_decides_its_own_fields_and_no_other() {
     let everyone = r#"scope(_role, "ACTION", "RESOURCE", "REACH");"#;
     let editors = r#"scope(role, "ACTION", "RESOURCE", "REACH") if edits(role);"#;
     let rules: [(&str, &str, &str, &str, &[&str]); 16] = [
-        (everyone, "read", "accounts", "own", &["User.accounts", "User.holdings", "User.netWorth", "account", "selectAccounts", "updateAccount", "viewer"]),
+        (everyone, "read", "accounts", "own", &["User.accounts", "User.holdings", "User.netWorth", "account", "updateAccount", "viewer"]),
         (
             everyone,
             "read",
@@ -168,6 +168,7 @@ async fn each_rule_of_the_policy_decides_its_own_fields_and_no_other() {
                 "linkWithSetupToken",
                 "relink",
                 "renameLink",
+                "selectAccounts",
                 "syncLink",
                 "syncProgress",
                 "unlink",

@@ -266,7 +266,7 @@ fn a_long_file_streams() {
     let text = format!("Date,Description,Amount\n{}", line.repeat(rows));
     let mut bytes = text.as_bytes();
     let file = StatementFiles.read(&mut bytes, &hints("EUR", CsvCorrection::default())).unwrap();
-    assert_eq!((file.rows.map(|row| row.unwrap()).count(), file.problems), (rows, vec![]));
+    assert_eq!((file.rows.map(Result::unwrap).fold(0, |count, _| count + 1), file.problems), (rows, vec![]));
     let huge = format!("Date,Description,Amount\n{}", line.repeat(51 * 1024 * 1024 / line.len()));
     let refused = StatementFiles.read(&mut huge.as_bytes(), &hints("EUR", CsvCorrection::default())).err().unwrap();
     assert!(refused.to_string().contains("larger than 50 MiB"), "{refused}");

@@ -12,15 +12,26 @@ use crate::{
 
 use super::{AccountCommands, AccountError};
 
-/// Correcting an account. `None` leaves what is there, and inside it `None` takes the owner's word back.
+/// What an owner says of an account's kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KindCorrection {
+    /// Nothing new.
+    Unchanged,
+    /// That the provider or the file is right.
+    Withdrawn,
+    /// That it is this.
+    Is(AccountType),
+}
+
+/// Correcting an account.
 pub struct UpdateAccount {
     /// Who asks.
     pub requester: Requester,
     /// Which account.
     pub account: AccountId,
     /// What kind it is.
-    pub kind: Option<Option<AccountType>>,
-    /// Whether its provider has the signs the other way round.
+    pub kind: KindCorrection,
+    /// Whether its provider has the signs the other way round; `None` leaves what is there.
     pub is_inverted: Option<bool>,
 }
 
@@ -36,7 +47,11 @@ impl AccountCommands {
                 work.accounts().take_turn(owner).await?;
                 let mut account = work.accounts().find(owner, command.account).await?.ok_or(AccountError::NotFound)?;
                 let corrections = Corrections {
-                    kind: command.kind.unwrap_or(account.corrections.kind),
+                    kind: match command.kind {
+                        KindCorrection::Unchanged => account.corrections.kind,
+                        KindCorrection::Withdrawn => None,
+                        KindCorrection::Is(kind) => Some(kind),
+                    },
                     is_inverted: command.is_inverted.unwrap_or(account.corrections.is_inverted),
                 };
                 let turned = account.correct(corrections);

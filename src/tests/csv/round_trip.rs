@@ -23,6 +23,7 @@ struct Meant {
 
 /// A way to write a file.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each says of one habit whether a bank has it")]
 struct Way {
     delimiter: u8,
     encoding: &'static str,
@@ -94,7 +95,7 @@ impl Way {
         let (point, group) = if self.mark == DecimalMark::Point { ('.', ',') } else { (',', '.') };
         let mut whole = (cents.abs() / 100).to_string();
         if self.grouped {
-            for at in (1..whole.len()).rev().filter(|at| (whole.len() - at) % 3 == 0).collect::<Vec<_>>() {
+            for at in (1..whole.len()).rev().filter(|at| (whole.len() - at).is_multiple_of(3)).collect::<Vec<_>>() {
                 whole.insert(at, group);
             }
         }

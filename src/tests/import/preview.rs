@@ -171,9 +171,9 @@ async fn previews_are_few_small_and_ones_own() {
         app.holds(&[("imports", 5), ("import_rows", 20)]).await;
         commit(&ann, &first, json!({})).await.is_refused("NOT_FOUND");
         let list = ann.ask("{ viewer { imports(first: 10) { totalCount nodes { id status } } } }").await.data();
-        let last = list["viewer"]["imports"]["nodes"][4].clone();
-        assert_eq!((&list["viewer"]["imports"]["totalCount"], &last["status"]), (&json!(5), &json!("PREVIEWED")));
-        commit(&bob, &last, json!({})).await.is_refused("NOT_FOUND");
+        let youngest = list["viewer"]["imports"]["nodes"][4].clone();
+        assert_eq!((&list["viewer"]["imports"]["totalCount"], &youngest["status"]), (&json!(5), &json!("PREVIEWED")));
+        commit(&bob, &youngest, json!({})).await.is_refused("NOT_FOUND");
         let rows: Vec<_> = (0..20_001).map(|_| (3, "-5.00", "", "Coffee")).collect();
         let long = form_part("name=\"file\"; filename=\"a.ofx\"", statement("12345678", "USD", &rows).as_bytes());
         let answer = ann.upload_parts(&[&long[..], &form_part("name=\"preview\"", b"true")].concat()).await;
@@ -182,7 +182,7 @@ async fn previews_are_few_small_and_ones_own() {
         app.promote("ann", Role::Readonly).await;
         app.pass(Duration::seconds(1));
         preview(&ann, CHECKING, None).await.is_fault("FORBIDDEN");
-        commit(&ann, &last, json!({})).await.is_fault("FORBIDDEN");
+        commit(&ann, &youngest, json!({})).await.is_fault("FORBIDDEN");
         assert_eq!(app.last_outcome("commit_import").await, ("failed".to_owned(), Some("forbidden".to_owned())));
         app.every_attempt_ended_once().await;
     }

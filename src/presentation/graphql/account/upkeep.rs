@@ -7,7 +7,7 @@ use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SimpleObje
 use crate::{
     application::{
         access::Resource,
-        account::{SelectAccounts, UpdateAccount},
+        account::{KindCorrection, SelectAccounts, UpdateAccount},
     },
     domain::audit::Act,
     presentation::graphql::{
@@ -80,7 +80,11 @@ impl AccountMutation {
         let command = UpdateAccount {
             requester: request.requester.clone(),
             account: id_or_nothing(&input.account_id),
-            kind: given(input.r#type).map(|kind| kind.map(Into::into)),
+            kind: match input.r#type {
+                MaybeUndefined::Undefined => KindCorrection::Unchanged,
+                MaybeUndefined::Null => KindCorrection::Withdrawn,
+                MaybeUndefined::Value(kind) => KindCorrection::Is(kind.into()),
+            },
             is_inverted: input.invert_sign,
         };
         let (account, user_errors) = outcome(request.application.account_commands.update(command).await)?;
@@ -100,14 +104,5 @@ impl AccountMutation {
         let command = SelectAccounts { requester: request.requester.clone(), link: id_or_nothing(&input.link_id), accounts };
         let (link, user_errors) = outcome(request.application.account_commands.select(command).await)?;
         Ok(SelectAccountsPayload { link: link.map(|link| LinkNode(Arc::new(link))), user_errors })
-    }
-}
-
-/// `None` for what was left out.
-fn given<T>(value: MaybeUndefined<T>) -> Option<Option<T>> {
-    match value {
-        MaybeUndefined::Undefined => None,
-        MaybeUndefined::Null => Some(None),
-        MaybeUndefined::Value(value) => Some(Some(value)),
     }
 }
