@@ -207,6 +207,13 @@ fn broken_rows_are_named_by_line_and_the_others_are_taken() {
 }
 
 #[test]
+fn a_day_that_does_not_exist_is_a_problem_of_its_row_in_the_shortest_file() {
+    let told = read("Date;Text;Amount\n01/02/2026;Coffee;-4,50\n28/02/2026;Salary;2.500,00\n31/02/2026;Broken;1,00\n");
+    assert_eq!(rows(&told), [row("2026-02-01", "-4.50", "Coffee"), row("2026-02-28", "2500.00", "Salary")]);
+    assert_eq!(told.problems.iter().map(|problem| problem.line).collect::<Vec<_>>(), [4]);
+}
+
+#[test]
 fn formulas_are_text_and_card_numbers_are_cut() {
     let text = "Date,Description,Amount,Payee,Transaction ID\n2026-01-30,=HYPERLINK(1),-1.00,@SUM(A1),4111111111111111\n2026-01-30,CARD 4111 1111 1111 1111 PAID,-2.00,Shop,T-7\n";
     let told = read(text);

@@ -16,6 +16,7 @@ const ROW = `fragment Row on Node {
   id
   ... on Link { status alias lastSync { id status } }
   ... on Account { name balances { current { amount currency } } link { id } }
+  ... on Holding { quantity account { id } }
   ... on Transaction { postedOn status description amount { amount currency } account { id } }
 }`
 const CHANGES = `query($after: String) {
@@ -55,7 +56,7 @@ class Copy {
 /** The same rows as the lists have them. */
 async function listed(session: Session): Promise<Map<string, Row>> {
   const rows = new Map<string, Row>()
-  for (const field of ['links', 'accounts', 'transactions']) {
+  for (const field of ['links', 'accounts', 'holdings', 'transactions']) {
     for (let after: string | null = null, more = true; more;) {
       const { data } = await ask(server, lists(field), { after }, session.accessToken)
       for (const row of data.viewer.list.nodes as Row[]) rows.set(row.id, row)

@@ -166,7 +166,9 @@ fn columns(headings: Option<&[String]>, rows: &[&[String]], width: usize) -> Vec
     // A table without rows is judged by its headings alone.
     let is_date = |at: usize| {
         let cells = cells_of(rows, at);
-        if cells.is_empty() { heading(at).is_some_and(|heading| names::names_a_day(&heading)) } else { mostly(&cells, is_day) }
+        // Days that do not exist are problems of their rows: where the heading says what they are, half of them are enough.
+        let is_called_so = || heading(at).is_some_and(|heading| names::names_a_day(&heading));
+        mostly(&cells, is_day) || (is_called_so() && cells.iter().filter(|cell| is_day(cell)).count() * 2 >= cells.len())
     };
     let named: Vec<_> = (0..width).map(|at| heading(at).and_then(|heading| names::role(&heading, is_date(at)))).collect();
     let mut roles = vec![ColumnRole::Ignored; width];
