@@ -76,7 +76,7 @@ enum Command {
     /// Check the audit trail, take it elsewhere, or drop what is past its retention
     #[command(subcommand)]
     Audit(audit::Audit),
-    /// Take in a statement file (OFX, QFX) for a user
+    /// Take in a statement file (OFX, QFX, CSV) for a user
     Import(import::Import),
     /// Print a page of the manual
     #[command(after_help = "Examples:\n  dashtam reference example > dashtam.toml\n  dashtam reference configuration | less")]
