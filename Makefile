@@ -26,8 +26,9 @@ lint:
 # Documents, bodies and cursors that a fuzzer makes up, ten minutes each. Needs a nightly toolchain and `cargo install cargo-fuzz`.
 FUZZ_SECONDS ?= 600
 fuzz:
+	mkdir -p fuzz/corpus/document fuzz/corpus/body fuzz/corpus/cursor
+	cp playground/*.graphql fuzz/corpus/document
 	for target in document body cursor; do \
-		mkdir -p fuzz/corpus/$$target; \
 		cargo +nightly fuzz run $$target fuzz/corpus/$$target fuzz/seeds/$$target -- -max_total_time=$(FUZZ_SECONDS) -timeout=5 -max_len=20000 || exit 1; \
 	done
 

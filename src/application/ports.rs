@@ -1,8 +1,10 @@
 //! What the use cases need from outside. A port is a role with duties; an adapter is a technology.
 
+mod archive;
+mod mail;
 mod provider;
 
-use std::{fs::File, io::BufRead, sync::Arc};
+use std::io::BufRead;
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
@@ -42,13 +44,14 @@ use crate::domain::{
     user::{EmailAddress, Password, PasswordRecord, Role, Users},
 };
 
+pub use archive::{Archive, Archiver, Cell, ExportRows, ExportTable, Snapshot, Snapshots};
+pub use mail::{KeptMail, Mailbox, Mailer, MailerFault};
 pub use provider::{Credentials, FinancialProvider, OauthDoor, Pasted, ProviderFault, ReportedAccounts, Tokens, TransactionPage, Visit, Walk};
 
 use super::{
     access::{Action, Resource, Scope},
     audit::{Attempt, AuditEntry},
     chain::retention::ChainWork,
-    mail::Letter,
 };
 
 /// Where ids and secrets come from. One adapter asks the machine; tests may replay.
@@ -209,64 +212,6 @@ pub trait MailTokenMint: Send + Sync {
     fn token(&self, key_id: &str, id: MailTokenId) -> Option<SecretString>;
 }
 
-/// Why a mail did not go out. A server's own words never travel; they may quote the mail.
-#[derive(Debug, thiserror::Error)]
-pub enum MailerFault {
-    /// No connection, no answer in time, or a passing refusal (4xx).
-    #[error("the mail server could not be reached, or asked for patience")]
-    Unreachable,
-    /// The server will never take this mail (5xx).
-    #[error("the mail server refused the mail")]
-    Refused,
-    /// Broken.
-    #[error(transparent)]
-    Unexpected(#[from] anyhow::Error),
-}
-
-impl MailerFault {
-    /// A word for the operator.
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Unreachable => "unreachable",
-            Self::Refused => "refused",
-            Self::Unexpected(_) => "internal",
-        }
-    }
-
-    /// Whether another try is of no use.
-    pub fn is_final(&self) -> bool {
-        matches!(self, Self::Refused)
-    }
-}
-
-/// Sends mails.
-#[async_trait]
-pub trait Mailer: Send + Sync {
-    /// Hands a mail over. The same one may come again.
-    async fn send(&self, letter: &Letter) -> Result<(), MailerFault>;
-}
-
-/// A mail that was kept instead of sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeptMail {
-    /// Its reader's address.
-    pub to: String,
-    /// Its subject.
-    pub subject: String,
-    /// When it was written (RFC 3339).
-    pub sent_at: String,
-    /// Its plain text.
-    pub text: String,
-    /// Its HTML.
-    pub html: String,
-}
-
-/// Mails that were kept instead of sent, for development.
-pub trait Mailbox: Send + Sync {
-    /// The latest first. Blocking: call it off the runtime's threads.
-    fn latest(&self) -> anyhow::Result<Vec<KeptMail>>;
-}
-
 /// A secret of a second factor, as its user gets it. It is shown once.
 pub struct HandedOver {
     /// Base32 without padding, to be typed into an authenticator app.
@@ -379,69 +324,6 @@ pub trait Meter: Send + Sync {
 pub trait Authorizer: Send + Sync {
     /// How far `role` may do `action` to `resource`.
     fn scope(&self, role: Role, action: Action, resource: Resource) -> Scope;
-}
-
-/// One value of an export.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Cell {
-    /// Nothing is known.
-    Nothing,
-    /// Yes or no.
-    Flag(bool),
-    /// How many.
-    Count(i64),
-    /// An exact number as text, such as `-12.50`.
-    Decimal(String),
-    /// Text, of ours or of anyone's.
-    Text(String),
-    /// JSON as it is stored.
-    Json(String),
-}
-
-/// One list of an export.
-#[derive(Debug, PartialEq, Eq)]
-pub struct ExportTable {
-    /// What its files are called.
-    pub name: &'static str,
-    /// What is in it, for its owner.
-    pub about: &'static str,
-    /// What its columns are called, in order.
-    pub columns: Vec<String>,
-}
-
-/// The rows of one list, as they come in.
-pub type ExportRows<'a> = BoxStream<'a, anyhow::Result<Vec<Cell>>>;
-
-/// Reads everything kept about a user, as it was at one instant.
-#[async_trait]
-pub trait Snapshots: Send + Sync {
-    /// Opens a reading that changes of others do not reach.
-    async fn open(&self, owner: UserId) -> anyhow::Result<Box<dyn Snapshot>>;
-}
-
-/// Everything kept about one user, as it was when this was opened.
-#[async_trait]
-pub trait Snapshot: Send {
-    /// What there is.
-    fn tables(&self) -> Vec<Arc<ExportTable>>;
-    /// The rows of one list, oldest first. They come one after the other, however many there are.
-    async fn rows(&mut self, table: &ExportTable) -> anyhow::Result<ExportRows<'_>>;
-}
-
-/// Packs archives. Blocking: call it off the runtime's threads.
-pub trait Archiver: Send + Sync {
-    /// An archive that is packed now, and holds nothing yet.
-    fn begin(&self, packed_at: Timestamp) -> anyhow::Result<Box<dyn Archive>>;
-}
-
-/// An archive that is being packed.
-pub trait Archive {
-    /// Begins a list.
-    fn table(&mut self, table: &ExportTable) -> anyhow::Result<()>;
-    /// One more row of it.
-    fn row(&mut self, cells: &[Cell]) -> anyhow::Result<()>;
-    /// The whole, with its table of contents, in a file that nobody else can open.
-    fn finish(self: Box<Self>) -> anyhow::Result<File>;
 }
 
 /// What a person says about a file beside its bytes. Formats that say it themselves don't look here.

@@ -4,6 +4,7 @@
 pub mod alpaca;
 mod day;
 pub mod http;
+mod oauth;
 pub mod sandbox;
 pub mod schwab;
 pub mod simplefin;

@@ -94,7 +94,7 @@ pub struct Mutation(
     link::upkeep::LinkUpkeepMutation,
     account::upkeep::AccountMutation,
     sync::SyncMutation,
-    import::ImportMutation,
+    import::batch::ImportMutation,
 );
 
 /// The root of subscriptions. Each is answered whenever there is something new, over `GET /graphql/ws` or `POST /graphql/stream`.

@@ -2,79 +2,22 @@
 //!
 //! What it remembers does not grow with the trail. It is fed: from a database by [`verify`], or line by line from an export.
 
+mod flaw;
+mod thinned;
 mod walk;
 
 use std::collections::{BTreeMap, HashMap};
 
 use crate::domain::{
-    chain::{
-        Checkpoint, Cut, Endorsement, Entry, EventKey, Found, Hash, Head, StoredPerson, Thinning, ThinningCount, UNSEALED_MINUTES, UNSIGNED_MINUTES, key_id,
-        link,
-    },
+    chain::{Checkpoint, Cut, Endorsement, Entry, EventKey, Found, Head, StoredPerson, UNSEALED_MINUTES, UNSIGNED_MINUTES, key_id, link},
     time::Timestamp,
 };
 
 use super::SignatureCheck;
 
+pub use flaw::Flaw;
+use thinned::Thinned;
 pub use walk::verify;
-
-/// What is wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flaw {
-    /// The event is not the one that was sealed.
-    EventChanged,
-    /// The event is gone.
-    EventRemoved,
-    /// The event has no position, and is too old to be waiting for one.
-    EventAdded,
-    /// Positions are gone.
-    EntryRemoved,
-    /// The position does not say of its event what was sealed, or not of the chain.
-    EntryChanged,
-    /// The position is there twice, or before the beginning.
-    EntryAdded,
-    /// The position does not follow from the one before it.
-    OutOfOrder,
-    /// A checkpoint, a cut or a key is not what was signed.
-    Forged,
-    /// A checkpoint is signed by a key nobody vouches for.
-    UnknownKey,
-    /// Checkpoints are gone.
-    CheckpointRemoved,
-    /// What was signed is not what stands there.
-    Rewritten,
-    /// What was signed is behind the end.
-    CutOff,
-    /// The end has no signature, and should have had one long since.
-    Unsigned,
-    /// What is kept of a person is not what the event was recorded with.
-    PersonChanged,
-    /// A line of an export cannot be read, or stands where it cannot.
-    Unreadable,
-}
-
-impl Flaw {
-    /// The word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::EventChanged => "event changed",
-            Self::EventRemoved => "event removed",
-            Self::EventAdded => "event added",
-            Self::EntryRemoved => "entry removed",
-            Self::EntryChanged => "entry changed",
-            Self::EntryAdded => "entry added",
-            Self::OutOfOrder => "out of order",
-            Self::Forged => "forged",
-            Self::UnknownKey => "unknown key",
-            Self::CheckpointRemoved => "checkpoint removed",
-            Self::Rewritten => "rewritten",
-            Self::CutOff => "cut off",
-            Self::Unsigned => "unsigned",
-            Self::PersonChanged => "person changed",
-            Self::Unreadable => "unreadable",
-        }
-    }
-}
 
 /// One place that does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -185,12 +128,6 @@ impl Doubt {
     }
 }
 
-/// A thinned month, and what of it was found to be gone so far.
-struct Thinned {
-    thinning: Thinning,
-    gone: ThinningCount,
-}
-
 /// Walks.
 pub struct Verifier<'a> {
     check: &'a dyn SignatureCheck,
@@ -293,46 +230,6 @@ impl<'a> Verifier<'a> {
     pub fn begin_part(&mut self, head: Head, checkpoint: Option<u64>) {
         self.is_part = true;
         self.begin(Beginning { head, checkpoint, events_before: self.beginning.events_before });
-    }
-
-    /// Takes in of which months events were dropped by their class. Each has to be what was signed, and no two may be about the same days.
-    pub fn thinnings(&mut self, thinnings: &[Thinning]) {
-        let (mut taken, begins) = (None, self.beginning.events_before);
-        for thinning in thinnings.iter().filter(|thinning| begins.is_none_or(|begins| begins < thinning.before)) {
-            let what = format!("the thinning of the month from {}", thinning.from);
-            match self.keys.holds(&thinning.key_id, &thinning.message(), &thinning.signature, self.check) {
-                Some(true) if taken.is_none_or(|taken| taken <= thinning.from) && thinning.from < thinning.before => {
-                    taken = Some(thinning.before);
-                    self.thinned.insert(thinning.from, Thinned { thinning: thinning.clone(), gone: ThinningCount::default() });
-                }
-                Some(true) => self.find(Flaw::Forged, None, None, format!("{what} is about days that another one is about, or about none")),
-                Some(false) => self.find(Flaw::Forged, None, None, format!("{what} is not what was signed")),
-                None => self.find(Flaw::UnknownKey, None, None, unknown(&what, &thinning.key_id)),
-            }
-        }
-    }
-
-    /// Whether an event may be gone because its month was thinned; which ones went is held against the thinning at the end.
-    fn was_thinned(&mut self, entry: &Entry) -> bool {
-        let month = self.thinned.range_mut(..=entry.event.recorded_at).next_back().map(|(_, month)| month);
-        let Some(month) = month.filter(|month| entry.event.recorded_at < month.thinning.before) else { return false };
-        let hash = Hash::try_from(entry.event_hash.as_slice()).unwrap_or_default();
-        month.gone.take(entry.position, &hash);
-        true
-    }
-
-    /// What is gone of each thinned month has to be what was dropped.
-    fn compare_thinned(&mut self) {
-        for (_, Thinned { thinning, gone }) in std::mem::take(&mut self.thinned) {
-            let gone = gone.taken();
-            if gone != thinning.dropped {
-                let detail = format!(
-                    "{} events are gone of the month from {}, and they are not the {} that were dropped since {} events are kept for less long",
-                    gone.events, thinning.from, thinning.dropped.events, thinning.class
-                );
-                self.find(Flaw::EventRemoved, None, None, detail);
-            }
-        }
     }
 
     /// Begins behind the last cut that holds. Each has to be what was signed, and none may be missing between others.

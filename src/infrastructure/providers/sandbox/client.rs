@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use chrono::Duration;
 use oauth2::{
-    AuthUrl, AuthorizationCode, Client, ClientId, ClientSecret, CsrfToken, EndpointNotSet, EndpointSet, ExtraTokenFields, PkceCodeChallenge, PkceCodeVerifier,
-    RedirectUrl, RefreshToken, RequestTokenError, StandardRevocableToken, StandardTokenResponse, TokenResponse, TokenUrl,
+    AuthUrl, AuthorizationCode, Client, ClientId, ClientSecret, CsrfToken, EndpointNotSet, EndpointSet, ExtraTokenFields, PkceCodeChallenge, RedirectUrl,
+    RefreshToken, StandardRevocableToken, StandardTokenResponse, TokenResponse, TokenUrl,
     basic::{BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenType},
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -21,7 +21,10 @@ use crate::{
         provider::{LinkMethod, Manifest, ProviderCategory, ReportedAccount},
         time::{LocalDate, Timestamp},
     },
-    infrastructure::providers::http::{self, Asked, Line, TokenEndpoint},
+    infrastructure::providers::{
+        http::{self, Asked, Line, TokenEndpoint},
+        oauth::{token_fault, verifier},
+    },
 };
 
 /// A lifetime beyond this many days is no lifetime.
@@ -180,22 +183,6 @@ impl Visit for SandboxVisit {
         let request = self.get(&["accounts", account.reference.expose(), "transactions"], &query)?;
         let answer: PageAnswer = http::json(&self.http, request).await?;
         Ok(mapping::page(answer, account))
-    }
-}
-
-/// The walk's verifier; the library panics over one of the wrong length (RFC 7636 §4.1).
-fn verifier(walk: &Walk) -> anyhow::Result<PkceCodeVerifier> {
-    let verifier = walk.code_verifier.expose_secret();
-    anyhow::ensure!((43..=128).contains(&verifier.len()), "a code verifier has 43 to 128 characters");
-    Ok(PkceCodeVerifier::new(verifier.to_owned()))
-}
-
-/// The faults of an answer that `http` let pass are all of one kind: it is not what RFC 6749 promises.
-#[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
-fn token_fault(error: RequestTokenError<ProviderFault, BasicErrorResponse>) -> ProviderFault {
-    match error {
-        RequestTokenError::Request(fault) => fault,
-        RequestTokenError::ServerResponse(_) | RequestTokenError::Parse(..) | RequestTokenError::Other(_) => ProviderFault::Malformed,
     }
 }
 

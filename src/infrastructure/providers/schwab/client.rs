@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use chrono::Duration;
 use oauth2::{
-    AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointNotSet, EndpointSet, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken,
-    RequestTokenError, TokenResponse, TokenUrl,
-    basic::{BasicClient, BasicErrorResponse, BasicTokenResponse},
+    AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointNotSet, EndpointSet, PkceCodeChallenge, RedirectUrl, RefreshToken, TokenResponse,
+    TokenUrl,
+    basic::{BasicClient, BasicTokenResponse},
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, de::DeserializeOwned};
@@ -21,7 +21,10 @@ use crate::{
         rate_limit::Budget,
         time::{LocalDate, Timestamp},
     },
-    infrastructure::providers::http::{self, Line, Policy, TokenEndpoint},
+    infrastructure::providers::{
+        http::{self, Line, Policy, TokenEndpoint},
+        oauth::{token_fault, verifier},
+    },
 };
 
 use super::mapping::{self, AccountItem, Nickname};
@@ -138,21 +141,6 @@ impl OauthDoor for SchwabProvider {
         let refresh_token = RefreshToken::new(old.refresh_token.expose_secret().to_owned());
         let answer = self.oauth.exchange_refresh_token(&refresh_token).request_async(&self.tokens).await.map_err(token_fault)?;
         tokens(&answer, Some(&old.refresh_token), old.consent_expires_at, now)
-    }
-}
-
-/// The walk's verifier; the library panics over one of the wrong length (RFC 7636 §4.1).
-fn verifier(walk: &Walk) -> anyhow::Result<PkceCodeVerifier> {
-    let verifier = walk.code_verifier.expose_secret();
-    anyhow::ensure!((43..=128).contains(&verifier.len()), "a code verifier has 43 to 128 characters");
-    Ok(PkceCodeVerifier::new(verifier.to_owned()))
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
-fn token_fault(error: RequestTokenError<ProviderFault, BasicErrorResponse>) -> ProviderFault {
-    match error {
-        RequestTokenError::Request(fault) => fault,
-        RequestTokenError::ServerResponse(_) | RequestTokenError::Parse(..) | RequestTokenError::Other(_) => ProviderFault::Malformed,
     }
 }
 

@@ -117,7 +117,8 @@ fn take(input: &mut dyn BufRead, bytes: &mut Vec<u8>) -> io::Result<usize> {
 
 fn decoded(decoder: &mut Decoder, bytes: &[u8], last: bool) -> String {
     let mut text = String::with_capacity(decoder.max_utf8_buffer_length(bytes.len()).unwrap_or(CHUNK * 4));
-    let _ = decoder.decode_to_string(bytes, &mut text, last);
+    // There is room for the longest text these bytes can be, so none are left over; what is no character becomes U+FFFD.
+    let (_all_of_it, _, _) = decoder.decode_to_string(bytes, &mut text, last);
     text
 }
 
