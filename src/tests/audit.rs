@@ -154,6 +154,19 @@ impl Trail {
         self.published.clone()
     }
 
+    /// Seals and signs to the end. A unit of work that was refused is rolled back behind everyone's back, and may have its turn at the chain
+    /// for a moment still: who seals leaves it to them then.
+    pub(crate) async fn close_after_a_refusal(&self) {
+        for _ in 0..200 {
+            self.keeper.close().await.unwrap();
+            if self.store.query("SELECT 1 FROM audit_unsealed").await.is_empty() {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        panic!("{}: the chain is never let go", self.store.name);
+    }
+
     /// Waits until a keeper that runs has come by.
     pub(crate) async fn is_sealed(&self) {
         for _ in 0..200 {

@@ -126,15 +126,17 @@ async fn nothing_younger_goes_nor_what_is_not_sealed_nor_what_was_tampered_with(
         trail.store.database.audit_log().record(&late).await.unwrap();
         let refused = keeping.prune(Requester::job(), None).await;
         assert!(matches!(refused, Err(PruneError::Unsealed)), "{refused:?}");
-        trail.keeper.close().await.unwrap();
+        trail.close_after_a_refusal().await;
         // Another class is not known, so it stays.
         trail.break_in().await;
         trail.execute(&format!("UPDATE audit_events SET class = 'tax' WHERE id = {}", trail.id(late.id.0))).await;
-        assert!(matches!(keeping.prune(Requester::job(), None).await, Err(PruneError::UnknownClass)));
+        let refused = keeping.prune(Requester::job(), None).await;
+        assert!(matches!(refused, Err(PruneError::UnknownClass)), "{}: {refused:?}", trail.store.name);
         trail.restore().await;
         // A chain that is not the one that was signed.
         trail.execute(&format!("UPDATE audit_chain SET chain_hash = {} WHERE position = 20", trail.bytes(&[4; 32]))).await;
-        assert!(matches!(keeping.prune(Requester::job(), None).await, Err(PruneError::Tampered)));
+        let refused = keeping.prune(Requester::job(), None).await;
+        assert!(matches!(refused, Err(PruneError::Tampered)), "{}: {refused:?}", trail.store.name);
         trail.restore().await;
         assert_eq!((count(&trail, "audit_cuts").await, count(&trail, "audit_chain").await), (0, 49), "{}", trail.store.name);
         // The late one has a late position, and goes with its month all the same.
