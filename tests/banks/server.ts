@@ -74,6 +74,9 @@ export class Server {
         if (address !== undefined) ready(address)
       })
       ended.then(() => failed(new Error(`${BINARY} ended before it was ready:\n${log.join('\n')}`)), failed)
+    }).catch(async (error: unknown) => {
+      await rm(folder, { recursive: true, force: true })
+      throw error
     })
     return new Server(url, log, folder, end)
   }
