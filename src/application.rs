@@ -32,6 +32,8 @@ pub mod profile;
 pub mod provider;
 pub mod rate_limit;
 pub mod registration;
+pub mod renewal;
+pub mod schedule;
 pub mod second_factor;
 pub mod security;
 pub mod session;

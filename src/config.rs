@@ -26,6 +26,7 @@ use url::Url;
 pub use providers::{Alpaca, Providers, Schwab, SimpleFin};
 pub use sections::{
     Audit, Cors, DocumentMode, Documents, Encryption, Jwt, Keys, Legal, Limits, Links, Metrics, Passwords, Playground, RateLimits, Registration, Sandbox, Smtp,
+    Sync,
 };
 use sections::{LONGEST_WAIT, list};
 use settings::{SETTINGS, Setting};
@@ -84,6 +85,8 @@ pub struct Config {
     pub rate_limits: RateLimits,
     /// Linking.
     pub links: Links,
+    /// Syncs that nobody asks for.
+    pub sync: Sync,
     /// The audit trail.
     pub audit: Audit,
     /// Banks, brokers and services.
@@ -136,6 +139,7 @@ impl Default for Config {
             legal: Legal::default(),
             rate_limits: RateLimits::default(),
             links: Links::default(),
+            sync: Sync::default(),
             audit: Audit::default(),
             providers: Providers::default(),
             sandbox: Sandbox::default(),
@@ -192,6 +196,9 @@ impl Config {
         self.rate_limits.allowances()?;
         if self.keys.wait_seconds > LONGEST_WAIT {
             bail!("keys.wait_seconds is from 0 to {LONGEST_WAIT}");
+        }
+        if !(50..=1000).contains(&self.sync.interval_percent) {
+            bail!("sync.interval_percent is from 50 to 1000");
         }
         if self.audit.retention_days < 365 {
             bail!("audit.retention_days is 365 or more");

@@ -32,6 +32,7 @@ pub mod outbox;
 pub mod page;
 pub mod provider;
 pub mod rate_limit;
+pub mod schedule;
 pub mod second_factor;
 pub mod security;
 pub mod session;

@@ -32,6 +32,8 @@ mod m20261126_000021_changes;
 mod m20261126_000022_audit_thinnings;
 mod m20261126_000024_holdings;
 mod m20261126_000025_corrections;
+mod m20261126_000026_sync_plans;
+mod m20261126_000027_clocks;
 mod m20261126_000029_import_batches;
 
 /// Every migration, in the order they are applied.
@@ -64,6 +66,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000022_audit_thinnings::Migration),
             Box::new(m20261126_000024_holdings::Migration),
             Box::new(m20261126_000025_corrections::Migration),
+            Box::new(m20261126_000026_sync_plans::Migration),
+            Box::new(m20261126_000027_clocks::Migration),
             Box::new(m20261126_000029_import_batches::Migration),
         ]
     }

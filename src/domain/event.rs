@@ -99,6 +99,12 @@ pub enum Event {
     Unlinked { link: LinkId, user: UserId, erased: Option<u64> },
     /// A bank knows that a consent is over.
     ConsentRevoked { link: LinkId, user: UserId },
+    /// A bank's tokens were renewed ahead of their end.
+    CredentialsRenewed { link: LinkId, user: UserId },
+    /// A user was told that a bank's consent ends in so many minutes.
+    ConsentEnding { link: LinkId, user: UserId, minutes: i64 },
+    /// A bank's consent is over, and its link with it.
+    ConsentEnded { link: LinkId, user: UserId },
     /// A sync waits for a worker.
     SyncRequested { sync: SyncId, user: UserId },
     /// A link is up to date, as far as this stage goes.
@@ -168,6 +174,9 @@ impl Event {
             | Self::LinkRenamed { link, .. }
             | Self::Unlinked { link, .. }
             | Self::AccountsSelected { link, .. }
+            | Self::CredentialsRenewed { link, .. }
+            | Self::ConsentEnding { link, .. }
+            | Self::ConsentEnded { link, .. }
             | Self::ConsentRevoked { link, .. } => (ResourceKind::Link, Some(link.0)),
             Self::SyncRequested { sync, .. } | Self::LinkSynced { sync, .. } => (ResourceKind::Sync, Some(sync.0)),
             Self::AccountUpdated { account, .. } => (ResourceKind::Account, Some(account.0)),
@@ -216,6 +225,9 @@ impl Event {
             | Self::LinkRenamed { user, .. }
             | Self::Unlinked { user, .. }
             | Self::ConsentRevoked { user, .. }
+            | Self::CredentialsRenewed { user, .. }
+            | Self::ConsentEnding { user, .. }
+            | Self::ConsentEnded { user, .. }
             | Self::AccountUpdated { user, .. }
             | Self::AccountsSelected { user, .. }
             | Self::SyncRequested { user, .. }
@@ -253,6 +265,7 @@ impl Event {
                 ("modified", counts.modified.to_string()),
                 ("removed", counts.removed.to_string()),
             ],
+            Self::ConsentEnding { minutes, .. } => vec![("minutes_left", minutes.to_string())],
             Self::AccountUpdated { turned, .. } => vec![("turned", turned.to_string())],
             Self::AccountsSelected { selected, .. } => vec![("selected", selected.to_string())],
             Self::Unlinked { erased, .. } => {
@@ -305,6 +318,8 @@ impl Event {
             | Self::LinkActivated { .. }
             | Self::LinkRenamed { .. }
             | Self::ConsentRevoked { .. }
+            | Self::CredentialsRenewed { .. }
+            | Self::ConsentEnded { .. }
             | Self::SyncRequested { .. } => Vec::new(),
         }
     }

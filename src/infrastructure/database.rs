@@ -21,7 +21,7 @@ use crate::{
         chain::{ChainStore, retention::TrailMonths},
         ports::{AuditLog, EventBus, Randomness, Store},
     },
-    domain::{erasure::ErasureQueue, failure::Unavailable, mail::MailQueue, sync::SyncQueue, time::Clock},
+    domain::{erasure::ErasureQueue, failure::Unavailable, mail::MailQueue, schedule::Schedule, sync::SyncQueue, time::Clock},
 };
 
 use bus::NotifyWire;
@@ -36,6 +36,7 @@ mod chain;
 mod change;
 mod connect;
 mod consent;
+mod credential;
 mod email_change;
 mod erasure;
 mod error;
@@ -50,6 +51,7 @@ mod mail;
 mod outbox;
 mod page;
 mod quantity;
+mod schedule;
 mod second_factor;
 mod security;
 mod session;
@@ -149,6 +151,11 @@ impl Database {
 
     /// The queue workers take syncs from.
     pub fn sync_queue(&self) -> Arc<dyn SyncQueue> {
+        self.store.clone()
+    }
+
+    /// What is to be done by itself.
+    pub fn schedule(&self) -> Arc<dyn Schedule> {
         self.store.clone()
     }
 

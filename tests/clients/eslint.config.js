@@ -30,7 +30,7 @@ export default [
           // Values: parts of the one thing that holds them, or answers about the moment, which caches keep inside of that.
           types: [
             'Agreement', 'AuditActor', 'AuditContextEntry', 'AuditResource', 'Balances', 'Consent', 'Coverage', 'CsvColumn', 'CsvFormat', 'DayBalance', 'Erasure',
-            'Freshness', 'ImportAccount', 'ImportProblem', 'ImportRow', 'LegalDocument', 'LinkConsent', 'Money', 'PageInfo', 'Provider', 'RateLimit',
+            'Freshness', 'ImportAccount', 'ImportProblem', 'ImportRow', 'LegalDocument', 'LinkConsent', 'LinkCredentials', 'Money', 'PageInfo', 'Provider', 'RateLimit',
             'RequestBudget', 'SecondFactor', 'SecondFactorEnrolment', 'Security',
             'SecurityPolicy', 'SignInChallenge', 'SyncProgress', 'TokenRotation', 'UserError',
           ],
