@@ -7,7 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::domain::{
-    audit::Act,
+    audit::{Act, ResourceKind},
     event::Event,
     failure::Reason,
     id::MessageId,
@@ -220,6 +220,7 @@ impl Renewer {
 
     async fn renew(&self, due: DueLink) -> anyhow::Result<()> {
         let attempt = self.journal.attempt(&Requester::worker(due.user), Act::RenewCredentials).await?;
+        attempt.upon(ResourceKind::Link, due.link.0);
         match attempt.settle(errand::on_behalf_of(due.link, self.try_to_renew(&attempt, due))).await {
             Ok(()) | Err(RenewalError::NotActive | RenewalError::RenewedElsewhere) => Ok(()),
             Err(RenewalError::Provider(fault)) => {

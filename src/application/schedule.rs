@@ -10,7 +10,7 @@ use tokio::{sync::Notify, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{
-    audit::Act,
+    audit::{Act, ResourceKind},
     event::Event,
     failure::{Reason, is_unavailable},
     id::SyncId,
@@ -83,6 +83,7 @@ impl Scheduler {
     /// `false` when somebody was faster, or the link ended meanwhile.
     async fn queue(&self, DueLink { link, user }: DueLink) -> anyhow::Result<bool> {
         let attempt = self.journal.attempt(&Requester::worker(user), Act::ScheduleSync).await?;
+        attempt.upon(ResourceKind::Link, link.0);
         let queued = attempt
             .settle(async {
                 let mut work = self.store.begin(&attempt).await?;

@@ -16,7 +16,7 @@ use tracing::Instrument as _;
 
 use crate::domain::{
     account::{Account, AccountReader},
-    audit::Act,
+    audit::{Act, ResourceKind},
     balance::BalanceSnapshot,
     event::Event,
     id::AccountId,
@@ -152,6 +152,7 @@ impl SyncEngine {
         let mut progress = Progress::default();
         loop {
             let attempt = self.journal.attempt(&Requester::worker(sync.user), Act::SyncLink).await?;
+            attempt.upon(ResourceKind::Sync, sync.id.0);
             let stage = errand::on_behalf_of(sync.link, self.stage(&attempt, &mut sync, &mut progress));
             match attempt.settle(stage).await {
                 Ok(false) => {}

@@ -9,7 +9,7 @@ use crate::{
         ports::Store,
     },
     domain::{
-        audit::Act,
+        audit::{Act, ResourceKind},
         event::Event,
         failure::Reason,
         link::{Link, LinkReader, LinkReason, LinkStatus},
@@ -70,9 +70,11 @@ impl ConsentClock {
         };
         let struck = if term.is_over(now) {
             let attempt = self.journal.attempt(&requester, Act::EndConsent).await?;
+            attempt.upon(ResourceKind::Link, link.id.0);
             attempt.settle(self.end(&attempt, &link)).await
         } else if term.is_warning_due(link.consent_warned_at, now) && self.schedule.may_sign_in(user).await? {
             let attempt = self.journal.attempt(&requester, Act::WarnOfConsent).await?;
+            attempt.upon(ResourceKind::Link, link.id.0);
             attempt.settle(self.warn(&attempt, &link)).await
         } else {
             self.schedule.await_consent_for_worker(&link, Some(term.next_after(now))).await?;

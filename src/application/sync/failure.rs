@@ -54,6 +54,7 @@ impl From<ProviderFault> for SyncProblem {
             ProviderFault::RateLimited { .. } => Self::RateLimited,
             ProviderFault::Malformed | ProviderFault::Incomplete => Self::MalformedAnswer,
             ProviderFault::Refused => Self::CredentialsRejected,
+            ProviderFault::AppRefused => Self::AppRejected,
             ProviderFault::Unpaid => Self::ProviderUnpaid,
         }
     }
