@@ -210,7 +210,8 @@ impl Attempt {
         self.concerned.get_or_init(|| user);
     }
 
-    /// Notes on what it is attempted, so that the trail says so even if it fails. That there is such a thing is not said with it.
+    /// Notes on what it is attempted, so that the trail says so even if it fails. Only what its requester may know of: what is another's looks
+    /// on one's own trail like what nobody has.
     pub fn upon(&self, kind: ResourceKind, id: Uuid) {
         self.resource.get_or_init(|| (kind, id));
     }

@@ -225,13 +225,13 @@ impl ImportCommands {
     /// Takes in what was looked at, once.
     pub async fn commit(&self, command: CommitImport) -> Result<Import, ImportError> {
         let attempt = self.journal.attempt(&command.requester, Act::CommitImport).await?;
-        attempt.upon(ResourceKind::Import, command.import.0);
         attempt
             .settle(async {
                 let owner = self.access.attempt(&command.requester, Act::CommitImport)?;
                 let mut work = self.store.begin(&attempt).await?;
                 work.accounts().take_turn(owner).await?;
                 let mut import = work.imports().find(owner, command.import).await?.ok_or(ImportError::UnknownImport)?;
+                attempt.upon(ResourceKind::Import, command.import.0);
                 import.commit(self.clock.now())?;
                 let mut statements = work.imports().statements(owner, import.id).await?;
                 let rows = work.imports().rows(owner, import.id).await?;
@@ -249,13 +249,13 @@ impl ImportCommands {
     /// Takes back what an import added, and nothing that something else speaks for by now.
     pub async fn revert(&self, command: RevertImport) -> Result<(Import, Reverted), ImportError> {
         let attempt = self.journal.attempt(&command.requester, Act::RevertImport).await?;
-        attempt.upon(ResourceKind::Import, command.import.0);
         attempt
             .settle(async {
                 let owner = self.access.attempt(&command.requester, Act::RevertImport)?;
                 let mut work = self.store.begin(&attempt).await?;
                 work.accounts().take_turn(owner).await?;
                 let mut import = work.imports().find(owner, command.import).await?.ok_or(ImportError::UnknownImport)?;
+                attempt.upon(ResourceKind::Import, command.import.0);
                 import.revert(self.clock.now())?;
                 let statements = work.imports().statements(owner, import.id).await?;
                 if statements.is_empty() {

@@ -326,7 +326,6 @@ impl SessionCommands {
     /// Ends a session of oneself, or anyone's for administrators. Its access and refresh tokens stop at once.
     pub async fn revoke(&self, command: RevokeSession) -> Result<Session, SessionError> {
         let attempt = self.journal.attempt(&command.requester, Act::RevokeSession).await?;
-        attempt.upon(ResourceKind::Session, command.session.0);
         attempt
             .settle(async {
                 let owner = self.access.attempt(&command.requester, Act::RevokeSession)?;
@@ -336,6 +335,7 @@ impl SessionCommands {
                     found => found,
                 };
                 let mut session = found.ok_or(SessionError::NotFound)?;
+                attempt.upon(ResourceKind::Session, command.session.0);
                 let reason = if session.user == owner { RevocationReason::Requested } else { RevocationReason::Administrator };
                 let event = session.revoke(reason, self.clock.now())?;
                 if !work.sessions().end(&session).await? {
@@ -372,13 +372,13 @@ impl SessionCommands {
     /// Gives one of one's own sessions a name.
     pub async fn rename(&self, command: RenameSession) -> Result<Session, SessionError> {
         let attempt = self.journal.attempt(&command.requester, Act::RenameSession).await?;
-        attempt.upon(ResourceKind::Session, command.session.0);
         attempt
             .settle(async {
                 let owner = self.access.attempt(&command.requester, Act::RenameSession)?;
                 let name = name::read(&command.name)?;
                 let mut work = self.store.begin(&attempt).await?;
                 let mut session = work.sessions().find(owner, command.session).await?.ok_or(SessionError::NotFound)?;
+                attempt.upon(ResourceKind::Session, command.session.0);
                 session.name = Some(name);
                 work.sessions().rename(&session).await?;
                 work.succeed(Event::SessionRenamed { session: session.id, user: owner }).await?;

@@ -39,7 +39,6 @@ impl AccountCommands {
     /// Keeps what the owner says. Signs are turned in everything that is stored, in the same commit.
     pub async fn update(&self, command: UpdateAccount) -> Result<Account, AccountError> {
         let attempt = self.journal.attempt(&command.requester, Act::UpdateAccount).await?;
-        attempt.upon(ResourceKind::Account, command.account.0);
         attempt
             .settle(async {
                 let owner = self.access.attempt(&command.requester, Act::UpdateAccount)?;
@@ -47,6 +46,7 @@ impl AccountCommands {
                 // What a sync brings in meanwhile would keep the old signs.
                 work.accounts().take_turn(owner).await?;
                 let mut account = work.accounts().find(owner, command.account).await?.ok_or(AccountError::NotFound)?;
+                attempt.upon(ResourceKind::Account, command.account.0);
                 let corrections = Corrections {
                     kind: match command.kind {
                         KindCorrection::Unchanged => account.corrections.kind,

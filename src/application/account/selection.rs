@@ -29,13 +29,13 @@ impl AccountCommands {
     /// the next sync, which brings in what was missed. Accounts that are new at the bank are kept synced.
     pub async fn select(&self, command: SelectAccounts) -> Result<Link, AccountError> {
         let attempt = self.journal.attempt(&command.requester, Act::SelectAccounts).await?;
-        attempt.upon(ResourceKind::Link, command.link.0);
         attempt
             .settle(async {
                 let owner = self.access.attempt(&command.requester, Act::SelectAccounts)?;
                 let mut work = self.store.begin(&attempt).await?;
                 work.accounts().take_turn(owner).await?;
                 let link = work.links().find(owner, command.link).await?.ok_or(AccountError::NoSuchLink)?;
+                attempt.upon(ResourceKind::Link, command.link.0);
                 self.catalogue.linkable(&link.provider).ok_or(AccountError::NotSyncable)?;
                 let accounts = work.accounts().of_link(owner, link.id).await?;
                 let mut wanted: HashSet<AccountId> = command.accounts.into_iter().collect();

@@ -58,9 +58,6 @@ impl LinkCommands {
             Pasted::SetupToken(_) => (Act::LinkWithSetupToken, LinkMethod::SetupToken),
         };
         let attempt = self.journal.attempt(&command.requester, act).await?;
-        if let Some(link) = command.link {
-            attempt.upon(ResourceKind::Link, link.0);
-        }
         attempt
             .settle(async {
                 let owner = self.access.attempt(&command.requester, act)?;
@@ -68,6 +65,9 @@ impl LinkCommands {
                     Some(id) => Some(self.links.find_many(owner, &[id]).await?.pop().ok_or(LinkError::NotFound)?),
                     None => None,
                 };
+                if let Some(link) = &known {
+                    attempt.upon(ResourceKind::Link, link.id.0);
+                }
                 let adapter = self.adapter(&command.provider, method)?.as_ref();
                 if known.as_ref().is_some_and(|link| link.provider != command.provider) {
                     return Err(LinkError::OtherProvider);

@@ -25,12 +25,12 @@ impl LinkCommands {
     /// Makes the URL that leads the user to the bank once more. The link stays as it is until they have agreed there.
     pub async fn relink(&self, command: Relink) -> Result<BegunLink, LinkError> {
         let attempt = self.journal.attempt(&command.requester, Act::Relink).await?;
-        attempt.upon(ResourceKind::Link, command.link.0);
         attempt
             .settle(async {
                 let owner = self.access.attempt(&command.requester, Act::Relink)?;
                 let mut work = self.store.begin(&attempt).await?;
                 let link = work.links().find(owner, command.link).await?.ok_or(LinkError::NotFound)?;
+                attempt.upon(ResourceKind::Link, command.link.0);
                 let provider = self.catalogue.linkable(&link.provider).filter(|provider| provider.oauth().is_some()).ok_or(LinkError::NotRelinkable)?;
                 let (begun, authorization) = self.way_to_bank(provider.as_ref(), link, command.return_url)?;
                 work.links().insert_authorization(&authorization).await?;

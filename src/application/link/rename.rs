@@ -27,13 +27,13 @@ impl LinkCommands {
     /// Gives a link a name, or takes it away.
     pub async fn rename(&self, command: RenameLink) -> Result<Link, LinkError> {
         let attempt = self.journal.attempt(&command.requester, Act::RenameLink).await?;
-        attempt.upon(ResourceKind::Link, command.link.0);
         attempt
             .settle(async {
                 let owner = self.access.attempt(&command.requester, Act::RenameLink)?;
                 let alias = command.alias.map(|typed| name::read(&typed)).transpose()?;
                 let mut work = self.store.begin(&attempt).await?;
                 let mut link = work.links().find(owner, command.link).await?.ok_or(LinkError::NotFound)?;
+                attempt.upon(ResourceKind::Link, command.link.0);
                 link.alias = alias;
                 work.links().rename(&link).await?;
                 work.succeed(Event::LinkRenamed { link: link.id, user: owner }).await?;

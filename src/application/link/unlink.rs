@@ -61,7 +61,6 @@ impl LinkCommands {
     /// Takes a link away, wherever it stands. Of one that was taken away before, what was kept can still be removed.
     pub async fn unlink(&self, command: Unlink) -> Result<Link, LinkError> {
         let attempt = self.journal.attempt(&command.requester, Act::Unlink).await?;
-        attempt.upon(ResourceKind::Link, command.link.0);
         attempt
             .settle(async {
                 let owner = self.access.attempt(&command.requester, Act::Unlink)?;
@@ -70,6 +69,7 @@ impl LinkCommands {
                 // Whatever brings something in waits, and finds afterwards that it is over.
                 work.accounts().take_turn(owner).await?;
                 let mut link = work.links().find(owner, command.link).await?.ok_or(LinkError::NotFound)?;
+                attempt.upon(ResourceKind::Link, command.link.0);
                 let was_unlinked = link.unlink().is_err();
                 if was_unlinked && (command.keep_data || work.accounts().of_link(owner, link.id).await?.is_empty()) {
                     return Err(LinkError::Unlinked);

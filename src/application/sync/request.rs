@@ -97,12 +97,12 @@ impl SyncCommands {
     /// Queues a sync; a worker takes it.
     pub async fn request(&self, command: RequestSync) -> Result<Sync, SyncError> {
         let attempt = self.journal.attempt(&command.requester, Act::RequestSync).await?;
-        attempt.upon(ResourceKind::Link, command.link.0);
         attempt
             .settle(async {
                 let owner = self.access.attempt(&command.requester, Act::RequestSync)?;
                 let mut work = self.store.begin(&attempt).await?;
                 let link = work.links().find(owner, command.link).await?.ok_or(SyncError::NotFound)?;
+                attempt.upon(ResourceKind::Link, command.link.0);
                 self.catalogue.linkable(&link.provider).ok_or(SyncError::NotSyncable)?;
                 if link.status != LinkStatus::Active {
                     return Err(SyncError::NotActive);
