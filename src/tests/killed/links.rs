@@ -150,9 +150,9 @@ async fn dies_over_renewals(place: &Place<'_>, into_it: Duration) {
     // Tokens are left to a sync that is under way.
     let over = "UPDATE syncs SET status = 'failed', problem = 'superseded' WHERE status IN ('queued', 'running')";
     place.store.execute(over).await.unwrap();
-    let begun = async || place.count("audit_events WHERE act = 'renew_credentials' AND outcome = 'attempted'").await;
-    let (before, began, mut server) = (begun().await, Instant::now(), place.spawn());
-    while begun().await == before {
+    let tried = async || place.count("audit_events WHERE act = 'renew_credentials' AND outcome = 'attempted'").await;
+    let (before, began, mut server) = (tried().await, Instant::now(), place.spawn());
+    while tried().await == before {
         assert!(began.elapsed().as_secs() < 60, "nothing is renewed: {}", place.log());
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
