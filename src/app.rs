@@ -171,11 +171,10 @@ impl App {
         let public_url = config.public_url(listening);
         let (wake, meter, redis) = (Arc::new(Notify::new()), Arc::new(Metrics::new()), sharing::redis(config)?);
         let limiter = sharing::limiter(redis.clone(), &clock);
-        let switchboard = Arc::new(Switchboard::new(limiter.clone(), meter.clone(), clock.clone(), randomness.clone()));
+        let budgets = sharing::budgets(redis.as_ref(), &database, &limiter);
+        let switchboard = Arc::new(Switchboard::new(budgets, meter.clone(), clock.clone(), randomness.clone()));
         let mut providers = Providers::open(config, listening, &switchboard, providers)?;
-        let sandbox = providers.sandbox.take();
-        let readers = database.readers();
-        let store = database.store();
+        let (sandbox, readers, store) = (providers.sandbox.take(), database.readers(), database.store());
         let access = Access::new(authorizer);
         let journal = Journal::new(database.audit_log(), clock.clone(), randomness.clone());
         let sealer = Arc::new(AesSealer::new(keys, randomness.clone())?);
@@ -216,10 +215,12 @@ impl App {
             providers: ProviderQueries { access: access.clone(), catalogue: catalogue.clone(), lines: switchboard, clock: clock.clone() },
             link_queries: LinkQueries { access: access.clone(), links: readers.clone() },
             links: ground.links(config, &public_url, &wake),
+            remaps: ground.remaps(),
             sync_queries: SyncQueries { access: access.clone(), syncs: readers.clone() },
             syncs: ground.syncs(&wake),
             accounts: AccountQueries { access: access.clone(), accounts: readers.clone() },
             account_commands: ground.accounts(),
+            coverage: ground.coverage(),
             transactions: TransactionQueries { access: access.clone(), transactions: readers.clone() },
             holdings: HoldingQueries { access: access.clone(), holdings: readers.clone() },
             balances: BalanceQueries { access: access.clone(), balances: readers.clone() },
@@ -234,7 +235,6 @@ impl App {
             journal: journal.clone(),
             gate,
         });
-        let engine = Arc::new(ground.engine(meter.clone()));
         let streams = Streams::new(Origins::new(&public_url, &config.cors.origins()?, listening.ip().is_loopback()));
         let surface = Surface {
             config,
@@ -250,10 +250,10 @@ impl App {
         };
         let router = surface.router()?;
         Ok(Self {
+            engine: Arc::new(ground.engine(meter.clone(), config.payloads.keep_days)),
             told: ground.told(meter),
             metrics_bind: config.metrics.bind,
             application,
-            engine,
             courier,
             keeper,
             retention,

@@ -25,7 +25,8 @@ use url::Url;
 
 pub use providers::{Alpaca, Providers, Schwab, SimpleFin};
 pub use sections::{
-    Audit, Cors, DocumentMode, Documents, Encryption, Jwt, Keys, Legal, Limits, Links, Metrics, Passwords, Playground, RateLimits, Registration, Sandbox, Smtp,
+    Audit, Cors, DocumentMode, Documents, Encryption, Jwt, Keys, Legal, Limits, Links, Metrics, Passwords, Payloads, Playground, RateLimits, Registration,
+    Sandbox, Smtp,
 };
 use sections::{LONGEST_WAIT, list};
 use settings::{SETTINGS, Setting};
@@ -84,6 +85,8 @@ pub struct Config {
     pub rate_limits: RateLimits,
     /// Linking.
     pub links: Links,
+    /// What is kept of providers' answers.
+    pub payloads: Payloads,
     /// The audit trail.
     pub audit: Audit,
     /// Banks, brokers and services.
@@ -136,6 +139,7 @@ impl Default for Config {
             legal: Legal::default(),
             rate_limits: RateLimits::default(),
             links: Links::default(),
+            payloads: Payloads::default(),
             audit: Audit::default(),
             providers: Providers::default(),
             sandbox: Sandbox::default(),
@@ -192,6 +196,9 @@ impl Config {
         self.rate_limits.allowances()?;
         if self.keys.wait_seconds > LONGEST_WAIT {
             bail!("keys.wait_seconds is from 0 to {LONGEST_WAIT}");
+        }
+        if self.payloads.keep_days > 3_650 {
+            bail!("payloads.keep_days is 0 to 3650");
         }
         if self.audit.retention_days < 365 {
             bail!("audit.retention_days is 365 or more");

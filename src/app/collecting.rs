@@ -7,9 +7,11 @@ use tokio::sync::Notify;
 use crate::{
     application::{
         account::AccountCommands,
+        coverage::CoverageQueries,
         import::{ImportCommands, ImportQueries},
         link::{LinkCommands, LinkSettings},
         ports::{Meter, StatementReader},
+        remap::RemapCommands,
         sync::{SyncCommands, SyncEngine},
     },
     config::Config,
@@ -60,6 +62,20 @@ impl Ground {
         }
     }
 
+    /// What tells how much of accounts is here.
+    pub(super) fn coverage(&self) -> CoverageQueries {
+        let readers = self.database.readers();
+        CoverageQueries {
+            access: self.access.clone(),
+            accounts: readers.clone(),
+            links: readers.clone(),
+            syncs: readers.clone(),
+            coverages: readers,
+            catalogue: self.catalogue.clone(),
+            clock: self.clock.clone(),
+        }
+    }
+
     /// What looks at imports.
     pub(super) fn import_queries(&self) -> ImportQueries {
         ImportQueries { access: self.access.clone(), imports: self.database.readers(), clock: self.clock.clone() }
@@ -79,19 +95,37 @@ impl Ground {
         }
     }
 
+    /// What maps once more what providers answered.
+    pub(super) fn remaps(&self) -> RemapCommands {
+        let readers = self.database.readers();
+        RemapCommands {
+            journal: self.journal.clone(),
+            store: self.store.clone(),
+            access: self.access.clone(),
+            links: readers.clone(),
+            payloads: readers,
+            catalogue: self.catalogue.clone(),
+            sealer: self.sealer.clone(),
+            clock: self.clock.clone(),
+            randomness: self.randomness.clone(),
+        }
+    }
+
     /// What runs syncs.
-    pub(super) fn engine(&self, meter: Arc<dyn Meter>) -> SyncEngine {
+    pub(super) fn engine(&self, meter: Arc<dyn Meter>, keep_days: u32) -> SyncEngine {
         let readers = self.database.readers();
         SyncEngine {
             journal: self.journal.clone(),
             store: self.store.clone(),
             queue: self.database.sync_queue(),
             links: readers.clone(),
-            accounts: readers,
+            accounts: readers.clone(),
+            coverages: readers,
             catalogue: self.catalogue.clone(),
             sealer: self.sealer.clone(),
             clock: self.clock.clone(),
             randomness: self.randomness.clone(),
+            keep_days,
             meter,
         }
     }

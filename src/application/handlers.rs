@@ -79,6 +79,7 @@ pub fn mailing(event: &Event) -> Mailing {
         | Event::TokensRotated { .. } => Mailing::Silent(BY_ADMINISTRATION),
         Event::KeysRotated { .. }
         | Event::SecretsResealed { .. }
+        | Event::LinkRemapped { .. }
         | Event::MessageRetried { .. }
         | Event::MessageDropped { .. }
         | Event::AuditRead { .. }
@@ -119,6 +120,7 @@ pub fn hint(event: &Event) -> Hint {
         | Event::UserUnlocked { .. }
         | Event::KeysRotated { .. }
         | Event::SecretsResealed { .. }
+        | Event::LinkRemapped { .. }
         | Event::UserRegistered { .. }
         | Event::EmailVerified { .. }
         | Event::VerificationRequested { .. }

@@ -105,6 +105,8 @@ words! {
         Unlink = "unlink",
         /// Telling a bank that a consent is over.
         RevokeConsent = "revoke_consent",
+        /// Mapping once more what its provider answered before.
+        RemapLink = "remap_link",
         /// Asking for a sync.
         RequestSync = "request_sync",
         /// A worker bringing a link up to date.

@@ -31,6 +31,8 @@ pub enum Event {
     TokensRotated { user: Option<UserId>, version: i64 },
     /// New keys were made; their ids.
     KeysRotated { ring: Option<String>, tokens: Option<String> },
+    /// What a link's provider answered before was mapped once more; a rehearsal wrote nothing.
+    LinkRemapped { link: LinkId, user: UserId, accounts: u32, added: u32, modified: u32, is_rehearsal: bool },
     /// What older keys had sealed was sealed under the current one, but for what did not open.
     SecretsResealed { resealed: u64, unopened: u64 },
     /// Somebody registered, or registered once more before they confirmed their address; not `mailed` when enough mails went there lately.
@@ -168,6 +170,7 @@ impl Event {
             | Self::LinkRenamed { link, .. }
             | Self::Unlinked { link, .. }
             | Self::AccountsSelected { link, .. }
+            | Self::LinkRemapped { link, .. }
             | Self::ConsentRevoked { link, .. } => (ResourceKind::Link, Some(link.0)),
             Self::SyncRequested { sync, .. } | Self::LinkSynced { sync, .. } => (ResourceKind::Sync, Some(sync.0)),
             Self::AccountUpdated { account, .. } => (ResourceKind::Account, Some(account.0)),
@@ -218,6 +221,7 @@ impl Event {
             | Self::ConsentRevoked { user, .. }
             | Self::AccountUpdated { user, .. }
             | Self::AccountsSelected { user, .. }
+            | Self::LinkRemapped { user, .. }
             | Self::SyncRequested { user, .. }
             | Self::LinkSynced { user, .. }
             | Self::ProfileUpdated { user }
@@ -252,6 +256,12 @@ impl Event {
                 ("added", counts.added.to_string()),
                 ("modified", counts.modified.to_string()),
                 ("removed", counts.removed.to_string()),
+            ],
+            Self::LinkRemapped { accounts, added, modified, is_rehearsal, .. } => vec![
+                ("accounts", accounts.to_string()),
+                ("added", added.to_string()),
+                ("modified", modified.to_string()),
+                ("written", (!is_rehearsal).to_string()),
             ],
             Self::AccountUpdated { turned, .. } => vec![("turned", turned.to_string())],
             Self::AccountsSelected { selected, .. } => vec![("selected", selected.to_string())],

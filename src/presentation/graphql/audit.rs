@@ -119,6 +119,8 @@ pub enum AuditAct {
     Unlink,
     /// Telling a bank that a consent is over.
     RevokeConsent,
+    /// Mapping once more, on the command line, what a provider answered before.
+    RemapLink,
     /// Asking for a sync.
     RequestSync,
     /// Bringing a link up to date.
