@@ -38,7 +38,7 @@ use person::{Met, Person};
 /// How many people are at work at once.
 const PEOPLE: usize = 10;
 
-/// The longest a server lives, in milliseconds from the first request.
+/// The longest the first server lives, in milliseconds from the first request.
 const LIFE: u64 = 250;
 
 /// One place for a server to live and die in.
@@ -100,7 +100,7 @@ async fn live_and_die(place: &Place<'_>, seed: u64, cuts: usize) -> Vec<Person> 
     for person in &people {
         place.binary.run_with_input(&["user", "create", &person.email, "--tier", "pro", "--password-stdin"], &person.password()).succeeds();
     }
-    let (mut cut, mut kinds) = (0, BTreeMap::<&str, usize>::new());
+    let (mut cut, mut kinds, mut longest) = (0, BTreeMap::<&str, usize>::new(), LIFE);
     while cut < cuts {
         let mut server = place.start().await;
         let at_work: Vec<_> = people
@@ -113,17 +113,23 @@ async fn live_and_die(place: &Place<'_>, seed: u64, cuts: usize) -> Vec<Person> 
                 })
             })
             .collect();
-        tokio::time::sleep(Duration::from_millis(chance.random_range(20..LIFE))).await;
+        tokio::time::sleep(Duration::from_millis(chance.random_range(20..longest))).await;
         // SIGKILL: no goodbye, no flush, no destructor.
         server.kill().unwrap();
         server.wait().unwrap();
+        let mut got_nowhere = true;
         for worker in at_work {
             let (person, met) = worker.await.unwrap();
             if let Met::Cut(what) = met {
                 cut += 1;
+                got_nowhere &= what == "sign-in";
                 *kinds.entry(what).or_default() += 1;
             }
             people.push(person);
+        }
+        // On a machine that is busy with other things nobody would come further than the door.
+        if got_nowhere {
+            longest = (longest * 2).min(8 * LIFE);
         }
     }
     println!("{}: {cut} workflows were cut: {kinds:?}", place.store.name);

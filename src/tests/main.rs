@@ -55,3 +55,7 @@ mod statement;
 mod store;
 mod stream;
 mod sync;
+
+/// As in the binary, so that what is measured here is what is had there.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
