@@ -139,13 +139,13 @@ async fn numbers_that_files_plant_everywhere_are_found_nowhere() {
             );
             ann.import(&format!("{card}.ofx"), &ofx, None).await.succeeds();
             ann.upload(&format!("broken {card}.ofx"), format!("<OFX>{card}").as_bytes(), None).await;
-            let csv = format!("Date,Amount,Description,Category\n2026-11-{},-2.0{at},Pay {card},{card}\n2026-11-{},{card} x,{card},{card}\n", at + 13, at + 20);
+            let csv = format!("Date,Amount,Description,Category\n2026-11-{},-2.0{at},Pay {card},{card}\n2026-11-{},-3.0{at},{card},{card}\n", at + 13, at + 20);
             let input = json!({ "filename": format!("{card}.csv"), "content": csv, "account": { "name": format!("Card {card}"), "type": "CREDIT_CARD", "currency": "USD" } });
             let answer = ann.mutate("importStatement", "import { id problems { message } }", input).await;
             answer.succeeds();
             assert!(!answer.text.contains(card), "{}", answer.text);
         }
-        assert_eq!(app.count("transactions").await, 12, "{}", app.store.name);
+        assert_eq!(app.count("transactions").await, 18, "{}", app.store.name);
         nothing_is_found(&app, &ann, &log).await;
     }
 }

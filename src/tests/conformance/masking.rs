@@ -21,11 +21,11 @@ use super::{
 };
 use crate::harness::{app::keys, clock::TestRandomness};
 
-type Read = Vec<(ReportedAccount, Vec<ReportedTransaction>)>;
+pub(super) type Read = Vec<(ReportedAccount, Vec<ReportedTransaction>)>;
 
 impl Adapter {
     /// Everything of the last thirty days, as it comes from the adapter.
-    async fn read_all(&self) -> Read {
+    pub(super) async fn read_all(&self) -> Read {
         let (now, today) = (self.clock.now(), self.clock.today());
         let mut visit = self.provider.visit(&self.credentials, now).await.unwrap();
         let mut read = Vec::new();

@@ -26,6 +26,8 @@ pub(super) enum Mood {
     Spoilt(u64),
     /// With numbers of cards and of the account in every text.
     Planted,
+    /// With the second text in place of the first.
+    Instead(&'static str, &'static str),
 }
 
 struct Inside {
@@ -70,6 +72,7 @@ async fn answer(State(inside): State<Arc<Mutex<Inside>>>, request: Request) -> R
         (Mood::Status(status), _) => (StatusCode::from_u16(status).unwrap(), "{\"error\": \"canary-body 4111111111111111\"}").into_response(),
         (_, None) => StatusCode::NOT_FOUND.into_response(),
         (Mood::Well, Some(body)) => body.into_response(),
+        (Mood::Instead(this, that), Some(body)) => String::from_utf8(body).unwrap().replace(this, that).into_response(),
         (Mood::Planted, Some(body)) => planted("", serde_json::from_slice(&body).unwrap()).to_string().into_response(),
         (Mood::Spoilt(number), Some(body)) => spoilt(body, number).into_response(),
     }
