@@ -78,7 +78,7 @@ impl Ground {
 
     /// What looks at imports.
     pub(super) fn import_queries(&self) -> ImportQueries {
-        ImportQueries { access: self.access.clone(), imports: self.database.readers(), clock: self.clock.clone() }
+        ImportQueries { access: self.access.clone(), imports: self.database.readers(), accounts: self.database.readers(), clock: self.clock.clone() }
     }
 
     /// What takes statement files in.

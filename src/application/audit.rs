@@ -111,7 +111,8 @@ impl Journal {
             requester: requester.clone(),
             email,
             settled: Arc::new(AtomicBool::new(false)),
-            concerned: Arc::new(OnceLock::new()),
+            concerned: Arc::default(),
+            resource: Arc::default(),
             journal: self.clone(),
         };
         self.log.record(&attempt.entry(Outcome::Attempted, None, None)).await?;
@@ -177,6 +178,7 @@ pub struct Attempt {
     email: Option<String>,
     settled: Arc<AtomicBool>,
     concerned: Arc<OnceLock<UserId>>,
+    resource: Arc<OnceLock<(ResourceKind, Uuid)>>,
     journal: Journal,
 }
 
@@ -202,10 +204,15 @@ impl Attempt {
         self.act
     }
 
-    /// Notes whom an attempt of nobody concerns, once that is known, such as the owner of a typed address: so they find it in their own
-    /// part of the trail, even if it fails.
+    /// Notes whom an attempt concerns besides its requester, once that is known, such as the owner of a typed address: so they find it in
+    /// their own part of the trail, even if it fails.
     pub fn concerns(&self, user: UserId) {
         self.concerned.get_or_init(|| user);
+    }
+
+    /// Notes on what it is attempted, so that the trail says so even if it fails. That there is such a thing is not said with it.
+    pub fn upon(&self, kind: ResourceKind, id: Uuid) {
+        self.resource.get_or_init(|| (kind, id));
     }
 
     /// For the store, right before the outcome's commit. If the answer to that commit is lost nobody here knows how it ended, so nothing
@@ -230,7 +237,7 @@ impl Attempt {
             Actor::Nobody | Actor::Browser { .. } | Actor::CommandLine { .. } | Actor::Worker { .. } | Actor::Job => None,
         };
         // What has succeeded knows whom it concerns, and sometimes that it concerns nobody any more.
-        let subject = event.map_or_else(|| self.requester.user().or_else(|| self.concerned.get().copied()), Event::subject);
+        let subject = event.map_or_else(|| self.concerned.get().copied().or_else(|| self.requester.user()), Event::subject);
         AuditEntry {
             id: AuditEventId(self.journal.randomness.id()),
             attempt: self.id,
@@ -240,7 +247,7 @@ impl Attempt {
             actor_kind: actor_kind.as_str(),
             actor: Person { user: acting_user, email: self.email.clone(), ip, user_agent },
             subject: subject.map(|user| Person { user: Some(user), ..Person::default() }),
-            resource: event.map(Event::resource),
+            resource: event.map(Event::resource).or_else(|| self.resource.get().map(|(kind, id)| (*kind, Some(*id)))),
             reason,
             context: event.map(Event::context).unwrap_or_default(),
             trace_id,

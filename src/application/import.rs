@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::{
     account::AccountReader,
-    audit::Act,
+    audit::{Act, ResourceKind},
     card_number,
     csv::{CsvCorrection, CsvFormat, CsvQuestion, NamedAccount},
     event::Event,
@@ -225,6 +225,7 @@ impl ImportCommands {
     /// Takes in what was looked at, once.
     pub async fn commit(&self, command: CommitImport) -> Result<Import, ImportError> {
         let attempt = self.journal.attempt(&command.requester, Act::CommitImport).await?;
+        attempt.upon(ResourceKind::Import, command.import.0);
         attempt
             .settle(async {
                 let owner = self.access.attempt(&command.requester, Act::CommitImport)?;
@@ -248,6 +249,7 @@ impl ImportCommands {
     /// Takes back what an import added, and nothing that something else speaks for by now.
     pub async fn revert(&self, command: RevertImport) -> Result<(Import, Reverted), ImportError> {
         let attempt = self.journal.attempt(&command.requester, Act::RevertImport).await?;
+        attempt.upon(ResourceKind::Import, command.import.0);
         attempt
             .settle(async {
                 let owner = self.access.attempt(&command.requester, Act::RevertImport)?;
@@ -351,6 +353,8 @@ pub struct ImportQueries {
     pub access: Access,
     /// Where imports are kept.
     pub imports: Arc<dyn ImportReader>,
+    /// The accounts they are of.
+    pub accounts: Arc<dyn AccountReader>,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -374,7 +378,7 @@ impl ImportQueries {
         Ok(self.imports.statements_of(owner, ids).await?)
     }
 
-    /// Rows of a preview behind a number.
+    /// Rows of a preview behind a number, with the signs that their owner has given their accounts.
     pub async fn rows_of(
         &self,
         requester: &Requester,
@@ -384,7 +388,17 @@ impl ImportQueries {
         limit: u32,
     ) -> Result<Vec<ImportRow>, QueryError> {
         let owner = self.access.reader(requester, Resource::Transactions)?;
-        Ok(self.imports.rows_of(owner, id, outcome, after, limit).await?)
+        let mut rows = self.imports.rows_of(owner, id, outcome, after, limit).await?;
+        let statements = self.imports.statements_of(owner, &[id]).await?.remove(&id).unwrap_or_default();
+        let known: Vec<AccountId> = statements.iter().filter_map(|statement| statement.account).collect();
+        let accounts = self.accounts.find_many(owner, &known).await?;
+        for row in &mut rows {
+            let account = statements.iter().find(|statement| statement.number == row.statement).and_then(|statement| statement.account);
+            if let Some(account) = accounts.iter().find(|known| Some(known.id) == account) {
+                row.row.facts = account.corrections.facts(&row.row.facts);
+            }
+        }
+        Ok(rows)
     }
 }
 

@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 
 use crate::domain::{
-    audit::Act,
+    audit::{Act, ResourceKind},
     event::Event,
     failure::Reason,
     id::{AuthorizationId, LinkId, UserId},
@@ -293,6 +293,7 @@ impl LinkCommands {
         let authorization = self.walk_of_ticket(provider, ticket).await?;
         let requester = Requester { actor: Actor::Browser { of: authorization.user }, origin };
         let attempt = self.journal.attempt(&requester, Act::StartAuthorization).await?;
+        attempt.upon(ResourceKind::Link, authorization.link.0);
         attempt
             .settle(async {
                 let adapter = self.catalogue.linkable(provider).ok_or(LinkError::UnknownTicket)?;

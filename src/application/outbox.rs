@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::domain::{
-    audit::Act,
+    audit::{Act, ResourceKind},
     event::Event,
     failure::Reason,
     id::MessageId,
@@ -73,6 +73,7 @@ impl OutboxCommands {
     /// Lets a message go again, parked or not: a courier tries it at once, and as often as a new one.
     pub async fn retry(&self, command: ChangeMessage) -> Result<Message, OutboxError> {
         let attempt = self.journal.attempt(&command.requester, Act::RetryMessage).await?;
+        attempt.upon(ResourceKind::Message, command.message.0);
         attempt
             .settle(async {
                 self.access.permit(&command.requester, Act::RetryMessage)?;
@@ -88,6 +89,7 @@ impl OutboxCommands {
     /// Forgets a message; whoever it was for will not get it.
     pub async fn drop(&self, command: ChangeMessage) -> Result<Message, OutboxError> {
         let attempt = self.journal.attempt(&command.requester, Act::DropMessage).await?;
+        attempt.upon(ResourceKind::Message, command.message.0);
         attempt
             .settle(async {
                 self.access.permit(&command.requester, Act::DropMessage)?;

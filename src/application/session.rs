@@ -15,7 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, sleep_until};
 
 use crate::domain::{
-    audit::Act,
+    audit::{Act, ResourceKind},
     event::Event,
     failure::Reason,
     id::{RefreshTokenId, SessionId, UserId},
@@ -250,6 +250,7 @@ impl SessionCommands {
                     return Err(SessionError::InvalidRefreshToken);
                 }
                 attempt.concerns(token.user);
+                attempt.upon(ResourceKind::Session, token.session.0);
                 let session = self.sessions.find(token.user, token.session).await?.ok_or(SessionError::InvalidRefreshToken)?;
                 let user = self.users.find(token.user).await?.filter(|user| user.is_active).ok_or(SessionError::Ended)?;
                 let now = self.clock.now();
@@ -325,6 +326,7 @@ impl SessionCommands {
     /// Ends a session of oneself, or anyone's for administrators. Its access and refresh tokens stop at once.
     pub async fn revoke(&self, command: RevokeSession) -> Result<Session, SessionError> {
         let attempt = self.journal.attempt(&command.requester, Act::RevokeSession).await?;
+        attempt.upon(ResourceKind::Session, command.session.0);
         attempt
             .settle(async {
                 let owner = self.access.attempt(&command.requester, Act::RevokeSession)?;
@@ -370,6 +372,7 @@ impl SessionCommands {
     /// Gives one of one's own sessions a name.
     pub async fn rename(&self, command: RenameSession) -> Result<Session, SessionError> {
         let attempt = self.journal.attempt(&command.requester, Act::RenameSession).await?;
+        attempt.upon(ResourceKind::Session, command.session.0);
         attempt
             .settle(async {
                 let owner = self.access.attempt(&command.requester, Act::RenameSession)?;

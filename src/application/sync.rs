@@ -13,7 +13,7 @@ use tracing::Instrument as _;
 
 use crate::domain::{
     account::{Account, AccountReader},
-    audit::Act,
+    audit::{Act, ResourceKind},
     balance::BalanceSnapshot,
     coverage::{CoverageReader, CoverageSource, Spans},
     event::Event,
@@ -116,6 +116,7 @@ impl RunError {
             Self::Provider(ProviderFault::RateLimited { .. }) => SyncProblem::RateLimited,
             Self::Provider(ProviderFault::Malformed | ProviderFault::Incomplete) => SyncProblem::MalformedAnswer,
             Self::Provider(ProviderFault::Refused) => SyncProblem::CredentialsRejected,
+            Self::Provider(ProviderFault::AppRefused) => SyncProblem::AppRejected,
             Self::Provider(ProviderFault::Unpaid) => SyncProblem::ProviderUnpaid,
             Self::NotActive => SyncProblem::LinkEnded,
             Self::Interrupted | Self::TakenOver => SyncProblem::Interrupted,
@@ -139,6 +140,7 @@ impl SyncEngine {
         let mut progress = Progress::default();
         loop {
             let attempt = self.journal.attempt(&Requester::worker(sync.user), Act::SyncLink).await?;
+            attempt.upon(ResourceKind::Sync, sync.id.0);
             let stage = errand::on_behalf_of(sync.link, self.stage(&attempt, &mut sync, &mut progress));
             match attempt.settle(stage).await {
                 Ok(false) => {}

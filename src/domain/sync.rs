@@ -45,6 +45,8 @@ words! {
         MalformedAnswer = "malformed_answer",
         /// The bank no longer accepts the stored tokens; link again.
         CredentialsRejected = "credentials_rejected",
+        /// The bank does not accept this server's own credentials, which its operator has to mend; the link is as good as it was.
+        AppRejected = "app_rejected",
         /// The provider wants to be paid first; it is the user who pays it.
         ProviderUnpaid = "provider_unpaid",
         /// Some rows of the bank's answer could not be read; the others are in.

@@ -279,13 +279,21 @@ fn a_long_file_streams() {
     assert!(refused.to_string().contains("larger than 50 MiB"), "{refused}");
 }
 
+/// Whether the card's number can be read there. Run together with more digits it is another number.
+fn shows_the_card(text: &str) -> bool {
+    text.match_indices("4111 1111 1111 1111").any(|(at, number)| {
+        let (before, behind) = (text[..at].chars().next_back(), text[at + number.len()..].chars().next());
+        ![before, behind].into_iter().flatten().any(|letter| letter.is_ascii_digit())
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
     fn any_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..2000), pieces in proptest::collection::vec(proptest::sample::select(vec![
         "Date", "Amount", "Debit", "Credit", "Balance", "Description", "Currency", ",", ";", "\t", "|", "\n", "\r", "\"", "\"\"", "2026-01-31", "31/01/2026", "1/2/26", "1,234.56", "1.234,56",
-        "(1)", "-", "€", "\u{0}", "é", "=1+1", "EUR", "#4111 1111 1111 1111#", "31 Jan 2026", "''", "DR",
+        "(1)", "-", "€", "\u{0}", "é", "=1+1", "EUR", "4111 1111 1111 1111", "31 Jan 2026", "''", "DR",
     ]), 0..80)) {
         let told = CsvCorrection { delimiter: Some(Delimiter::Comma), columns: vec![(1, ColumnRole::PostedOn), (2, ColumnRole::Amount)], date_order: Some(DateOrder::MonthDayYear),
             decimal_mark: Some(DecimalMark::Comma), ..CsvCorrection::default() };
@@ -294,7 +302,7 @@ proptest! {
                 let Ok(told) = read_with_csv(&bytes, csv) else { continue };
                 for row in &told.rows {
                     prop_assert!(row.facts.description.chars().count() <= 1000 && !row.facts.description.contains(char::is_control));
-                    prop_assert!(!row.facts.description.contains("4111 1111"));
+                    prop_assert!(!shows_the_card(&row.facts.description));
                 }
             }
         }
@@ -324,7 +332,7 @@ proptest! {
         }
         let Ok(told) = read_with_csv(&bytes, CsvCorrection::default()) else { return Ok(()) };
         prop_assert!(told.rows.len() <= 2 && told.problems.is_sorted_by_key(|problem| problem.line));
-        prop_assert!(told.rows.iter().all(|row| !row.facts.description.contains("4111 1111 1111 1111")));
+        prop_assert!(!told.rows.iter().any(|row| shows_the_card(&row.facts.description)));
     }
 }
 

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Bank } from './bank.ts'
+import { APP, type Bank } from './bank.ts'
 import { Browser } from './browser.ts'
 import { Server, world } from './server.ts'
 import { type Link, User } from './user.ts'
@@ -262,4 +262,20 @@ test('a consent that works can be renewed, and a refusal takes nothing from it',
   const { refreshToken } = bank.last
   assert.equal((await ann.sync(id)).lastSync?.status, 'SUCCEEDED')
   assert.deepEqual([bank.news(), bank.forms.at(-1)?.fields.refresh_token], [['refresh_token: tokens'], refreshToken])
+})
+
+test('a server that the bank does not know by its secret takes no consent from anybody', async (t) => {
+  const { bank, server, ann } = await world(t)
+  const { id } = await linked(bank, ann)
+  const { accessToken, refreshToken } = bank.last
+  await server.end()
+  await bank.endAccess(accessToken)
+  bank.news()
+  const wrong = await Server.start(bank, { DASHTAM_PROVIDERS__SCHWAB__CLIENT_SECRET: `${APP.secret}!` }, server)
+  t.after(() => wrong.stop())
+  const mistaken = await User.signIn(wrong.url, 'ann@example.com')
+  assert.equal(await mistaken.requestSync(id), null)
+  for (const end = Date.now() + 10_000; bank.told.length === 0 && Date.now() < end; ) await new Promise((later) => setTimeout(later, 25))
+  assert.deepEqual([bank.news(), (await mistaken.link(id)).status], [['refresh_token: invalid secret provided'], 'ACTIVE'])
+  assert.equal(await bank.takes(refreshToken), true)
 })

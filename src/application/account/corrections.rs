@@ -4,7 +4,7 @@ use crate::{
     application::access::Requester,
     domain::{
         account::{Account, AccountType, Corrections},
-        audit::Act,
+        audit::{Act, ResourceKind},
         event::Event,
         id::AccountId,
     },
@@ -39,6 +39,7 @@ impl AccountCommands {
     /// Keeps what the owner says. Signs are turned in everything that is stored, in the same commit.
     pub async fn update(&self, command: UpdateAccount) -> Result<Account, AccountError> {
         let attempt = self.journal.attempt(&command.requester, Act::UpdateAccount).await?;
+        attempt.upon(ResourceKind::Account, command.account.0);
         attempt
             .settle(async {
                 let owner = self.access.attempt(&command.requester, Act::UpdateAccount)?;

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use crate::{
     application::access::Requester,
     domain::{
-        audit::Act,
+        audit::{Act, ResourceKind},
         event::Event,
         id::{AccountId, LinkId},
         link::Link,
@@ -29,6 +29,7 @@ impl AccountCommands {
     /// the next sync, which brings in what was missed. Accounts that are new at the bank are kept synced.
     pub async fn select(&self, command: SelectAccounts) -> Result<Link, AccountError> {
         let attempt = self.journal.attempt(&command.requester, Act::SelectAccounts).await?;
+        attempt.upon(ResourceKind::Link, command.link.0);
         attempt
             .settle(async {
                 let owner = self.access.attempt(&command.requester, Act::SelectAccounts)?;

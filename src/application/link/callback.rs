@@ -14,7 +14,7 @@ use crate::{
         ports::{Credentials, ProviderFault, Work},
     },
     domain::{
-        audit::Act,
+        audit::{Act, ResourceKind},
         link::{Authorization, Link, LinkReason},
     },
 };
@@ -76,6 +76,7 @@ impl LinkCommands {
         let result = attempt
             .settle(async {
                 let authorization = authorization.ok_or(LinkError::UnknownState)?;
+                attempt.upon(ResourceKind::Link, authorization.link.0);
                 if authorization.provider != provider {
                     return Err(self.turn_away(&attempt, &authorization, LinkReason::WrongIssuer).await?);
                 }
@@ -100,6 +101,8 @@ impl LinkCommands {
                         Err(failure) => Err(failure),
                     };
                 }
+                // Only now: whoever brings what is another's does not learn from their own trail whose it is.
+                attempt.upon(ResourceKind::Link, authorization.link.0);
                 self.conclude(&attempt, &authorization, &answer, Proof::User).await
             })
             .await
@@ -187,7 +190,7 @@ pub(super) fn fault_reason(fault: ProviderFault) -> LinkReason {
     match fault {
         ProviderFault::Unreachable => LinkReason::ProviderUnreachable,
         ProviderFault::ServerError | ProviderFault::RateLimited { .. } | ProviderFault::Unpaid => LinkReason::ProviderError,
-        ProviderFault::Refused => LinkReason::ExchangeRefused,
+        ProviderFault::Refused | ProviderFault::AppRefused => LinkReason::ExchangeRefused,
         ProviderFault::Malformed => LinkReason::MalformedAnswer,
         ProviderFault::Incomplete => LinkReason::IncompleteAnswer,
     }

@@ -11,7 +11,13 @@ use crate::{
         access::Requester,
         ports::{Pasted, ProviderFault},
     },
-    domain::{audit::Act, id::LinkId, link::Link, name, provider::LinkMethod},
+    domain::{
+        audit::{Act, ResourceKind},
+        id::LinkId,
+        link::Link,
+        name,
+        provider::LinkMethod,
+    },
 };
 
 use super::{LinkCommands, LinkError, activation::Target};
@@ -52,6 +58,9 @@ impl LinkCommands {
             Pasted::SetupToken(_) => (Act::LinkWithSetupToken, LinkMethod::SetupToken),
         };
         let attempt = self.journal.attempt(&command.requester, act).await?;
+        if let Some(link) = command.link {
+            attempt.upon(ResourceKind::Link, link.0);
+        }
         attempt
             .settle(async {
                 let owner = self.access.attempt(&command.requester, act)?;

@@ -2,7 +2,11 @@
 
 use crate::{
     application::access::Requester,
-    domain::{audit::Act, event::Event, id::LinkId},
+    domain::{
+        audit::{Act, ResourceKind},
+        event::Event,
+        id::LinkId,
+    },
 };
 
 use super::{BegunLink, LinkCommands, LinkError};
@@ -21,6 +25,7 @@ impl LinkCommands {
     /// Makes the URL that leads the user to the bank once more. The link stays as it is until they have agreed there.
     pub async fn relink(&self, command: Relink) -> Result<BegunLink, LinkError> {
         let attempt = self.journal.attempt(&command.requester, Act::Relink).await?;
+        attempt.upon(ResourceKind::Link, command.link.0);
         attempt
             .settle(async {
                 let owner = self.access.attempt(&command.requester, Act::Relink)?;

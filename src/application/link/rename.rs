@@ -2,7 +2,13 @@
 
 use crate::{
     application::access::Requester,
-    domain::{audit::Act, event::Event, id::LinkId, link::Link, name},
+    domain::{
+        audit::{Act, ResourceKind},
+        event::Event,
+        id::LinkId,
+        link::Link,
+        name,
+    },
 };
 
 use super::{LinkCommands, LinkError};
@@ -21,6 +27,7 @@ impl LinkCommands {
     /// Gives a link a name, or takes it away.
     pub async fn rename(&self, command: RenameLink) -> Result<Link, LinkError> {
         let attempt = self.journal.attempt(&command.requester, Act::RenameLink).await?;
+        attempt.upon(ResourceKind::Link, command.link.0);
         attempt
             .settle(async {
                 let owner = self.access.attempt(&command.requester, Act::RenameLink)?;

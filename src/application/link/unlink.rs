@@ -11,7 +11,7 @@ use crate::{
         ports::{Credentials, FinancialProvider, Place, ProviderFault, Work},
     },
     domain::{
-        audit::Act,
+        audit::{Act, ResourceKind},
         event::Event,
         failure::Reason,
         id::LinkId,
@@ -49,7 +49,7 @@ impl Reason for NotTold {
     fn reason(&self) -> &'static str {
         match self {
             Self::UnknownProvider => "unknown_provider",
-            Self::Provider(ProviderFault::Refused) => LinkReason::CredentialsRejected.as_str(),
+            Self::Provider(ProviderFault::Refused | ProviderFault::AppRefused) => LinkReason::CredentialsRejected.as_str(),
             Self::Provider(fault) => fault_reason(*fault).as_str(),
             Self::Denied(denied) => denied.reason(),
             Self::Unexpected(_) => "internal",
@@ -61,6 +61,7 @@ impl LinkCommands {
     /// Takes a link away, wherever it stands. Of one that was taken away before, what was kept can still be removed.
     pub async fn unlink(&self, command: Unlink) -> Result<Link, LinkError> {
         let attempt = self.journal.attempt(&command.requester, Act::Unlink).await?;
+        attempt.upon(ResourceKind::Link, command.link.0);
         attempt
             .settle(async {
                 let owner = self.access.attempt(&command.requester, Act::Unlink)?;
@@ -107,6 +108,7 @@ impl LinkCommands {
 
     async fn try_to_tell(&self, requester: &Requester, Wiped { link, provider, sealed }: &Wiped) -> Result<(), NotTold> {
         let attempt = self.journal.attempt(requester, Act::RevokeConsent).await?;
+        attempt.upon(ResourceKind::Link, link.0);
         attempt
             .settle(async {
                 let user = self.access.attempt(requester, Act::RevokeConsent)?;

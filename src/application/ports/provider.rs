@@ -87,6 +87,10 @@ pub enum ProviderFault {
     /// The code, the refresh token, the key or the setup token is not accepted (`invalid_grant`, 400, 401, 403).
     #[error("the provider no longer accepts the credentials")]
     Refused,
+    /// The provider does not know this server by its own id and secret (`invalid_client`, 401 at a token endpoint): no consent is over, and
+    /// the operator has to look.
+    #[error("the provider does not accept this server's own credentials")]
+    AppRefused,
     /// 402.
     #[error("the provider wants to be paid first")]
     Unpaid,

@@ -14,7 +14,7 @@ use crate::{
         provider::Catalogue,
     },
     domain::{
-        audit::Act,
+        audit::{Act, ResourceKind},
         event::Event,
         failure::Reason,
         id::{LinkId, SyncId},
@@ -96,6 +96,7 @@ impl SyncCommands {
     /// Queues a sync; a worker takes it.
     pub async fn request(&self, command: RequestSync) -> Result<Sync, SyncError> {
         let attempt = self.journal.attempt(&command.requester, Act::RequestSync).await?;
+        attempt.upon(ResourceKind::Link, command.link.0);
         attempt
             .settle(async {
                 let owner = self.access.attempt(&command.requester, Act::RequestSync)?;

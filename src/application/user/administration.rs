@@ -76,6 +76,7 @@ impl UserCommands {
                 self.step_up.require(&command.requester).await??;
                 let mut work = self.store.begin(&attempt).await?;
                 let mut user = find(work.as_mut(), &command.user).await?;
+                attempt.concerns(user.id);
                 if command.role == Role::Admin && user.email_verified_at.is_none() {
                     return Err(UserError::Unverified);
                 }
@@ -117,6 +118,7 @@ impl UserCommands {
                 self.access.permit(&command.requester, Act::DeactivateUser)?;
                 let mut work = self.store.begin(&attempt).await?;
                 let mut user = find(work.as_mut(), &command.user).await?;
+                attempt.concerns(user.id);
                 if !work.users().set_active(user.id, false).await? {
                     return Err(UserError::LastAdministrator);
                 }

@@ -217,6 +217,9 @@ impl Line {
             let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
             tracing::warn!(provider, call = asked.as_str(), status = class, fault = outcome, milliseconds, "a provider did not answer as asked");
         }
+        if matches!(answer, Err(ProviderFault::AppRefused)) {
+            tracing::error!(provider, "a provider does not accept this server's own id and secret: look at the provider's settings");
+        }
         answer.map_err(Failed::Try)
     }
 
@@ -259,7 +262,13 @@ impl Line {
     async fn answer(&self, request: reqwest::Request, asked: Asked, class: &mut &'static str) -> Result<http::Response<Vec<u8>>, ProviderFault> {
         let mut response = self.0.http.execute(request).await.map_err(unanswered)?;
         *class = class_of(response.status());
-        if let Some(fault) = (self.0.policy.own_faults)(response.status(), asked).or_else(|| fault(response.status(), response.headers(), asked)) {
+        let status = response.status();
+        if let Some(fault) = (self.0.policy.own_faults)(status, asked) {
+            return Err(fault);
+        }
+        let fault = fault(status, response.headers(), asked);
+        // Whom a token endpoint turns away stands in its body.
+        if let Some(fault) = fault.filter(|fault| *fault != ProviderFault::Refused || asked == Asked::Data) {
             return Err(fault);
         }
         let mut body = Vec::new();
@@ -268,6 +277,9 @@ impl Line {
                 return Err(ProviderFault::Malformed);
             }
             body.extend_from_slice(&chunk);
+        }
+        if fault.is_some() {
+            return Err(refusal(status, &body));
         }
         let mut answer = http::Response::new(body);
         *answer.status_mut() = response.status();
@@ -331,6 +343,20 @@ fn fault(status: StatusCode, headers: &HeaderMap, asked: Asked) -> Option<Provid
     }
 }
 
+/// Whom a token endpoint turns away (RFC 6749 §5.2): the grant, or this server.
+fn refusal(status: StatusCode, body: &[u8]) -> ProviderFault {
+    #[derive(serde::Deserialize)]
+    struct Told {
+        error: String,
+    }
+    let told = serde_json::from_slice(body).map(|Told { error }| error).unwrap_or_default();
+    match (told.as_str(), status) {
+        ("invalid_client" | "unauthorized_client", _) => ProviderFault::AppRefused,
+        ("invalid_grant", _) | (_, StatusCode::BAD_REQUEST) => ProviderFault::Refused,
+        _ => ProviderFault::AppRefused,
+    }
+}
+
 /// A status without what it says in detail.
 fn class_of(status: StatusCode) -> &'static str {
     match status.as_u16() {
@@ -350,6 +376,7 @@ fn word(fault: ProviderFault) -> &'static str {
         ProviderFault::ServerError => "server_error",
         ProviderFault::RateLimited { .. } => "rate_limited",
         ProviderFault::Refused => "refused",
+        ProviderFault::AppRefused => "app_refused",
         ProviderFault::Malformed => "malformed",
         ProviderFault::Incomplete => "incomplete",
         ProviderFault::Unpaid => "unpaid",

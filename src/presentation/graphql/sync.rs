@@ -50,6 +50,8 @@ pub enum SyncProblem {
     MalformedAnswer,
     /// The bank no longer accepts the stored tokens; link again.
     CredentialsRejected,
+    /// The bank does not accept this server's own credentials, which its operator has to mend. The link need not be linked again.
+    AppRejected,
     /// The provider wants to be paid by the user first; the link works again once it is.
     ProviderUnpaid,
     /// Some rows of the bank's answer could not be read; the others are in.

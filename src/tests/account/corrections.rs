@@ -94,6 +94,11 @@ async fn rows_of_files_are_turned_too_and_found_again() {
         let after = amounts(&ann).await;
         assert_eq!(ann.transaction_ids().await, ids);
         assert!(before.iter().zip(&after).all(|(was, is)| format!("-{was}").replace("--", "") == *is), "{before:?} {after:?}");
+        // What a preview shows is what there will be.
+        let rows = "import { rows(first: 100) { amount { amount } transaction { amount { amount } } } }";
+        let preview = ann.mutate("previewImport", rows, json!({ "filename": "a.ofx", "content": file })).await.succeeds()["import"].clone();
+        let rows = preview["rows"].as_array().unwrap();
+        assert!(!rows.is_empty() && rows.iter().all(|row| row["amount"] == row["transaction"]["amount"]), "{rows:?}");
     }
 }
 

@@ -1,10 +1,16 @@
 //! Asking for the trail: one's own, everybody's, filters and pages, and what refusals leave.
 
 use chrono::Duration;
-use dashtam::domain::{time::Clock as _, user::Role};
+use dashtam::{
+    application::ports::ProviderFault,
+    domain::{time::Clock as _, user::Role},
+};
 use serde_json::{Value, json};
 
-use crate::harness::{app::TestApp, client::Client};
+use crate::harness::{
+    app::{FRONTEND, TestApp},
+    client::Client,
+};
 
 const EVENTS: &str = "query($first: Int, $after: String, $last: Int, $before: String, $filter: AuditFilterInput) {
     auditEvents(first: $first, after: $after, last: $last, before: $before, filter: $filter) {
@@ -205,6 +211,31 @@ async fn filters_narrow_and_pages_lead_through_everything_once() {
         wrong.is_fault("BAD_USER_INPUT");
         let from = events(&root, json!({ "first": 100, "filter": { "from": before["to"] } })).await;
         assert!(from["nodes"].as_array().unwrap().iter().all(|node| node["act"] == "READ_AUDIT"));
+        app.every_attempt_ended_once().await;
+    }
+}
+
+#[tokio::test]
+async fn what_failed_names_what_it_was_to_be_done_upon_and_not_whose_that_is() {
+    for app in TestApp::on_every_store().await {
+        let (ann, bob, root) = (app.signed_in("ann").await, app.signed_in("bob").await, administrator(&app).await);
+        let link = ann.link_scripted().await;
+        let walk = ann.walk(Some(FRONTEND)).await;
+        bob.sync(&link, true).await.is_refused("NOT_FOUND");
+        let session = ann.session_id.clone().unwrap();
+        bob.revoke(&session).await.is_refused("NOT_FOUND");
+        bob.complete(&walk.state, "a-code").await.is_refused("STATE_INVALID");
+        let failed: Vec<(Value, Value)> =
+            own(&bob, json!({ "outcomes": ["FAILED"] })).await.iter().map(|node| (node["act"].clone(), node["resource"].clone())).collect();
+        let upon = |kind: &str, id: &str| json!({ "kind": kind, "id": id });
+        let expected = [("REQUEST_SYNC", upon("LINK", &link)), ("REVOKE_SESSION", upon("SESSION", &session)), ("COMPLETE_LINK", Value::Null)];
+        assert_eq!(failed, expected.map(|(act, resource)| (json!(act), resource)), "what another's state leads to is not told, {}", app.store.name);
+
+        let walk = ann.walk(Some(FRONTEND)).await;
+        app.bank.script(|script| script.exchange = Some(ProviderFault::ServerError));
+        ann.complete(&walk.state, "a-code").await.is_refused("LINK_FAILED");
+        let upon_link = events(&root, json!({ "first": 100, "filter": { "resourceId": walk.link, "outcomes": ["FAILED"] } })).await;
+        assert_eq!(upon_link["nodes"].as_array().unwrap().iter().map(|node| &node["act"]).collect::<Vec<_>>(), ["COMPLETE_LINK"]);
         app.every_attempt_ended_once().await;
     }
 }

@@ -78,11 +78,31 @@ async fn statuses_are_named() {
     for status in [500, 502, 503] {
         is_everywhere(ResponseTemplate::new(status), ProviderFault::ServerError).await;
     }
-    for status in [401, 403] {
-        is_everywhere(ResponseTemplate::new(status).set_body_json(json!({ "error": "invalid_client" })), ProviderFault::Refused).await;
-    }
     is_everywhere(ResponseTemplate::new(302).insert_header("location", "http://127.0.0.1:9/elsewhere"), ProviderFault::Malformed).await;
     is_everywhere(ResponseTemplate::new(404), ProviderFault::Malformed).await;
+}
+
+#[tokio::test]
+async fn a_token_endpoint_says_whether_it_turns_away_the_grant_or_this_server() {
+    let [refused, app_refused, malformed] = [ProviderFault::Refused, ProviderFault::AppRefused, ProviderFault::Malformed].map(Some);
+    for (status, error, at_tokens) in [
+        (400, "invalid_grant", refused),
+        (401, "invalid_grant", refused),
+        (400, "unsupported_token_type", refused),
+        (400, "invalid_client", app_refused),
+        (400, "unauthorized_client", app_refused),
+        (401, "invalid_client", app_refused),
+        (401, "something_else", app_refused),
+        (403, "access_denied", app_refused),
+    ] {
+        let at_data = if status == 400 { malformed } else { refused };
+        let answer = ResponseTemplate::new(status).set_body_json(json!({ "error": error }));
+        assert_eq!(faults(answer).await, [at_tokens, at_tokens, at_data, at_data], "{status} {error}");
+    }
+    for body in ["<html>", ""] {
+        assert_eq!(faults(ResponseTemplate::new(401).set_body_string(body)).await, [app_refused, app_refused, refused, refused]);
+        assert_eq!(faults(ResponseTemplate::new(400).set_body_string(body)).await, [refused, refused, malformed, malformed]);
+    }
 }
 
 #[tokio::test]

@@ -314,6 +314,6 @@ async fn a_consent_is_asked_for_and_lasts_seven_days_from_signing_in() {
     stand_in.script(|script| script.keeps_refresh_token = true);
     let third = door.refresh(&second, later).await.unwrap();
     assert_eq!(third.refresh_token.expose_secret(), second.refresh_token.expose_secret(), "what is not replaced goes on");
-    assert_eq!(provider(&stand_in, "wrong").oauth().unwrap().exchange("C0.b2F@", &walk(), now).await.err(), Some(ProviderFault::Refused));
+    assert_eq!(provider(&stand_in, "wrong").oauth().unwrap().exchange("C0.b2F@", &walk(), now).await.err(), Some(ProviderFault::AppRefused));
     assert_eq!(door.exchange("nonsense", &walk(), now).await.err(), Some(ProviderFault::Refused));
 }

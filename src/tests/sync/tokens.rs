@@ -47,6 +47,30 @@ async fn renewed_tokens_are_stored_before_they_are_used() {
 }
 
 #[tokio::test]
+async fn a_bank_that_does_not_know_this_server_ends_no_consent() {
+    for app in TestApp::on_every_store().await {
+        let (_, link) = synced(&app, vec![posted("x", "2026-11-20", -900, "Shoes")]).await;
+        app.bank.script(|script| script.refresh = Some(ProviderFault::AppRefused));
+        asks_later(&app, &link, Duration::hours(1)).await;
+        for _ in 0..5 {
+            assert_eq!(app.work().await, 1);
+            app.pass(Duration::minutes(16));
+        }
+        let ann = app.signed_in("ann").await;
+        let told = ann.link(&link).await;
+        assert_eq!((&told["status"], &told["reason"], &told["nextAction"]), (&json!("ACTIVE"), &json!(null), &json!(null)));
+        assert_eq!((&told["lastSync"]["status"], &told["lastSync"]["problem"]), (&json!("FAILED"), &json!("APP_REJECTED")));
+        assert_eq!(app.last_outcome("sync_link").await, ("failed".to_owned(), Some("app_rejected".to_owned())));
+
+        app.bank.script(|script| script.refresh = None);
+        asks_later(&app, &link, Duration::hours(1)).await;
+        assert_eq!(app.work().await, 1);
+        assert_eq!(app.signed_in("ann").await.link(&link).await["lastSync"]["status"], "SUCCEEDED", "the tokens were kept");
+        app.every_attempt_ended_once().await;
+    }
+}
+
+#[tokio::test]
 async fn tokens_that_are_refused_end_the_link_and_keep_what_is_stored() {
     for app in TestApp::on_every_store().await {
         let (_, link) = synced(&app, vec![posted("x", "2026-11-20", -900, "Shoes")]).await;

@@ -64,7 +64,7 @@ pub const POLICY: Policy = Policy {
     // Another server does not know every token.
     own_faults: |status, asked| match (status.as_u16(), asked) {
         (402, _) => Some(ProviderFault::Unpaid),
-        (404 | 410, Asked::Tokens) => Some(ProviderFault::Refused),
+        (401 | 403 | 404 | 410, Asked::Tokens) => Some(ProviderFault::Refused),
         _ => None,
     },
     ..Policy::USUAL

@@ -386,7 +386,7 @@ impl From<SessionError> for Refused {
 fn unanswered(fault: ProviderFault) -> UserErrorCode {
     match fault {
         ProviderFault::Unreachable => UserErrorCode::ProviderUnreachable,
-        ProviderFault::ServerError | ProviderFault::Unpaid => UserErrorCode::ProviderError,
+        ProviderFault::ServerError | ProviderFault::AppRefused | ProviderFault::Unpaid => UserErrorCode::ProviderError,
         ProviderFault::RateLimited { .. } => UserErrorCode::ProviderRateLimited,
         ProviderFault::Refused => UserErrorCode::KeyRefused,
         ProviderFault::Malformed | ProviderFault::Incomplete => UserErrorCode::ProviderUnreadable,
