@@ -13,7 +13,7 @@ use secrecy::SecretString;
 
 use crate::domain::{
     account::Account,
-    audit::Act,
+    audit::{Act, ResourceKind},
     card_number,
     coverage::Spans,
     event::Event,
@@ -163,6 +163,7 @@ impl RemapCommands {
             .settle(async {
                 let owner = self.access.attempt(&command.requester, Act::RemapLink)?;
                 let link = self.links.find_many(owner, &[command.link]).await?.pop().ok_or(RemapError::NotFound)?;
+                attempt.upon(ResourceKind::Link, link.id.0);
                 let provider = self.catalogue.linkable(&link.provider).ok_or(RemapError::UnknownProvider)?.as_ref();
                 let mut told = self.read(provider, &link).await?;
                 let mut work = self.store.begin(&attempt).await?;
