@@ -33,7 +33,7 @@ use crate::{
         live::Live,
         mail::Courier,
         ports::{Authorizer, EventBus, FinancialProvider, Mailbox, Mailer, Randomness},
-        provider::ProviderQueries,
+        schedule::Timekeeper,
         second_factor::SecondFactorQueries,
         session::SessionQueries,
         sync::{SyncEngine, SyncQueries},
@@ -121,6 +121,8 @@ pub struct App {
     pub application: Arc<Application>,
     /// Runs what is queued.
     pub engine: Arc<SyncEngine>,
+    /// Does what is due by itself.
+    pub timekeeper: Arc<Timekeeper>,
     /// Delivers mail.
     pub courier: Arc<Courier>,
     /// Keeps the chain over the audit trail.
@@ -212,7 +214,7 @@ impl App {
             keys: ground.keys(sealer.clone()),
             passwords,
             rights,
-            providers: ProviderQueries { access: access.clone(), catalogue: catalogue.clone(), lines: switchboard, clock: clock.clone() },
+            providers: ground.providers(config, switchboard),
             link_queries: LinkQueries { access: access.clone(), links: readers.clone() },
             links: ground.links(config, &public_url, &wake),
             remaps: ground.remaps(),
@@ -250,10 +252,11 @@ impl App {
         };
         let router = surface.router()?;
         Ok(Self {
-            engine: Arc::new(ground.engine(meter.clone(), config.payloads.keep_days)),
+            engine: Arc::new(ground.engine(config, meter.clone())),
             told: ground.told(meter),
             metrics_bind: config.metrics.bind,
             application,
+            timekeeper: Arc::new(ground.timekeeper(config, &wake)),
             courier,
             keeper,
             retention,
@@ -325,10 +328,12 @@ impl App {
     /// What it does not do waits for `stop` as well, so that one story is told of all three.
     async fn until(mut self, stop: CancellationToken, listener: Option<TcpListener>, works: bool) -> anyhow::Result<()> {
         let worker = Worker { engine: self.engine.clone(), journal: self.application.journal.clone(), wake: self.wake.clone(), is_alone: self.is_embedded };
+        let timekeeper = self.timekeeper.clone();
         let (courier, retention, eraser, stopped) = (self.courier.clone(), self.retention.clone(), self.eraser.clone(), stop.clone());
         let mut working = tokio::spawn(async move {
             if works {
-                tokio::join!(worker.run(stopped.clone()), courier.run(stopped.clone()), eraser.run(stopped.clone()), retention.run(stopped));
+                let (working, timing) = (worker.run(stopped.clone()), timekeeper.run(stopped.clone()));
+                tokio::join!(working, timing, courier.run(stopped.clone()), eraser.run(stopped.clone()), retention.run(stopped));
             } else {
                 stopped.cancelled().await;
             }

@@ -36,6 +36,8 @@ pub mod provider;
 pub mod rate_limit;
 pub mod registration;
 pub mod remap;
+pub mod renewal;
+pub mod schedule;
 pub mod second_factor;
 pub mod security;
 pub mod session;

@@ -26,7 +26,7 @@ use url::Url;
 pub use providers::{Alpaca, Providers, Schwab, SimpleFin};
 pub use sections::{
     Audit, Cors, DocumentMode, Documents, Encryption, Jwt, Keys, Legal, Limits, Links, Metrics, Passwords, Payloads, Playground, RateLimits, Registration,
-    Sandbox, Smtp,
+    Sandbox, Smtp, Sync,
 };
 use sections::{LONGEST_WAIT, list};
 use settings::{SETTINGS, Setting};
@@ -87,6 +87,8 @@ pub struct Config {
     pub links: Links,
     /// What is kept of providers' answers.
     pub payloads: Payloads,
+    /// Syncs that nobody asks for.
+    pub sync: Sync,
     /// The audit trail.
     pub audit: Audit,
     /// Banks, brokers and services.
@@ -140,6 +142,7 @@ impl Default for Config {
             rate_limits: RateLimits::default(),
             links: Links::default(),
             payloads: Payloads::default(),
+            sync: Sync::default(),
             audit: Audit::default(),
             providers: Providers::default(),
             sandbox: Sandbox::default(),
@@ -199,6 +202,9 @@ impl Config {
         }
         if self.payloads.keep_days > 3_650 {
             bail!("payloads.keep_days is 0 to 3650");
+        }
+        if !(50..=1000).contains(&self.sync.interval_percent) {
+            bail!("sync.interval_percent is from 50 to 1000");
         }
         if self.audit.retention_days < 365 {
             bail!("audit.retention_days is 365 or more");

@@ -34,6 +34,7 @@ pub mod page;
 pub mod payload;
 pub mod provider;
 pub mod rate_limit;
+pub mod schedule;
 pub mod second_factor;
 pub mod security;
 pub mod session;

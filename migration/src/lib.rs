@@ -32,6 +32,8 @@ mod m20261126_000021_changes;
 mod m20261126_000022_audit_thinnings;
 mod m20261126_000024_holdings;
 mod m20261126_000025_corrections;
+mod m20261126_000026_sync_plans;
+mod m20261126_000027_clocks;
 mod m20261126_000028_link_budgets;
 mod m20261126_000029_import_batches;
 mod m20261126_000030_coverage;
@@ -67,6 +69,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000022_audit_thinnings::Migration),
             Box::new(m20261126_000024_holdings::Migration),
             Box::new(m20261126_000025_corrections::Migration),
+            Box::new(m20261126_000026_sync_plans::Migration),
+            Box::new(m20261126_000027_clocks::Migration),
             Box::new(m20261126_000028_link_budgets::Migration),
             Box::new(m20261126_000029_import_batches::Migration),
             Box::new(m20261126_000030_coverage::Migration),

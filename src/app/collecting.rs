@@ -7,11 +7,15 @@ use tokio::sync::Notify;
 use crate::{
     application::{
         account::AccountCommands,
+        consent::ConsentClock,
         coverage::CoverageQueries,
         import::{ImportCommands, ImportQueries},
         link::{LinkCommands, LinkSettings},
-        ports::{Meter, StatementReader},
+        ports::{Lines, Meter, StatementReader},
+        provider::ProviderQueries,
         remap::RemapCommands,
+        renewal::{Renewals, Renewer},
+        schedule::{Scheduler, Timekeeper},
         sync::{SyncCommands, SyncEngine},
     },
     config::Config,
@@ -35,6 +39,17 @@ impl Ground {
             randomness: self.randomness.clone(),
             settings: LinkSettings { public_url: public_url.to_owned(), return_urls: config.links.return_urls.clone() },
             wake: wake.clone(),
+        }
+    }
+
+    /// What looks at the catalogue.
+    pub(super) fn providers(&self, config: &Config, lines: Arc<dyn Lines>) -> ProviderQueries {
+        ProviderQueries {
+            access: self.access.clone(),
+            catalogue: self.catalogue.clone(),
+            lines,
+            clock: self.clock.clone(),
+            syncs_by_itself: config.sync.scheduled,
         }
     }
 
@@ -111,8 +126,58 @@ impl Ground {
         }
     }
 
+    /// What does by itself what is due.
+    pub(super) fn timekeeper(&self, config: &Config, wake: &Arc<Notify>) -> Timekeeper {
+        Timekeeper {
+            consents: self.consent_clock(),
+            renewer: self.renewer(),
+            scheduler: self.scheduler(),
+            syncs_by_itself: config.sync.scheduled,
+            wake: wake.clone(),
+        }
+    }
+
+    /// What queues syncs whose time has come.
+    fn scheduler(&self) -> Scheduler {
+        Scheduler {
+            journal: self.journal.clone(),
+            store: self.store.clone(),
+            schedule: self.database.schedule(),
+            catalogue: self.catalogue.clone(),
+            clock: self.clock.clone(),
+            randomness: self.randomness.clone(),
+        }
+    }
+
+    /// What opens and renews what banks handed out.
+    fn renewals(&self) -> Renewals {
+        Renewals { store: self.store.clone(), links: self.database.readers(), sealer: self.sealer.clone(), clock: self.clock.clone() }
+    }
+
+    /// What renews tokens that nobody has used for long.
+    fn renewer(&self) -> Renewer {
+        Renewer {
+            journal: self.journal.clone(),
+            renewals: Arc::new(self.renewals()),
+            schedule: self.database.schedule(),
+            catalogue: self.catalogue.clone(),
+            randomness: self.randomness.clone(),
+        }
+    }
+
+    /// What warns of the end of consents, and ends links when it has come.
+    fn consent_clock(&self) -> ConsentClock {
+        ConsentClock {
+            journal: self.journal.clone(),
+            store: self.store.clone(),
+            links: self.database.readers(),
+            schedule: self.database.schedule(),
+            clock: self.clock.clone(),
+        }
+    }
+
     /// What runs syncs.
-    pub(super) fn engine(&self, meter: Arc<dyn Meter>, keep_days: u32) -> SyncEngine {
+    pub(super) fn engine(&self, config: &Config, meter: Arc<dyn Meter>) -> SyncEngine {
         let readers = self.database.readers();
         SyncEngine {
             journal: self.journal.clone(),
@@ -122,10 +187,12 @@ impl Ground {
             accounts: readers.clone(),
             coverages: readers,
             catalogue: self.catalogue.clone(),
+            renewals: Arc::new(self.renewals()),
             sealer: self.sealer.clone(),
             clock: self.clock.clone(),
             randomness: self.randomness.clone(),
-            keep_days,
+            keep_days: config.payloads.keep_days,
+            pace: config.sync.pace(),
             meter,
         }
     }

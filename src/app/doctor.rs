@@ -3,6 +3,7 @@
 //! Each check answers in findings of its own, so that one that cannot be made leaves the others be. No finding repeats a secret.
 
 mod keys;
+mod queues;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -20,7 +21,6 @@ use crate::{
     domain::{
         chain::{UNSEALED_MINUTES, UNSIGNED_MINUTES},
         failure::Unavailable,
-        outbox::{Backlog, OVERDUE_MINUTES},
         time::{Clock, Timestamp},
     },
     infrastructure::{
@@ -119,7 +119,8 @@ pub async fn examine(config: &Config, clock: &dyn Clock) -> Vec<Finding> {
     findings.extend(keys::strength(config));
     findings.extend(keys::standing(config, inspection.as_ref(), clock.now()).await);
     findings.extend(audit(clock, inspection.as_ref()).await);
-    findings.extend(outbox(clock, inspection.as_ref()).await);
+    findings.extend(queues::outbox(clock, inspection.as_ref()).await);
+    findings.extend(queues::syncs(config, clock, inspection.as_ref()).await);
     findings.extend(the_rest(config, clock, inspection.as_ref()).await);
     if let Some(inspection) = inspection
         && let Err(failure) = inspection.close().await
@@ -267,26 +268,6 @@ async fn audit(clock: &dyn Clock, inspection: Option<&Inspection>) -> Option<Fin
         ),
         None if is_unsigned => Finding::warn("audit", found, "start a server, which signs the rest; if one runs, its log says why it does not"),
         None => Finding::ok("audit", found),
-    })
-}
-
-/// Whether what has to leave the house leaves it. Nothing is said of a database that has no tables yet.
-async fn outbox(clock: &dyn Clock, inspection: Option<&Inspection>) -> Option<Finding> {
-    let inspection = inspection?;
-    if !inspection.pending().await.is_ok_and(|(pending, _)| pending == 0) {
-        return None;
-    }
-    let backlog = match inspection.backlog(clock.now()).await {
-        Ok(backlog) => backlog,
-        Err(failure) => return Some(Finding::fail("outbox", told(&failure), "")),
-    };
-    let sum = |of: fn(&Backlog) -> u64| backlog.iter().map(of).sum::<u64>();
-    let (waiting, overdue, parked) = (sum(|topic| topic.waiting), sum(|topic| topic.overdue), sum(|topic| topic.parked));
-    let found = format!("{waiting} messages wait, {overdue} of them for more than {OVERDUE_MINUTES} minutes; {parked} were given up");
-    Some(match (overdue, parked) {
-        (0, 0) => Finding::ok("outbox", found),
-        (_, 0) => Finding::warn("outbox", found, "`dashtam outbox list` says why; if no try was made, start a server or a worker"),
-        _ => Finding::warn("outbox", found, "`dashtam outbox list --parked` says which; then `dashtam outbox retry` or `drop`"),
     })
 }
 

@@ -271,6 +271,7 @@ impl Ground {
 
     fn courier(&self, users: Arc<Readers>, mint: Arc<HmacMailTokens>, mailer: Arc<dyn Mailer>, public_url: &str) -> Courier {
         let (queue, clock, randomness) = (self.database.mail_queue(), self.clock.clone(), self.randomness.clone());
-        Courier { queue, users, mint, mailer, clock, randomness, public_url: public_url.to_owned(), bell: self.database.mail_bell() }
+        let (links, catalogue) = (users.clone(), self.catalogue.clone());
+        Courier { queue, users, links, catalogue, mint, mailer, clock, randomness, public_url: public_url.to_owned(), bell: self.database.mail_bell() }
     }
 }

@@ -195,7 +195,11 @@ pub fn needs(act: Act) -> Option<(Action, Resource, Scope)> {
         | Act::Unlink
         | Act::RevokeConsent
         | Act::RemapLink
+        | Act::RenewCredentials
+        | Act::WarnOfConsent
+        | Act::EndConsent
         | Act::RequestSync
+        | Act::ScheduleSync
         | Act::SyncLink => own(Resource::Links),
         Act::UpdateAccount | Act::SelectAccounts => own(Resource::Accounts),
         Act::ImportStatement | Act::PreviewImport | Act::CommitImport | Act::RevertImport => own(Resource::Transactions),

@@ -1,5 +1,7 @@
 //! Consents: looked at by whoever gave them. They are given by linking, and withdrawn by unlinking and erasing.
 
+mod clock;
+
 use std::sync::Arc;
 
 use crate::domain::{
@@ -12,6 +14,8 @@ use super::{
     QueryError,
     access::{Access, Requester, Resource},
 };
+
+pub use clock::ConsentClock;
 
 /// Looks at consents.
 pub struct ConsentQueries {

@@ -1,12 +1,17 @@
 //! What opens a provider, as it is stored: sealed, and bound to its link.
 
+use chrono::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::domain::time::Timestamp;
+use crate::domain::{link::SealedCredentials, time::Timestamp};
 
 use super::ports::{Credentials, Place, Sealer, Tokens};
+
+/// After how many hours tokens that no sync has renewed are renewed by themselves: banks forget refresh tokens that are not used for long, and
+/// few say after how long.
+const RENEWAL_HOURS: i64 = 24;
 
 /// What is sealed. `kind` came later than tokens did, so what has none holds tokens.
 #[derive(Serialize, Deserialize)]
@@ -62,9 +67,14 @@ impl TryFrom<StoredTokens> for Tokens {
     }
 }
 
-/// Credentials as they are stored: sealed, bound to their link.
-pub(super) fn seal_credentials(sealer: &dyn Sealer, place: Place, credentials: &Credentials) -> anyhow::Result<Vec<u8>> {
-    sealer.seal(place, &Zeroizing::new(serde_json::to_vec(&Stored::Named(credentials.into()))?))
+/// Credentials as they are stored: sealed, bound to their link, with the clocks of tokens beside them.
+pub(super) fn seal_credentials(sealer: &dyn Sealer, place: Place, credentials: &Credentials, now: Timestamp) -> anyhow::Result<SealedCredentials> {
+    let envelope = sealer.seal(place, &Zeroizing::new(serde_json::to_vec(&Stored::Named(credentials.into()))?))?;
+    let Credentials::Oauth(tokens) = credentials else { return Ok(SealedCredentials { envelope, expires_at: None, renew_at: None }) };
+    let renew_at = now.plus(Duration::hours(RENEWAL_HOURS));
+    // Nothing is gained by tokens that come with the end of the consent.
+    let renew_at = Some(renew_at).filter(|at| tokens.consent_expires_at.is_none_or(|end| *at < end));
+    Ok(SealedCredentials { envelope, expires_at: Some(tokens.access_expires_at), renew_at })
 }
 
 pub(super) fn open_credentials(sealer: &dyn Sealer, place: Place, envelope: &[u8]) -> anyhow::Result<Credentials> {

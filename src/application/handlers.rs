@@ -67,7 +67,9 @@ pub fn mailing(event: &Event) -> Mailing {
         | Event::ImportPreviewed { .. }
         | Event::ImportReverted { .. }
         | Event::StatementImported { .. } => Mailing::Silent(BY_THEMSELVES),
-        Event::SessionRefreshed { .. } | Event::SyncRequested { .. } | Event::LinkSynced { .. } => Mailing::Silent(OFTEN),
+        Event::ConsentEnding { .. } => Mailing::Notice(MailKind::ConsentEnding),
+        Event::ConsentEnded { .. } => Mailing::Notice(MailKind::ConsentEnded),
+        Event::SessionRefreshed { .. } | Event::SyncRequested { .. } | Event::LinkSynced { .. } | Event::CredentialsRenewed { .. } => Mailing::Silent(OFTEN),
         Event::EmailVerified { .. } | Event::ErasureCancelled { .. } => Mailing::Silent(AFTERWARDS),
         Event::UserErased { .. } => Mailing::Silent("nobody is left to tell"),
         Event::UserCreated { .. }
@@ -147,6 +149,9 @@ pub fn hint(event: &Event) -> Hint {
         | Event::LinkRenamed { .. }
         | Event::Unlinked { .. }
         | Event::ConsentRevoked { .. }
+        | Event::CredentialsRenewed { .. }
+        | Event::ConsentEnding { .. }
+        | Event::ConsentEnded { .. }
         | Event::AccountUpdated { .. }
         | Event::AccountsSelected { .. }
         | Event::SyncRequested { .. }
@@ -162,13 +167,15 @@ pub fn hint(event: &Event) -> Hint {
     }
 }
 
-/// The refusals, by their reasons, that a mail may be committed with. Each of these mails is about an attempt of somebody else.
+/// The refusals, by their reasons, that a mail may be committed with. Each of these mails is about an attempt of somebody else, or of
+/// a worker.
 pub fn refusals(kind: MailKind) -> &'static [&'static str] {
     match kind {
         MailKind::AlreadyRegistered => &["email_taken"],
         MailKind::SignInPaused => &["invalid_credentials", "wrong_password"],
         MailKind::CodesGuessed => &["wrong_code"],
         MailKind::RefreshTokenReused => &["refresh_token_reused"],
+        MailKind::AccessLost => &["credentials_rejected"],
         MailKind::Verification
         | MailKind::PasswordReset
         | MailKind::PasswordChanged
@@ -179,6 +186,8 @@ pub fn refusals(kind: MailKind) -> &'static [&'static str] {
         | MailKind::EmailChange
         | MailKind::EmailChanged
         | MailKind::EmailReverted
+        | MailKind::ConsentEnding
+        | MailKind::ConsentEnded
         | MailKind::ErasureScheduled => &[],
     }
 }

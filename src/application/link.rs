@@ -25,7 +25,7 @@ use crate::domain::{
     event::Event,
     failure::Reason,
     id::{AuthorizationId, LinkId, UserId},
-    link::{Authorization, Link, LinkReader, LinkReason},
+    link::{Authorization, CredentialClock, Link, LinkReader, LinkReason},
     name::InvalidName,
     page::{CreatedKey, Page, Slice},
     provider::LinkMethod,
@@ -368,6 +368,12 @@ pub struct LinkQueries {
 }
 
 impl LinkQueries {
+    /// The clocks of what one's own links were given.
+    pub async fn credential_clocks(&self, requester: &Requester, links: &[LinkId]) -> Result<Vec<(LinkId, CredentialClock)>, QueryError> {
+        let owner = self.access.reader(requester, Resource::Links)?;
+        Ok(self.links.credential_clocks(owner, links).await?)
+    }
+
     /// Those of `ids` that are one's own.
     pub async fn find_many(&self, requester: &Requester, ids: &[LinkId]) -> Result<Vec<Link>, QueryError> {
         let owner = self.access.reader(requester, Resource::Links)?;

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::{
     failure::is_unavailable,
     id::{MailTokenId, MessageId, UserId},
+    link::{LinkReader, LinkReason, LinkStatus},
     mail::{MAILS_AN_HOUR, Mail, MailKind, MailQueue, MailToken, MailTokenPurpose},
     outbox::{DELIVERED_DAYS, MAX_ATTEMPTS, pause},
     sign_in::WINDOW_MINUTES,
@@ -23,7 +24,10 @@ use crate::domain::{
     user::{EmailAddress, UserReader},
 };
 
-use super::ports::{MailTokenMint, Mailer, MailerFault, Randomness, Work};
+use super::{
+    ports::{MailTokenMint, Mailer, MailerFault, Randomness, Work},
+    provider::Catalogue,
+};
 
 /// How long the outbox is left alone when nobody rings: other processes queue too.
 const POLL: Duration = Duration::from_secs(1);
@@ -84,6 +88,10 @@ pub enum LetterContent {
     SignInPaused { minutes: i64 },
     /// A session ended since somebody else seems to hold its tokens.
     RefreshTokenReused,
+    /// A bank's consent ends, at this instant.
+    ConsentEnding { provider: &'static str, ends_at: Timestamp },
+    /// A bank may not be read any more: its consent is over, or it took it back.
+    LinkExpired { provider: &'static str, has_ended: bool },
 }
 
 /// Longer than any token of ours, which have 43 characters.
@@ -156,6 +164,10 @@ pub struct Courier {
     pub queue: Arc<dyn MailQueue>,
     /// Looks addresses up.
     pub users: Arc<dyn UserReader>,
+    /// Looks up what a mail is about.
+    pub links: Arc<dyn LinkReader>,
+    /// What providers are called.
+    pub catalogue: Arc<Catalogue>,
     /// Derives tokens.
     pub mint: Arc<dyn MailTokenMint>,
     /// Sends.
@@ -282,6 +294,10 @@ impl Courier {
             MailKind::CodesGuessed => LetterContent::CodesGuessed,
             MailKind::SignInPaused => LetterContent::SignInPaused { minutes: WINDOW_MINUTES },
             MailKind::RefreshTokenReused => LetterContent::RefreshTokenReused,
+            MailKind::ConsentEnding | MailKind::ConsentEnded | MailKind::AccessLost => {
+                let Some(content) = self.of_link(mail).await? else { return Ok(None) };
+                content
+            }
             MailKind::PasswordReset => {
                 let Some((page, token, lifetime)) = self.action(mail, "reset-password").await? else { return Ok(None) };
                 LetterContent::PasswordReset { page, token, minutes: lifetime.num_minutes() }
@@ -299,6 +315,23 @@ impl Courier {
         let Some((token, expires_at)) = self.token_of(mail).await? else { return Ok(None) };
         let page = format!("{}/{page}?token={}", self.public_url, token.expose_secret()).into();
         Ok(Some((page, token, expires_at.since(mail.created_at))))
+    }
+
+    /// What a mail about a link says; `None` once it is not true any more, since the link was linked again or taken away.
+    async fn of_link(&self, mail: &Mail) -> anyhow::Result<Option<LetterContent>> {
+        let Some(id) = mail.link else { return Ok(None) };
+        let Some(link) = self.links.find_many(mail.user, &[id]).await?.pop() else { return Ok(None) };
+        let Some(entry) = self.catalogue.entry(&link.provider) else { return Ok(None) };
+        let (provider, now) = (entry.manifest.name, self.clock.now());
+        Ok(match (mail.kind, link.status, link.consent_term()) {
+            (MailKind::ConsentEnding, LinkStatus::Active, Some(term)) if term.is_ending(now) => {
+                Some(LetterContent::ConsentEnding { provider, ends_at: term.ends_at })
+            }
+            (MailKind::ConsentEnded | MailKind::AccessLost, LinkStatus::Expired, _) => {
+                Some(LetterContent::LinkExpired { provider, has_ended: link.reason == Some(LinkReason::ConsentEnded) })
+            }
+            _ => None,
+        })
     }
 
     /// Where a mail about a change of address goes; `None` once the change is forgotten.

@@ -6,7 +6,7 @@ use crate::domain::{
     link::{Freshness, Link, LinkStatus},
     provider::{CatalogueEntry, Circuit, Manifest, ProviderCategory},
     rate_limit::RequestsLeft,
-    time::Clock,
+    time::{Clock, Timestamp},
 };
 
 use super::{
@@ -34,6 +34,16 @@ impl Catalogue {
         self.linkable.iter().find(|provider| provider.manifest().slug == slug)
     }
 
+    /// The slugs of what can be asked for something new.
+    pub fn syncable(&self) -> Vec<&'static str> {
+        self.linkable.iter().map(|provider| provider.manifest().slug).collect()
+    }
+
+    /// The slugs of those that hand out tokens, which end.
+    pub fn renewable(&self) -> Vec<&'static str> {
+        self.linkable.iter().filter(|provider| provider.oauth().is_some()).map(|provider| provider.manifest().slug).collect()
+    }
+
     /// The entry of that slug.
     pub fn entry(&self, slug: &str) -> Option<&CatalogueEntry> {
         self.entries.iter().find(|entry| entry.manifest.slug == slug)
@@ -50,6 +60,8 @@ pub struct ProviderQueries {
     pub lines: Arc<dyn Lines>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Whether links are synced by themselves.
+    pub syncs_by_itself: bool,
 }
 
 impl ProviderQueries {
@@ -79,6 +91,12 @@ impl ProviderQueries {
     /// How many requests are left to a link; `None` when they are not counted, or none will be made.
     pub async fn requests_left(&self, link: &Link) -> Option<RequestsLeft> {
         if link.status == LinkStatus::Unlinked { None } else { self.lines.requests_left(&link.provider, link.id).await }
+    }
+
+    /// When a link is synced next by itself; `None` when it is not.
+    pub fn next_sync_at(&self, link: &Link) -> Option<Timestamp> {
+        let is_synced = self.syncs_by_itself && link.status == LinkStatus::Active && self.catalogue.linkable(&link.provider).is_some();
+        link.sync_plan.filter(|_| is_synced).map(|plan| plan.due_at)
     }
 
     /// How recent a link's data is, as far as its provider lets expect; nothing new comes from one this server no longer knows.

@@ -4,6 +4,7 @@
 //! brings the last 30 days and commits them, then goes back to what the provider allows; a crash in between costs only the second part.
 
 mod days;
+mod failure;
 mod request;
 
 use std::{collections::HashSet, sync::Arc};
@@ -17,12 +18,12 @@ use crate::domain::{
     balance::BalanceSnapshot,
     coverage::{CoverageReader, CoverageSource, Spans},
     event::Event,
-    failure::Reason,
     id::{AccountId, PayloadId},
-    link::{Link, LinkReader, LinkReason, LinkStatus},
+    link::{Link, LinkReader, LinkStatus},
     page::{MAX_PAGE, Page, Slice},
     payload::Payload,
     provider::ReportedAccount,
+    schedule::{Pace, SyncPlan},
     sync::{MAX_SYNC_ATTEMPTS, SYNC_LEASE_MINUTES, Sync, SyncCounts, SyncProblem, SyncQueue},
     time::{Clock, Timestamp},
     transaction::Source,
@@ -31,27 +32,24 @@ use crate::domain::{
 use super::{
     access::Requester,
     audit::{Attempt, Journal},
-    credentials::{open_credentials, seal_credentials},
     edge::Edge,
     errand,
     holding::take_stock,
     import::new_account,
     ingest::{Reported, Taken, ingest},
     payload::{self, KeptRows},
-    ports::{Credentials, FinancialProvider, Meter, Place, ProviderFault, Randomness, Sealer, Store, Tokens, Work},
+    ports::{Credentials, FinancialProvider, Meter, ProviderFault, Randomness, Sealer, Store, Work},
     provider::Catalogue,
+    renewal::{Opened, Renewals},
     tape,
 };
 
 use days::{Fetched, FetchedAccount, Progress, catching_up, once_each, window};
-
+use failure::RunError;
 pub use request::{RequestSync, SyncCommands, SyncError, SyncQueries};
 
 /// How long one stage may fetch; less than the lease, so that nobody takes it over meanwhile.
 const FETCH_LIMIT: std::time::Duration = std::time::Duration::from_mins(SYNC_LEASE_MINUTES.unsigned_abs() - 1);
-
-/// The longest pause a provider can ask for: a day.
-const LONGEST_PAUSE_SECONDS: i64 = 86_400;
 
 /// Pages after which a provider that never ends is taken for broken.
 const MAX_PAGES: usize = 10_000;
@@ -72,7 +70,9 @@ pub struct SyncEngine {
     pub coverages: Arc<dyn CoverageReader>,
     /// The adapters.
     pub catalogue: Arc<Catalogue>,
-    /// Opens tokens, recognises accounts.
+    /// Opens what banks handed out, and has it renewed.
+    pub renewals: Arc<Renewals>,
+    /// Recognises accounts.
     pub sealer: Arc<dyn Sealer>,
     /// The time.
     pub clock: Arc<dyn Clock>,
@@ -80,49 +80,10 @@ pub struct SyncEngine {
     pub randomness: Arc<dyn Randomness>,
     /// How many days what providers answered is kept.
     pub keep_days: u32,
+    /// How often links are synced by themselves.
+    pub pace: Pace,
     /// Counts runs.
     pub meter: Arc<dyn Meter>,
-}
-
-/// Why a run stopped.
-#[derive(Debug, thiserror::Error)]
-enum RunError {
-    #[error(transparent)]
-    Provider(#[from] ProviderFault),
-    #[error("the link is not active any more")]
-    NotActive,
-    #[error("another worker took this run over, or it was ended")]
-    TakenOver,
-    #[error("the worker stopped in the middle too often")]
-    Interrupted,
-    #[error(transparent)]
-    Unexpected(#[from] anyhow::Error),
-}
-
-impl Reason for RunError {
-    fn reason(&self) -> &'static str {
-        match self {
-            Self::TakenOver => "taken_over",
-            _ => self.problem().as_str(),
-        }
-    }
-}
-
-impl RunError {
-    fn problem(&self) -> SyncProblem {
-        match self {
-            Self::Provider(ProviderFault::Unreachable) => SyncProblem::ProviderUnreachable,
-            Self::Provider(ProviderFault::ServerError) => SyncProblem::ProviderError,
-            Self::Provider(ProviderFault::RateLimited { .. }) => SyncProblem::RateLimited,
-            Self::Provider(ProviderFault::Malformed | ProviderFault::Incomplete) => SyncProblem::MalformedAnswer,
-            Self::Provider(ProviderFault::Refused) => SyncProblem::CredentialsRejected,
-            Self::Provider(ProviderFault::AppRefused) => SyncProblem::AppRejected,
-            Self::Provider(ProviderFault::Unpaid) => SyncProblem::ProviderUnpaid,
-            Self::NotActive => SyncProblem::LinkEnded,
-            Self::Interrupted | Self::TakenOver => SyncProblem::Interrupted,
-            Self::Unexpected(_) => SyncProblem::Internal,
-        }
-    }
 }
 
 impl SyncEngine {
@@ -179,12 +140,12 @@ impl SyncEngine {
         let link = self.links.find_many(sync.user, &[sync.link]).await?.pop().filter(|link| link.status == LinkStatus::Active).ok_or(RunError::NotActive)?;
         let provider = self.catalogue.linkable(&link.provider).ok_or(RunError::NotActive)?.as_ref();
         self.hold(attempt, sync).await?;
-        let credentials = self.working_credentials(attempt, sync, provider, &link).await?;
-        let fetched = match (self.fetch(provider, &credentials, &link, *progress).await, &credentials) {
+        let opened = self.working_credentials(attempt, provider, &link).await?;
+        let fetched = match (self.fetch(provider, &opened.credentials, &link, *progress).await, &opened.credentials) {
             // Access tokens end early too. Only a bank that refuses the refresh token as well has ended the consent.
-            (Err(RunError::Provider(ProviderFault::Refused)), Credentials::Oauth(tokens)) => {
-                let renewed = self.renew(attempt, sync, provider, &link, tokens).await?;
-                self.fetch(provider, &renewed, &link, *progress).await?
+            (Err(RunError::Provider(ProviderFault::Refused)), Credentials::Oauth(_)) => {
+                let renewed = self.renewals.renew(attempt, provider, &link, &opened, None).await?.opened();
+                self.fetch(provider, &renewed.credentials, &link, *progress).await?
             }
             (fetched, _) => fetched?,
         };
@@ -202,34 +163,14 @@ impl SyncEngine {
     }
 
     /// What opens the link's provider; tokens renewed when they are about to end.
-    async fn working_credentials(&self, attempt: &Attempt, sync: &Sync, provider: &dyn FinancialProvider, link: &Link) -> Result<Credentials, RunError> {
-        let place = Place::credentials(link.user, link.id);
-        let sealed = self.links.credentials(link.user, link.id).await?.ok_or(RunError::NotActive)?;
-        let credentials = open_credentials(self.sealer.as_ref(), place, &sealed)?;
-        match &credentials {
+    async fn working_credentials(&self, attempt: &Attempt, provider: &dyn FinancialProvider, link: &Link) -> Result<Opened, RunError> {
+        let opened = self.renewals.open(link).await?;
+        match &opened.credentials {
             Credentials::Oauth(tokens) if tokens.access_expires_at <= self.clock.now().plus(Duration::minutes(2)) => {
-                self.renew(attempt, sync, provider, link, tokens).await
+                Ok(self.renewals.renew(attempt, provider, link, &opened, None).await?.opened())
             }
-            _ => Ok(credentials),
+            _ => Ok(opened),
         }
-    }
-
-    /// Fresh tokens. A rotated refresh token is committed before it is used for anything.
-    async fn renew(&self, attempt: &Attempt, sync: &Sync, provider: &dyn FinancialProvider, link: &Link, tokens: &Tokens) -> Result<Credentials, RunError> {
-        let place = Place::credentials(link.user, link.id);
-        let now = self.clock.now();
-        let door = provider.oauth().ok_or(ProviderFault::Refused)?;
-        let renewed = Credentials::Oauth(door.refresh(tokens, now).await?);
-        let mut work = self.store.begin(attempt).await?;
-        work.accounts().take_turn(link.user).await?;
-        // What was wiped meanwhile stays wiped, and what the bank handed out for a newer consent stays.
-        still_active(work.as_mut(), link).await?;
-        if !work.syncs().save(sync).await? {
-            return Err(RunError::TakenOver);
-        }
-        work.links().save_credentials(link.user, link.id, &seal_credentials(self.sealer.as_ref(), place, &renewed)?, now).await?;
-        work.checkpoint().await?;
-        Ok(renewed)
     }
 
     /// Everything of the next stage, within the lease.
@@ -350,6 +291,8 @@ impl SyncEngine {
         let mut written = Sync { counts, ..sync.clone() };
         if done {
             written.succeed(after.left_out, now);
+            let interval = self.pace.interval(provider.manifest().fresh_days);
+            work.links().plan(link.user, link.id, &SyncPlan::succeeded(now, interval, self.share())).await?;
         }
         if !work.syncs().save(&written).await? {
             return Err(RunError::TakenOver);
@@ -366,6 +309,12 @@ impl SyncEngine {
         let expires_at = payload::expiry(fetched.at, self.keep_days);
         let id = PayloadId(self.randomness.id());
         work.payloads().keep(&Payload { id, user: link.user, link: link.id, fetched_at: fetched.at, expires_at, sealed }).await
+    }
+
+    /// A place of its own within a span.
+    fn share(&self) -> u16 {
+        let [high, low, ..] = self.randomness.secret();
+        u16::from_be_bytes([high, low])
     }
 
     /// Whether its owner wants nothing of it any more, by now.
@@ -409,42 +358,6 @@ impl SyncEngine {
         };
         work.snapshots().insert(&BalanceSnapshot { account: account.id, user: account.user, taken_at: now, balances: account.balances }).await?;
         Ok(account)
-    }
-
-    /// Commits how a stage failed: tried again later, or given up, with the link expired when the bank no longer knows it.
-    async fn note_failure(&self, attempt: &Attempt, sync: &mut Sync, failure: &RunError) -> anyhow::Result<()> {
-        let now = self.clock.now();
-        let problem = failure.problem();
-        let mut work = self.store.begin(attempt).await?;
-        work.accounts().take_turn(sync.user).await?;
-        match failure {
-            RunError::Provider(ProviderFault::Refused) => {
-                sync.give_up(problem, now);
-                if let Some(mut link) = work.links().find(sync.user, sync.link).await? {
-                    let has_ended = link.consent_expires_at.is_some_and(|end| end <= now);
-                    if link.expire(if has_ended { LinkReason::ConsentEnded } else { LinkReason::CredentialsRejected }).is_ok() {
-                        work.links().save(&link).await?;
-                    }
-                }
-            }
-            // Another try heals none of these; once the provider is paid, its owner asks again.
-            RunError::NotActive | RunError::Interrupted | RunError::Provider(ProviderFault::Unpaid) => sync.give_up(problem, now),
-            RunError::Provider(fault) => sync.retry_or_give_up(problem, self.pause(*fault, sync.attempts), now),
-            RunError::Unexpected(_) | RunError::TakenOver => sync.retry_or_give_up(problem, self.pause(ProviderFault::ServerError, sync.attempts), now),
-        }
-        if work.syncs().save(sync).await? { work.refuse(failure).await } else { Ok(()) }
-    }
-
-    /// Exponential, from 10 seconds to 15 minutes, with full jitter; never sooner than the provider asked.
-    fn pause(&self, fault: ProviderFault, attempts: u32) -> Duration {
-        let ceiling = 10_i64.saturating_mul(1 << attempts.min(10)).min(900);
-        let [high, low, ..] = self.randomness.secret();
-        let jitter = ceiling * i64::from(u16::from_be_bytes([high, low])) / i64::from(u16::MAX);
-        let asked = match fault {
-            ProviderFault::RateLimited { retry_after: Some(seconds) } => i64::from(seconds).min(LONGEST_PAUSE_SECONDS),
-            _ => 0,
-        };
-        Duration::seconds(jitter.max(asked).max(1))
     }
 }
 

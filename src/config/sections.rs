@@ -11,6 +11,7 @@ use url::Url;
 use crate::domain::{
     agreement::{LegalDocument, LegalDocumentKind, LegalDocuments},
     rate_limit::{Allowance, Allowances, Limit},
+    schedule::Pace,
 };
 
 /// `[keys]`
@@ -177,6 +178,29 @@ pub struct Payloads {
 impl Default for Payloads {
     fn default() -> Self {
         Self { keep_days: 30 }
+    }
+}
+
+/// `[sync]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sync {
+    /// Whether links are synced by themselves.
+    pub scheduled: bool,
+    /// How long a link rests between two syncs, in per cent of what suits its provider.
+    pub interval_percent: u32,
+}
+
+impl Default for Sync {
+    fn default() -> Self {
+        Self { scheduled: true, interval_percent: 100 }
+    }
+}
+
+impl Sync {
+    /// How often links are synced.
+    pub fn pace(&self) -> Pace {
+        Pace { percent: self.interval_percent }
     }
 }
 

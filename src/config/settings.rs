@@ -241,6 +241,20 @@ pub const SETTINGS: &[Setting] = &[
                 update. 0 keeps nothing, 3650 is the most.",
     },
     Setting {
+        name: "sync.scheduled",
+        kind: Kind::Switch,
+        preset: Preset::Default("true"),
+        about: "Whether links are synced by themselves: four times while their provider's data counts as fresh, which is every six hours for most. When it is \
+                off, links are synced when they are linked and when somebody asks. Whoever runs a worker decides for the links it works on.",
+    },
+    Setting {
+        name: "sync.interval_percent",
+        kind: Kind::Number,
+        preset: Preset::Default("100"),
+        about: "How long a link rests between two such syncs, in per cent of what suits its provider, 50 to 1000: with 200, half as often. What a provider \
+                bears is never exceeded, whatever this is.",
+    },
+    Setting {
         name: "audit.checkpoints",
         kind: Kind::File,
         preset: Preset::Unset("\"/mnt/append-only/dashtam-checkpoints.jsonl\""),

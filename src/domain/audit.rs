@@ -107,8 +107,16 @@ words! {
         RevokeConsent = "revoke_consent",
         /// Mapping once more what its provider answered before.
         RemapLink = "remap_link",
+        /// A worker renewing what a bank handed out, ahead of its end.
+        RenewCredentials = "renew_credentials",
+        /// A worker warning of the end of a consent.
+        WarnOfConsent = "warn_of_consent",
+        /// A worker ending a link whose consent is over.
+        EndConsent = "end_consent",
         /// Asking for a sync.
         RequestSync = "request_sync",
+        /// A worker asking for a sync whose time has come.
+        ScheduleSync = "schedule_sync",
         /// A worker bringing a link up to date.
         SyncLink = "sync_link",
         /// Saying otherwise of an account than its provider.
@@ -166,7 +174,7 @@ impl RetentionClass {
     /// Of an event. What failed is never routine.
     pub fn of(act: Act, outcome: Outcome) -> Self {
         match (act, outcome) {
-            (Act::RefreshSession | Act::SyncLink, Outcome::Attempted | Outcome::Succeeded) => Self::Routine,
+            (Act::RefreshSession | Act::ScheduleSync | Act::SyncLink, Outcome::Attempted | Outcome::Succeeded) => Self::Routine,
             _ => Self::Standard,
         }
     }

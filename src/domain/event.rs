@@ -101,6 +101,12 @@ pub enum Event {
     Unlinked { link: LinkId, user: UserId, erased: Option<u64> },
     /// A bank knows that a consent is over.
     ConsentRevoked { link: LinkId, user: UserId },
+    /// A bank's tokens were renewed ahead of their end.
+    CredentialsRenewed { link: LinkId, user: UserId },
+    /// A user was told that a bank's consent ends in so many minutes.
+    ConsentEnding { link: LinkId, user: UserId, minutes: i64 },
+    /// A bank's consent is over, and its link with it.
+    ConsentEnded { link: LinkId, user: UserId },
     /// A sync waits for a worker.
     SyncRequested { sync: SyncId, user: UserId },
     /// A link is up to date, as far as this stage goes.
@@ -171,6 +177,9 @@ impl Event {
             | Self::Unlinked { link, .. }
             | Self::AccountsSelected { link, .. }
             | Self::LinkRemapped { link, .. }
+            | Self::CredentialsRenewed { link, .. }
+            | Self::ConsentEnding { link, .. }
+            | Self::ConsentEnded { link, .. }
             | Self::ConsentRevoked { link, .. } => (ResourceKind::Link, Some(link.0)),
             Self::SyncRequested { sync, .. } | Self::LinkSynced { sync, .. } => (ResourceKind::Sync, Some(sync.0)),
             Self::AccountUpdated { account, .. } => (ResourceKind::Account, Some(account.0)),
@@ -219,6 +228,9 @@ impl Event {
             | Self::LinkRenamed { user, .. }
             | Self::Unlinked { user, .. }
             | Self::ConsentRevoked { user, .. }
+            | Self::CredentialsRenewed { user, .. }
+            | Self::ConsentEnding { user, .. }
+            | Self::ConsentEnded { user, .. }
             | Self::AccountUpdated { user, .. }
             | Self::AccountsSelected { user, .. }
             | Self::LinkRemapped { user, .. }
@@ -263,6 +275,7 @@ impl Event {
                 ("modified", modified.to_string()),
                 ("written", (!is_rehearsal).to_string()),
             ],
+            Self::ConsentEnding { minutes, .. } => vec![("minutes_left", minutes.to_string())],
             Self::AccountUpdated { turned, .. } => vec![("turned", turned.to_string())],
             Self::AccountsSelected { selected, .. } => vec![("selected", selected.to_string())],
             Self::Unlinked { erased, .. } => {
@@ -315,6 +328,8 @@ impl Event {
             | Self::LinkActivated { .. }
             | Self::LinkRenamed { .. }
             | Self::ConsentRevoked { .. }
+            | Self::CredentialsRenewed { .. }
+            | Self::ConsentEnded { .. }
             | Self::SyncRequested { .. } => Vec::new(),
         }
     }

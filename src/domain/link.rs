@@ -4,9 +4,11 @@ use async_trait::async_trait;
 use chrono::Duration;
 
 use super::{
+    consent::ConsentTerm,
     event::Event,
     id::{AuthorizationId, LinkId, UserId},
     page::{CreatedKey, Page, Slice},
+    schedule::SyncPlan,
     time::{LocalDate, Timestamp},
     transaction::words,
 };
@@ -78,12 +80,18 @@ pub struct Link {
     pub alias: Option<String>,
     /// When the bank's consent ends; `None` when it does not say.
     pub consent_expires_at: Option<Timestamp>,
+    /// When it was given; `None` without an end.
+    pub consent_began_at: Option<Timestamp>,
+    /// When its user was last warned that it ends; `None` when they were not, of this one.
+    pub consent_warned_at: Option<Timestamp>,
     /// The first day of which everything was fetched.
     pub covered_from: Option<LocalDate>,
     /// The last day of which everything was fetched.
     pub covered_to: Option<LocalDate>,
     /// When something new was last asked for and everything came; for files, when one last brought something.
     pub synced_at: Option<Timestamp>,
+    /// When it is synced next by itself; `None` for one that never is, or was never linked.
+    pub sync_plan: Option<SyncPlan>,
     /// When it was begun.
     pub created_at: Timestamp,
 }
@@ -95,6 +103,8 @@ pub enum NextAction {
     Authorize,
     /// Link the provider once more.
     Relink,
+    /// The same, before the consent ends; until then it works.
+    RelinkSoon,
 }
 
 /// How recent a link's data is.
@@ -131,9 +141,12 @@ impl Link {
             reason: None,
             alias: None,
             consent_expires_at: None,
+            consent_began_at: None,
+            consent_warned_at: None,
             covered_from: None,
             covered_to: None,
             synced_at: None,
+            sync_plan: None,
             created_at: now,
         }
     }
@@ -144,9 +157,16 @@ impl Link {
     }
 
     /// The bank agreed and tokens are at hand, for the first time or once more. That a walk to the bank still counts is its own matter.
-    pub fn activate(&mut self, consent_expires_at: Option<Timestamp>) -> Event {
+    pub fn activate(&mut self, consent_expires_at: Option<Timestamp>, now: Timestamp) -> Event {
         (self.status, self.reason, self.consent_expires_at) = (LinkStatus::Active, None, consent_expires_at);
+        (self.consent_began_at, self.consent_warned_at) = (consent_expires_at.map(|_| now), None);
         Event::LinkActivated { link: self.id, user: self.user }
+    }
+
+    /// From when to when its consent lasts; `None` when that does not end, or nobody says.
+    pub fn consent_term(&self) -> Option<ConsentTerm> {
+        let ends_at = self.consent_expires_at?;
+        Some(ConsentTerm { began_at: self.consent_began_at.unwrap_or(self.created_at), ends_at })
     }
 
     /// A walk to the bank came to nothing.
@@ -207,9 +227,10 @@ impl Link {
     }
 
     /// What the user has to do, if anything.
-    pub fn next_action(&self) -> Option<NextAction> {
+    pub fn next_action(&self, now: Timestamp) -> Option<NextAction> {
         match self.status {
-            LinkStatus::Active | LinkStatus::Unlinked => None,
+            LinkStatus::Active => self.consent_term().filter(|term| term.is_ending(now)).map(|_| NextAction::RelinkSoon),
+            LinkStatus::Unlinked => None,
             LinkStatus::Pending => Some(NextAction::Authorize),
             LinkStatus::Expired | LinkStatus::Revoked | LinkStatus::Failed => Some(NextAction::Relink),
         }
@@ -257,6 +278,48 @@ pub struct Wiped {
     pub sealed: Vec<u8>,
 }
 
+/// What opens a provider, sealed, with what may be known of it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SealedCredentials {
+    /// The envelope.
+    pub envelope: Vec<u8>,
+    /// When it stops opening anything unless it is renewed; `None` when it does not by itself.
+    pub expires_at: Option<Timestamp>,
+    /// When a worker renews it unless somebody did before; `None` when nothing is to be renewed.
+    pub renew_at: Option<Timestamp>,
+}
+
+/// What a link was given, as it is stored.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoredCredentials {
+    /// The envelope.
+    pub envelope: Vec<u8>,
+    /// Counts up whenever something else takes its place, from another number each time a link that had nothing is given something.
+    pub version: i64,
+}
+
+/// When what a link was given ends, and when it was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CredentialClock {
+    /// When it stops opening anything unless it is renewed; `None` when it does not by itself.
+    pub expires_at: Option<Timestamp>,
+    /// When the provider handed it out, the first time or renewed.
+    pub renewed_at: Timestamp,
+}
+
+/// Whether credentials are held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// They are.
+    Held,
+    /// Somebody else holds them.
+    Busy,
+    /// There are others by now.
+    Replaced,
+    /// There are none any more.
+    Gone,
+}
+
 /// Links with their authorizations and credentials, inside a unit of work.
 #[async_trait]
 pub trait Links: Send {
@@ -266,10 +329,12 @@ pub trait Links: Send {
     async fn find_open(&mut self, owner: UserId, provider: &str) -> anyhow::Result<Option<Link>>;
     /// A new link.
     async fn insert(&mut self, link: &Link) -> anyhow::Result<()>;
-    /// Stores status, reason, consent, coverage and freshness of a known link; its alias is the user's, and stays.
+    /// Stores status, reason, consent, coverage and freshness of a known link; its alias is the user's, and stays, and so does its plan.
     async fn save(&mut self, link: &Link) -> anyhow::Result<()>;
     /// Stores the alias of a known link and nothing else, so that neither a sync at the same time nor this undoes the other.
     async fn rename(&mut self, link: &Link) -> anyhow::Result<()>;
+    /// Stores when a link is synced next by itself, and nothing else.
+    async fn plan(&mut self, owner: UserId, link: LinkId, plan: &SyncPlan) -> anyhow::Result<()>;
     /// A begun walk to the bank.
     async fn insert_authorization(&mut self, authorization: &Authorization) -> anyhow::Result<()>;
     /// Uses a ticket and binds the browser by `cookie_hash`; `false` when it was used before or has run out.
@@ -278,8 +343,16 @@ pub trait Links: Send {
     async fn spend_authorization(&mut self, id: AuthorizationId, now: Timestamp) -> anyhow::Result<bool>;
     /// Whether a walk still counts. Those of a link that is unlinked, or of a user who asked to be erased, are gone.
     async fn authorization_stands(&mut self, owner: UserId, id: AuthorizationId) -> anyhow::Result<bool>;
-    /// Stores a link's sealed tokens in place of older ones.
-    async fn save_credentials(&mut self, owner: UserId, link: LinkId, sealed: &[u8], now: Timestamp) -> anyhow::Result<()>;
+    /// Stores what a link was given in place of whatever there is.
+    async fn save_credentials(&mut self, owner: UserId, link: LinkId, sealed: &SealedCredentials, now: Timestamp) -> anyhow::Result<()>;
+    /// Holds a link's credentials of that version until an instant, so that nobody else has them renewed meanwhile.
+    async fn hold_credentials(&mut self, owner: UserId, link: LinkId, version: i64, now: Timestamp, until: Timestamp) -> anyhow::Result<Hold>;
+    /// Stores renewed ones in place of those of that version, and lets them go; `false` when there are others by now, or none.
+    async fn replace_credentials(&mut self, owner: UserId, link: LinkId, version: i64, sealed: &SealedCredentials, now: Timestamp) -> anyhow::Result<bool>;
+    /// Lets held ones of that version go as they are. A worker is to renew them at `renew_at`; without it, when it was to before.
+    async fn let_credentials_go(&mut self, owner: UserId, link: LinkId, version: i64, renew_at: Option<Timestamp>) -> anyhow::Result<()>;
+    /// Stores when there is something to do about a link's consent next.
+    async fn await_consent(&mut self, owner: UserId, link: LinkId, due_at: Option<Timestamp>) -> anyhow::Result<()>;
     /// Wipes a link's sealed tokens and ends its walks to the bank. Answers what the bank had handed out, if anything.
     async fn wipe_credentials(&mut self, link: &Link) -> anyhow::Result<Option<Wiped>>;
 }
@@ -295,6 +368,8 @@ pub trait LinkReader: Send + Sync {
     async fn find_any_by_ticket(&self, ticket_hash: &[u8]) -> anyhow::Result<Option<Authorization>>;
     /// The walk a state belongs to, whoever brings it.
     async fn find_any_by_state(&self, state_hash: &[u8]) -> anyhow::Result<Option<Authorization>>;
-    /// A link's sealed tokens.
-    async fn credentials(&self, owner: UserId, link: LinkId) -> anyhow::Result<Option<Vec<u8>>>;
+    /// What a link was given, as it is stored.
+    async fn credentials(&self, owner: UserId, link: LinkId) -> anyhow::Result<Option<StoredCredentials>>;
+    /// The clocks of what several of the owner's links were given; one that was given nothing is missing.
+    async fn credential_clocks(&self, owner: UserId, links: &[LinkId]) -> anyhow::Result<Vec<(LinkId, CredentialClock)>>;
 }

@@ -7,7 +7,7 @@
 use async_trait::async_trait;
 
 use super::{
-    id::{MailTokenId, MessageId, UserId},
+    id::{LinkId, MailTokenId, MessageId, UserId},
     time::Timestamp,
     transaction::words,
     user::EmailAddress,
@@ -49,6 +49,12 @@ words! {
         ErasureScheduled = "erasure_scheduled",
         /// Tells that a session ended because one of its refresh tokens was used twice.
         RefreshTokenReused = "refresh_token_reused",
+        /// Tells that a bank's consent ends soon; is about a link.
+        ConsentEnding = "consent_ending",
+        /// Tells that a bank's consent is over; is about a link.
+        ConsentEnded = "consent_ended",
+        /// Tells that a bank no longer honours what it handed out; is about a link.
+        AccessLost = "access_lost",
     }
 }
 
@@ -107,6 +113,8 @@ pub struct Mail {
     pub kind: MailKind,
     /// The token it carries.
     pub token: Option<MailTokenId>,
+    /// The link it is about.
+    pub link: Option<LinkId>,
     /// When the reason for it arose.
     pub created_at: Timestamp,
     /// How often it was tried.
@@ -116,7 +124,7 @@ pub struct Mail {
 impl Mail {
     /// A mail to be sent as soon as may be.
     pub fn new(id: MessageId, user: UserId, kind: MailKind, token: Option<MailTokenId>, now: Timestamp) -> Self {
-        Self { id, user, kind, token, created_at: now, attempts: 0 }
+        Self { id, user, kind, token, link: None, created_at: now, attempts: 0 }
     }
 
     /// Whom it waits for: mails to one reader leave in the order in which their reasons were committed. A mail to an address that is not its
@@ -137,6 +145,9 @@ impl Mail {
             | MailKind::EmailChanged
             | MailKind::EmailReverted
             | MailKind::ErasureScheduled
+            | MailKind::ConsentEnding
+            | MailKind::ConsentEnded
+            | MailKind::AccessLost
             | MailKind::RefreshTokenReused => Some(self.user),
         }
     }

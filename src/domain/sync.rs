@@ -1,10 +1,13 @@
 //! Syncs: the durable job that brings a link up to date, and its history.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use chrono::Duration;
 
 use super::{
     id::{LinkId, SyncId, UserId},
+    page::{CreatedKey, Page, Slice},
     time::Timestamp,
     transaction::words,
 };
@@ -64,6 +67,18 @@ words! {
     }
 }
 
+words! {
+    /// What a sync was asked for by.
+    SyncOrigin {
+        /// A link that had just been linked, for the first time or once more.
+        Linked = "linked",
+        /// Somebody who wanted it.
+        Requested = "requested",
+        /// The schedule.
+        Scheduled = "scheduled",
+    }
+}
+
 /// What a sync has changed so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SyncCounts {
@@ -86,6 +101,8 @@ pub struct Sync {
     pub link: LinkId,
     /// Whose it is.
     pub user: UserId,
+    /// What it was asked for by.
+    pub origin: SyncOrigin,
     /// How far it has come.
     pub status: SyncStatus,
     /// When it was asked for.
@@ -106,11 +123,12 @@ pub struct Sync {
 
 impl Sync {
     /// A sync to be run as soon as a worker is free.
-    pub fn request(id: SyncId, link: LinkId, user: UserId, now: Timestamp) -> Self {
+    pub fn request(id: SyncId, link: LinkId, user: UserId, origin: SyncOrigin, now: Timestamp) -> Self {
         Self {
             id,
             link,
             user,
+            origin,
             status: SyncStatus::Queued,
             created_at: now,
             run_after: now,
@@ -166,7 +184,8 @@ pub trait SyncQueue: Send + std::marker::Sync {
     /// Puts every running job back, whoever owns it: for a process that is the only worker, and has just started. A worker that is still at
     /// one after all finds it taken over. Answers how many.
     async fn give_back_all_for_worker(&self, now: Timestamp) -> anyhow::Result<u64>;
-    /// Takes the job that has waited longest, whoever owns it, and marks it as running; a job held longer than its lease counts as waiting.
+    /// Takes the job that has waited longest, whoever owns it, and marks it as running; a job held longer than its lease counts as waiting. What
+    /// the schedule asked for waits behind what somebody waits for.
     async fn take_any_for_worker(&self, now: Timestamp) -> anyhow::Result<Option<Sync>>;
     /// How many are not done, whoever owns them.
     async fn backlog(&self, now: Timestamp) -> anyhow::Result<SyncBacklog>;
@@ -181,11 +200,24 @@ pub struct SyncBacklog {
     pub running: u64,
     /// A process that died left them in the middle, and no other has taken them up.
     pub dead: u64,
+    /// Those of the waiting that no worker took, though they could for more than a quarter of an hour.
+    pub overdue: u64,
+    /// Active links whose last sync was given up.
+    pub failing: u64,
+    /// Since when the first of those fails.
+    pub failing_since: Option<Timestamp>,
 }
+
+/// After how many minutes a sync that could be taken is overdue.
+pub const OVERDUE_MINUTES: i64 = 15;
 
 /// Syncs for queries and loaders.
 #[async_trait]
 pub trait SyncReader: Send + std::marker::Sync {
+    /// Those of `ids` that belong to `owner`, in no particular order.
+    async fn find_many(&self, owner: UserId, ids: &[SyncId]) -> anyhow::Result<Vec<Sync>>;
     /// The youngest sync of each of several of the owner's links.
     async fn latest_of(&self, owner: UserId, links: &[LinkId]) -> anyhow::Result<Vec<Sync>>;
+    /// The same page of the syncs of each of several of the owner's links, oldest first.
+    async fn pages_by_link(&self, owner: UserId, links: &[LinkId], page: Page<CreatedKey>) -> anyhow::Result<HashMap<LinkId, Slice<Sync>>>;
 }

@@ -21,7 +21,7 @@ use crate::{
         chain::{ChainStore, retention::TrailMonths},
         ports::{AuditLog, EventBus, Randomness, Store},
     },
-    domain::{erasure::ErasureQueue, failure::Unavailable, mail::MailQueue, sync::SyncQueue, time::Clock},
+    domain::{erasure::ErasureQueue, failure::Unavailable, mail::MailQueue, schedule::Schedule, sync::SyncQueue, time::Clock},
 };
 
 use bus::NotifyWire;
@@ -38,6 +38,7 @@ mod change;
 mod connect;
 mod consent;
 mod coverage;
+mod credential;
 mod email_change;
 mod erasure;
 mod error;
@@ -53,6 +54,7 @@ mod outbox;
 mod page;
 mod payload;
 mod quantity;
+mod schedule;
 mod second_factor;
 mod security;
 mod session;
@@ -152,6 +154,11 @@ impl Database {
 
     /// The queue workers take syncs from.
     pub fn sync_queue(&self) -> Arc<dyn SyncQueue> {
+        self.store.clone()
+    }
+
+    /// What is to be done by itself.
+    pub fn schedule(&self) -> Arc<dyn Schedule> {
         self.store.clone()
     }
 

@@ -12,7 +12,10 @@ use lettre::{
 };
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::application::mail::{Letter, LetterContent};
+use crate::{
+    application::mail::{Letter, LetterContent},
+    domain::time::Timestamp,
+};
 
 pub mod folder;
 pub mod smtp;
@@ -172,12 +175,39 @@ impl Words {
                 &format!("Wrong passwords were tried on your Dashtam account, so signing in with a password is paused for {minutes} minutes."),
                 "Where you are signed in you stay signed in. If it was you, wait, or reset your password. You are told of this once a day at most.",
             )?,
+            LetterContent::ConsentEnding { provider, ends_at } => Self::consent_ending(provider, *ends_at)?,
+            LetterContent::LinkExpired { provider, has_ended } => Self::link_expired(provider, *has_ended)?,
             LetterContent::RefreshTokenReused => Self::notice(
                 "One of your sessions was ended",
                 "A token that renews a session of your Dashtam account was used twice, so somebody else may hold a copy of it. That session has ended.",
                 "Sign in again on that device. If you see this more than once, look at your sessions, end those you do not know, and change your password.",
             )?,
         })
+    }
+
+    fn consent_ending(provider: &str, ends_at: Timestamp) -> anyhow::Result<Self> {
+        let until = ends_at.utc().format("%-d %B %Y at %H:%M");
+        Self::notice(
+            "Link your bank again soon",
+            &format!("Your consent that Dashtam reads {provider} for you ends on {until} UTC. Until then everything goes on."),
+            "To go on after that, link it once more from your app, now or later. Your accounts and their history stay as they are.",
+        )
+    }
+
+    fn link_expired(provider: &str, has_ended: bool) -> anyhow::Result<Self> {
+        let subject = "Your bank is not read any more";
+        if has_ended {
+            return Self::notice(
+                subject,
+                &format!("Your consent that Dashtam reads {provider} for you has ended, as banks have it, so nothing new comes from there."),
+                "Link it once more from your app to go on. Your accounts and their history stay as they are.",
+            );
+        }
+        Self::notice(
+            subject,
+            &format!("{provider} no longer accepts what it once gave Dashtam to read it for you, so nothing new comes from there."),
+            "Link it once more from your app to go on, unless you took your consent back. Your accounts and their history stay as they are.",
+        )
     }
 
     fn action(subject: &'static str, what: &str, (page, button, token): (&SecretString, &str, &SecretString), next: &str) -> anyhow::Result<Self> {

@@ -119,6 +119,8 @@ struct Gauges {
     outbox_overdue: Family<Topic, Gauge>,
     outbox_parked: Family<Topic, Gauge>,
     syncs: Family<State, Gauge>,
+    links_failing: Gauge,
+    links_failing_longest: Gauge,
     unsealed: Gauge,
     oldest_unsealed: Gauge,
     checkpoint: Gauge,
@@ -182,7 +184,13 @@ impl Gauges {
         registry.register("dashtam_outbox_waiting_messages", "Messages that are not out yet", self.outbox_waiting.clone());
         registry.register("dashtam_outbox_overdue_messages", "Those of them that wait for more than 15 minutes", self.outbox_overdue.clone());
         registry.register("dashtam_outbox_parked_messages", "Messages that were given up and wait for an operator", self.outbox_parked.clone());
-        registry.register("dashtam_syncs", "Syncs that wait, run, or were left in the middle by a process that died", self.syncs.clone());
+        registry.register(
+            "dashtam_syncs",
+            "Syncs that wait, that could be taken for long (overdue, counted as queued too), that run, or were left in the middle by a process that died",
+            self.syncs.clone(),
+        );
+        registry.register("dashtam_links_failing", "Active links whose last sync was given up", self.links_failing.clone());
+        registry.register_with_unit("dashtam_links_failing_longest", "Since when the first of them fails", Unit::Seconds, self.links_failing_longest.clone());
         registry.register("dashtam_audit_unsealed_events", "Audit events that are not sealed yet", self.unsealed.clone());
         registry.register_with_unit("dashtam_audit_oldest_unsealed", "How long the oldest of them waits", Unit::Seconds, self.oldest_unsealed.clone());
         registry.register_with_unit("dashtam_audit_last_checkpoint_timestamp", "When the audit trail was last signed", Unit::Seconds, self.checkpoint.clone());
@@ -202,9 +210,11 @@ impl Gauges {
             self.outbox_overdue.get_or_create(&label).set(whole(topic.overdue));
             self.outbox_parked.get_or_create(&label).set(whole(topic.parked));
         }
-        for (state, count) in [("queued", syncs.queued), ("running", syncs.running), ("dead", syncs.dead)] {
+        for (state, count) in [("queued", syncs.queued), ("running", syncs.running), ("dead", syncs.dead), ("overdue", syncs.overdue)] {
             self.syncs.get_or_create(&State { state }).set(whole(count));
         }
+        self.links_failing.set(whole(syncs.failing));
+        self.links_failing_longest.set(syncs.failing_since.map_or(0, |since| now.since(since).num_seconds()));
         self.unsealed.set(whole(audit.unsealed));
         self.oldest_unsealed.set(audit.oldest_unsealed.map_or(0, |oldest| now.since(oldest).num_seconds()));
         self.checkpoint.set(audit.signed.map_or(0, |(_, at)| at.unix()));

@@ -3,5 +3,5 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod life;
-mod stand_in;
+pub(crate) mod stand_in;
 mod words;

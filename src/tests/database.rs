@@ -15,7 +15,7 @@ use crate::harness::{
     stores::{ServerDatabase, commit, every_store, open},
 };
 
-const MIGRATIONS: usize = 28;
+const MIGRATIONS: usize = 30;
 
 /// Every name a table, index or constraint of ours goes by.
 async fn names(store: &crate::harness::stores::TestStore) -> Vec<String> {
@@ -149,7 +149,7 @@ async fn erasing_a_user_takes_everything_that_is_theirs_and_leaves_the_trail() {
         work.sessions().insert(&session).await.unwrap();
         work.sessions().insert_token(&rows::refresh_token(&session)).await.unwrap();
         work.links().insert_authorization(&rows::authorization(&link)).await.unwrap();
-        work.links().save_credentials(ann.id, link.id, b"sealed", account.created_at).await.unwrap();
+        work.links().save_credentials(ann.id, link.id, &rows::sealed("sealed"), account.created_at).await.unwrap();
         work.syncs().insert(&rows::sync(&link, account.created_at)).await.unwrap();
         rows::second_factor(work.as_mut(), ann.id, account.created_at).await;
         commit(work).await;

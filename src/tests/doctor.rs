@@ -16,6 +16,7 @@ use dashtam::{
         Surroundings,
         doctor::{Finding, State, examine},
     },
+    application::ports::ProviderFault,
     config::{Config, Environment},
     domain::time::Clock,
 };
@@ -398,4 +399,32 @@ fn an_address_that_is_taken_foreign_or_too_open_is_told_unless_we_have_it_oursel
     report.says("address", "ok", &["a server of ours"]).says("keys", "ok", &["they open what was sealed with them"]).is_healthy();
     demo.signal("TERM");
     assert_eq!(demo.end().0, Some(0));
+}
+
+#[tokio::test]
+async fn links_that_keep_failing_and_syncs_that_nobody_takes_are_told() {
+    for app in TestApp::on_every_store().await {
+        over(&app.store, |_| {}).await.says("syncs", "ok", &["0 wait, 0 run"]);
+        over(&app.store, |config| config.sync.scheduled = false).await.says("syncs", "ok", &["links are not synced by themselves"]);
+        app.bank.reports(vec![]);
+        let link = app.signed_in("ann").await.link_scripted().await;
+        app.pass(Duration::minutes(16));
+        let waits = ["1 wait", "1 could be taken for more than 15 minutes", "start a server or a worker"];
+        // The doctor looks by this machine's clock, which is later.
+        over(&app.store, |_| {}).await.says("syncs", "warn", &waits);
+        app.work().await;
+        over(&app.store, |_| {}).await.is_content_with("syncs");
+        app.bank.script(|script| script.accounts_fault = Some(ProviderFault::ServerError));
+        app.signed_in("ann").await.sync(&link, true).await.succeeds();
+        for _ in 0..5 {
+            app.work().await;
+            app.pass(Duration::minutes(15));
+        }
+        let failing = ["links whose last sync failed: 1, the first of them since 2026-11-23T13:", "tried again by themselves"];
+        over(&app.store, |_| {}).await.says("syncs", "warn", &failing);
+        app.bank.script(|script| script.accounts_fault = None);
+        app.signed_in("ann").await.sync(&link, true).await.succeeds();
+        app.work().await;
+        over(&app.store, |_| {}).await.is_content_with("syncs");
+    }
 }

@@ -10,7 +10,7 @@ use dashtam::{
     domain::{
         event::Event,
         failure::Reason,
-        id::{MessageId, SessionId, UserId},
+        id::{LinkId, MessageId, SessionId, UserId},
         mail::{Mail, MailKind},
         second_factor::Factor,
         session::RevocationReason,
@@ -45,6 +45,8 @@ fn told(user: UserId) -> Vec<Event> {
         Event::SecondFactorEnabled { user },
         Event::SecondFactorDisabled { user },
         Event::RecoveryCodesReplaced { user },
+        Event::ConsentEnding { link: LinkId(user.0), user, minutes: 120 },
+        Event::ConsentEnded { link: LinkId(user.0), user },
         Event::SessionCreated { session, user, evicted: 0, factor: Some(Factor::RecoveryCode) },
         Event::Reauthenticated { session, user, factor: Some(Factor::RecoveryCode) },
     ]

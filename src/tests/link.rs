@@ -3,11 +3,13 @@
 mod begin;
 mod callback;
 mod complete;
+mod consent;
 mod hand;
 mod relink;
 mod rename;
 mod start;
 mod unlink;
+mod week;
 
 use dashtam::{application::ports::ProviderFault, domain::provider::ReportedTransaction};
 use serde_json::json;

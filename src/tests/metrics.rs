@@ -143,6 +143,10 @@ async fn what_waits_what_was_given_up_and_what_is_not_sealed_is_told() {
         app.store.execute("UPDATE syncs SET status = 'running', finished_at = NULL").await.unwrap();
         app.pass(chrono::Duration::hours(1));
         assert!(syncs(&told(&app).await)[2] >= 1.0);
+        assert!(value(&text, "dashtam_links_failing") < 1.0 && value(&text, "dashtam_links_failing_longest_seconds") < 1.0);
+        app.store.execute("UPDATE links SET sync_failures = 1, sync_failing_since = created_at").await.unwrap();
+        let text = told(&app).await;
+        assert!((1.0..2.0).contains(&value(&text, "dashtam_links_failing")) && value(&text, "dashtam_links_failing_longest_seconds") >= 3600.0);
         app.nobody().sign_in("ann@example.com", PASSWORD).await.succeeds();
     }
 }

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod adapter;
-mod bridge;
+pub(crate) mod bridge;
 mod claims;
 mod engine;
 mod rows;

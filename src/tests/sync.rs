@@ -3,8 +3,10 @@
 mod accounts;
 mod faults;
 mod gaps;
+mod renewal;
 mod request;
 mod rows;
+mod schedule;
 mod stages;
 mod tokens;
 mod workers;

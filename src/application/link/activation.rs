@@ -10,7 +10,8 @@ use crate::{
         consent::Consent,
         id::{ConsentId, LinkId, SyncId, UserId},
         link::{Authorization, Link, LinkStatus},
-        sync::{Sync, SyncProblem},
+        schedule::SyncPlan,
+        sync::{Sync, SyncOrigin, SyncProblem},
     },
 };
 
@@ -54,12 +55,12 @@ impl LinkCommands {
     async fn try_to_activate(&self, attempt: &Attempt, target: &Target<'_>, credentials: &Credentials) -> Result<Link, LinkError> {
         let now = self.clock.now();
         let (owner, id) = target.of();
-        let sealed = seal_credentials(self.sealer.as_ref(), Place::credentials(owner, id), credentials)?;
+        let sealed = seal_credentials(self.sealer.as_ref(), Place::credentials(owner, id), credentials, now)?;
         let mut work = self.store.begin(attempt).await?;
         // Whoever asked to be erased while the bank was asked has no links any more.
         work.sign_ins().take_turn(owner).await?.filter(|user| user.is_active).ok_or(LinkError::NotFound)?;
         let mut link = wanted(work.as_mut(), target).await?;
-        let event = link.activate(credentials.consent_expires_at());
+        let event = link.activate(credentials.consent_expires_at(), now);
         if matches!(target, Target::New(_)) {
             work.links().insert(&link).await?;
         } else {
@@ -84,7 +85,9 @@ impl LinkCommands {
         work.consents().insert(&consent).await?;
         // What a worker does with older credentials must neither replace these nor end the link.
         work.syncs().end_open(owner, id, SyncProblem::Superseded, now).await?;
-        work.syncs().insert(&Sync::request(SyncId(self.randomness.id()), id, owner, now)).await?;
+        work.syncs().insert(&Sync::request(SyncId(self.randomness.id()), id, owner, SyncOrigin::Linked, now)).await?;
+        work.links().await_consent(owner, id, link.consent_term().map(|term| term.next_after(now))).await?;
+        work.links().plan(owner, id, &SyncPlan::begun(now)).await?;
         work.succeed(event).await?;
         self.wake.notify_one();
         Ok(link)

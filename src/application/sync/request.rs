@@ -1,6 +1,6 @@
 //! Asking for a sync, and looking at how the last one went.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use chrono::Duration;
 use tokio::sync::Notify;
@@ -19,7 +19,8 @@ use crate::{
         failure::Reason,
         id::{LinkId, SyncId},
         link::LinkStatus,
-        sync::{SYNC_PAUSE_MINUTES, Sync, SyncReader, SyncStatus},
+        page::{CreatedKey, Page, Slice},
+        sync::{SYNC_PAUSE_MINUTES, Sync, SyncOrigin, SyncReader, SyncStatus},
         time::Clock,
     },
 };
@@ -113,7 +114,7 @@ impl SyncCommands {
                 if !command.force && work.syncs().latest(owner, link.id).await?.is_some_and(|last| recent(&last)) {
                     return Err(SyncError::TooSoon);
                 }
-                let sync = Sync::request(SyncId(self.randomness.id()), link.id, owner, now);
+                let sync = Sync::request(SyncId(self.randomness.id()), link.id, owner, SyncOrigin::Requested, now);
                 if !work.syncs().insert(&sync).await? {
                     return Err(SyncError::UnderWay);
                 }
@@ -134,9 +135,21 @@ pub struct SyncQueries {
 }
 
 impl SyncQueries {
+    /// Those of `ids` that are of one's own links, in no particular order.
+    pub async fn find_many(&self, requester: &Requester, ids: &[SyncId]) -> Result<Vec<Sync>, QueryError> {
+        let owner = self.access.reader(requester, Resource::Links)?;
+        Ok(self.syncs.find_many(owner, ids).await?)
+    }
+
     /// The youngest sync of each of one's own links.
     pub async fn latest_of(&self, requester: &Requester, links: &[LinkId]) -> Result<Vec<Sync>, QueryError> {
         let owner = self.access.reader(requester, Resource::Links)?;
         Ok(self.syncs.latest_of(owner, links).await?)
+    }
+
+    /// The same page of the syncs of each of one's own links.
+    pub async fn pages_by_link(&self, requester: &Requester, links: &[LinkId], page: Page<CreatedKey>) -> Result<HashMap<LinkId, Slice<Sync>>, QueryError> {
+        let owner = self.access.reader(requester, Resource::Links)?;
+        Ok(self.syncs.pages_by_link(owner, links, page).await?)
     }
 }

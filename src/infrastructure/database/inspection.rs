@@ -20,6 +20,7 @@ use crate::{
         chain::Standing,
         id::{LinkId, SecondFactorId, UserId},
         outbox::Backlog,
+        sync::SyncBacklog,
         time::Timestamp,
     },
 };
@@ -27,10 +28,11 @@ use crate::{
 use super::{
     chain::standing,
     connect::PATIENCE,
+    credential::credentials,
     error::{broken, broken_driver},
-    link::credentials,
     outbox::backlog,
     second_factor::second_factors,
+    sync,
 };
 
 /// A database that is looked at.
@@ -131,6 +133,11 @@ impl Inspection {
     /// How much waits in the outbox.
     pub async fn backlog(&self, now: Timestamp) -> anyhow::Result<Vec<Backlog>> {
         backlog(&self.connection, now).await
+    }
+
+    /// How many syncs are not done, and which links fail.
+    pub async fn syncs(&self, now: Timestamp) -> anyhow::Result<SyncBacklog> {
+        sync::backlog(&self.connection, now).await
     }
 
     /// Closes the connection.

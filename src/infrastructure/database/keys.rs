@@ -24,9 +24,10 @@ use crate::{
 use super::{
     Readers,
     account::accounts,
+    credential::credentials,
     error::broken,
     inspection::Inspection,
-    link::{authorizations, credentials},
+    link::authorizations,
     mail::mail_tokens,
     payload::payloads,
     second_factor::{recovery_codes, second_factors},

@@ -1,17 +1,18 @@
-//! Links: the rows of `links`, `authorizations` and `credentials`.
+//! Links: the rows of `links` and `authorizations`. Those of `credentials` have a file of their own.
 
 use async_trait::async_trait;
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, sea_query::OnConflict};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 
 use crate::domain::{
     change::ChangedKind,
     id::{AuthorizationId, LinkId, UserId},
-    link::{Authorization, Link, LinkReader, LinkReason, LinkStatus, Links, Wiped},
+    link::{Authorization, CredentialClock, Hold, Link, LinkReader, LinkReason, LinkStatus, Links, SealedCredentials, StoredCredentials, Wiped},
     page::{CreatedKey, Page, Slice},
+    schedule::SyncPlan,
     time::{LocalDate, Timestamp},
 };
 
-use super::{Readers, error::broken, page, value, work::DatabaseWork};
+use super::{Readers, credential, error::broken, page, value, work::DatabaseWork};
 
 pub(super) mod links {
     use sea_orm::entity::prelude::*;
@@ -27,9 +28,15 @@ pub(super) mod links {
         pub reason: Option<String>,
         pub alias: Option<String>,
         pub consent_expires_at: Option<DateTimeUtc>,
+        pub consent_began_at: Option<DateTimeUtc>,
+        pub consent_warned_at: Option<DateTimeUtc>,
+        pub consent_due_at: Option<DateTimeUtc>,
         pub covered_from: Option<Date>,
         pub covered_to: Option<Date>,
         pub synced_at: Option<DateTimeUtc>,
+        pub sync_due_at: Option<DateTimeUtc>,
+        pub sync_failures: i64,
+        pub sync_failing_since: Option<DateTimeUtc>,
         pub created_at: DateTimeUtc,
     }
 
@@ -67,25 +74,6 @@ pub(super) mod authorizations {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-pub(super) mod credentials {
-    use sea_orm::entity::prelude::*;
-
-    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
-    #[sea_orm(table_name = "credentials")]
-    pub(crate) struct Model {
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub link_id: Uuid,
-        pub user_id: Uuid,
-        pub sealed: Vec<u8>,
-        pub updated_at: DateTimeUtc,
-    }
-
-    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-    pub(crate) enum Relation {}
-
-    impl ActiveModelBehavior for ActiveModel {}
-}
-
 impl From<&Link> for links::Model {
     fn from(link: &Link) -> Self {
         Self {
@@ -96,9 +84,15 @@ impl From<&Link> for links::Model {
             reason: link.reason.map(|reason| reason.as_str().to_owned()),
             alias: link.alias.clone(),
             consent_expires_at: link.consent_expires_at.map(Timestamp::utc),
+            consent_began_at: link.consent_began_at.map(Timestamp::utc),
+            consent_warned_at: link.consent_warned_at.map(Timestamp::utc),
+            consent_due_at: None,
             covered_from: link.covered_from.map(LocalDate::naive),
             covered_to: link.covered_to.map(LocalDate::naive),
             synced_at: link.synced_at.map(Timestamp::utc),
+            sync_due_at: link.sync_plan.map(|plan| plan.due_at.utc()),
+            sync_failures: link.sync_plan.map_or(0, |plan| plan.failures.into()),
+            sync_failing_since: link.sync_plan.and_then(|plan| plan.failing_since).map(Timestamp::utc),
             created_at: link.created_at.utc(),
         }
     }
@@ -108,6 +102,11 @@ impl TryFrom<links::Model> for Link {
     type Error = anyhow::Error;
 
     fn try_from(row: links::Model) -> anyhow::Result<Self> {
+        let plan = |due_at| {
+            let failing_since = value::optional_instant(row.sync_failing_since);
+            anyhow::Ok(SyncPlan { due_at: Timestamp::new(due_at), failures: value::count("links.sync_failures", row.sync_failures)?, failing_since })
+        };
+        let sync_plan = row.sync_due_at.map(plan).transpose()?;
         Ok(Self {
             id: LinkId(row.id),
             user: UserId(row.user_id),
@@ -116,9 +115,12 @@ impl TryFrom<links::Model> for Link {
             reason: value::optional_word("links.reason", row.reason.as_deref(), LinkReason::parse)?,
             alias: row.alias,
             consent_expires_at: value::optional_instant(row.consent_expires_at),
+            consent_began_at: value::optional_instant(row.consent_began_at),
+            consent_warned_at: value::optional_instant(row.consent_warned_at),
             covered_from: row.covered_from.map(|day| value::day("links.covered_from", day)).transpose()?,
             covered_to: row.covered_to.map(|day| value::day("links.covered_to", day)).transpose()?,
             synced_at: value::optional_instant(row.synced_at),
+            sync_plan,
             created_at: Timestamp::new(row.created_at),
         })
     }
@@ -195,6 +197,8 @@ impl Links for DatabaseWork {
             status: Set(row.status),
             reason: Set(row.reason),
             consent_expires_at: Set(row.consent_expires_at),
+            consent_began_at: Set(row.consent_began_at),
+            consent_warned_at: Set(row.consent_warned_at),
             covered_from: Set(row.covered_from),
             covered_to: Set(row.covered_to),
             synced_at: Set(row.synced_at),
@@ -221,6 +225,24 @@ impl Links for DatabaseWork {
             .map_err(broken("renaming a link"))?;
         anyhow::ensure!(renamed.rows_affected == 1, "the link to be renamed is gone");
         self.note(link.user, ChangedKind::Link, [link.id.0]).await
+    }
+
+    async fn plan(&mut self, owner: UserId, link: LinkId, plan: &SyncPlan) -> anyhow::Result<()> {
+        let changes = links::ActiveModel {
+            sync_due_at: Set(Some(plan.due_at.utc())),
+            sync_failures: Set(plan.failures.into()),
+            sync_failing_since: Set(plan.failing_since.map(Timestamp::utc)),
+            ..Default::default()
+        };
+        let planned = links::Entity::update_many()
+            .set(changes)
+            .filter(links::Column::Id.eq(link.0))
+            .filter(links::Column::UserId.eq(owner.0))
+            .exec(&self.transaction)
+            .await
+            .map_err(broken("planning a link's next sync"))?;
+        anyhow::ensure!(planned.rows_affected == 1, "the link whose sync is to be planned is gone");
+        self.note(owner, ChangedKind::Link, [link.0]).await
     }
 
     async fn insert_authorization(&mut self, authorization: &Authorization) -> anyhow::Result<()> {
@@ -259,17 +281,36 @@ impl Links for DatabaseWork {
         Ok(row.map_err(broken("reading an authorization"))?.is_some())
     }
 
-    async fn save_credentials(&mut self, owner: UserId, link: LinkId, sealed: &[u8], now: Timestamp) -> anyhow::Result<()> {
-        use credentials::Column::{LinkId as Link, Sealed, UpdatedAt, UserId as Owner};
-        let row = credentials::Model { link_id: link.0, user_id: owner.0, sealed: sealed.to_vec(), updated_at: now.utc() };
-        let replace = OnConflict::column(Link).update_columns([Sealed, UpdatedAt]).action_and_where(Owner.eq(owner.0)).to_owned();
-        let saved = credentials::Entity::insert(credentials::ActiveModel::from(row))
-            .on_conflict(replace)
-            .exec_without_returning(&self.transaction)
-            .await
-            .map_err(broken("storing credentials"))?;
-        anyhow::ensure!(saved == 1, "the credentials to be replaced are another user's");
-        Ok(())
+    async fn save_credentials(&mut self, owner: UserId, link: LinkId, sealed: &SealedCredentials, now: Timestamp) -> anyhow::Result<()> {
+        let [a, b, c, d, ..] = self.randomness.secret();
+        let first_version = i64::from(u32::from_be_bytes([a, b, c, d])) * credential::MOST_RENEWALS + 1;
+        credential::save(&self.transaction, owner, link, sealed, (first_version, now)).await
+    }
+
+    async fn hold_credentials(&mut self, owner: UserId, link: LinkId, version: i64, now: Timestamp, until: Timestamp) -> anyhow::Result<Hold> {
+        credential::hold(&self.transaction, owner, link, version, now, until).await
+    }
+
+    async fn replace_credentials(&mut self, owner: UserId, link: LinkId, version: i64, sealed: &SealedCredentials, now: Timestamp) -> anyhow::Result<bool> {
+        let is_replaced = credential::replace(&self.transaction, owner, link, version, sealed, now).await?;
+        if is_replaced {
+            self.note(owner, ChangedKind::Link, [link.0]).await?;
+        }
+        Ok(is_replaced)
+    }
+
+    async fn let_credentials_go(&mut self, owner: UserId, link: LinkId, version: i64, renew_at: Option<Timestamp>) -> anyhow::Result<()> {
+        credential::let_go(&self.transaction, owner, link, version, renew_at).await
+    }
+
+    async fn await_consent(&mut self, owner: UserId, link: LinkId, due_at: Option<Timestamp>) -> anyhow::Result<()> {
+        let awaited = links::Entity::update_many()
+            .set(links::ActiveModel { consent_due_at: Set(due_at.map(Timestamp::utc)), ..Default::default() })
+            .filter(links::Column::Id.eq(link.0))
+            .filter(links::Column::UserId.eq(owner.0))
+            .exec(&self.transaction)
+            .await;
+        awaited.map(|_| ()).map_err(broken("noting when a consent is to be looked at"))
     }
 
     async fn wipe_credentials(&mut self, link: &Link) -> anyhow::Result<Option<Wiped>> {
@@ -279,11 +320,8 @@ impl Links for DatabaseWork {
             .exec(&self.transaction)
             .await;
         walks.map_err(broken("ending a link's walks to its bank"))?;
-        let of_link = credentials::Entity::find_by_id(link.id.0).filter(credentials::Column::UserId.eq(link.user.0));
-        let Some(row) = of_link.one(&self.transaction).await.map_err(broken("reading a link's credentials"))? else { return Ok(None) };
-        let gone = credentials::Entity::delete_by_id(row.link_id).exec(&self.transaction).await;
-        gone.map_err(broken("wiping a link's credentials"))?;
-        Ok(Some(Wiped { link: link.id, provider: link.provider.clone(), sealed: row.sealed }))
+        let sealed = credential::wipe(&self.transaction, link.user, link.id).await?;
+        Ok(sealed.map(|sealed| Wiped { link: link.id, provider: link.provider.clone(), sealed }))
     }
 }
 
@@ -317,8 +355,11 @@ impl LinkReader for Readers {
         find_authorization(self, authorizations::Column::StateHash, state_hash).await
     }
 
-    async fn credentials(&self, owner: UserId, link: LinkId) -> anyhow::Result<Option<Vec<u8>>> {
-        let row = credentials::Entity::find_by_id(link.0).filter(credentials::Column::UserId.eq(owner.0)).one(&self.connection).await;
-        Ok(row.map_err(broken("reading credentials"))?.map(|row| row.sealed))
+    async fn credentials(&self, owner: UserId, link: LinkId) -> anyhow::Result<Option<StoredCredentials>> {
+        credential::find(&self.connection, owner, link).await
+    }
+
+    async fn credential_clocks(&self, owner: UserId, links: &[LinkId]) -> anyhow::Result<Vec<(LinkId, CredentialClock)>> {
+        credential::clocks(&self.connection, owner, links).await
     }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::domain::{
-    id::{MailTokenId, MessageId, UserId},
+    id::{LinkId, MailTokenId, MessageId, UserId},
     mail::{Mail, MailKind, MailQueue, MailToken, MailTokenPurpose, MailTokenReader, Mails},
     time::Timestamp,
     user::EmailAddress,
@@ -56,6 +56,8 @@ pub(super) mod mail_tokens {
 #[derive(Serialize, Deserialize)]
 struct Payload {
     token: Option<Uuid>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    link: Option<Uuid>,
 }
 
 fn topic(kind: MailKind) -> String {
@@ -72,6 +74,7 @@ impl TryFrom<messages::Model> for Mail {
             user: UserId(row.user_id.context("outbox.user_id is missing for a mail")?),
             kind: value::word("outbox.topic", row.topic.trim_start_matches(TOPIC), MailKind::parse)?,
             token: payload.token.map(MailTokenId),
+            link: payload.link.map(LinkId),
             created_at: Timestamp::new(row.created_at),
             attempts: value::count("outbox.attempts", row.attempts)?,
         })
@@ -98,7 +101,8 @@ impl TryFrom<mail_tokens::Model> for MailToken {
 #[async_trait]
 impl Mails for DatabaseWork {
     async fn queue(&mut self, mail: &Mail) -> anyhow::Result<()> {
-        let payload = serde_json::to_string(&Payload { token: mail.token.map(Into::into) }).context("writing a mail's payload")?;
+        let payload =
+            serde_json::to_string(&Payload { token: mail.token.map(Into::into), link: mail.link.map(Into::into) }).context("writing a mail's payload")?;
         let message = Queued { id: mail.id, user: Some(mail.user), lane: mail.lane(), topic: topic(mail.kind), payload, at: mail.created_at };
         outbox::queue(&self.transaction, message).await?;
         self.mails.push(mail.kind);

@@ -1,5 +1,7 @@
 //! Syncs: the rows of `syncs`, which are the queue and its history.
 
+use std::collections::HashMap;
+
 use anyhow::Context as _;
 use async_trait::async_trait;
 use chrono::Duration;
@@ -12,12 +14,13 @@ use sea_orm::{
 use crate::domain::{
     change::ChangedKind,
     id::{LinkId, SyncId, UserId},
+    page::{CreatedKey, Page, Slice},
     signal::Signal,
-    sync::{SYNC_LEASE_MINUTES, Sync, SyncBacklog, SyncCounts, SyncProblem, SyncQueue, SyncReader, SyncStatus, Syncs},
+    sync::{OVERDUE_MINUTES, SYNC_LEASE_MINUTES, Sync, SyncBacklog, SyncCounts, SyncOrigin, SyncProblem, SyncQueue, SyncReader, SyncStatus, Syncs},
     time::Timestamp,
 };
 
-use super::{DatabaseStore, Readers, error::broken, page, value, work::DatabaseWork};
+use super::{DatabaseStore, Readers, error::broken, link::links, page, schedule::ACTIVE, value, work::DatabaseWork};
 
 /// The condition of `ix_syncs_queue`, word for word: with bound values neither planner could tell that the index holds the answer.
 pub(super) const OPEN: &str = "status IN ('queued', 'running')";
@@ -32,6 +35,7 @@ pub(super) mod syncs {
         pub id: Uuid,
         pub user_id: Uuid,
         pub link_id: Uuid,
+        pub origin: String,
         pub status: String,
         pub created_at: DateTimeUtc,
         pub run_after: DateTimeUtc,
@@ -57,6 +61,7 @@ impl From<&Sync> for syncs::Model {
             id: sync.id.0,
             user_id: sync.user.0,
             link_id: sync.link.0,
+            origin: sync.origin.as_str().to_owned(),
             status: sync.status.as_str().to_owned(),
             created_at: sync.created_at.utc(),
             run_after: sync.run_after.utc(),
@@ -80,6 +85,7 @@ impl TryFrom<syncs::Model> for Sync {
             id: SyncId(row.id),
             link: LinkId(row.link_id),
             user: UserId(row.user_id),
+            origin: value::word("syncs.origin", &row.origin, SyncOrigin::parse)?,
             status: value::word("syncs.status", &row.status, SyncStatus::parse)?,
             created_at: Timestamp::new(row.created_at),
             run_after: Timestamp::new(row.run_after),
@@ -183,7 +189,7 @@ impl SyncQueue for DatabaseStore {
     }
 
     async fn take_any_for_worker(&self, now: Timestamp) -> anyhow::Result<Option<Sync>> {
-        use syncs::Column::{Attempts, CreatedAt, Id, RunAfter, StartedAt, Status};
+        use syncs::Column::{Attempts, CreatedAt, Id, Origin, RunAfter, StartedAt, Status};
         let lease_over = now.minus(Duration::minutes(SYNC_LEASE_MINUTES));
         let waiting = Condition::any()
             .add(Status.eq(SyncStatus::Queued.as_str()).and(RunAfter.lte(now.utc())))
@@ -194,6 +200,7 @@ impl SyncQueue for DatabaseStore {
             .column(Id)
             .filter(Expr::cust(OPEN))
             .filter(waiting)
+            .order_by_asc(Origin.eq(SyncOrigin::Scheduled.as_str()))
             .order_by_asc(RunAfter)
             .order_by_asc(CreatedAt)
             .order_by_asc(Id)
@@ -220,22 +227,7 @@ impl SyncQueue for DatabaseStore {
     }
 
     async fn backlog(&self, now: Timestamp) -> anyhow::Result<SyncBacklog> {
-        use syncs::Column::{StartedAt, Status};
-        let lease_over = now.minus(Duration::minutes(SYNC_LEASE_MINUTES)).utc();
-        let is = |status: SyncStatus| Status.eq(status.as_str());
-        let counted = |condition: Expr| Expr::from(Func::count(CaseStatement::new().case(condition, 1)));
-        let row = syncs::Entity::find()
-            .select_only()
-            .column_as(counted(is(SyncStatus::Queued)), "queued")
-            .column_as(counted(is(SyncStatus::Running).and(StartedAt.gte(lease_over))), "running")
-            .column_as(counted(is(SyncStatus::Running).and(StartedAt.lt(lease_over))), "dead")
-            .filter(Expr::cust(OPEN))
-            .into_model::<BacklogRow>()
-            .one(&self.reading)
-            .await;
-        let row = row.map_err(broken("counting syncs"))?.context("the database counted nothing")?;
-        let count = |counted| value::count("the number of syncs", counted).map(u64::from);
-        Ok(SyncBacklog { queued: count(row.queued)?, running: count(row.running)?, dead: count(row.dead)? })
+        backlog(&self.reading, now).await
     }
 }
 
@@ -244,15 +236,79 @@ struct BacklogRow {
     queued: i64,
     running: i64,
     dead: i64,
+    overdue: i64,
+}
+
+#[derive(FromQueryResult)]
+struct FailingRow {
+    failing: i64,
+    since: Option<chrono::DateTime<chrono::Utc>>,
+}
+
+/// How much is not done, and which links fail.
+pub(super) async fn backlog(connection: &impl ConnectionTrait, now: Timestamp) -> anyhow::Result<SyncBacklog> {
+    use syncs::Column::{RunAfter, StartedAt, Status};
+    let lease_over = now.minus(Duration::minutes(SYNC_LEASE_MINUTES)).utc();
+    let long_ago = now.minus(Duration::minutes(OVERDUE_MINUTES)).utc();
+    let is = |status: SyncStatus| Status.eq(status.as_str());
+    let counted = |condition: Expr| Expr::from(Func::count(CaseStatement::new().case(condition, 1)));
+    let row = syncs::Entity::find()
+        .select_only()
+        .column_as(counted(is(SyncStatus::Queued)), "queued")
+        .column_as(counted(is(SyncStatus::Running).and(StartedAt.gte(lease_over))), "running")
+        .column_as(counted(is(SyncStatus::Running).and(StartedAt.lt(lease_over))), "dead")
+        .column_as(counted(is(SyncStatus::Queued).and(RunAfter.lt(long_ago))), "overdue")
+        .filter(Expr::cust(OPEN))
+        .into_model::<BacklogRow>()
+        .one(connection)
+        .await;
+    let row = row.map_err(broken("counting syncs"))?.context("the database counted nothing")?;
+    let failing = links::Entity::find()
+        .select_only()
+        .column_as(links::Column::Id.count(), "failing")
+        .column_as(links::Column::SyncFailingSince.min(), "since")
+        .filter(Expr::cust(ACTIVE))
+        .filter(links::Column::SyncFailingSince.is_not_null())
+        .into_model::<FailingRow>()
+        .one(connection)
+        .await;
+    let failing = failing.map_err(broken("counting links that fail"))?.context("the database counted nothing")?;
+    let count = |counted| value::count("the number of syncs", counted).map(u64::from);
+    Ok(SyncBacklog {
+        queued: count(row.queued)?,
+        running: count(row.running)?,
+        dead: count(row.dead)?,
+        overdue: count(row.overdue)?,
+        failing: count(failing.failing)?,
+        failing_since: value::optional_instant(failing.since),
+    })
 }
 
 #[async_trait]
 impl SyncReader for Readers {
+    async fn find_many(&self, owner: UserId, ids: &[SyncId]) -> anyhow::Result<Vec<Sync>> {
+        let rows = syncs::Entity::find().filter(syncs::Column::UserId.eq(owner.0)).filter(syncs::Column::Id.is_in(ids.iter().map(|id| id.0)));
+        rows.all(&self.connection).await.map_err(broken("reading syncs by id"))?.into_iter().map(Sync::try_from).collect()
+    }
+
     async fn latest_of(&self, owner: UserId, links: &[LinkId]) -> anyhow::Result<Vec<Sync>> {
         let youngest =
             syncs::Entity::find().filter(syncs::Column::UserId.eq(owner.0)).order_by_desc(syncs::Column::CreatedAt).order_by_desc(syncs::Column::Id).limit(1);
         let links: Vec<_> = links.iter().map(|link| link.0).collect();
         let rows = page::of_each(&self.connection, &links, syncs::Column::LinkId, &youngest).await.map_err(broken("reading latest syncs"))?;
         rows.into_iter().map(Sync::try_from).collect()
+    }
+
+    async fn pages_by_link(&self, owner: UserId, links: &[LinkId], page: Page<CreatedKey>) -> anyhow::Result<HashMap<LinkId, Slice<Sync>>> {
+        let children = page::Children {
+            parent: syncs::Column::LinkId,
+            parent_of: |row: &syncs::Model| row.link_id,
+            columns: (syncs::Column::CreatedAt, syncs::Column::Id),
+            ascending: |one: &Sync, other| (one.created_at, one.id).cmp(&(other.created_at, other.id)),
+        };
+        let rows = syncs::Entity::find().filter(syncs::Column::UserId.eq(owner.0));
+        let links = links.iter().map(|link| link.0).collect();
+        let pages = page::read_each(&self.connection, rows, children, links, page, "reading syncs by link").await?;
+        Ok(pages.into_iter().map(|(link, page)| (LinkId(link), page)).collect())
     }
 }

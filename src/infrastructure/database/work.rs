@@ -16,7 +16,7 @@ use crate::{
     domain::{
         account::Accounts,
         agreement::Agreements,
-        audit::Outcome,
+        audit::{Outcome, ResourceKind},
         balance::BalanceSnapshots,
         consent::Consents,
         coverage::Coverages,
@@ -26,7 +26,7 @@ use crate::{
         export::Exports,
         failure::Reason,
         holding::Holdings,
-        id::{MessageId, UserId},
+        id::{LinkId, MessageId, UserId},
         import::Imports,
         keys::SealedSecrets,
         link::Links,
@@ -204,7 +204,9 @@ impl Work for DatabaseWork {
         let entry = self.attempt.entry(Outcome::Succeeded, Some(&event), None);
         if let Some((user, kind)) = handlers::notice(&event, &self.mails)? {
             let mail = Mail::new(MessageId(self.randomness.id()), user, kind, None, entry.recorded_at);
-            self.queue(&mail).await?;
+            let (about, id) = event.resource();
+            let link = id.filter(|_| about == ResourceKind::Link).map(LinkId);
+            self.queue(&Mail { link, ..mail }).await?;
         }
         self.settle(entry).await
     }

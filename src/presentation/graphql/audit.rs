@@ -121,8 +121,16 @@ pub enum AuditAct {
     RevokeConsent,
     /// Mapping once more, on the command line, what a provider answered before.
     RemapLink,
+    /// A worker renewing what a bank handed out, ahead of its end.
+    RenewCredentials,
+    /// A worker warning of the end of a consent.
+    WarnOfConsent,
+    /// A worker ending a link whose consent is over.
+    EndConsent,
     /// Asking for a sync.
     RequestSync,
+    /// A worker asking for a sync whose time has come.
+    ScheduleSync,
     /// Bringing a link up to date.
     SyncLink,
     /// Saying otherwise of an account than its provider.

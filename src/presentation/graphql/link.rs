@@ -28,12 +28,12 @@ use super::{
     error::{Fault, UserError, outcome},
     global_id::{GlobalId, id_or_nothing},
     guard::Allow,
-    loader::AccountsOf,
+    loader::{AccountsOf, SyncsOf},
     page::{PageArguments, connection},
     provider::ProviderObject,
     scalar::{DateTime, WebUrl},
     stream::{Known, thread},
-    sync::SyncObject,
+    sync::{SyncConnection, SyncObject},
 };
 
 /// Where a link stands.
@@ -94,6 +94,8 @@ pub enum LinkAction {
     Authorize,
     /// Link it once more, with `relink`.
     Relink,
+    /// The same, before its consent ends at `consent.expiresAt`; until then it works.
+    RelinkSoon,
 }
 
 /// The bank's permission to read.
@@ -102,6 +104,20 @@ pub enum LinkAction {
 pub struct Consent {
     /// When it ends, renewed tokens or not; null when the bank does not say.
     expires_at: Option<DateTime>,
+    /// When its user was last warned that it ends; null when they were not. A consent of a week or longer is warned of 72, 24 and 2 hours before, a
+    /// shorter one in proportion.
+    warned_at: Option<DateTime>,
+}
+
+/// What the provider handed out to be read with: tokens, a key or an address.
+#[derive(SimpleObject)]
+#[graphql(serial, guard = Allow::read(Resource::Links))]
+pub struct LinkCredentials {
+    /// When it stops opening the provider unless it is renewed, which happens by itself whenever the provider is asked, and once a day; null when it
+    /// does not end by itself.
+    expires_at: Option<DateTime>,
+    /// When the provider handed it out, the first time or renewed.
+    renewed_at: DateTime,
 }
 
 /// How often the provider can be asked for one link. What is asked beyond it waits.
@@ -152,7 +168,13 @@ impl LinkNode {
 
     /// The bank's permission to read.
     async fn consent(&self) -> Consent {
-        Consent { expires_at: self.0.consent_expires_at.map(DateTime) }
+        Consent { expires_at: self.0.consent_expires_at.map(DateTime), warned_at: self.0.consent_warned_at.map(DateTime) }
+    }
+
+    /// The second clock beside that of the consent; null when nothing is kept: before the bank has agreed, after it was unlinked, and for files.
+    async fn credentials(&self, ctx: &Context<'_>) -> Result<Option<LinkCredentials>, Fault> {
+        let clock = ctx.of_request()?.loaders.credential_clock(self.0.id).await?;
+        Ok(clock.map(|clock| LinkCredentials { expires_at: clock.expires_at.map(DateTime), renewed_at: DateTime(clock.renewed_at) }))
     }
 
     /// How recent its data is.
@@ -184,9 +206,10 @@ impl LinkNode {
         self.0.alias.as_deref()
     }
 
-    /// What the user has to do; null when nothing. `relink` leads to the bank for either.
-    async fn next_action(&self) -> Option<LinkAction> {
-        self.0.next_action().map(Into::into)
+    /// What the user has to do; null when nothing. `relink` leads to the bank for each.
+    #[expect(clippy::unused_async, reason = "the library takes async resolvers only")]
+    async fn next_action(&self, ctx: &Context<'_>) -> Result<Option<LinkAction>, Fault> {
+        Ok(self.0.next_action(ctx.of_request()?.application.providers.clock.now()).map(Into::into))
     }
 
     /// The accounts that came through it, oldest first.
@@ -207,6 +230,27 @@ impl LinkNode {
     /// The sync asked for last, waiting, running or done; null before the first.
     async fn last_sync(&self, ctx: &Context<'_>) -> Result<Option<SyncObject>, Fault> {
         Ok(ctx.of_request()?.loaders.latest_sync(self.0.id).await?.map(SyncObject))
+    }
+
+    /// All of its syncs, oldest first: what each changed, what it was asked for by, and how it ended.
+    async fn syncs(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many from the front, 1 to 100.")] first: Option<i32>,
+        #[graphql(desc = "Only those after this cursor; goes with first.")] after: Option<String>,
+        #[graphql(desc = "How many from the back, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only those before this cursor; goes with last.")] before: Option<String>,
+    ) -> Result<SyncConnection, Fault> {
+        let page = PageArguments { first, after, last, before }.read(ctx)?;
+        let slice = ctx.of_request()?.loaders.syncs(SyncsOf { link: self.0.id, page }).await?;
+        Ok(SyncConnection { slice: slice.map(|sync| SyncObject(Arc::new(sync))), page })
+    }
+
+    /// When it is synced next by itself, or soon after; past while a sync is under way. Null when it is not active, and where links are not synced
+    /// by themselves.
+    #[expect(clippy::unused_async, reason = "the library takes async resolvers only")]
+    async fn next_sync_at(&self, ctx: &Context<'_>) -> Result<Option<DateTime>, Fault> {
+        Ok(ctx.of_request()?.application.providers.next_sync_at(&self.0).map(DateTime))
     }
 
     /// When it was begun.

@@ -11,9 +11,9 @@ use crate::{
         balance::{DayBalance, DayRange},
         coverage::Coverage,
         holding::Holding,
-        id::{AccountId, HoldingId, ImportId, LinkId, TransactionId, UserId},
+        id::{AccountId, HoldingId, ImportId, LinkId, SyncId, TransactionId, UserId},
         import::{Import, ImportStatement},
-        link::Link,
+        link::{CredentialClock, Link},
         page::{CreatedKey, Page, PostedKey, Slice},
         session::Session,
         sync::Sync,
@@ -99,6 +99,21 @@ impl Loaders {
     /// The youngest sync of one's own link.
     pub async fn latest_sync(&self, link: LinkId) -> Result<Option<Arc<Sync>>, Fault> {
         Ok(self.0.load_one(LatestSyncOf(link)).await?)
+    }
+
+    /// The sync of that id, of one's own link.
+    pub async fn sync(&self, id: SyncId) -> Result<Option<Arc<Sync>>, Fault> {
+        Ok(self.0.load_one(id).await?)
+    }
+
+    /// The clock of what one's own link was given.
+    pub async fn credential_clock(&self, link: LinkId) -> Result<Option<CredentialClock>, Fault> {
+        Ok(self.0.load_one(ClockOf(link)).await?)
+    }
+
+    /// A page of a link's syncs.
+    pub async fn syncs(&self, key: SyncsOf) -> Result<Slice<Sync>, Fault> {
+        Ok(self.0.load_one(key).await?.unwrap_or_else(Slice::empty))
     }
 
     /// A page of a user's sessions.
@@ -335,6 +350,58 @@ impl Loader<LatestSyncOf> for Batch {
         let links: Vec<LinkId> = keys.iter().map(|key| key.0).collect();
         let syncs = self.application.sync_queries.latest_of(&self.requester, &links).await?;
         Ok(syncs.into_iter().map(|sync| (LatestSyncOf(sync.link), Arc::new(sync))).collect())
+    }
+}
+
+impl Loader<SyncId> for Batch {
+    type Value = Arc<Sync>;
+    type Error = Failure;
+
+    async fn load(&self, keys: &[SyncId]) -> Result<HashMap<SyncId, Self::Value>, Failure> {
+        let syncs = self.application.sync_queries.find_many(&self.requester, keys).await?;
+        Ok(syncs.into_iter().map(|sync| (sync.id, Arc::new(sync))).collect())
+    }
+}
+
+/// Asks for the clock of what a link was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ClockOf(pub LinkId);
+
+impl Loader<ClockOf> for Batch {
+    type Value = CredentialClock;
+    type Error = Failure;
+
+    async fn load(&self, keys: &[ClockOf]) -> Result<HashMap<ClockOf, Self::Value>, Failure> {
+        let links: Vec<LinkId> = keys.iter().map(|key| key.0).collect();
+        let clocks = self.application.link_queries.credential_clocks(&self.requester, &links).await?;
+        Ok(clocks.into_iter().map(|(link, clock)| (ClockOf(link), clock)).collect())
+    }
+}
+
+/// Asks for a page of a link's syncs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SyncsOf {
+    /// Of which link.
+    pub link: LinkId,
+    /// Which part of the list.
+    pub page: Page<CreatedKey>,
+}
+
+impl Loader<SyncsOf> for Batch {
+    type Value = Slice<Sync>;
+    type Error = Failure;
+
+    async fn load(&self, keys: &[SyncsOf]) -> Result<HashMap<SyncsOf, Self::Value>, Failure> {
+        let mut alike: HashMap<Page<CreatedKey>, Vec<LinkId>> = HashMap::new();
+        for key in keys {
+            alike.entry(key.page).or_default().push(key.link);
+        }
+        let mut loaded = HashMap::new();
+        for (page, links) in alike {
+            let pages = self.application.sync_queries.pages_by_link(&self.requester, &links, page).await?;
+            loaded.extend(pages.into_iter().map(|(link, syncs)| (SyncsOf { link, page }, syncs)));
+        }
+        Ok(loaded)
     }
 }
 

@@ -17,6 +17,7 @@ use super::{
     import::ImportNode,
     link::LinkNode,
     session::SessionNode,
+    sync::SyncObject,
     transaction::TransactionNode,
     user::UserNode,
 };
@@ -42,6 +43,8 @@ pub enum Node {
     Holding(HoldingNode),
     /// A statement file that was brought.
     Import(ImportNode),
+    /// One run that brings a link up to date.
+    Sync(SyncObject),
 }
 
 /// Looks things up by global id.
@@ -78,6 +81,7 @@ async fn find(request: &RequestContext, id: &str) -> Result<Option<Node>, Fault>
         Kind::Transaction => loaders.transaction(id.into()).await?.map(|transaction| Node::Transaction(TransactionNode(transaction))),
         Kind::Holding => loaders.holding(id.into()).await?.map(|holding| Node::Holding(HoldingNode(holding))),
         Kind::Import => loaders.import(id.into()).await?.map(|import| Node::Import(ImportNode(import))),
-        Kind::Sync | Kind::AuditEvent | Kind::Export => None,
+        Kind::Sync => loaders.sync(id.into()).await?.map(|sync| Node::Sync(SyncObject(sync))),
+        Kind::AuditEvent | Kind::Export => None,
     })
 }

@@ -9,6 +9,7 @@ use crate::{
     application::{access::Resource, sync::RequestSync},
     domain::{
         audit::Act,
+        page::CreatedKey,
         sync::{self, Sync},
     },
 };
@@ -18,6 +19,7 @@ use super::{
     error::{Fault, UserError, outcome},
     global_id::{GlobalId, id_or_nothing},
     guard::Allow,
+    page::connection,
     scalar::DateTime,
     stream::{Known, thread},
 };
@@ -68,16 +70,39 @@ pub enum SyncProblem {
     Internal,
 }
 
+/// What a sync was asked for by.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "sync::SyncOrigin")]
+pub enum SyncOrigin {
+    /// A link that had just been linked, for the first time or once more.
+    Linked,
+    /// Somebody who wanted it, by `syncLink`.
+    Requested,
+    /// The schedule.
+    Scheduled,
+}
+
 /// One sync, as the graph shows it.
 #[derive(Clone)]
 pub struct SyncObject(pub Arc<Sync>);
+
+impl SyncObject {
+    pub(crate) fn key(&self) -> CreatedKey {
+        CreatedKey { created_at: self.0.created_at, id: self.0.id.0 }
+    }
+}
 
 /// One run, queued or done, that brings a link up to date.
 #[Object(name = "Sync", serial, guard = Allow::read(Resource::Links))]
 impl SyncObject {
     /// The global id, `sync_…`.
-    async fn id(&self) -> ID {
+    pub async fn id(&self) -> ID {
         GlobalId::from(self.0.id).to_id()
+    }
+
+    /// What it was asked for by.
+    async fn origin(&self) -> SyncOrigin {
+        self.0.origin.into()
     }
 
     /// How far it has come.
@@ -98,6 +123,11 @@ impl SyncObject {
     /// When it succeeded or was given up; null before that.
     async fn finished_at(&self) -> Option<DateTime> {
         self.0.finished_at.map(DateTime)
+    }
+
+    /// How often it was begun; a sync that fails is tried up to five times.
+    async fn attempts(&self) -> u32 {
+        self.0.attempts
     }
 
     /// Why it failed, why its last try did, or what a success had to leave out; null when all went well.
@@ -125,6 +155,16 @@ impl SyncObject {
         self.0.counts.removed
     }
 }
+
+connection!(
+    /// A page of syncs.
+    SyncConnection,
+    /// A sync in a page.
+    SyncEdge,
+    SyncObject,
+    CreatedKey,
+    Links
+);
 
 /// Asking for a sync.
 #[derive(InputObject)]

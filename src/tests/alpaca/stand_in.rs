@@ -19,7 +19,7 @@ use url::Url;
 
 /// How it fails.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// With this status and nothing to read.
     Status(u16),
     /// 429, and so many seconds to wait.
@@ -35,34 +35,34 @@ pub(super) enum Failure {
 }
 
 /// What it has and does; tests change it as they go.
-pub(super) struct Script {
+pub(crate) struct Script {
     /// The key and secret it takes.
-    pub(super) key: (String, String),
+    pub(crate) key: (String, String),
     /// `GET /v2/account`.
-    pub(super) account: Value,
+    pub(crate) account: Value,
     /// `GET /v2/positions`.
-    pub(super) positions: Vec<Value>,
+    pub(crate) positions: Vec<Value>,
     /// `GET /v2/account/activities`, newest first.
-    pub(super) activities: Vec<Value>,
+    pub(crate) activities: Vec<Value>,
     /// Fails whatever is asked for with this in its address.
-    pub(super) failure: Option<(&'static str, Failure)>,
+    pub(crate) failure: Option<(&'static str, Failure)>,
     /// An activity that happens once the first page was read.
-    pub(super) meanwhile: Option<Value>,
+    pub(crate) meanwhile: Option<Value>,
     /// What was asked for so far.
-    pub(super) asked: Vec<String>,
+    pub(crate) asked: Vec<String>,
 }
 
 /// The stand-in, listening.
 #[derive(Clone)]
-pub(super) struct StandIn {
+pub(crate) struct StandIn {
     /// Where.
-    pub(super) url: Url,
+    pub(crate) url: Url,
     script: Arc<Mutex<Script>>,
 }
 
 impl StandIn {
     /// One with an account, nothing in it, and the key `AKTEST` with the secret `a-secret-canary`.
-    pub(super) async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         let script = Script {
             key: ("AKTEST".to_owned(), "a-secret-canary".to_owned()),
             account: json!({
@@ -91,7 +91,7 @@ impl StandIn {
     }
 
     /// Reads or changes what it does.
-    pub(super) fn script<T>(&self, change: impl FnOnce(&mut Script) -> T) -> T {
+    pub(crate) fn script<T>(&self, change: impl FnOnce(&mut Script) -> T) -> T {
         change(&mut self.script.lock().unwrap())
     }
 }
@@ -138,7 +138,7 @@ async fn activities(State(script): State<Arc<Mutex<Script>>>, uri: Uri) -> Respo
 }
 
 /// A fill as Alpaca tells it; `at` is an instant in RFC 3339.
-pub(super) fn fill(id: &str, at: &str, side: &str, qty: &str, symbol: &str, price: &str) -> Value {
+pub(crate) fn fill(id: &str, at: &str, side: &str, qty: &str, symbol: &str, price: &str) -> Value {
     json!({
         "id": format!("{}::{id}", at.replace(['-', ':', '.', 'T', 'Z'], "")), "activity_type": "FILL", "transaction_time": at, "type": "partial_fill",
         "price": price, "qty": qty, "side": side, "symbol": symbol, "leaves_qty": "0", "cum_qty": qty, "order_status": "filled",
@@ -147,7 +147,7 @@ pub(super) fn fill(id: &str, at: &str, side: &str, qty: &str, symbol: &str, pric
 }
 
 /// Any other activity.
-pub(super) fn activity(kind: &str, date: &str, net_amount: &str, more: Value) -> Value {
+pub(crate) fn activity(kind: &str, date: &str, net_amount: &str, more: Value) -> Value {
     let mut row = json!({
         "id": format!("{}000000000::{kind}", date.replace('-', "")), "activity_type": kind, "date": date, "net_amount": net_amount, "status": "executed",
     });

@@ -55,7 +55,7 @@ async fn found_in_export(trail: &Trail, from: Option<NaiveDate>) -> (Vec<Short>,
 fn what_failed_is_never_routine() {
     for act in Act::ALL {
         assert_eq!(RetentionClass::of(*act, Outcome::Failed), RetentionClass::Standard);
-        let is_routine = matches!(act, Act::RefreshSession | Act::SyncLink);
+        let is_routine = matches!(act, Act::RefreshSession | Act::ScheduleSync | Act::SyncLink);
         for outcome in [Outcome::Attempted, Outcome::Succeeded] {
             assert_eq!(RetentionClass::of(*act, outcome) == RetentionClass::Routine, is_routine, "{act:?}");
         }

@@ -80,6 +80,12 @@ pub(crate) struct Script {
     pub(crate) hold_connect: Option<Arc<Gate>>,
     /// Keeps whoever exchanges a code waiting, once.
     pub(crate) hold_exchange: Option<Arc<Gate>>,
+    /// Keeps whoever renews tokens waiting for the answer, once.
+    pub(crate) hold_refresh: Option<Arc<Gate>>,
+    /// The refresh token it gave last. With it no other is taken.
+    pub(crate) rotates: Option<String>,
+    /// How long consents last, if not 90 days.
+    pub(crate) consent: Option<chrono::Duration>,
 }
 
 /// Where the product waits until the test lets it go on.
@@ -138,6 +144,13 @@ impl ScriptedBank {
     pub(crate) fn hold_exchange(&self) -> Arc<Gate> {
         let gate = Arc::new(Gate::default());
         self.script(|script| script.hold_exchange = Some(gate.clone()));
+        gate
+    }
+
+    /// Keeps whoever has tokens renewed next waiting for the answer, once the older ones are void.
+    pub(crate) fn hold_refresh(&self) -> Arc<Gate> {
+        let gate = Arc::new(Gate::default());
+        self.script(|script| script.hold_refresh = Some(gate.clone()));
         gate
     }
 
@@ -261,15 +274,29 @@ impl OauthDoor for ScriptedBank {
         }
         self.script(|script| {
             script.exchanges.push(code.to_owned());
-            script.exchange.map_or_else(|| Ok(tokens("first", now)), Err)
+            script.exchange.map_or_else(|| Ok(tokens("first", now.plus(script.consent.unwrap_or(CONSENT)), now)), Err)
         })
     }
 
-    async fn refresh(&self, _: &Tokens, now: Timestamp) -> Result<Tokens, ProviderFault> {
-        self.script(|script| {
+    async fn refresh(&self, old: &Tokens, now: Timestamp) -> Result<Tokens, ProviderFault> {
+        let (answer, gate) = self.script(|script| {
             script.refreshes += 1;
-            script.refresh.map_or_else(|| Ok(tokens("renewed", now)), Err)
-        })
+            let end = old.consent_expires_at.unwrap();
+            let mut answer = script.refresh.map_or_else(|| Ok(tokens("renewed", end, now)), Err);
+            if let (Some(last), Ok(fresh)) = (&script.rotates, &mut answer) {
+                if old.refresh_token.expose_secret() == last {
+                    fresh.refresh_token = format!("renewed-{}-refresh-canary", script.refreshes).into();
+                    script.rotates = Some(fresh.refresh_token.expose_secret().to_owned());
+                } else {
+                    answer = Err(ProviderFault::Refused);
+                }
+            }
+            (answer, script.hold_refresh.take())
+        });
+        if let Some(gate) = gate {
+            gate.pass().await;
+        }
+        answer
     }
 }
 
@@ -376,11 +403,14 @@ impl Visit for ScriptedVisit {
     }
 }
 
-fn tokens(which: &str, now: Timestamp) -> Tokens {
+/// How long a consent lasts.
+const CONSENT: chrono::Duration = chrono::Duration::days(90);
+
+fn tokens(which: &str, consent_expires_at: Timestamp, now: Timestamp) -> Tokens {
     Tokens {
         access_token: format!("{which}-access-canary").into(),
         refresh_token: format!("{which}-refresh-canary").into(),
         access_expires_at: now.plus(chrono::Duration::minutes(30)),
-        consent_expires_at: Some(now.plus(chrono::Duration::days(90))),
+        consent_expires_at: Some(consent_expires_at),
     }
 }

@@ -6,12 +6,12 @@ use dashtam::{
         account::{Account, AccountFingerprint, AccountType, Corrections, MaskedNumber},
         balance::Balances,
         id::{AccountId, AuthorizationId, ChallengeId, LinkId, RecoveryCodeId, RefreshTokenId, SecondFactorId, SessionId, SyncId, TransactionId, UserId},
-        link::{Authorization, Link},
+        link::{Authorization, Link, SealedCredentials},
         money::{Amount, Currency},
         second_factor::{Challenge, RecoveryCode, SecondFactor},
         security::{TokenMinimum, TokenMinimums},
         session::{RefreshToken, Session},
-        sync::Sync,
+        sync::{Sync, SyncOrigin},
         time::{Clock as _, LocalDate, Timestamp},
         transaction::{Source, Transaction, TransactionFacts, TransactionStatus, TransactionSubtype},
         user::{EmailAddress, PasswordRecord, Role, SessionTier, User},
@@ -64,6 +64,11 @@ pub(crate) fn refresh_token(session: &Session) -> RefreshToken {
 /// A link on its way to a bank, not stored yet.
 pub(crate) fn link(user: UserId, now: Timestamp) -> Link {
     Link::begin(LinkId(TestRandomness.id()), user, "sandbox", now)
+}
+
+/// Credentials that stand for sealed ones.
+pub(crate) fn sealed(envelope: &str) -> SealedCredentials {
+    SealedCredentials { envelope: envelope.as_bytes().to_vec(), expires_at: None, renew_at: None }
 }
 
 /// A walk to a bank, not stored yet.
@@ -138,7 +143,7 @@ pub(crate) fn from_feed(transactions: &[Transaction]) -> Vec<(Transaction, Sourc
 
 /// A sync that may run at once, not stored yet.
 pub(crate) fn sync(link: &Link, now: Timestamp) -> Sync {
-    Sync::request(SyncId(TestRandomness.id()), link.id, link.user, now)
+    Sync::request(SyncId(TestRandomness.id()), link.id, link.user, SyncOrigin::Requested, now)
 }
 
 /// Everything a second factor leaves, of a user who has none yet.

@@ -5,7 +5,7 @@ use dashtam::{
     application::ports::Randomness as _,
     domain::{
         id::AuthorizationId,
-        link::{Link, LinkReader, LinkReason, LinkStatus},
+        link::{Hold, Link, LinkReader, LinkReason, LinkStatus},
         page::Page,
         time::Clock as _,
     },
@@ -22,7 +22,7 @@ async fn a_link_is_kept_as_given_and_absent_to_anyone_else() {
     for store in every_store().await {
         let (ann, bob) = (store.user("ann@example.com").await, store.user("bob@example.com").await);
         let mut link = store.link(ann.id).await;
-        link.activate(Some(store.clock.now().plus(Duration::days(7))));
+        link.activate(Some(store.clock.now().plus(Duration::days(7))), store.clock.now());
         link.alias = Some("Main bank".to_owned());
         link.covered(november(1), november(23));
         let mut work = store.begin().await;
@@ -78,7 +78,7 @@ async fn the_open_link_of_a_provider_is_the_owners_active_one() {
         let mut link = store.link(ann.id).await;
         let mut work = store.begin().await;
         assert!(work.links().find_open(ann.id, "sandbox").await.unwrap().is_none(), "a pending link is not open");
-        link.activate(None);
+        link.activate(None, store.clock.now());
         work.links().save(&link).await.unwrap();
         assert_eq!(work.links().find_open(ann.id, "sandbox").await.unwrap().unwrap().id, link.id);
         assert!(work.links().find_open(ann.id, "schwab").await.unwrap().is_none());
@@ -104,7 +104,7 @@ async fn imports_of_one_person_take_turns_so_that_one_open_link_is_made() {
                 if made {
                     let mut link = rows::link(ann.id, store.clock.now());
                     link.provider = "file".to_owned();
-                    link.activate(None);
+                    link.activate(None, store.clock.now());
                     work.links().insert(&link).await.unwrap();
                 }
                 commit(work).await;
@@ -188,16 +188,57 @@ async fn credentials_are_replaced_and_are_their_owners_alone() {
         let link = store.link(ann.id).await;
         let readers = store.database.readers();
         assert!(readers.credentials(ann.id, link.id).await.unwrap().is_none());
-        for sealed in [b"first".as_slice(), b"second"] {
+        let mut versions = Vec::new();
+        for sealed in ["first", "second"] {
             let mut work = store.begin().await;
-            work.links().save_credentials(ann.id, link.id, sealed, store.clock.now()).await.unwrap();
+            work.links().save_credentials(ann.id, link.id, &rows::sealed(sealed), store.clock.now()).await.unwrap();
             commit(work).await;
-            assert_eq!(readers.credentials(ann.id, link.id).await.unwrap().unwrap(), sealed);
+            let stored = readers.credentials(ann.id, link.id).await.unwrap().unwrap();
+            assert_eq!(stored.envelope.as_slice(), sealed.as_bytes());
+            versions.push(stored.version);
         }
+        assert_eq!(versions[1], versions[0] + 1);
         assert!(readers.credentials(bob.id, link.id).await.unwrap().is_none());
         let mut work = store.begin().await;
-        assert!(work.links().save_credentials(bob.id, link.id, b"stolen", store.clock.now()).await.is_err());
+        assert!(work.links().save_credentials(bob.id, link.id, &rows::sealed("stolen"), store.clock.now()).await.is_err());
         drop(work);
-        assert_eq!(readers.credentials(ann.id, link.id).await.unwrap().unwrap(), b"second");
+        assert_eq!(readers.credentials(ann.id, link.id).await.unwrap().unwrap().envelope, b"second");
+    }
+}
+
+#[tokio::test]
+async fn credentials_are_held_by_one_and_replaced_by_whoever_holds_the_latest() {
+    for store in every_store().await {
+        let (ann, bob) = (store.user("ann@example.com").await, store.user("bob@example.com").await);
+        let link = store.link(ann.id).await;
+        let (now, until) = (store.clock.now(), store.clock.now().plus(Duration::minutes(3)));
+        let given = async |sealed: &str| {
+            let mut work = store.begin().await;
+            work.links().save_credentials(ann.id, link.id, &rows::sealed(sealed), now).await.unwrap();
+            commit(work).await;
+            store.database.readers().credentials(ann.id, link.id).await.unwrap().unwrap().version
+        };
+        let wiped = given("wiped").await;
+        let mut work = store.begin().await;
+        work.links().wipe_credentials(&link).await.unwrap();
+        assert_eq!(work.links().hold_credentials(ann.id, link.id, wiped, now, until).await.unwrap(), Hold::Gone);
+        commit(work).await;
+        let first = given("first").await;
+        let mut work = store.begin().await;
+        let links = work.links();
+        assert_eq!(links.hold_credentials(ann.id, link.id, wiped, now, until).await.unwrap(), Hold::Replaced, "what was wiped is not what was given anew");
+        assert_eq!(links.hold_credentials(bob.id, link.id, first, now, until).await.unwrap(), Hold::Gone, "another's are nobody's");
+        assert_eq!(links.hold_credentials(ann.id, link.id, first, now, until).await.unwrap(), Hold::Held);
+        assert_eq!(links.hold_credentials(ann.id, link.id, first, now, until).await.unwrap(), Hold::Busy);
+        assert_eq!(links.hold_credentials(ann.id, link.id, first, until, until).await.unwrap(), Hold::Held, "whoever held them has died, {}", store.name);
+        links.let_credentials_go(ann.id, link.id, first, None).await.unwrap();
+        assert_eq!(links.hold_credentials(ann.id, link.id, first, now, until).await.unwrap(), Hold::Held);
+        assert!(!links.replace_credentials(bob.id, link.id, first, &rows::sealed("stolen"), now).await.unwrap());
+        assert!(links.replace_credentials(ann.id, link.id, first, &rows::sealed("second"), now).await.unwrap());
+        assert!(!links.replace_credentials(ann.id, link.id, first, &rows::sealed("late"), now).await.unwrap());
+        assert_eq!(links.hold_credentials(ann.id, link.id, first, now, until).await.unwrap(), Hold::Replaced);
+        assert_eq!(links.hold_credentials(ann.id, link.id, first + 1, now, until).await.unwrap(), Hold::Held, "replacing lets go");
+        commit(work).await;
+        assert_eq!(store.database.readers().credentials(ann.id, link.id).await.unwrap().unwrap().envelope, b"second");
     }
 }

@@ -1,0 +1,137 @@
+//! The schedule: the columns of `links` that say when something is to be done by itself.
+
+use anyhow::Context as _;
+use async_trait::async_trait;
+use chrono::Duration;
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    sea_query::{Expr, ExprTrait, LockBehavior, LockType, Query, SubQueryStatement, UpdateStatement},
+};
+use uuid::Uuid;
+
+use crate::domain::{
+    id::{LinkId, UserId},
+    link::Link,
+    schedule::{DueLink, QUEUEING_MINUTES, Schedule},
+    time::Timestamp,
+};
+
+use super::{DatabaseStore, credential::credentials, error::broken, link::links, user::users};
+
+/// The condition of the indexes over what is due, word for word: with bound values neither planner could tell that they hold the answer.
+pub(super) const ACTIVE: &str = "status = 'active'";
+
+/// No sync of it is under way.
+const AT_REST: &str = "NOT EXISTS (SELECT 1 FROM syncs AS under_way WHERE under_way.link_id = links.id AND under_way.status IN ('queued', 'running'))";
+
+/// Its user may sign in, and is not going to be erased.
+const OF_SOMEBODY: &str = "EXISTS (SELECT 1 FROM users WHERE users.id = links.user_id AND users.is_active AND users.erasure_due_at IS NULL)";
+
+impl DatabaseStore {
+    async fn take_link(&self, take: &UpdateStatement) -> anyhow::Result<Option<DueLink>> {
+        let transaction = self.transaction().await?;
+        let row = transaction.query_one(take).await.map_err(broken("taking a link that is due"))?;
+        transaction.commit().await.map_err(broken("taking a link that is due"))?;
+        let Some(row) = row else { return Ok(None) };
+        let read = |column: usize| row.try_get_by_index::<Uuid>(column).context("reading the link that was taken");
+        Ok(Some(DueLink { link: LinkId(read(0)?), user: UserId(read(1)?) }))
+    }
+}
+
+#[async_trait]
+impl Schedule for DatabaseStore {
+    async fn take_any_to_sync_for_worker(&self, providers: &[&str], now: Timestamp) -> anyhow::Result<Option<DueLink>> {
+        use links::Column::{Id, Provider, SyncDueAt, UserId as Owner};
+        // Locked rows are another worker's: on PostgreSQL they are passed over, on SQLite there are none.
+        let next = links::Entity::find()
+            .select_only()
+            .column(Id)
+            .filter(Expr::cust(ACTIVE))
+            .filter(SyncDueAt.lte(now.utc()))
+            .filter(Provider.is_in(providers.iter().copied()))
+            .filter(Expr::cust(AT_REST))
+            .filter(Expr::cust(OF_SOMEBODY))
+            .order_by_asc(SyncDueAt)
+            .order_by_asc(Id)
+            .limit(1)
+            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+            .into_query();
+        let take = Query::update()
+            .table(links::Entity)
+            .value(SyncDueAt, now.plus(Duration::minutes(QUEUEING_MINUTES)).utc())
+            .and_where(Expr::col(Id).eq(Expr::from(SubQueryStatement::from(next))))
+            .returning(Query::returning().columns([Id, Owner]))
+            .to_owned();
+        self.take_link(&take).await
+    }
+
+    async fn take_any_to_renew_for_worker(&self, providers: &[&str], now: Timestamp) -> anyhow::Result<Option<DueLink>> {
+        use credentials::Column::{LinkId as Of, RenewAt, UserId as Owner};
+        let renewable = links::Entity::find()
+            .select_only()
+            .column(links::Column::Id)
+            .filter(Expr::cust(ACTIVE))
+            .filter(links::Column::Provider.is_in(providers.iter().copied()))
+            .filter(Expr::cust(AT_REST))
+            .filter(Expr::cust(OF_SOMEBODY))
+            .into_query();
+        let next = credentials::Entity::find()
+            .select_only()
+            .column(Of)
+            .filter(RenewAt.lte(now.utc()))
+            .filter(Of.in_subquery(renewable))
+            .order_by_asc(RenewAt)
+            .order_by_asc(Of)
+            .limit(1)
+            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+            .into_query();
+        let take = Query::update()
+            .table(credentials::Entity)
+            .value(RenewAt, now.plus(Duration::minutes(QUEUEING_MINUTES)).utc())
+            .and_where(Expr::col(Of).eq(Expr::from(SubQueryStatement::from(next))))
+            .returning(Query::returning().columns([Of, Owner]))
+            .to_owned();
+        self.take_link(&take).await
+    }
+
+    async fn take_any_consent_for_worker(&self, now: Timestamp) -> anyhow::Result<Option<DueLink>> {
+        use links::Column::{ConsentDueAt, Id, UserId as Owner};
+        let next = links::Entity::find()
+            .select_only()
+            .column(Id)
+            .filter(Expr::cust(ACTIVE))
+            .filter(ConsentDueAt.lte(now.utc()))
+            .order_by_asc(ConsentDueAt)
+            .order_by_asc(Id)
+            .limit(1)
+            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+            .into_query();
+        let take = Query::update()
+            .table(links::Entity)
+            .value(ConsentDueAt, now.plus(Duration::minutes(QUEUEING_MINUTES)).utc())
+            .and_where(Expr::col(Id).eq(Expr::from(SubQueryStatement::from(next))))
+            .returning(Query::returning().columns([Id, Owner]))
+            .to_owned();
+        self.take_link(&take).await
+    }
+
+    async fn await_consent_for_worker(&self, link: &Link, due_at: Option<Timestamp>) -> anyhow::Result<()> {
+        let awaited = links::Entity::update_many()
+            .set(links::ActiveModel { consent_due_at: Set(due_at.map(Timestamp::utc)), ..Default::default() })
+            .filter(links::Column::Id.eq(link.id.0))
+            .filter(links::Column::UserId.eq(link.user.0))
+            .filter(match link.consent_expires_at {
+                Some(end) => links::Column::ConsentExpiresAt.eq(end.utc()),
+                None => links::Column::ConsentExpiresAt.is_null(),
+            })
+            .exec(&self.connection)
+            .await;
+        awaited.map(|_| ()).map_err(broken("noting when a consent is to be looked at"))
+    }
+
+    async fn may_sign_in(&self, user: UserId) -> anyhow::Result<bool> {
+        let row = users::Entity::find_by_id(user.0).one(&self.reading).await.map_err(broken("looking whether somebody may sign in"))?;
+        Ok(row.is_some_and(|row| row.is_active && row.erasure_due_at.is_none()))
+    }
+}
