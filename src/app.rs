@@ -173,8 +173,7 @@ impl App {
         let public_url = config.public_url(listening);
         let (wake, meter, redis) = (Arc::new(Notify::new()), Arc::new(Metrics::new()), sharing::redis(config)?);
         let limiter = sharing::limiter(redis.clone(), &clock);
-        let budgets = sharing::budgets(redis.as_ref(), &database, &limiter);
-        let switchboard = Arc::new(Switchboard::new(budgets, meter.clone(), clock.clone(), randomness.clone()));
+        let switchboard = Arc::new(Switchboard::new(sharing::budgets(redis.as_ref(), &database, &limiter), meter.clone(), clock.clone(), randomness.clone()));
         let mut providers = Providers::open(config, listening, &switchboard, providers)?;
         let (sandbox, readers, store) = (providers.sandbox.take(), database.readers(), database.store());
         let access = Access::new(authorizer);
