@@ -173,11 +173,9 @@ impl App {
         let public_url = config.public_url(listening);
         let (wake, meter, redis) = (Arc::new(Notify::new()), Arc::new(Metrics::new()), sharing::redis(config)?);
         let limiter = sharing::limiter(redis.clone(), &clock);
-        let switchboard = Arc::new(Switchboard::new(limiter.clone(), meter.clone(), clock.clone(), randomness.clone()));
+        let switchboard = Arc::new(Switchboard::new(sharing::budgets(redis.as_ref(), &database, &limiter), meter.clone(), clock.clone(), randomness.clone()));
         let mut providers = Providers::open(config, listening, &switchboard, providers)?;
-        let sandbox = providers.sandbox.take();
-        let readers = database.readers();
-        let store = database.store();
+        let (sandbox, readers, store) = (providers.sandbox.take(), database.readers(), database.store());
         let access = Access::new(authorizer);
         let journal = Journal::new(database.audit_log(), clock.clone(), randomness.clone());
         let sealer = Arc::new(AesSealer::new(keys, randomness.clone())?);
@@ -218,10 +216,12 @@ impl App {
             providers: ground.providers(config, switchboard),
             link_queries: LinkQueries { access: access.clone(), links: readers.clone() },
             links: ground.links(config, &public_url, &wake),
+            remaps: ground.remaps(),
             sync_queries: SyncQueries { access: access.clone(), syncs: readers.clone() },
             syncs: ground.syncs(&wake),
             accounts: AccountQueries { access: access.clone(), accounts: readers.clone() },
             account_commands: ground.accounts(),
+            coverage: ground.coverage(),
             transactions: TransactionQueries { access: access.clone(), transactions: readers.clone() },
             holdings: HoldingQueries { access: access.clone(), holdings: readers.clone() },
             balances: BalanceQueries { access: access.clone(), balances: readers.clone() },

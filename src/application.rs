@@ -11,7 +11,9 @@ pub mod balance;
 pub mod chain;
 pub mod change;
 pub mod consent;
+pub mod coverage;
 pub mod credentials;
+pub mod edge;
 pub mod email_change;
 pub mod erasure;
 pub mod errand;
@@ -27,11 +29,13 @@ pub mod live;
 pub mod mail;
 pub mod outbox;
 pub mod password;
+pub mod payload;
 pub mod ports;
 pub mod profile;
 pub mod provider;
 pub mod rate_limit;
 pub mod registration;
+pub mod remap;
 pub mod renewal;
 pub mod schedule;
 pub mod second_factor;
@@ -39,6 +43,7 @@ pub mod security;
 pub mod session;
 pub mod step_up;
 pub mod sync;
+pub mod tape;
 pub mod transaction;
 pub mod user;
 pub mod worker;
@@ -93,6 +98,8 @@ pub struct Application {
     pub link_queries: link::LinkQueries,
     /// Changes links.
     pub links: link::LinkCommands,
+    /// Maps once more what providers answered.
+    pub remaps: remap::RemapCommands,
     /// Looks at syncs.
     pub sync_queries: sync::SyncQueries,
     /// Asks for syncs.
@@ -101,6 +108,8 @@ pub struct Application {
     pub accounts: account::AccountQueries,
     /// Changes what is the owner's to say of accounts.
     pub account_commands: account::AccountCommands,
+    /// Tells how much of accounts is here.
+    pub coverage: coverage::CoverageQueries,
     /// Looks at transactions.
     pub transactions: transaction::TransactionQueries,
     /// Looks at holdings.

@@ -9,6 +9,7 @@ mod keys;
 mod migrate;
 mod outbox;
 mod reference;
+mod remap;
 mod serve;
 mod terminal;
 mod user;
@@ -78,6 +79,8 @@ enum Command {
     Audit(audit::Audit),
     /// Take in a statement file (OFX, QFX, CSV) for a user
     Import(import::Import),
+    /// Map once more what providers answered before, after an update that reads them better
+    Remap(remap::Remap),
     /// Print a page of the manual
     #[command(after_help = "Examples:\n  dashtam reference example > dashtam.toml\n  dashtam reference configuration | less")]
     Reference {
@@ -124,6 +127,7 @@ impl CommandLine {
             Command::Outbox(outbox) => outbox.run(&logging(settings, LOG)?).await,
             Command::Audit(audit) => audit.run(settings).await,
             Command::Import(import) => import.run(&logging(settings, LOG)?).await,
+            Command::Remap(remap) => remap.run(&logging(settings, LOG)?).await,
             // These need no settings, so wrong ones are none of their business.
             Command::Schema => say(crate::presentation::graphql::sdl().trim_end()),
             Command::Reference { page } => page.run(),

@@ -25,8 +25,8 @@ use url::Url;
 
 pub use providers::{Alpaca, Providers, Schwab, SimpleFin};
 pub use sections::{
-    Audit, Cors, DocumentMode, Documents, Encryption, Jwt, Keys, Legal, Limits, Links, Metrics, Passwords, Playground, RateLimits, Registration, Sandbox, Smtp,
-    Sync,
+    Audit, Cors, DocumentMode, Documents, Encryption, Jwt, Keys, Legal, Limits, Links, Metrics, Passwords, Payloads, Playground, RateLimits, Registration,
+    Sandbox, Smtp, Sync,
 };
 use sections::{LONGEST_WAIT, list};
 use settings::{SETTINGS, Setting};
@@ -85,6 +85,8 @@ pub struct Config {
     pub rate_limits: RateLimits,
     /// Linking.
     pub links: Links,
+    /// What is kept of providers' answers.
+    pub payloads: Payloads,
     /// Syncs that nobody asks for.
     pub sync: Sync,
     /// The audit trail.
@@ -139,6 +141,7 @@ impl Default for Config {
             legal: Legal::default(),
             rate_limits: RateLimits::default(),
             links: Links::default(),
+            payloads: Payloads::default(),
             sync: Sync::default(),
             audit: Audit::default(),
             providers: Providers::default(),
@@ -196,6 +199,9 @@ impl Config {
         self.rate_limits.allowances()?;
         if self.keys.wait_seconds > LONGEST_WAIT {
             bail!("keys.wait_seconds is from 0 to {LONGEST_WAIT}");
+        }
+        if self.payloads.keep_days > 3_650 {
+            bail!("payloads.keep_days is 0 to 3650");
         }
         if !(50..=1000).contains(&self.sync.interval_percent) {
             bail!("sync.interval_percent is from 50 to 1000");

@@ -34,7 +34,10 @@ mod m20261126_000024_holdings;
 mod m20261126_000025_corrections;
 mod m20261126_000026_sync_plans;
 mod m20261126_000027_clocks;
+mod m20261126_000028_link_budgets;
 mod m20261126_000029_import_batches;
+mod m20261126_000030_coverage;
+mod m20261126_000031_payloads;
 
 /// Every migration, in the order they are applied.
 pub struct Migrator;
@@ -68,7 +71,10 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000025_corrections::Migration),
             Box::new(m20261126_000026_sync_plans::Migration),
             Box::new(m20261126_000027_clocks::Migration),
+            Box::new(m20261126_000028_link_budgets::Migration),
             Box::new(m20261126_000029_import_batches::Migration),
+            Box::new(m20261126_000030_coverage::Migration),
+            Box::new(m20261126_000031_payloads::Migration),
         ]
     }
 }

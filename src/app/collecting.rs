@@ -8,10 +8,12 @@ use crate::{
     application::{
         account::AccountCommands,
         consent::ConsentClock,
+        coverage::CoverageQueries,
         import::{ImportCommands, ImportQueries},
         link::{LinkCommands, LinkSettings},
         ports::{Lines, Meter, StatementReader},
         provider::ProviderQueries,
+        remap::RemapCommands,
         renewal::{Renewals, Renewer},
         schedule::{Scheduler, Timekeeper},
         sync::{SyncCommands, SyncEngine},
@@ -75,6 +77,20 @@ impl Ground {
         }
     }
 
+    /// What tells how much of accounts is here.
+    pub(super) fn coverage(&self) -> CoverageQueries {
+        let readers = self.database.readers();
+        CoverageQueries {
+            access: self.access.clone(),
+            accounts: readers.clone(),
+            links: readers.clone(),
+            syncs: readers.clone(),
+            coverages: readers,
+            catalogue: self.catalogue.clone(),
+            clock: self.clock.clone(),
+        }
+    }
+
     /// What looks at imports.
     pub(super) fn import_queries(&self) -> ImportQueries {
         ImportQueries { access: self.access.clone(), imports: self.database.readers(), accounts: self.database.readers(), clock: self.clock.clone() }
@@ -88,6 +104,22 @@ impl Ground {
             access: self.access.clone(),
             accounts: self.database.readers(),
             reader,
+            sealer: self.sealer.clone(),
+            clock: self.clock.clone(),
+            randomness: self.randomness.clone(),
+        }
+    }
+
+    /// What maps once more what providers answered.
+    pub(super) fn remaps(&self) -> RemapCommands {
+        let readers = self.database.readers();
+        RemapCommands {
+            journal: self.journal.clone(),
+            store: self.store.clone(),
+            access: self.access.clone(),
+            links: readers.clone(),
+            payloads: readers,
+            catalogue: self.catalogue.clone(),
             sealer: self.sealer.clone(),
             clock: self.clock.clone(),
             randomness: self.randomness.clone(),
@@ -152,12 +184,14 @@ impl Ground {
             store: self.store.clone(),
             queue: self.database.sync_queue(),
             links: readers.clone(),
-            accounts: readers,
+            accounts: readers.clone(),
+            coverages: readers,
             catalogue: self.catalogue.clone(),
             renewals: Arc::new(self.renewals()),
             sealer: self.sealer.clone(),
             clock: self.clock.clone(),
             randomness: self.randomness.clone(),
+            keep_days: config.payloads.keep_days,
             pace: config.sync.pace(),
             meter,
         }

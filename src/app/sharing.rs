@@ -40,6 +40,12 @@ pub(super) fn limiter(redis: Option<Arc<Redis>>, clock: &Arc<dyn Clock>) -> Arc<
     Arc::new(Limiter::new(redis, clock.clone()))
 }
 
+/// The budgets of providers: where Redis keeps all buckets in it, else those in the database that are of days, since a process that starts anew
+/// would ask anew.
+pub(super) fn budgets(redis: Option<&Arc<Redis>>, database: &Database, limiter: &Arc<dyn RateLimiter>) -> Arc<dyn RateLimiter> {
+    if redis.is_some() { limiter.clone() } else { database.link_budgets(limiter.clone()) }
+}
+
 /// How often what may be done.
 pub(super) fn rates(
     config: &Config,

@@ -194,6 +194,7 @@ pub fn needs(act: Act) -> Option<(Action, Resource, Scope)> {
         | Act::Relink
         | Act::Unlink
         | Act::RevokeConsent
+        | Act::RemapLink
         | Act::RenewCredentials
         | Act::WarnOfConsent
         | Act::EndConsent

@@ -243,8 +243,8 @@ impl Eraser {
         self.tidy().await
     }
 
-    /// Forgets what was still under way when somebody was erased, addresses that somebody wanted and never confirmed, and previews of imports that
-    /// are too old.
+    /// Forgets what was still under way when somebody was erased, addresses that somebody wanted and never confirmed, and previews of imports and
+    /// answers of providers that are too old.
     pub async fn tidy(&self) -> anyhow::Result<()> {
         let now = self.clock.now();
         if self.queue.forget_stragglers(now.minus(chrono::Duration::hours(STRAGGLER_HOURS))).await? > 0 {
@@ -252,6 +252,7 @@ impl Eraser {
         }
         self.queue.forget_email_changes(now.minus(chrono::Duration::days(CHANGE_KEPT_DAYS))).await?;
         self.queue.forget_previews(now).await?;
+        self.queue.forget_payloads(now).await?;
         Ok(())
     }
 

@@ -81,6 +81,7 @@ pub fn mailing(event: &Event) -> Mailing {
         | Event::TokensRotated { .. } => Mailing::Silent(BY_ADMINISTRATION),
         Event::KeysRotated { .. }
         | Event::SecretsResealed { .. }
+        | Event::LinkRemapped { .. }
         | Event::MessageRetried { .. }
         | Event::MessageDropped { .. }
         | Event::AuditRead { .. }
@@ -121,6 +122,7 @@ pub fn hint(event: &Event) -> Hint {
         | Event::UserUnlocked { .. }
         | Event::KeysRotated { .. }
         | Event::SecretsResealed { .. }
+        | Event::LinkRemapped { .. }
         | Event::UserRegistered { .. }
         | Event::EmailVerified { .. }
         | Event::VerificationRequested { .. }

@@ -161,6 +161,7 @@ impl KeyCommands {
         let place = match sealed.kind {
             SealedKind::Credentials => Place::credentials(sealed.user, LinkId(sealed.of)),
             SealedKind::Authorization => Place::authorization(sealed.user, LinkId(sealed.of)),
+            SealedKind::Payload => Place::payload(sealed.user, LinkId(sealed.of)),
             SealedKind::SecondFactor => Place::second_factor(sealed.user, SecondFactorId(sealed.of)),
         };
         self.sealer.seal(place, &self.sealer.open(place, &sealed.envelope)?)

@@ -17,6 +17,7 @@ use crate::domain::{
     agreement::Agreements,
     balance::BalanceSnapshots,
     consent::Consents,
+    coverage::Coverages,
     csv::{CsvCorrection, CsvFormat, CsvQuestion, NamedAccount},
     email_change::EmailChanges,
     erasure::Erasures,
@@ -31,6 +32,7 @@ use crate::domain::{
     mail::Mails,
     money::Currency,
     outbox::Outbox,
+    payload::Payloads,
     provider::{AccountReference, Circuit, Manifest},
     rate_limit::{Charge, RequestsLeft, Verdict},
     second_factor::SecondFactors,
@@ -93,8 +95,12 @@ pub trait Work: Send {
     fn transactions(&mut self) -> &mut dyn Transactions;
     /// Balance snapshots.
     fn snapshots(&mut self) -> &mut dyn BalanceSnapshots;
+    /// Coverage.
+    fn coverages(&mut self) -> &mut dyn Coverages;
     /// Holdings.
     fn holdings(&mut self) -> &mut dyn Holdings;
+    /// What providers answered.
+    fn payloads(&mut self) -> &mut dyn Payloads;
     /// Syncs.
     fn syncs(&mut self) -> &mut dyn Syncs;
     /// Rotations of tokens.
@@ -256,6 +262,11 @@ impl Place {
     /// A bank's tokens, of a link.
     pub fn credentials(user: UserId, link: LinkId) -> Self {
         Self { user, of: link.0, purpose: "credentials" }
+    }
+
+    /// What a provider answered, of a link.
+    pub fn payload(user: UserId, link: LinkId) -> Self {
+        Self { user, of: link.0, purpose: "payload" }
     }
 
     /// The secrets of a walk to a bank, of a link.

@@ -3,13 +3,11 @@
 //! The engine fetches everything first and writes it in one unit of work: rows, balances, snapshots, coverage, the trail. A first sync
 //! brings the last 30 days and commits them, then goes back to what the provider allows; a crash in between costs only the second part.
 
+mod days;
 mod failure;
 mod request;
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::HashSet, sync::Arc};
 
 use chrono::Duration;
 use tracing::Instrument as _;
@@ -18,40 +16,37 @@ use crate::domain::{
     account::{Account, AccountReader},
     audit::{Act, ResourceKind},
     balance::BalanceSnapshot,
+    coverage::{CoverageReader, CoverageSource, Spans},
     event::Event,
-    id::AccountId,
+    id::{AccountId, PayloadId},
     link::{Link, LinkReader, LinkStatus},
     page::{MAX_PAGE, Page, Slice},
-    provider::{ReportedAccount, ReportedTransaction},
+    payload::Payload,
+    provider::ReportedAccount,
     schedule::{Pace, SyncPlan},
     sync::{MAX_SYNC_ATTEMPTS, SYNC_LEASE_MINUTES, Sync, SyncCounts, SyncProblem, SyncQueue},
-    time::{Clock, LocalDate, Timestamp},
+    time::{Clock, Timestamp},
     transaction::Source,
 };
 
 use super::{
     access::Requester,
     audit::{Attempt, Journal},
+    edge::Edge,
     errand,
     holding::take_stock,
     import::new_account,
     ingest::{Reported, Taken, ingest},
+    payload::{self, KeptRows},
     ports::{Credentials, FinancialProvider, Meter, ProviderFault, Randomness, Sealer, Store, Work},
     provider::Catalogue,
     renewal::{Opened, Renewals},
+    tape,
 };
 
+use days::{Fetched, FetchedAccount, Progress, catching_up, once_each, window};
 use failure::RunError;
 pub use request::{RequestSync, SyncCommands, SyncError, SyncQueries};
-
-/// How many days the first stage of a first sync brings.
-const RECENT_DAYS: i64 = 30;
-
-/// How many days before the last sync the next one starts, since banks book late.
-const OVERLAP_DAYS: i64 = 10;
-
-/// How far back "everything" goes where a provider names no limit.
-const UNLIMITED_HISTORY_DAYS: i64 = 3650;
 
 /// How long one stage may fetch; less than the lease, so that nobody takes it over meanwhile.
 const FETCH_LIMIT: std::time::Duration = std::time::Duration::from_mins(SYNC_LEASE_MINUTES.unsigned_abs() - 1);
@@ -71,6 +66,8 @@ pub struct SyncEngine {
     pub links: Arc<dyn LinkReader>,
     /// Accounts, before a transaction is opened.
     pub accounts: Arc<dyn AccountReader>,
+    /// Which days accounts have, before a transaction is opened.
+    pub coverages: Arc<dyn CoverageReader>,
     /// The adapters.
     pub catalogue: Arc<Catalogue>,
     /// Opens what banks handed out, and has it renewed.
@@ -81,60 +78,12 @@ pub struct SyncEngine {
     pub clock: Arc<dyn Clock>,
     /// Ids.
     pub randomness: Arc<dyn Randomness>,
+    /// How many days what providers answered is kept.
+    pub keep_days: u32,
     /// How often links are synced by themselves.
     pub pace: Pace,
     /// Counts runs.
     pub meter: Arc<dyn Meter>,
-}
-
-/// Everything one stage fetched, before anything is written.
-struct Fetched {
-    accounts: Vec<FetchedAccount>,
-    /// Whether no account is missing.
-    complete: bool,
-    from: LocalDate,
-    to: LocalDate,
-}
-
-/// What one stage fetched of one account, from its own first day.
-struct FetchedAccount {
-    account: ReportedAccount,
-    rows: Vec<ReportedTransaction>,
-    refused: u32,
-    /// Whether it answered for all of the days.
-    answered: bool,
-    from: LocalDate,
-}
-
-/// How far one run has come. Days that some account did not answer for are behind the run and not behind the link, so that the next run
-/// asks for them again, while what the others have is not held up.
-#[derive(Clone, Copy, Default)]
-struct Progress {
-    /// The days this run need not fetch any more; those of the link until its first stage is written.
-    reached: Option<(LocalDate, LocalDate)>,
-    /// Whether there are accounts that did not answer for some of these days.
-    has_gaps: bool,
-    /// What a success has to tell.
-    left_out: Option<SyncProblem>,
-}
-
-impl Progress {
-    fn reached(&self, link: &Link) -> Option<(LocalDate, LocalDate)> {
-        self.reached.or(link.covered_from.zip(link.covered_to))
-    }
-
-    /// After one more stage. Both spans touch, or it is the first.
-    fn after(mut self, link: &Link, fetched: &Fetched, is_someone_missing: bool) -> Self {
-        let (from, to) = self.reached(link).unwrap_or((fetched.from, fetched.to));
-        self.reached = Some((from.min(fetched.from), to.max(fetched.to)));
-        self.has_gaps |= is_someone_missing || fetched.accounts.iter().any(|account| !account.answered);
-        if self.has_gaps || !fetched.complete {
-            self.left_out = Some(SyncProblem::AccountsUnanswered);
-        } else if fetched.accounts.iter().any(|account| account.refused > 0) {
-            self.left_out = self.left_out.or(Some(SyncProblem::RowsRefused));
-        }
-        self
-    }
 }
 
 impl SyncEngine {
@@ -227,15 +176,31 @@ impl SyncEngine {
     /// Everything of the next stage, within the lease.
     async fn fetch(&self, provider: &dyn FinancialProvider, credentials: &Credentials, link: &Link, progress: Progress) -> Result<Fetched, RunError> {
         let all = self.fetch_all(provider, credentials, link, progress);
-        tokio::time::timeout(FETCH_LIMIT, all).await.unwrap_or(Err(ProviderFault::Unreachable.into()))
+        let (fetched, recording) = tape::recorded(tokio::time::timeout(FETCH_LIMIT, all)).await;
+        let mut fetched = fetched.unwrap_or(Err(ProviderFault::Unreachable.into()))?;
+        let references = fetched.accounts.iter().map(|account| account.account.reference.clone()).collect();
+        let has_answers = recording.has_something();
+        let packed = payload::pack(&self.sealer, link.user, &link.provider, recording, references).await?;
+        let edge = Edge { sealer: self.sealer.as_ref(), user: link.user, provider: &link.provider, numbers: &packed.numbers };
+        for account in &mut fetched.accounts {
+            account.account = edge.cut_account(account.account.clone());
+            for row in &mut account.rows {
+                edge.cut_row(row);
+            }
+        }
+        fetched.packed = Some(packed).filter(|_| has_answers && self.keep_days > 0);
+        Ok(fetched)
     }
 
     async fn fetch_all(&self, provider: &dyn FinancialProvider, credentials: &Credentials, link: &Link, progress: Progress) -> Result<Fetched, RunError> {
         let (from, to) = window(progress.reached(link), provider, self.clock.today());
-        let mut visit = provider.visit(credentials, self.clock.now()).await?;
+        let at = self.clock.now();
+        let mut visit = provider.visit(credentials, at).await?;
         let reported = visit.accounts().await?;
-        let mut fetched = Fetched { accounts: Vec::new(), complete: reported.complete, from, to };
+        let mut fetched = Fetched { accounts: Vec::new(), complete: reported.complete, from, to, at, packed: None };
         let known = self.accounts.pages_by_link(link.user, &[link.id], Page::first(MAX_PAGE)).await?.remove(&link.id).unwrap_or_else(Slice::empty);
+        let ids: Vec<AccountId> = known.items.iter().map(|account| account.id).collect();
+        let (spans, nothing) = (self.coverages.spans_of(link.user, &ids).await?, Spans::default());
         let mut seen = HashSet::new();
         // An account that is listed twice is one account.
         for account in reported.accounts.into_iter().filter(|account| seen.insert(account.reference.clone())) {
@@ -244,9 +209,8 @@ impl SyncEngine {
             if stored.is_some_and(|stored| !stored.is_selected) {
                 continue;
             }
-            // An account that joins later, or is back, gets the days that the others have already.
-            let has_days = stored.is_some_and(|stored| stored.is_active || !account.is_active);
-            let from = if has_days { from } else { link.covered_from.map_or(from, |covered| covered.min(from)) };
+            let has = stored.and_then(|stored| spans.get(&stored.id)).unwrap_or(&nothing);
+            let from = catching_up(link, has).map_or(from, |first| first.min(from));
             let (mut rows, mut refused, mut answered) = (Vec::new(), 0, true);
             let mut page: Option<String> = None;
             for read in 0.. {
@@ -281,6 +245,7 @@ impl SyncEngine {
         work.accounts().take_turn(link.user).await?;
         let mut link = still_active(work.as_mut(), &link).await?;
         let mut accounts = work.accounts().of_link(link.user, link.id).await?;
+        let mut kept = Vec::new();
         let mut counts = SyncCounts { accounts: u32::try_from(fetched.accounts.len()).unwrap_or(u32::MAX), ..sync.counts };
         for FetchedAccount { account: reported_account, rows, refused, answered, from } in &fetched.accounts {
             if self.is_left_out(&link, &accounts, reported_account) {
@@ -294,10 +259,18 @@ impl SyncEngine {
             if let Some(holdings) = &reported_account.holdings {
                 take_stock(work.as_mut(), &account, holdings, now, self.randomness.as_ref()).await?;
             }
+            kept.push((reported_account.reference.clone(), account.id, *from, *answered));
+            if *answered {
+                work.coverages().cover(&account, CoverageSource::Feed(link.id), (*from, fetched.to)).await?;
+            }
+            if *answered && fetched.to >= now.day() {
+                work.coverages().synced(&account, now).await?;
+            }
             counts.added += done.added;
             counts.modified += done.modified;
             counts.removed += done.removed;
         }
+        self.keep(work.as_mut(), &link, &fetched, &kept).await?;
         let left_over: Vec<_> = accounts.into_iter().filter(|account| account.is_active).collect();
         let after = progress.after(&link, &fetched, !fetched.complete && !left_over.is_empty());
         // What is left over of a complete answer is no longer reported: closed at the bank, or outside the consent.
@@ -310,7 +283,7 @@ impl SyncEngine {
         }
         // A history that was left over from an earlier run, or that midnight fell into, leaves days behind it to fetch.
         let today = self.clock.today();
-        let done = after.reached(&link).is_some_and(|(from, to)| from <= history_start(provider, today) && to >= today);
+        let done = after.reached(&link).is_some_and(|(from, to)| from <= provider.manifest().history_start(today) && to >= today);
         if done && after.left_out != Some(SyncProblem::AccountsUnanswered) {
             link.synced_at = Some(now);
         }
@@ -327,6 +300,15 @@ impl SyncEngine {
         work.succeed(Event::LinkSynced { sync: sync.id, user: sync.user, counts }).await?;
         (*sync, *progress) = (written, after);
         Ok(done)
+    }
+
+    /// Keeps what was answered, with the rows that came of it.
+    async fn keep(&self, work: &mut dyn Work, link: &Link, fetched: &Fetched, accounts: &[KeptRows]) -> anyhow::Result<()> {
+        let Some(packed) = &fetched.packed else { return if self.keep_days == 0 { work.payloads().forget(link.user, link.id).await } else { Ok(()) } };
+        let sealed = payload::seal(self.sealer.as_ref(), payload::place(link.user, link.id), packed, fetched.to, accounts)?;
+        let expires_at = payload::expiry(fetched.at, self.keep_days);
+        let id = PayloadId(self.randomness.id());
+        work.payloads().keep(&Payload { id, user: link.user, link: link.id, fetched_at: fetched.at, expires_at, sealed }).await
     }
 
     /// A place of its own within a span.
@@ -361,7 +343,8 @@ impl SyncEngine {
             let fingerprint = fingerprints.into_iter().next().unwrap_or_else(|| stored.fingerprint.clone());
             let told = new_account(stored.id, stored.user, stored.link, fingerprint, reported, stored.created_at);
             let (institution, corrections) = (stored.institution.clone(), stored.corrections);
-            let account = Account { institution, balances: corrections.balances(told.balances), corrections, ..told };
+            let balances = corrections.balances(told.balances);
+            let account = Account { institution, balances, corrections, synced_at: stored.synced_at, ..told };
             // What is as it was is no change that anyone has to hear of.
             if account != stored {
                 work.accounts().save(&account).await?;
@@ -381,35 +364,4 @@ impl SyncEngine {
 /// The link as it is by now, when nobody has ended it while its bank was asked.
 async fn still_active(work: &mut dyn Work, link: &Link) -> Result<Link, RunError> {
     work.links().find(link.user, link.id).await?.filter(|link| link.status == LinkStatus::Active).ok_or(RunError::NotActive)
-}
-
-/// The earliest day of which a provider has anything.
-fn history_start(provider: &dyn FinancialProvider, today: LocalDate) -> LocalDate {
-    today.plus_days(-provider.manifest().history_days.map_or(UNLIMITED_HISTORY_DAYS, i64::from))
-}
-
-/// Each row once: a bank whose pages shift while they are read repeats rows, and the last word counts.
-fn once_each(rows: Vec<ReportedTransaction>) -> Vec<ReportedTransaction> {
-    let mut places: HashMap<String, usize> = HashMap::new();
-    let mut once: Vec<ReportedTransaction> = Vec::with_capacity(rows.len());
-    for row in rows {
-        if let Some(place) = row.reference.as_ref().and_then(|reference| places.get(reference)) {
-            once[*place] = row;
-        } else {
-            places.extend(row.reference.clone().map(|reference| (reference, once.len())));
-            once.push(row);
-        }
-    }
-    once
-}
-
-/// The days the next stage fetches: the recent ones first, so that history which cannot be had does not hold up what is new; then
-/// everything before them, then only what may have changed.
-fn window(reached: Option<(LocalDate, LocalDate)>, provider: &dyn FinancialProvider, today: LocalDate) -> (LocalDate, LocalDate) {
-    let start = history_start(provider, today);
-    match reached {
-        Some((from, to)) if from <= start || to < today => (to.plus_days(-OVERLAP_DAYS).max(start), today),
-        Some((from, _)) => (start, from.plus_days(-1)),
-        None => (today.plus_days(-RECENT_DAYS).max(start), today),
-    }
 }

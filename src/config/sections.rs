@@ -167,6 +167,20 @@ pub struct Links {
     pub return_urls: Vec<String>,
 }
 
+/// `[payloads]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Payloads {
+    /// How many days they are kept; none when it is 0.
+    pub keep_days: u32,
+}
+
+impl Default for Payloads {
+    fn default() -> Self {
+        Self { keep_days: 30 }
+    }
+}
+
 /// `[sync]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]

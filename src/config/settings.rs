@@ -234,6 +234,13 @@ pub const SETTINGS: &[Setting] = &[
                 any, the walk ends on a page of ours.",
     },
     Setting {
+        name: "payloads.keep_days",
+        kind: Kind::Number,
+        preset: Preset::Default("30"),
+        about: "How many days what providers answered is kept, sealed and without card and account numbers, so that `dashtam remap` can map it once more after an \
+                update. 0 keeps nothing, 3650 is the most.",
+    },
+    Setting {
         name: "sync.scheduled",
         kind: Kind::Switch,
         preset: Preset::Default("true"),

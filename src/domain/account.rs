@@ -141,6 +141,8 @@ pub struct Account {
     pub is_active: bool,
     /// False once its owner wants nothing of it fetched.
     pub is_selected: bool,
+    /// When everything new of it was last here; for files, when one last brought something.
+    pub synced_at: Option<Timestamp>,
     /// What its owner says otherwise.
     pub corrections: Corrections,
     /// When Dashtam first saw it.

@@ -105,6 +105,8 @@ words! {
         Unlink = "unlink",
         /// Telling a bank that a consent is over.
         RevokeConsent = "revoke_consent",
+        /// Mapping once more what its provider answered before.
+        RemapLink = "remap_link",
         /// A worker renewing what a bank handed out, ahead of its end.
         RenewCredentials = "renew_credentials",
         /// A worker warning of the end of a consent.

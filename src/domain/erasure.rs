@@ -49,6 +49,8 @@ pub trait ErasureQueue: Send + Sync {
     async fn forget_email_changes(&self, before: Timestamp) -> anyhow::Result<u64>;
     /// Forgets previews of imports that ended before an instant; answers how many.
     async fn forget_previews(&self, before: Timestamp) -> anyhow::Result<u64>;
+    /// Drops what providers answered that is not kept any longer; answers how much.
+    async fn forget_payloads(&self, now: Timestamp) -> anyhow::Result<u64>;
     /// Sees to it that what was removed is not in the database's files any more, as far as that is ours to do.
     async fn scrub(&self) -> anyhow::Result<()>;
 }

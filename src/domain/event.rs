@@ -31,6 +31,8 @@ pub enum Event {
     TokensRotated { user: Option<UserId>, version: i64 },
     /// New keys were made; their ids.
     KeysRotated { ring: Option<String>, tokens: Option<String> },
+    /// What a link's provider answered before was mapped once more; a rehearsal wrote nothing.
+    LinkRemapped { link: LinkId, user: UserId, accounts: u32, added: u32, modified: u32, is_rehearsal: bool },
     /// What older keys had sealed was sealed under the current one, but for what did not open.
     SecretsResealed { resealed: u64, unopened: u64 },
     /// Somebody registered, or registered once more before they confirmed their address; not `mailed` when enough mails went there lately.
@@ -174,6 +176,7 @@ impl Event {
             | Self::LinkRenamed { link, .. }
             | Self::Unlinked { link, .. }
             | Self::AccountsSelected { link, .. }
+            | Self::LinkRemapped { link, .. }
             | Self::CredentialsRenewed { link, .. }
             | Self::ConsentEnding { link, .. }
             | Self::ConsentEnded { link, .. }
@@ -230,6 +233,7 @@ impl Event {
             | Self::ConsentEnded { user, .. }
             | Self::AccountUpdated { user, .. }
             | Self::AccountsSelected { user, .. }
+            | Self::LinkRemapped { user, .. }
             | Self::SyncRequested { user, .. }
             | Self::LinkSynced { user, .. }
             | Self::ProfileUpdated { user }
@@ -264,6 +268,12 @@ impl Event {
                 ("added", counts.added.to_string()),
                 ("modified", counts.modified.to_string()),
                 ("removed", counts.removed.to_string()),
+            ],
+            Self::LinkRemapped { accounts, added, modified, is_rehearsal, .. } => vec![
+                ("accounts", accounts.to_string()),
+                ("added", added.to_string()),
+                ("modified", modified.to_string()),
+                ("written", (!is_rehearsal).to_string()),
             ],
             Self::ConsentEnding { minutes, .. } => vec![("minutes_left", minutes.to_string())],
             Self::AccountUpdated { turned, .. } => vec![("turned", turned.to_string())],

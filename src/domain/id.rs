@@ -34,6 +34,8 @@ identifiers! {
     RefreshTokenId;
     /// One user's relation to one provider.
     LinkId;
+    /// What a provider answered once.
+    PayloadId;
     /// One walk of a browser to a bank and back.
     AuthorizationId;
     /// One account at a bank, a broker or in a statement file.

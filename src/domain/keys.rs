@@ -12,6 +12,8 @@ words! {
         Credentials = "credentials",
         /// The secrets of a walk to a bank that goes on.
         Authorization = "authorizations",
+        /// What a provider answered, of a link.
+        Payload = "payloads",
         /// What is shared with a device.
         SecondFactor = "second_factors",
     }
@@ -26,7 +28,7 @@ pub struct SealedSecret {
     pub id: Uuid,
     /// Whose it is.
     pub user: UserId,
-    /// What it belongs to: the link of credentials and of an authorization, or the second factor.
+    /// What it belongs to: the link of credentials, of an authorization and of a payload, or the second factor.
     pub of: Uuid,
     /// The envelope.
     pub envelope: Vec<u8>,

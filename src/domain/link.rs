@@ -108,9 +108,10 @@ pub enum NextAction {
 }
 
 /// How recent a link's data is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Freshness {
     /// Nothing was brought in yet.
+    #[default]
     Never,
     /// It is as recent as its provider lets expect.
     Fresh,
@@ -213,7 +214,12 @@ impl Link {
 
     /// How recent its data is, where something new is to be expected every `days`.
     pub fn freshness(&self, days: u32, now: Timestamp) -> Freshness {
-        match self.synced_at {
+        self.freshness_since(self.synced_at, days, now)
+    }
+
+    /// The same of data that was brought in at another time.
+    pub fn freshness_since(&self, synced_at: Option<Timestamp>, days: u32, now: Timestamp) -> Freshness {
+        match synced_at {
             None => Freshness::Never,
             Some(at) if self.status == LinkStatus::Active && now.since(at) <= Duration::days(days.into()) => Freshness::Fresh,
             Some(_) => Freshness::Stale,

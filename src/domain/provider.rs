@@ -8,6 +8,8 @@ use super::{
     balance::Balances,
     holding::ReportedHolding,
     money::Currency,
+    rate_limit::Budget,
+    time::LocalDate,
     transaction::{TransactionFacts, words},
 };
 
@@ -41,6 +43,18 @@ words! {
     }
 }
 
+words! {
+    /// What a provider tells of accounts.
+    Served {
+        /// What they hold.
+        Balances = "balances",
+        /// What came and went.
+        Transactions = "transactions",
+        /// The positions in them.
+        Holdings = "holdings",
+    }
+}
+
 /// What a provider is and does; the same for every user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manifest {
@@ -54,12 +68,30 @@ pub struct Manifest {
     pub category: ProviderCategory,
     /// How one links it.
     pub method: LinkMethod,
+    /// What it tells of accounts.
+    pub serves: &'static [Served],
+    /// Where it is documented; `None` when it is nowhere but here.
+    pub documentation: Option<&'static str>,
+    /// How many requests it bears for each link; `None` when it names no such limit.
+    pub for_each_link: Option<Budget>,
+    /// How many requests it bears of this server altogether; `None` when it names no such limit.
+    pub for_everyone: Option<Budget>,
     /// How many days of history it gives; `None` when it does not say.
     pub history_days: Option<u32>,
     /// How many days the bank's consent lasts; `None` when it does not end by itself.
     pub consent_days: Option<u32>,
     /// After how many days without anything new its data counts as stale.
     pub fresh_days: u32,
+}
+
+/// How far back "everything" goes where a provider names no limit.
+const UNLIMITED_HISTORY_DAYS: i64 = 3650;
+
+impl Manifest {
+    /// The earliest day of which it has anything.
+    pub fn history_start(&self, today: LocalDate) -> LocalDate {
+        today.plus_days(-self.history_days.map_or(UNLIMITED_HISTORY_DAYS, i64::from))
+    }
 }
 
 words! {

@@ -11,6 +11,7 @@ pub mod change;
 pub mod completion;
 pub mod consent;
 pub mod cost;
+pub mod coverage;
 pub mod csv;
 pub mod documents;
 pub mod email_change;

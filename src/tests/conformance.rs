@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod alike;
+mod days;
+mod masking;
 mod stand_in;
 
 use std::{sync::Arc, time::Duration};
@@ -138,6 +140,7 @@ fn alpaca(path: &str, query: &str) -> Option<Value> {
         "/v2/account/activities" if query.contains("page_token") => json!([]),
         "/v2/account/activities" => json!([{
             "id": "20261120000000000::canary-row", "activity_type": "DIV", "date": "2026-11-20", "net_amount": "1.25", "symbol": "VTI", "qty": "2", "per_share_amount": "0.625",
+            "description": "Canary dividend",
         }]),
         "/v2/positions" => json!([]),
         _ => return None,

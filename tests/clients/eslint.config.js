@@ -29,8 +29,8 @@ export default [
           suffixes: ['Connection', 'Edge', 'Payload', 'Page'],
           // Values: parts of the one thing that holds them, or answers about the moment, which caches keep inside of that.
           types: [
-            'Agreement', 'AuditActor', 'AuditContextEntry', 'AuditResource', 'Balances', 'Consent', 'Coverage', 'CsvColumn', 'CsvFormat', 'DayBalance', 'Erasure',
-            'Freshness', 'ImportAccount', 'ImportProblem', 'ImportRow', 'LegalDocument', 'LinkConsent', 'LinkCredentials', 'Money', 'PageInfo', 'Provider', 'RateLimit',
+            'Agreement', 'AuditActor', 'AuditContextEntry', 'AuditResource', 'Balances', 'Consent', 'Coverage', 'CsvColumn', 'CsvFormat', 'DayBalance', 'DaySpan', 'Erasure',
+            'Freshness', 'ImportAccount', 'ImportProblem', 'ImportRow', 'LegalDocument', 'LinkConsent', 'LinkCredentials', 'Money', 'PageInfo', 'Provider', 'ProviderBudget', 'RateLimit',
             'RequestBudget', 'SecondFactor', 'SecondFactorEnrolment', 'Security',
             'SecurityPolicy', 'SignInChallenge', 'SyncProgress', 'TokenRotation', 'UserError',
           ],

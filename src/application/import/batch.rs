@@ -12,6 +12,7 @@ use crate::{
         account::{Account, AccountFingerprint, Corrections},
         balance::BalanceSnapshot,
         card_number,
+        coverage::CoverageSource,
         id::{AccountId, LinkId, UserId},
         import::{Import, ImportRow, ImportStatement, LineProblem, MAX_PREVIEW_ROWS, RowOutcome},
         link::{Link, LinkStatus},
@@ -188,6 +189,28 @@ impl ImportCommands {
         }
     }
 
+    /// The days that the file says it tells all of, as far as they have come; and that the account has something new, if it has.
+    async fn cover(
+        &self,
+        work: &mut dyn Work,
+        account: &Account,
+        statement: &ImportStatement,
+        import: &Import,
+        created_before: u32,
+    ) -> Result<(), ImportError> {
+        let now = import.committed_at.context("a batch has no time")?;
+        if let Some((from, to)) = statement.period {
+            // It is tomorrow already where a bank may be.
+            let to = to.min(now.day().plus_days(1));
+            work.coverages().cover(account, CoverageSource::File(import.id), (from, to)).await?;
+        }
+        let has_news = statement.is_new || import.transactions_created > created_before;
+        if has_news && is_of_files(work, account, self.reader.manifest().slug).await? {
+            work.coverages().synced(account, now).await?;
+        }
+        Ok(())
+    }
+
     async fn snapshot(&self, work: &mut dyn Work, account: &Account, now: Timestamp) -> anyhow::Result<()> {
         work.snapshots().insert(&BalanceSnapshot { account: account.id, user: account.user, taken_at: now, balances: account.balances }).await
     }
@@ -206,10 +229,11 @@ impl ImportCommands {
         }
         let now = import.committed_at.context("a batch has no time")?;
         let mut taken = Taken::default();
+        let before = import.transactions_created;
         loop {
             let window = rows.next_of(statement.number).await?;
             if window.is_empty() {
-                return Ok(());
+                return self.cover(work, account, statement, import, before).await;
             }
             let reported = Reported { source: Source::File, period: statement.period, rows: &window };
             let done = ingest_but(work, account, reported, &mut taken, doubts, (now, self.randomness.as_ref())).await?;
@@ -227,6 +251,11 @@ impl ImportCommands {
             shorten(&mut import.problems);
         }
     }
+}
+
+/// Whether an account is fed by files alone.
+async fn is_of_files(work: &mut dyn Work, account: &Account, slug: &str) -> anyhow::Result<bool> {
+    Ok(work.links().find(account.user, account.link).await?.is_some_and(|link| link.provider == slug))
 }
 
 fn count(import: &mut Import, outcome: RowOutcome) {
@@ -278,6 +307,7 @@ pub(in crate::application) fn new_account(
         balances: reported.balances,
         is_active: reported.is_active,
         is_selected: true,
+        synced_at: None,
         corrections: Corrections::default(),
         created_at: now,
     }

@@ -76,6 +76,7 @@ impl LinkCommands {
                 }
                 if !command.keep_data {
                     link.forget();
+                    work.payloads().forget(owner, link.id).await?;
                 }
                 work.links().save(&link).await?;
                 let wiped = work.links().wipe_credentials(&link).await?;

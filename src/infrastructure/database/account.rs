@@ -50,6 +50,7 @@ pub(super) mod accounts {
         pub own_type: Option<String>,
         pub is_inverted: bool,
         pub is_selected: bool,
+        pub synced_at: Option<DateTimeUtc>,
         pub created_at: DateTimeUtc,
     }
 
@@ -80,6 +81,7 @@ impl From<&Account> for accounts::Model {
             own_type: account.corrections.kind.map(|kind| kind.as_str().to_owned()),
             is_inverted: account.corrections.is_inverted,
             is_selected: account.is_selected,
+            synced_at: account.synced_at.map(Timestamp::utc),
             created_at: account.created_at.utc(),
         }
     }
@@ -107,6 +109,7 @@ impl TryFrom<accounts::Model> for Account {
             },
             is_active: row.is_active,
             is_selected: row.is_selected,
+            synced_at: value::optional_instant(row.synced_at),
             corrections: Corrections {
                 kind: value::optional_word("accounts.own_type", row.own_type.as_deref(), AccountType::parse)?,
                 is_inverted: row.is_inverted,
@@ -172,6 +175,7 @@ impl Accounts for DatabaseWork {
             link_id: NotSet,
             institution: NotSet,
             currency: NotSet,
+            synced_at: NotSet,
             created_at: NotSet,
             ..accounts::Model::from(account).into_active_model().reset_all()
         };

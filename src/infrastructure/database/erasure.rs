@@ -34,6 +34,7 @@ use super::{
     error::broken,
     import::imports,
     link::{authorizations, links},
+    payload::payloads,
     transaction::{transaction_references, transactions},
     user::users,
     work::DatabaseWork,
@@ -300,6 +301,11 @@ impl ErasureQueue for DatabaseStore {
             .exec(&self.connection)
             .await;
         Ok(gone.map_err(broken("forgetting previews"))?.rows_affected)
+    }
+
+    async fn forget_payloads(&self, now: Timestamp) -> anyhow::Result<u64> {
+        let gone = payloads::Entity::delete_many().filter(payloads::Column::ExpiresAt.lte(now.utc())).exec(&self.connection).await;
+        Ok(gone.map_err(broken("dropping what providers answered"))?.rows_affected)
     }
 
     /// SQLite overwrites what is deleted; its log still holds the pages as they were, and is emptied here. While somebody reads it cannot

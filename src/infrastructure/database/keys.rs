@@ -29,6 +29,7 @@ use super::{
     inspection::Inspection,
     link::authorizations,
     mail::mail_tokens,
+    payload::payloads,
     second_factor::{recovery_codes, second_factors},
     session::{refresh_tokens, sessions},
     user::users,
@@ -37,6 +38,9 @@ use super::{
 
 /// How long an access token lives at most, in minutes.
 const ACCESS_MINUTES: i64 = 15;
+
+/// Payloads of a page; one may have megabytes.
+const PAYLOADS_AT_ONCE: u64 = 4;
 
 /// How much hangs on a key: a word for people, and how many.
 pub type Hanging = Vec<(&'static str, u64)>;
@@ -87,6 +91,17 @@ impl SealedSecretReader for Readers {
                 let rows = rows.all(&self.connection).await.map_err(broken("reading sealed authorizations"))?;
                 rows.into_iter().map(|row| sealed(row.id, row.user_id, row.link_id, row.sealed_secrets)).collect()
             }
+            SealedKind::Payload => {
+                // Each may be as long as thousands of the others.
+                let rows = payloads::Entity::find()
+                    .filter(payloads::Column::ExpiresAt.gt(now.utc()))
+                    .filter(payloads::Column::Id.gt(after))
+                    .filter(begins(payloads::Column::Sealed, current.len())?.ne(current))
+                    .order_by_asc(payloads::Column::Id)
+                    .limit(std::cmp::Ord::min(limit, PAYLOADS_AT_ONCE));
+                let rows = rows.all(&self.connection).await.map_err(broken("reading sealed payloads"))?;
+                rows.into_iter().map(|row| sealed(row.id, row.user_id, row.link_id, row.sealed)).collect()
+            }
             SealedKind::SecondFactor => {
                 let rows = second_factors::Entity::find()
                     .filter(second_factors::Column::Id.gt(after))
@@ -117,6 +132,14 @@ impl SealedSecrets for DatabaseWork {
                     .set(authorizations::ActiveModel { sealed_secrets: Set(envelope.to_vec()), ..Default::default() })
                     .filter(authorizations::Column::Id.eq(sealed.id))
                     .filter(authorizations::Column::SealedSecrets.eq(sealed.envelope.as_slice()))
+                    .exec(&self.transaction)
+                    .await
+            }
+            SealedKind::Payload => {
+                let size = i64::try_from(envelope.len())?;
+                payloads::Entity::update_many()
+                    .set(payloads::ActiveModel { sealed: Set(envelope.to_vec()), size: Set(size), ..Default::default() })
+                    .filter(payloads::Column::Id.eq(sealed.id))
                     .exec(&self.transaction)
                     .await
             }
@@ -197,6 +220,10 @@ impl Inspection {
             let (counted, others) = match kind {
                 SealedKind::Credentials => by_beginning(connection, &credentials::Entity::find(), credentials::Column::Sealed, &envelopes).await?,
                 SealedKind::Authorization => by_beginning(connection, &open_authorizations(now), authorizations::Column::SealedSecrets, &envelopes).await?,
+                SealedKind::Payload => {
+                    let kept = payloads::Entity::find().filter(payloads::Column::ExpiresAt.gt(now.utc()));
+                    by_beginning(connection, &kept, payloads::Column::Sealed, &envelopes).await?
+                }
                 SealedKind::SecondFactor => by_beginning(connection, &second_factors::Entity::find(), second_factors::Column::SealedSecret, &envelopes).await?,
             };
             usage.note(true, ring, sealed_word(*kind), counted, others);
@@ -245,6 +272,7 @@ fn sealed_word(kind: SealedKind) -> &'static str {
     match kind {
         SealedKind::Credentials => "sealed credentials",
         SealedKind::Authorization => "sealed authorizations",
+        SealedKind::Payload => "sealed payloads",
         SealedKind::SecondFactor => "sealed second factors",
     }
 }

@@ -19,6 +19,7 @@ use crate::{
         audit::{Outcome, ResourceKind},
         balance::BalanceSnapshots,
         consent::Consents,
+        coverage::Coverages,
         email_change::EmailChanges,
         erasure::Erasures,
         event::Event,
@@ -31,6 +32,7 @@ use crate::{
         link::Links,
         mail::{Mail, MailKind, Mails},
         outbox::Outbox,
+        payload::Payloads,
         second_factor::SecondFactors,
         security::Rotations,
         session::Sessions,
@@ -121,7 +123,15 @@ impl Work for DatabaseWork {
         self
     }
 
+    fn coverages(&mut self) -> &mut dyn Coverages {
+        self
+    }
+
     fn holdings(&mut self) -> &mut dyn Holdings {
+        self
+    }
+
+    fn payloads(&mut self) -> &mut dyn Payloads {
         self
     }
 

@@ -10,7 +10,7 @@ use crate::{
     application::ports::{StatementHints, StatementReader, StatementRefusal},
     domain::{
         import::StatementFile,
-        provider::{LinkMethod, Manifest, ProviderCategory},
+        provider::{LinkMethod, Manifest, ProviderCategory, Served},
     },
 };
 
@@ -35,6 +35,10 @@ static MANIFEST: Manifest = Manifest {
     description: "Files you download from your bank: OFX (any version), QFX and CSV.",
     category: ProviderCategory::File,
     method: LinkMethod::File,
+    serves: &[Served::Balances, Served::Transactions, Served::Holdings],
+    documentation: None,
+    for_each_link: None,
+    for_everyone: None,
     history_days: None,
     consent_days: None,
     // A month's statement, and a few days to fetch it.

@@ -18,6 +18,7 @@ use crate::{
 use super::{
     ContextExt,
     balance::{BalanceHistoryConnection, Balances, DayBalanceObject, DayRangeInput},
+    coverage::{Coverage, Freshness},
     error::Fault,
     global_id::{GlobalId, id_or_nothing},
     guard::Allow,
@@ -151,6 +152,16 @@ impl AccountNode {
     /// False once it is closed, no longer reported by its provider, no longer kept synced, or its link is unlinked.
     async fn is_active(&self) -> bool {
         self.0.is_active
+    }
+
+    /// The days of which everything is here that its provider has, or that a statement file said it tells all of.
+    async fn coverage(&self, ctx: &Context<'_>) -> Result<Coverage, Fault> {
+        Ok(ctx.of_request()?.loaders.coverage(self.0.id).await?.coverage.clone().into())
+    }
+
+    /// How recent it is. One that is no longer active is stale.
+    async fn freshness(&self, ctx: &Context<'_>) -> Result<Freshness, Fault> {
+        Ok(ctx.of_request()?.loaders.coverage(self.0.id).await?.as_ref().into())
     }
 
     /// When it was first seen.

@@ -119,6 +119,8 @@ pub enum AuditAct {
     Unlink,
     /// Telling a bank that a consent is over.
     RevokeConsent,
+    /// Mapping once more, on the command line, what a provider answered before.
+    RemapLink,
     /// A worker renewing what a bank handed out, ahead of its end.
     RenewCredentials,
     /// A worker warning of the end of a consent.

@@ -24,7 +24,7 @@ use super::{global_id::id_or_nothing, limits::asked_page};
 const WEIGHTS: [(&str, u64); 4] = [("totalCount", 50), ("netWorth", 50), ("__schema", 500), ("__type", 100)];
 
 /// Lists that are shorter than a page, whatever is asked.
-const SHORT: [(&str, u64); 4] = [("userErrors", 10), ("providers", 20), ("legalDocuments", 10), ("context", 20)];
+const SHORT: [(&str, u64); 6] = [("userErrors", 10), ("requestBudgets", 2), ("gaps", 20), ("providers", 20), ("legalDocuments", 10), ("context", 20)];
 
 /// The longest that a list without an argument for it is.
 const LONG: u64 = MAX_PAGE as u64;

@@ -24,13 +24,14 @@ use crate::{
 use super::{
     ContextExt,
     account::{AccountConnection, AccountNode},
+    coverage::{Coverage, Freshness},
     error::{Fault, UserError, outcome},
     global_id::{GlobalId, id_or_nothing},
     guard::Allow,
     loader::{AccountsOf, SyncsOf},
     page::{PageArguments, connection},
     provider::ProviderObject,
-    scalar::{DateTime, LocalDate, WebUrl},
+    scalar::{DateTime, WebUrl},
     stream::{Known, thread},
     sync::{SyncConnection, SyncObject},
 };
@@ -119,28 +120,6 @@ pub struct LinkCredentials {
     renewed_at: DateTime,
 }
 
-/// How recent a link's data is.
-#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
-#[graphql(remote = "link::Freshness")]
-pub enum FreshnessState {
-    /// Nothing was brought in yet.
-    Never,
-    /// As recent as the provider lets expect: within a day for banks, within 35 days for statement files.
-    Fresh,
-    /// Older than that, or the link does not work any more.
-    Stale,
-}
-
-/// How recent a link's data is, and since when.
-#[derive(SimpleObject)]
-#[graphql(serial, guard = Allow::read(Resource::Links))]
-pub struct Freshness {
-    /// Whether there is data, and whether it is recent.
-    state: FreshnessState,
-    /// When everything the provider had was last brought in, or a statement file last brought something; null before the first time.
-    synced_at: Option<DateTime>,
-}
-
 /// How often the provider can be asked for one link. What is asked beyond it waits.
 #[derive(SimpleObject)]
 #[graphql(serial, guard = Allow::read(Resource::Links))]
@@ -151,16 +130,6 @@ pub struct RequestBudget {
     remaining: u32,
     /// When the most are there again, unless some are made; null when they are.
     reset_at: Option<DateTime>,
-}
-
-/// The days of which everything was fetched.
-#[derive(SimpleObject)]
-#[graphql(serial, guard = Allow::read(Resource::Links))]
-pub struct Coverage {
-    /// The first of them; null before the first sync.
-    from: Option<LocalDate>,
-    /// The last of them; null before the first sync.
-    to: Option<LocalDate>,
 }
 
 /// One link, as the graph shows it.
@@ -227,9 +196,9 @@ impl LinkNode {
         }))
     }
 
-    /// The days of which everything was fetched.
-    async fn coverage(&self) -> Coverage {
-        Coverage { from: self.0.covered_from.map(LocalDate), to: self.0.covered_to.map(LocalDate) }
+    /// The days of which everything was fetched, of all of its accounts that are kept synced.
+    async fn coverage(&self, ctx: &Context<'_>) -> Result<Coverage, Fault> {
+        Ok(ctx.of_request()?.loaders.link_coverage(self.0.id).await?.into())
     }
 
     /// What the user calls it, by `renameLink`; null when they gave no name.
@@ -380,7 +349,7 @@ impl LinkMutation {
     }
 }
 
-fn web_url(url: &SecretString) -> Result<WebUrl, Fault> {
+pub(super) fn web_url(url: &SecretString) -> Result<WebUrl, Fault> {
     url::Url::parse(url.expose_secret())
         .map_err(anyhow::Error::from)
         .and_then(|url| Ok(WebUrl::try_from(url)?))

@@ -5,10 +5,11 @@ use std::{collections::HashMap, sync::Arc};
 use async_graphql::dataloader::{DataLoader, HashMapCache, Loader};
 
 use crate::{
-    application::{Application, QueryError, access::Requester},
+    application::{Application, QueryError, access::Requester, coverage::AccountCoverage},
     domain::{
         account::Account,
         balance::{DayBalance, DayRange},
+        coverage::Coverage,
         holding::Holding,
         id::{AccountId, HoldingId, ImportId, LinkId, SyncId, TransactionId, UserId},
         import::{Import, ImportStatement},
@@ -78,6 +79,16 @@ impl Loaders {
     /// The accounts an import is of.
     pub async fn import_statements(&self, id: ImportId) -> Result<Vec<ImportStatement>, Fault> {
         Ok(self.0.load_one(StatementsOf(id)).await?.unwrap_or_default())
+    }
+
+    /// How much of one's own account is here; nothing of one that has just gone.
+    pub async fn coverage(&self, id: AccountId) -> Result<Arc<AccountCoverage>, Fault> {
+        Ok(self.0.load_one(CoverageOf(id)).await?.unwrap_or_default())
+    }
+
+    /// How much of one's own link is here; nothing of one that has just gone.
+    pub async fn link_coverage(&self, id: LinkId) -> Result<Coverage, Fault> {
+        Ok(self.0.load_one(CoverageOf(id)).await?.unwrap_or_default())
     }
 
     /// A page of a link's accounts.
@@ -163,6 +174,32 @@ impl Loader<HoldingId> for Batch {
     async fn load(&self, keys: &[HoldingId]) -> Result<HashMap<HoldingId, Self::Value>, Failure> {
         let holdings = self.application.holdings.find_many(&self.requester, keys).await?;
         Ok(holdings.into_iter().map(|holding| (holding.id, Arc::new(holding))).collect())
+    }
+}
+
+/// Asks how much of an account, or of a link, is here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CoverageOf<Id>(pub Id);
+
+impl Loader<CoverageOf<AccountId>> for Batch {
+    type Value = Arc<AccountCoverage>;
+    type Error = Failure;
+
+    async fn load(&self, keys: &[CoverageOf<AccountId>]) -> Result<HashMap<CoverageOf<AccountId>, Self::Value>, Failure> {
+        let accounts: Vec<AccountId> = keys.iter().map(|key| key.0).collect();
+        let told = self.application.coverage.of_accounts(&self.requester, &accounts).await?;
+        Ok(told.into_iter().map(|(account, coverage)| (CoverageOf(account), Arc::new(coverage))).collect())
+    }
+}
+
+impl Loader<CoverageOf<LinkId>> for Batch {
+    type Value = Coverage;
+    type Error = Failure;
+
+    async fn load(&self, keys: &[CoverageOf<LinkId>]) -> Result<HashMap<CoverageOf<LinkId>, Self::Value>, Failure> {
+        let links: Vec<LinkId> = keys.iter().map(|key| key.0).collect();
+        let told = self.application.coverage.of_links(&self.requester, &links).await?;
+        Ok(told.into_iter().map(|(link, coverage)| (CoverageOf(link), coverage)).collect())
     }
 }
 

@@ -4,10 +4,13 @@ use async_graphql::{Context, Enum, Object};
 
 use crate::{
     application::access::Resource,
-    domain::provider::{self, CatalogueEntry},
+    domain::{
+        provider::{self, CatalogueEntry},
+        rate_limit::Budget,
+    },
 };
 
-use super::{ContextExt, error::Fault, guard::Allow};
+use super::{ContextExt, error::Fault, guard::Allow, link::web_url, scalar::WebUrl};
 
 /// What kind of institution a provider is.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +54,57 @@ pub enum ProviderCircuit {
     HalfOpen,
 }
 
+/// What a provider tells of accounts.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "provider::Served")]
+pub enum ServedData {
+    /// What they hold.
+    Balances,
+    /// What came and went.
+    Transactions,
+    /// The positions in them.
+    Holdings,
+}
+
+/// What requests are counted together.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BudgetScope {
+    /// Those of one link.
+    EachLink,
+    /// All that this server makes.
+    Everyone,
+}
+
+/// How many requests a provider bears: some at once, and then as many as come back evenly.
+pub struct ProviderBudget {
+    scope: BudgetScope,
+    budget: Budget,
+}
+
+/// How many requests a provider bears: some at once, and then as many as come back evenly.
+#[Object(serial, guard = Allow::read(Resource::Providers))]
+impl ProviderBudget {
+    /// What requests are counted together.
+    async fn scope(&self) -> BudgetScope {
+        self.scope
+    }
+
+    /// How many at once.
+    async fn at_once(&self) -> u32 {
+        self.budget.at_once
+    }
+
+    /// How many come back.
+    async fn come_back(&self) -> u32 {
+        self.budget.come_back
+    }
+
+    /// Within how many minutes these do.
+    async fn within_minutes(&self) -> u32 {
+        self.budget.within_minutes
+    }
+}
+
 /// One provider, as the graph shows it.
 #[derive(Clone)]
 pub struct ProviderObject(pub CatalogueEntry);
@@ -91,6 +145,24 @@ impl ProviderObject {
     /// Why it cannot be linked on this server; null when it can.
     async fn unavailable_reason(&self) -> Option<&str> {
         self.0.unavailable.as_deref()
+    }
+
+    /// What it tells of accounts. Of statement files, what they may tell.
+    async fn serves(&self) -> Vec<ServedData> {
+        self.0.manifest.serves.iter().map(|served| (*served).into()).collect()
+    }
+
+    /// Where its interface is documented; null when that is nowhere.
+    #[expect(clippy::unused_async, reason = "the library takes async resolvers only")]
+    async fn documentation(&self) -> Result<Option<WebUrl>, Fault> {
+        self.0.manifest.documentation.map(|address| web_url(&address.into())).transpose()
+    }
+
+    /// How many requests it bears; empty when it names no limit. What is asked beyond that waits. `Link.requests` says how many are left.
+    async fn request_budgets(&self) -> Vec<ProviderBudget> {
+        let (one, all) = (self.0.manifest.for_each_link, self.0.manifest.for_everyone);
+        let told = |budget: Option<Budget>, scope| budget.map(|budget| ProviderBudget { scope, budget });
+        [told(one, BudgetScope::EachLink), told(all, BudgetScope::Everyone)].into_iter().flatten().collect()
     }
 
     /// How many days of history it gives; null when it does not say.

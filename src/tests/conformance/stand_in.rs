@@ -24,6 +24,10 @@ pub(super) enum Mood {
     Status(u16),
     /// As it should but for one thing, which this number chooses.
     Spoilt(u64),
+    /// With numbers of cards and of the account in every text.
+    Planted,
+    /// With the second text in place of the first.
+    Instead(&'static str, &'static str),
 }
 
 struct Inside {
@@ -68,7 +72,27 @@ async fn answer(State(inside): State<Arc<Mutex<Inside>>>, request: Request) -> R
         (Mood::Status(status), _) => (StatusCode::from_u16(status).unwrap(), "{\"error\": \"canary-body 4111111111111111\"}").into_response(),
         (_, None) => StatusCode::NOT_FOUND.into_response(),
         (Mood::Well, Some(body)) => body.into_response(),
+        (Mood::Instead(this, that), Some(body)) => String::from_utf8(body).unwrap().replace(this, that).into_response(),
+        (Mood::Planted, Some(body)) => planted("", serde_json::from_slice(&body).unwrap()).to_string().into_response(),
         (Mood::Spoilt(number), Some(body)) => spoilt(body, number).into_response(),
+    }
+}
+
+/// The number of every account, planted.
+pub(super) const NUMBER: &str = "98765432103";
+
+/// What stands in every text, planted.
+pub(super) const CARD: &str = "4111 1111 1111 1111";
+
+fn planted(key: &str, value: Value) -> Value {
+    match value {
+        Value::String(_) if ["number", "account_number", "accountNumber"].contains(&key) => Value::String(NUMBER.to_owned()),
+        Value::String(text) if ["name", "institution", "description", "nickName", "org_name", "merchant", "category"].contains(&key) => {
+            Value::String(format!("{text} {CARD} and {NUMBER}"))
+        }
+        Value::Array(values) => Value::Array(values.into_iter().map(|value| planted(key, value)).collect()),
+        Value::Object(fields) => Value::Object(fields.into_iter().map(|(key, value)| (key.clone(), planted(&key, value))).collect()),
+        other => other,
     }
 }
 

@@ -105,6 +105,7 @@ pub(crate) fn account(link: &Link, currency: &str, now: Timestamp) -> Account {
         balances: Balances { current: Some(Amount::from_units(-5).unwrap()), available: None, limit: Some(Amount::ZERO), as_of: Some(now) },
         is_active: true,
         is_selected: true,
+        synced_at: None,
         corrections: Corrections::default(),
         created_at: now,
     }

@@ -9,6 +9,7 @@ use dashtam::{
         access::Requester,
         keys::{KeyCommands, Resealed},
         ports::{Place, Sealer as _},
+        remap::RemapLink,
     },
     domain::{
         id::{LinkId, UserId},
@@ -220,6 +221,22 @@ async fn several_at_once_and_syncs_beside_them_lose_nothing() {
 }
 
 #[tokio::test]
+async fn what_providers_answered_is_moved_too_and_can_still_be_mapped() {
+    for app in TestApp::on_every_store().await {
+        app.signed_in("ann").await.link_sandbox().await;
+        rotate(&app);
+        assert_eq!(usage(&app).await.ring["t1"][1], ("sealed payloads", 2), "{}", app.store.name);
+        assert_eq!(reseal(&app).await.unopened, []);
+        app.keys.adopt(keys(&[ring_key("t2", 7)], &[first_secret()])).unwrap();
+        let remaps = &app.app.application.remaps;
+        let (owner, link) = remaps.links().await.unwrap()[0];
+        let command = RemapLink { requester: Requester::command_line(Some(owner)), link, is_rehearsal: false };
+        let done = remaps.remap(command).await.unwrap();
+        assert_eq!((done.payloads, done.unread), (2, 0));
+    }
+}
+
+#[tokio::test]
 async fn every_column_that_holds_something_sealed_is_sealed_anew() {
     for app in TestApp::on_every_store().await {
         let columns = if app.store.is_postgres() {
@@ -228,6 +245,10 @@ async fn every_column_that_holds_something_sealed_is_sealed_anew() {
             "SELECT m.name || '.' || c.name AS place FROM sqlite_schema AS m, pragma_table_info(m.name) AS c WHERE m.type = 'table' AND c.name LIKE 'sealed%' ORDER BY 1"
         };
         let found: Vec<String> = app.store.query(columns).await.iter().map(|row| row.try_get("", "place").unwrap()).collect();
-        assert_eq!(found, ["authorizations.sealed_secrets", "credentials.sealed", "second_factors.sealed_secret"], "SealedKind knows each of them");
+        assert_eq!(
+            found,
+            ["authorizations.sealed_secrets", "credentials.sealed", "payloads.sealed", "second_factors.sealed_secret"],
+            "SealedKind knows each of them"
+        );
     }
 }

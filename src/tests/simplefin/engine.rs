@@ -32,6 +32,14 @@ async fn a_pasted_token_brings_accounts_and_a_new_one_the_same_accounts() {
         let asked = ann.ask_with("query($id: ID!) { node(id: $id) { ... on Link { requests { limit remaining } } } }", json!({ "id": link })).await.data();
         assert_eq!(asked["node"]["requests"], json!({ "limit": 14, "remaining": 8 }));
 
+        // A process that starts anew does not begin anew.
+        let restarted = app.beside_as(|config| config.providers.simplefin.hosts = vec!["127.0.0.1".to_owned()]).await;
+        let id: dashtam::domain::id::LinkId = link.parse::<dashtam::presentation::graphql::global_id::GlobalId>().unwrap().id.into();
+        let kept = restarted.application.link_queries.links.find_many(app.user_id("ann").await, &[id]).await.unwrap();
+        let left = restarted.application.providers.requests_left(&kept[0]).await.unwrap();
+        assert_eq!((left.limit, left.remaining), (14, 8), "{}", app.store.name);
+        app.holds(&[("link_budgets", 1)]).await;
+
         // The owner ends the access; the link asks for another token, and finds its accounts again.
         bridge.books(|books| books.revoked = ["first".to_owned()].into());
         ann.sync(&link, true).await.succeeds();

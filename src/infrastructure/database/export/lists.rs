@@ -6,7 +6,7 @@ use super::{
 };
 
 /// Everything kept about a user.
-pub(super) const LISTS: [List; 27] = [
+pub(super) const LISTS: [List; 29] = [
     List {
         name: "profile",
         about: "Who you are here.",
@@ -140,8 +140,21 @@ pub(super) const LISTS: [List; 27] = [
             ("own_type", Text),
             ("is_inverted", Flag),
             ("is_selected", Flag),
+            ("synced_at", Instant),
             ("created_at", Instant),
         ],
+    },
+    List {
+        name: "account_coverage",
+        about: "Of which days your accounts have everything, and which link or import told.",
+        from: "account_coverage AS t WHERE t.user_id = {user} ORDER BY t.account_id, t.covered_from, t.source_id",
+        columns: &[("account_id", Id), ("source_id", Id), ("covered_from", Day), ("covered_to", Day)],
+    },
+    List {
+        name: "payloads",
+        about: "When your providers answered what is kept of them, and how much it is. The answers are sealed, and not in here.",
+        from: "payloads AS t WHERE t.user_id = {user} ORDER BY t.fetched_at, t.id",
+        columns: &[("id", Id), ("link_id", Id), ("fetched_at", Instant), ("expires_at", Instant), ("size", Count)],
     },
     List {
         name: "balance_snapshots",

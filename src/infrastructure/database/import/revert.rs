@@ -4,7 +4,10 @@
 //! counts as the one that added it), or a change since. Of what it found there only the names go that it gave.
 
 use anyhow::Context as _;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder as _, QuerySelect as _, Statement, Value, sea_query::Expr};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder as _, QuerySelect as _, Statement, Value,
+    sea_query::{Expr, ExprTrait as _},
+};
 use uuid::Uuid;
 
 use crate::{
@@ -15,7 +18,8 @@ use crate::{
         transaction::Source,
     },
     infrastructure::database::{
-        account::accounts, balance::balance_snapshots, error::broken, holding::holdings, transaction::transactions, work::DatabaseWork,
+        account::accounts, balance::balance_snapshots, coverage::account_coverage, error::broken, holding::holdings, transaction::transactions,
+        work::DatabaseWork,
     },
 };
 
@@ -59,6 +63,12 @@ UPDATE import_statements SET is_new = TRUE
 WHERE import_id = (SELECT heir.import_id FROM import_statements AS heir JOIN imports AS theirs ON theirs.id = heir.import_id
         WHERE heir.account_id = import_statements.account_id AND heir.import_id <> $1 AND theirs.status = 'committed' ORDER BY heir.import_id LIMIT 1)
     AND account_id IN (SELECT mine.account_id FROM import_statements AS mine WHERE mine.import_id = $1 AND mine.is_new)";
+
+/// An account to which the batch was the last to bring something is as recent as the last before it.
+const LAST_FILE: &str = "
+UPDATE accounts SET synced_at = (SELECT MAX(theirs.committed_at) FROM import_statements AS other JOIN imports AS theirs ON theirs.id = other.import_id
+        WHERE other.account_id = accounts.id AND other.import_id <> $1 AND theirs.status = 'committed')
+WHERE user_id = $2 AND synced_at = $3 AND id IN (SELECT mine.account_id FROM import_statements AS mine WHERE mine.import_id = $1)";
 
 #[derive(FromQueryResult)]
 struct Id {
@@ -117,6 +127,7 @@ async fn take_back_accounts(work: &mut DatabaseWork, import: &Import, committed_
     gone.map_err(broken("taking back accounts"))?;
     work.note(owner, ChangedKind::Holding, held).await?;
     work.note(owner, ChangedKind::Account, empty.iter().copied()).await?;
+    uncover(work, import, committed_at, &empty).await?;
     let statements = import_statements::Entity::find().filter(import_statements::Column::ImportId.eq(id)).all(&work.transaction).await;
     for statement in statements.map_err(broken("reading the accounts of an import"))? {
         let Some(account) = statement.account_id.filter(|account| !empty.contains(account)) else { continue };
@@ -132,6 +143,25 @@ async fn take_back_accounts(work: &mut DatabaseWork, import: &Import, committed_
         }
     }
     Ok(u32::try_from(empty.len()).unwrap_or(u32::MAX))
+}
+
+/// Takes back which days the batch covered, and that it brought something new.
+async fn uncover(work: &mut DatabaseWork, import: &Import, committed_at: Timestamp, gone: &[Uuid]) -> anyhow::Result<()> {
+    let of_import = account_coverage::Column::UserId.eq(import.user.0).and(account_coverage::Column::SourceId.eq(import.id.0));
+    let covered: Vec<Uuid> = account_coverage::Entity::find()
+        .select_only()
+        .column(account_coverage::Column::AccountId)
+        .distinct()
+        .filter(of_import.clone())
+        .into_tuple()
+        .all(&work.transaction)
+        .await
+        .map_err(broken("reading what an import covered"))?;
+    let uncovered = account_coverage::Entity::delete_many().filter(of_import).exec(&work.transaction).await;
+    uncovered.map_err(broken("taking back what an import covered"))?;
+    let values = vec![import.id.0.into(), import.user.0.into(), committed_at.utc().into()];
+    work.run(LAST_FILE, values, "finding out which file was the last before").await?;
+    work.note(import.user, ChangedKind::Account, covered.into_iter().filter(|account| !gone.contains(account))).await
 }
 
 /// The balance before the batch, unless a later one has come in.

@@ -11,7 +11,7 @@ use url::Url;
 use crate::{
     application::ports::{Credentials, FinancialProvider, Pasted, ProviderFault, ReportedAccounts, TransactionPage, Visit},
     domain::{
-        provider::{LinkMethod, Manifest, ProviderCategory, ReportedAccount},
+        provider::{LinkMethod, Manifest, ProviderCategory, ReportedAccount, Served},
         rate_limit::Budget,
         time::{LocalDate, Timestamp},
     },
@@ -41,6 +41,10 @@ static MANIFEST: Manifest = Manifest {
     description: "Shares, options and coins at Alpaca, live or paper, by an API key that you make in its dashboard.",
     category: ProviderCategory::Brokerage,
     method: LinkMethod::ApiKey,
+    serves: &[Served::Balances, Served::Transactions, Served::Holdings],
+    documentation: Some("https://docs.alpaca.markets/docs/trading-api"),
+    for_each_link: POLICY.for_each_link,
+    for_everyone: POLICY.for_everyone,
     history_days: None,
     consent_days: None,
     fresh_days: 1,

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     application::ports::{Credentials, FinancialProvider, OauthDoor, ProviderFault, ReportedAccounts, Tokens, TransactionPage, Visit, Walk},
     domain::{
-        provider::{LinkMethod, Manifest, ProviderCategory, ReportedAccount},
+        provider::{LinkMethod, Manifest, ProviderCategory, ReportedAccount, Served},
         time::{LocalDate, Timestamp},
     },
     infrastructure::providers::{
@@ -36,6 +36,10 @@ static MANIFEST: Manifest = Manifest {
     description: "A made-up bank inside Dashtam, with seven accounts at three institutions, for trying things out.",
     category: ProviderCategory::Sandbox,
     method: LinkMethod::Oauth,
+    serves: &[Served::Balances, Served::Transactions, Served::Holdings],
+    documentation: None,
+    for_each_link: None,
+    for_everyone: None,
     history_days: Some(3_650),
     consent_days: Some(CONSENT_DAYS),
     fresh_days: 1,

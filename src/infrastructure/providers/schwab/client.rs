@@ -17,7 +17,7 @@ use url::Url;
 use crate::{
     application::ports::{Credentials, FinancialProvider, OauthDoor, ProviderFault, ReportedAccounts, Tokens, TransactionPage, Visit, Walk},
     domain::{
-        provider::{LinkMethod, Manifest, ProviderCategory, ReportedAccount},
+        provider::{LinkMethod, Manifest, ProviderCategory, ReportedAccount, Served},
         rate_limit::Budget,
         time::{LocalDate, Timestamp},
     },
@@ -54,6 +54,10 @@ static MANIFEST: Manifest = Manifest {
     description: "Brokerage accounts at Schwab, by signing in there. A consent lasts seven days.",
     category: ProviderCategory::Brokerage,
     method: LinkMethod::Oauth,
+    serves: &[Served::Balances, Served::Transactions, Served::Holdings],
+    documentation: Some("https://developer.schwab.com"),
+    for_each_link: POLICY.for_each_link,
+    for_everyone: POLICY.for_everyone,
     history_days: None,
     consent_days: Some(CONSENT_DAYS),
     fresh_days: 1,

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     application::ports::{Credentials, FinancialProvider, Pasted, ProviderFault, ReportedAccounts, TransactionPage, Visit},
     domain::{
-        provider::{LinkMethod, Manifest, ProviderCategory, ReportedAccount, ReportedTransaction},
+        provider::{LinkMethod, Manifest, ProviderCategory, ReportedAccount, ReportedTransaction, Served},
         rate_limit::Budget,
         time::{LocalDate, Timestamp},
         transaction::TransactionStatus,
@@ -38,6 +38,10 @@ pub static MANIFEST: Manifest = Manifest {
     description: "Banks and brokers in North America, through a SimpleFIN server such as the SimpleFIN Bridge.",
     category: ProviderCategory::Aggregator,
     method: LinkMethod::SetupToken,
+    serves: &[Served::Balances, Served::Transactions, Served::Holdings],
+    documentation: Some("https://www.simplefin.org/protocol.html"),
+    for_each_link: POLICY.for_each_link,
+    for_everyone: POLICY.for_everyone,
     history_days: Some(365),
     consent_days: None,
     fresh_days: 2,

@@ -1,0 +1,176 @@
+//! Numbers of cards and accounts, taken out of what a provider answered before it is kept.
+//!
+//! A number is replaced by a name of its own: a keyed hash in letters and its last four characters, so that whatever joins one part of an
+//! answer with another still does, and what is read of it once more ends in the same four.
+
+use std::collections::HashSet;
+
+use serde_json::Value;
+
+use crate::domain::{account::MaskedNumber, card_number, id::UserId, provider::AccountReference};
+
+use crate::application::ports::Sealer;
+
+/// What names begin with.
+const NAMED: &str = "masked-";
+
+/// How many bytes of a hash are in a name.
+const HASHED: usize = 10;
+
+/// The fewest characters of an account number that are looked for in other texts: shorter ones stand in dates and amounts.
+const LONG_ENOUGH: usize = 6;
+
+/// Names for numbers of one user at one provider.
+pub struct Names<'a> {
+    /// Makes the hashes.
+    pub sealer: &'a dyn Sealer,
+    /// Whose.
+    pub user: UserId,
+    /// At which provider.
+    pub provider: &'a str,
+}
+
+impl Names<'_> {
+    /// What a number goes by; the same for the same number as long as the key is.
+    pub fn of(&self, number: &str) -> String {
+        if number.starts_with(NAMED) {
+            return number.to_owned();
+        }
+        let plain: String = number.chars().filter(char::is_ascii_alphanumeric).collect();
+        let hash = self.sealer.fingerprints(self.user, self.provider, &AccountReference::new(format!("number:{plain}")));
+        let letters = |byte: &u8| [char::from(b'a' + (byte >> 4)), char::from(b'a' + (byte & 15))];
+        let letters: String = hash.first().map(|hash| hash.hash.iter().take(HASHED).flat_map(letters).collect()).unwrap_or_default();
+        let end = MaskedNumber::cut(number).map(|masked| masked.as_str().trim_start_matches('•').to_owned()).unwrap_or_default();
+        format!("{NAMED}{letters}-{end}")
+    }
+
+    /// An id as it may be kept: one that is a card's number and nothing else goes by its name.
+    pub fn id(&self, id: &str) -> String {
+        if is_card(id) { self.of(id) } else { id.to_owned() }
+    }
+}
+
+/// A text as people see it: what a number goes by is shown as a number is, by its end.
+pub fn shown(text: &str) -> String {
+    let mut shown = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(NAMED) {
+        let hash = after.bytes().take_while(|byte| (b'a'..=b'p').contains(byte)).count();
+        shown.push_str(before);
+        if let Some(end) = after.get(hash..).and_then(|end| end.strip_prefix('-')).filter(|_| hash == 2 * HASHED) {
+            shown.push_str("••••");
+            rest = end;
+        } else {
+            shown.push_str(NAMED);
+            rest = after;
+        }
+    }
+    shown + rest
+}
+
+/// Whether a text is the number of a card and nothing else.
+pub fn is_card(text: &str) -> bool {
+    let has_digits = text.bytes().any(|byte| byte.is_ascii_digit());
+    has_digits && text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b' ' | b'-')) && card_number::cut(text) != text
+}
+
+/// Whether what stands under a key is the number of an account.
+fn holds_number(key: &str) -> bool {
+    let plain: String = key.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect();
+    ["accountnumber", "accountno", "acctnumber", "number", "iban", "pan", "cardnumber"].contains(&plain.as_str())
+}
+
+/// Whether what stands under a key is what rows and things are called, which may look like a card's number and be none.
+fn holds_id(key: &str) -> bool {
+    key.eq_ignore_ascii_case("id") || key.ends_with("_id") || key.ends_with("Id") || key.ends_with("Hash") || key.ends_with("hashValue")
+}
+
+/// Takes numbers out of the answers of one stage.
+pub struct Redaction<'a> {
+    names: &'a Names<'a>,
+    /// Account numbers that were found, longest first.
+    numbers: Vec<String>,
+}
+
+impl<'a> Redaction<'a> {
+    /// Of answers that speak of the same accounts.
+    pub fn of(names: &'a Names<'a>, answers: &[Value]) -> Self {
+        let mut found = HashSet::new();
+        for answer in answers {
+            collect(answer, &mut found);
+        }
+        let mut numbers: Vec<String> = found.into_iter().collect();
+        numbers.sort_by(|one, other| (other.len(), other).cmp(&(one.len(), one)));
+        Self { names, numbers }
+    }
+
+    /// The account numbers that are long enough to be looked for in texts, longest first.
+    pub fn numbers(&self) -> Vec<String> {
+        self.numbers.iter().filter(|number| number.len() >= LONG_ENOUGH && !number.starts_with(NAMED)).cloned().collect()
+    }
+
+    /// A text that stands somewhere, such as a path.
+    pub fn text(&self, text: &str) -> String {
+        if let Some(number) = self.numbers.iter().find(|number| *number == text) {
+            return self.names.of(number);
+        }
+        let long = self.numbers.iter().filter(|number| number.len() >= LONG_ENOUGH && text.contains(number.as_str()));
+        card_number::cut(&long.fold(text.to_owned(), |text, number| text.replace(number.as_str(), &self.names.of(number))))
+    }
+
+    /// What an account or a row is called.
+    pub fn id(&self, id: &str) -> String {
+        match self.numbers.iter().find(|number| *number == id) {
+            Some(number) => self.names.of(number),
+            None => self.names.id(id),
+        }
+    }
+
+    /// A path and a query, each part of which may be what something is called.
+    pub fn asked(&self, asked: &str) -> String {
+        let parts = asked.split_inclusive(['/', '?', '&', '=']);
+        let part = |part: &str| match part.char_indices().next_back() {
+            Some((end, mark @ ('/' | '?' | '&' | '='))) => format!("{}{mark}", self.id(&part[..end])),
+            _ => self.id(part),
+        };
+        parts.map(part).collect()
+    }
+
+    /// An answer without numbers.
+    pub fn answer(&self, key: &str, value: Value) -> Value {
+        match value {
+            Value::String(text) if holds_number(key) => Value::String(self.names.of(&text)),
+            Value::String(text) if holds_id(key) => Value::String(self.id(&text)),
+            Value::String(text) => Value::String(self.text(&text)),
+            Value::Number(number) => {
+                let text = number.to_string();
+                if holds_number(key) || holds_id(key) && is_card(&text) {
+                    Value::String(self.names.of(&text))
+                } else if is_card(&text) {
+                    Value::String(card_number::cut(&text))
+                } else {
+                    Value::Number(number)
+                }
+            }
+            Value::Array(values) => Value::Array(values.into_iter().map(|value| self.answer(key, value)).collect()),
+            Value::Object(fields) => Value::Object(fields.into_iter().map(|(key, value)| (self.text(&key), self.answer(&key, value))).collect()),
+            other => other,
+        }
+    }
+}
+
+fn collect(value: &Value, found: &mut HashSet<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                match value {
+                    Value::String(text) if holds_number(key) && !text.is_empty() => drop(found.insert(text.clone())),
+                    Value::Number(number) if holds_number(key) => drop(found.insert(number.to_string())),
+                    other => collect(other, found),
+                }
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| collect(value, found)),
+        _ => {}
+    }
+}

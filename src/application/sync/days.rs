@@ -1,0 +1,108 @@
+//! The days of a sync: which a stage fetches, and how far a run has come.
+
+use std::collections::HashMap;
+
+use crate::{
+    application::{payload::Packed, ports::FinancialProvider},
+    domain::{
+        coverage::Spans,
+        link::Link,
+        provider::{ReportedAccount, ReportedTransaction},
+        sync::SyncProblem,
+        time::{LocalDate, Timestamp},
+    },
+};
+
+/// How many days the first stage of a first sync brings.
+const RECENT_DAYS: i64 = 30;
+
+/// How many days before the last sync the next one starts, since banks book late.
+const OVERLAP_DAYS: i64 = 10;
+
+/// Everything one stage fetched, before anything is written.
+pub(super) struct Fetched {
+    pub(super) accounts: Vec<FetchedAccount>,
+    /// Whether no account is missing.
+    pub(super) complete: bool,
+    pub(super) from: LocalDate,
+    pub(super) to: LocalDate,
+    /// When the provider was asked.
+    pub(super) at: Timestamp,
+    /// What it answered, to be kept.
+    pub(super) packed: Option<Packed>,
+}
+
+/// What one stage fetched of one account, from its own first day.
+pub(super) struct FetchedAccount {
+    pub(super) account: ReportedAccount,
+    pub(super) rows: Vec<ReportedTransaction>,
+    pub(super) refused: u32,
+    /// Whether it answered for all of the days.
+    pub(super) answered: bool,
+    pub(super) from: LocalDate,
+}
+
+/// How far one run has come. Days that some account did not answer for are behind the run and not behind the link, so that the next run
+/// asks for them again, while what the others have is not held up.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Progress {
+    /// The days this run need not fetch any more; those of the link until its first stage is written.
+    pub(super) reached: Option<(LocalDate, LocalDate)>,
+    /// Whether there are accounts that did not answer for some of these days.
+    pub(super) has_gaps: bool,
+    /// What a success has to tell.
+    pub(super) left_out: Option<SyncProblem>,
+}
+
+impl Progress {
+    pub(super) fn reached(&self, link: &Link) -> Option<(LocalDate, LocalDate)> {
+        self.reached.or(link.covered_from.zip(link.covered_to))
+    }
+
+    /// After one more stage. Both spans touch, or it is the first.
+    pub(super) fn after(mut self, link: &Link, fetched: &Fetched, is_someone_missing: bool) -> Self {
+        let (from, to) = self.reached(link).unwrap_or((fetched.from, fetched.to));
+        self.reached = Some((from.min(fetched.from), to.max(fetched.to)));
+        self.has_gaps |= is_someone_missing || fetched.accounts.iter().any(|account| !account.answered);
+        if self.has_gaps || !fetched.complete {
+            self.left_out = Some(SyncProblem::AccountsUnanswered);
+        } else if fetched.accounts.iter().any(|account| account.refused > 0) {
+            self.left_out = self.left_out.or(Some(SyncProblem::RowsRefused));
+        }
+        self
+    }
+}
+
+/// The first day to ask an account for that lacks some which the others of its link have: one that joined later, is back, or did not answer
+/// then. `None` when it lacks none.
+pub(super) fn catching_up(link: &Link, has: &Spans) -> Option<LocalDate> {
+    let covered = link.covered_from.zip(link.covered_to)?;
+    let (first, _) = Spans::missing(covered, has).first().copied()?;
+    Some(first.plus_days(-OVERLAP_DAYS).max(covered.0))
+}
+
+/// Each row once: a bank whose pages shift while they are read repeats rows, and the last word counts.
+pub(super) fn once_each(rows: Vec<ReportedTransaction>) -> Vec<ReportedTransaction> {
+    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut once: Vec<ReportedTransaction> = Vec::with_capacity(rows.len());
+    for row in rows {
+        if let Some(place) = row.reference.as_ref().and_then(|reference| places.get(reference)) {
+            once[*place] = row;
+        } else {
+            places.extend(row.reference.clone().map(|reference| (reference, once.len())));
+            once.push(row);
+        }
+    }
+    once
+}
+
+/// The days the next stage fetches: the recent ones first, so that history which cannot be had does not hold up what is new; then
+/// everything before them, then only what may have changed.
+pub(super) fn window(reached: Option<(LocalDate, LocalDate)>, provider: &dyn FinancialProvider, today: LocalDate) -> (LocalDate, LocalDate) {
+    let start = provider.manifest().history_start(today);
+    match reached {
+        Some((from, to)) if from <= start || to < today => (to.plus_days(-OVERLAP_DAYS).max(start), today),
+        Some((from, _)) => (start, from.plus_days(-1)),
+        None => (today.plus_days(-RECENT_DAYS).max(start), today),
+    }
+}

@@ -1,0 +1,101 @@
+use std::sync::Arc as Shared;
+
+use dashtam::{
+    application::{
+        edge::Edge,
+        payload::{self, Stage},
+        ports::{Place, Sealer},
+        tape,
+    },
+    domain::{
+        id::{AccountId, LinkId, UserId},
+        provider::{ReportedAccount, ReportedTransaction},
+    },
+    infrastructure::security::sealer::AesSealer,
+};
+use uuid::Uuid;
+
+use super::{
+    stand_in::{CARD, Mood, NUMBER},
+    *,
+};
+use crate::harness::{app::keys, clock::TestRandomness};
+
+pub(super) type Read = Vec<(ReportedAccount, Vec<ReportedTransaction>)>;
+
+impl Adapter {
+    /// Everything of the last thirty days, as it comes from the adapter.
+    pub(super) async fn read_all(&self) -> Read {
+        let (now, today) = (self.clock.now(), self.clock.today());
+        let mut visit = self.provider.visit(&self.credentials, now).await.unwrap();
+        let mut read = Vec::new();
+        for account in visit.accounts().await.unwrap().accounts {
+            let (mut rows, mut page) = (Vec::new(), None::<String>);
+            loop {
+                let answer = visit.transactions(&account, today.plus_days(-30), today, page.as_deref()).await.unwrap();
+                rows.extend(answer.transactions);
+                page = answer.next;
+                if page.is_none() {
+                    break;
+                }
+            }
+            read.push((account, rows));
+        }
+        read
+    }
+}
+
+/// As it is stored; references of accounts are not.
+fn stored(edge: &Edge<'_>, read: Read) -> String {
+    let cut = read.into_iter().map(|(account, mut rows)| {
+        for row in &mut rows {
+            edge.cut_row(row);
+        }
+        (edge.cut_account(account), rows)
+    });
+    format!("{:#?}", cut.collect::<Vec<_>>())
+}
+
+/// Nothing of what is planted is in it, however it is written.
+fn is_clean(text: &str, name: &str, knows_numbers: bool) {
+    for card in [CARD.to_owned(), CARD.replace(' ', "-"), CARD.replace(' ', ""), CARD.replace(' ', "%20"), CARD.replace(' ', "+")] {
+        assert!(!text.contains(&card), "{name}: {text}");
+    }
+    assert!(!knows_numbers || !text.contains(NUMBER), "{name}: {text}");
+}
+
+#[tokio::test]
+async fn planted_numbers_are_in_nothing_that_is_stored_or_kept_and_what_is_kept_reads_the_same() {
+    let sealer: Shared<dyn Sealer> = Shared::new(AesSealer::new(&keys(), Shared::new(TestRandomness)).unwrap());
+    let user = UserId(Uuid::from_u128(1));
+    for adapter in adapters().await {
+        let name = adapter.provider.manifest().slug;
+        // SimpleFIN tells no number of an account, so none is known to be one.
+        let knows_numbers = name != "simplefin";
+        adapter.stand_in.is(Mood::Planted);
+        let (read, recording) = tape::recorded(adapter.read_all()).await;
+        assert!(!recording.answers.is_empty() && format!("{read:?}").contains("1111"), "{name}: the search finds what is planted");
+        let references: Vec<_> = read.iter().map(|(account, _)| account.reference.clone()).collect();
+        let packed = payload::pack(&sealer, user, name, recording, references.clone()).await.unwrap();
+        let numbers = packed.numbers.clone();
+        let edge = Edge { sealer: sealer.as_ref(), user, provider: name, numbers: &numbers };
+        let live = stored(&edge, read);
+        is_clean(&live, name, knows_numbers);
+        assert!(live.contains("••••1111"), "{name}: {live}");
+
+        let today = adapter.clock.today();
+        let accounts: Vec<_> = references.into_iter().map(|reference| (reference, AccountId(Uuid::nil()), today.plus_days(-30), true)).collect();
+        let place = Place::payload(user, LinkId(Uuid::from_u128(2)));
+        let envelope = payload::seal(sealer.as_ref(), place, &packed, today, &accounts).unwrap();
+        let Stage { answers, accounts, .. } = payload::open(sealer.as_ref(), place, &envelope).unwrap();
+        for answer in &answers {
+            is_clean(&format!("{} {}", answer.asked, String::from_utf8_lossy(&answer.body)), name, knows_numbers);
+        }
+        adapter.stand_in.is(Mood::Status(500));
+        let played = tape::played(answers, adapter.read_all()).await;
+        assert!(adapter.stand_in.asked().is_empty(), "{name}: nobody is asked");
+        assert!(played.iter().zip(&accounts).all(|((account, _), kept)| account.reference.expose() == kept.reference), "{name}");
+        let edge = Edge { numbers: &[], ..edge };
+        assert_eq!(stored(&edge, played), live, "{name}");
+    }
+}
