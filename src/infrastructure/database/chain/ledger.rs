@@ -37,7 +37,7 @@ struct Snapshot {
     /// Positions that are read ahead.
     entries: Option<Ahead<u64, (Entry, Found)>>,
     /// Persons that are read ahead.
-    persons: Option<Ahead<PersonKey, (StoredPerson, Option<Vec<u8>>)>>,
+    persons: Option<Ahead<PersonKey, PersonRead>>,
     /// Behind which event without a position the next are read, its time as it is written: SQLite compares texts, and one that is spelled
     /// otherwise than ours is not where its time would be.
     behind: Option<(String, Uuid)>,
@@ -52,6 +52,9 @@ struct View {
 
 /// Behind which part of which event the next persons are read; `None` at the beginning.
 type PersonKey = Option<(Uuid, String)>;
+
+/// Who is kept, and the hash of them that their event holds, if there is such an event.
+type PersonRead = (StoredPerson, Option<Vec<u8>>);
 
 impl Readers {
     /// Looks at the trail as it is now, whatever is committed meanwhile.
@@ -100,7 +103,7 @@ impl View {
     }
 
     /// The next persons behind one, and where they end.
-    async fn persons(&self, behind: PersonKey) -> anyhow::Result<Option<Part<PersonKey, (StoredPerson, Option<Vec<u8>>)>>> {
+    async fn persons(&self, behind: PersonKey) -> anyhow::Result<Option<Part<PersonKey, PersonRead>>> {
         let (beyond, values) = match behind {
             Some((event, part)) => ("WHERE (p.event_id, p.role) > ($1, $2)", vec![Value::from(event), Value::from(part)]),
             None => ("", Vec::new()),
@@ -243,7 +246,7 @@ impl Ledger for Snapshot {
         let rows = self.view.rows(question, [], "looking for events that are gone").await?;
         rows.iter().map(|row| key(row, 0, 1)).collect()
     }
-    async fn persons(&mut self, behind: Option<(Uuid, String)>) -> anyhow::Result<Vec<(StoredPerson, Option<Vec<u8>>)>> {
+    async fn persons(&mut self, behind: PersonKey) -> anyhow::Result<Vec<PersonRead>> {
         let view = self.view.clone();
         Ahead::next(&mut self.persons, behind, move |behind| {
             let view = view.clone();
