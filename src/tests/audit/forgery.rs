@@ -190,6 +190,10 @@ async fn a_new_key_vouches_for_the_old_one_and_nobody_else_can() {
         // While it runs, the ring gets another key in front.
         trail.record(1).await;
         trail.is_sealed().await;
+        // What is sealed is signed a moment later.
+        while trail.published().len() < 3 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
         in_force.adopt(rotated_keys()).unwrap();
         trail.record(1).await;
         trail.is_sealed().await;
