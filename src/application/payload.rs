@@ -91,17 +91,18 @@ pub async fn pack(sealer: &Arc<dyn Sealer>, user: UserId, provider: &str, record
     let (sealer, provider) = (sealer.clone(), provider.to_owned());
     let packing = tokio::task::spawn_blocking(move || {
         let names = Names { sealer: sealer.as_ref(), user, provider: &provider };
+        // What an adapter passed over may be nested deeper than anything is read whole. Numbers are known from the others all the same.
         let read = |answer: &Answer| serde_json::from_slice::<Value>(&answer.body).ok();
-        let bodies: Option<Vec<Value>> = recording.answers.iter().map(read).collect();
-        if bodies.is_none() {
-            // What an adapter passed over may be nested deeper than anything is read whole.
+        let bodies: Vec<Value> = recording.answers.iter().filter_map(read).collect();
+        let is_readable = bodies.len() == recording.answers.len();
+        if !is_readable {
             tracing::warn!(provider, "an answer could be read and cannot be kept");
         }
-        let can_be_kept = bodies.is_some() && !recording.is_too_long;
-        let bodies = bodies.unwrap_or_default();
+        let can_be_kept = is_readable && !recording.is_too_long;
         let redaction = Redaction::of(&names, &bodies);
-        let references = references.into_iter().map(|reference| (redaction.id(reference.expose()), reference)).map(|(name, reference)| (reference, name));
-        let references = references.collect();
+        // A reference may be put together from ids, which go by their names one by one.
+        let named = |reference: AccountReference| (redaction.asked(reference.expose()), reference);
+        let references = references.into_iter().map(named).map(|(name, reference)| (reference, name)).collect();
         let answers = recording.answers.iter().zip(bodies).map(|(answer, body)| (redaction.asked(&answer.asked), redaction.answer("", body)));
         let text = serde_json::to_vec(&answers.collect::<Vec<_>>())?;
         let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());

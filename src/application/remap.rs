@@ -18,7 +18,7 @@ use crate::domain::{
     coverage::Spans,
     event::Event,
     failure::Reason,
-    id::{AccountId, LinkId, UserId},
+    id::{AccountId, LinkId, PayloadId, UserId},
     link::{Link, LinkReader},
     payload::PayloadReader,
     provider::{LinkMethod, ReportedAccount, ReportedTransaction},
@@ -35,6 +35,7 @@ use super::{
     payload::{self, Stage},
     ports::{Credentials, FinancialProvider, ProviderFault, Randomness, Sealer, Store, Tokens, Work},
     provider::Catalogue,
+    sync::once_each,
     tape,
 };
 
@@ -165,9 +166,17 @@ impl RemapCommands {
                 let link = self.links.find_many(owner, &[command.link]).await?.pop().ok_or(RemapError::NotFound)?;
                 attempt.upon(ResourceKind::Link, link.id.0);
                 let provider = self.catalogue.linkable(&link.provider).ok_or(RemapError::UnknownProvider)?.as_ref();
-                let mut told = self.read(provider, &link).await?;
-                let mut work = self.store.begin(&attempt).await?;
-                work.accounts().take_turn(owner).await?;
+                let (mut told, mut work) = loop {
+                    let now = self.clock.now();
+                    let kept = self.payloads.of_link(owner, link.id, now).await?;
+                    let told = self.read(provider, &link, &kept).await?;
+                    let mut work = self.store.begin(&attempt).await?;
+                    work.accounts().take_turn(owner).await?;
+                    // A sync that came between has younger words, which would be lost on what is older.
+                    if work.payloads().youngest(owner, link.id, now).await? == kept.first().copied() {
+                        break (told, work);
+                    }
+                };
                 self.write(work.as_mut(), &link, &mut told).await?;
                 if command.is_rehearsal {
                     drop(work);
@@ -182,17 +191,18 @@ impl RemapCommands {
     }
 
     /// Everything that is kept, youngest first.
-    async fn read(&self, provider: &dyn FinancialProvider, link: &Link) -> anyhow::Result<Told> {
+    async fn read(&self, provider: &dyn FinancialProvider, link: &Link, ids: &[PayloadId]) -> anyhow::Result<Told> {
         let mut told = Told::default();
-        for id in self.payloads.of_link(link.user, link.id, self.clock.now()).await? {
+        for (number, id) in ids.iter().copied().enumerate() {
             // It may have been dropped since.
             let Some(kept) = self.payloads.find(link.user, id).await? else { continue };
             let stage = match payload::open(self.sealer.as_ref(), payload::place(link.user, link.id), &kept.sealed) {
                 Ok(stage) => stage,
                 Err(failure) => {
                     tracing::error!(payload = %id.0, error = %format!("{failure:#}"), "what was kept of a provider does not open");
-                    told.done.unread += 1;
-                    continue;
+                    told.done.unread += u32::try_from(ids.len() - number).unwrap_or(u32::MAX);
+                    // Nobody knows which days it tells of, and nothing older may speak for them.
+                    break;
                 }
             };
             match self.play(provider, link, stage, kept.fetched_at, &mut told).await {
@@ -207,12 +217,18 @@ impl RemapCommands {
     }
 
     /// One payload, read by the adapter as it read the provider.
-    async fn play(&self, provider: &dyn FinancialProvider, link: &Link, stage: Stage, at: Timestamp, told: &mut Told) -> Result<(), ProviderFault> {
-        let mut read = Vec::new();
-        if stage.is_whole {
-            let answers = stage.answers.clone();
-            read = tape::played(answers, read_all(provider, &stage, at)).await?;
-        }
+    async fn play(&self, provider: &dyn FinancialProvider, link: &Link, mut stage: Stage, at: Timestamp, told: &mut Told) -> Result<(), ProviderFault> {
+        let played = if stage.is_whole {
+            let answers = std::mem::take(&mut stage.answers);
+            tape::played(answers, read_all(provider, &stage, at)).await
+        } else {
+            Ok(Vec::new())
+        };
+        // One that is not read any more still says which days are its own, so that nothing older speaks for them.
+        let (read, fault) = match played {
+            Ok(read) => (read, None),
+            Err(fault) => (Vec::new(), Some(fault)),
+        };
         let edge = edge::Edge { sealer: self.sealer.as_ref(), user: link.user, provider: &link.provider, numbers: &[] };
         for (account, mut rows, refused) in read {
             let Some(kept) = stage.accounts.iter().find(|kept| kept.reference == account.reference.expose()) else { continue };
@@ -233,14 +249,18 @@ impl RemapCommands {
                 entry.days = entry.days.and(days);
             }
         }
-        Ok(())
+        fault.map_or(Ok(()), Err)
     }
 
     async fn write(&self, work: &mut dyn Work, link: &Link, told: &mut Told) -> anyhow::Result<()> {
         let now = self.clock.now();
         for account in work.accounts().of_link(link.user, link.id).await? {
             let Some(ToldAccount { facts, rows, .. }) = told.accounts.remove(&account.id) else { continue };
-            let account = match facts.filter(|facts| facts.currency == account.currency) {
+            // As in a sync: nothing comes into what its owner has left out, and amounts mean nothing in another unit.
+            if !account.is_selected || facts.as_ref().is_some_and(|facts| facts.currency != account.currency) {
+                continue;
+            }
+            let account = match facts {
                 Some(facts) => self.renew(work, account, &facts, now, &mut told.done).await?,
                 None => account,
             };
@@ -277,11 +297,12 @@ type Read = Vec<(ReportedAccount, Vec<ReportedTransaction>, u32)>;
 
 async fn read_all(provider: &dyn FinancialProvider, stage: &Stage, at: Timestamp) -> Result<Read, ProviderFault> {
     let mut visit = provider.visit(&nothing_that_opens(provider.manifest().method, at), at).await?;
-    let mut read = Vec::new();
-    for account in visit.accounts().await?.accounts {
+    let (mut read, mut seen) = (Vec::new(), HashSet::new());
+    // An account that is listed twice is one account.
+    for account in visit.accounts().await?.accounts.into_iter().filter(|account| seen.insert(account.reference.clone())) {
         let Some(from) = stage.accounts.iter().find(|kept| kept.reference == account.reference.expose()).and_then(payload::KeptAccount::from) else { continue };
         let (rows, refused) = rows_of(visit.as_mut(), &account, from, stage.to).await?;
-        read.push((account, rows, refused));
+        read.push((account, once_each(rows), refused));
     }
     Ok(read)
 }

@@ -2,14 +2,14 @@
 
 use std::io::Write as _;
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use clap::Args;
 
 use crate::{
     app::App,
     application::{
         access::Requester,
-        remap::{RemapError, RemapLink, Remapped},
+        remap::{RemapLink, Remapped},
     },
     config::Config,
     domain::id::LinkId,
@@ -70,10 +70,10 @@ impl Remap {
                     failed += usize::from(done.unread > 0);
                     say(&format!("{named}: {}", told(done, self.dry_run)))?;
                 }
-                Err(RemapError::Unexpected(cause)) => return Err(cause).with_context(|| format!("{named} could not be mapped once more")),
-                Err(refused) => {
+                // One link's fault holds up no other.
+                Err(failure) => {
                     failed += 1;
-                    writeln!(std::io::stderr(), "{named}: {refused}")?;
+                    writeln!(std::io::stderr(), "{named}: {:#}", anyhow::Error::new(failure))?;
                 }
             }
         }

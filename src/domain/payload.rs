@@ -33,8 +33,10 @@ pub struct Payload {
 /// Payloads, inside a unit of work.
 #[async_trait]
 pub trait Payloads: Send {
-    /// Keeps one, and drops the oldest of its link that there is no more room for.
+    /// Keeps one, and drops of its link the oldest that there is no more room for, and whatever is older than this one is to become.
     async fn keep(&mut self, payload: &Payload) -> anyhow::Result<()>;
+    /// The youngest of a link that is still to be kept.
+    async fn youngest(&mut self, owner: UserId, link: LinkId, now: Timestamp) -> anyhow::Result<Option<PayloadId>>;
     /// Drops all of a link.
     async fn forget(&mut self, owner: UserId, link: LinkId) -> anyhow::Result<()>;
 }

@@ -82,7 +82,7 @@ pub(super) fn catching_up(link: &Link, has: &Spans) -> Option<LocalDate> {
 }
 
 /// Each row once: a bank whose pages shift while they are read repeats rows, and the last word counts.
-pub(super) fn once_each(rows: Vec<ReportedTransaction>) -> Vec<ReportedTransaction> {
+pub(in crate::application) fn once_each(rows: Vec<ReportedTransaction>) -> Vec<ReportedTransaction> {
     let mut places: HashMap<String, usize> = HashMap::new();
     let mut once: Vec<ReportedTransaction> = Vec::with_capacity(rows.len());
     for row in rows {

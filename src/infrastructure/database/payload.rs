@@ -1,7 +1,7 @@
 //! Payloads: the rows of `payloads`.
 
 use async_trait::async_trait;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::ExprTrait as _};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select, sea_query::ExprTrait as _};
 use uuid::Uuid;
 
 use crate::domain::{
@@ -36,6 +36,17 @@ pub(super) mod payloads {
 
 use payloads::Column;
 
+/// The ids of those of a link that are still to be kept, youngest first.
+fn of_link(owner: UserId, link: LinkId, now: Timestamp) -> Select<payloads::Entity> {
+    payloads::Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::UserId.eq(owner.0).and(Column::LinkId.eq(link.0)))
+        .filter(Column::ExpiresAt.gt(now.utc()))
+        .order_by_desc(Column::FetchedAt)
+        .order_by_desc(Column::Id)
+}
+
 #[async_trait]
 impl Payloads for DatabaseWork {
     async fn keep(&mut self, payload: &Payload) -> anyhow::Result<()> {
@@ -61,6 +72,14 @@ impl Payloads for DatabaseWork {
             .all(&self.transaction)
             .await
             .map_err(broken("reading how much is kept of a link"))?;
+        // After a shorter time was set, what is older than that goes as well: it would outlive what is younger.
+        let lasts = payload.expires_at.since(payload.fetched_at);
+        let outdated = payloads::Entity::delete_many()
+            .filter(Column::UserId.eq(payload.user.0).and(Column::LinkId.eq(payload.link.0)))
+            .filter(Column::FetchedAt.lt(payload.fetched_at.minus(lasts).utc()))
+            .exec(&self.transaction)
+            .await;
+        outdated.map_err(broken("dropping what was to be kept for longer"))?;
         let mut all = 0_u64;
         let too_much = sizes.into_iter().filter(|(_, size)| {
             all = all.saturating_add(size.unsigned_abs());
@@ -72,6 +91,12 @@ impl Payloads for DatabaseWork {
             dropped.map_err(broken("dropping what there is no more room for"))?;
         }
         Ok(())
+    }
+
+    async fn youngest(&mut self, owner: UserId, link: LinkId, now: Timestamp) -> anyhow::Result<Option<PayloadId>> {
+        let id: Option<Uuid> =
+            of_link(owner, link, now).limit(1).into_tuple().one(&self.transaction).await.map_err(broken("reading what was kept last of a link"))?;
+        Ok(id.map(PayloadId))
     }
 
     async fn forget(&mut self, owner: UserId, link: LinkId) -> anyhow::Result<()> {
@@ -100,17 +125,7 @@ impl PayloadReader for Readers {
     }
 
     async fn of_link(&self, owner: UserId, link: LinkId, now: Timestamp) -> anyhow::Result<Vec<PayloadId>> {
-        let rows: Vec<Uuid> = payloads::Entity::find()
-            .select_only()
-            .column(Column::Id)
-            .filter(Column::UserId.eq(owner.0).and(Column::LinkId.eq(link.0)))
-            .filter(Column::ExpiresAt.gt(now.utc()))
-            .order_by_desc(Column::FetchedAt)
-            .order_by_desc(Column::Id)
-            .into_tuple()
-            .all(&self.connection)
-            .await
-            .map_err(broken("reading what is kept of a link"))?;
+        let rows: Vec<Uuid> = of_link(owner, link, now).into_tuple().all(&self.connection).await.map_err(broken("reading what is kept of a link"))?;
         Ok(rows.into_iter().map(PayloadId).collect())
     }
 

@@ -91,6 +91,9 @@ async fn planted_numbers_are_in_nothing_that_is_stored_or_kept_and_what_is_kept_
         for answer in &answers {
             is_clean(&format!("{} {}", answer.asked, String::from_utf8_lossy(&answer.body)), name, knows_numbers);
         }
+        for kept in &accounts {
+            is_clean(&kept.reference, name, knows_numbers);
+        }
         adapter.stand_in.is(Mood::Status(500));
         let played = tape::played(answers, adapter.read_all()).await;
         assert!(adapter.stand_in.asked().is_empty(), "{name}: nobody is asked");

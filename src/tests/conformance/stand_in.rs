@@ -91,7 +91,15 @@ fn planted(key: &str, value: Value) -> Value {
             Value::String(format!("{text} {CARD} and {NUMBER}"))
         }
         Value::Array(values) => Value::Array(values.into_iter().map(|value| planted(key, value)).collect()),
-        Value::Object(fields) => Value::Object(fields.into_iter().map(|(key, value)| (key.clone(), planted(&key, value))).collect()),
+        Value::Object(fields) => {
+            // Where an account goes by its id and another one's, the id is a card's number.
+            let is_joined = fields.contains_key("conn_id") && fields.contains_key("id");
+            let mut fields: serde_json::Map<_, _> = fields.into_iter().map(|(key, value)| (key.clone(), planted(&key, value))).collect();
+            if is_joined {
+                fields.insert("id".to_owned(), Value::String(CARD.replace(' ', "")));
+            }
+            Value::Object(fields)
+        }
         other => other,
     }
 }

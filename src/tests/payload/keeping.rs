@@ -54,6 +54,21 @@ async fn nothing_is_kept_when_nothing_is_to_be_and_what_was_goes() {
 }
 
 #[tokio::test]
+async fn what_was_to_be_kept_longer_goes_once_a_shorter_time_is_set() {
+    for app in TestApp::on_every_store().await {
+        let ann = app.signed_in("ann").await;
+        ann.link_sandbox().await;
+        let link = ann.ask("{ viewer { links(first: 1) { nodes { id } } } }").await.data();
+        let link = link["viewer"]["links"]["nodes"][0]["id"].as_str().unwrap();
+        // As if three hundred days had been set when it was fetched, a hundred days ago.
+        app.store.execute("UPDATE payloads SET fetched_at = '2026-08-15T12:00:00+00:00', expires_at = '2027-06-11T12:00:00+00:00'").await.unwrap();
+        ann.sync(link, true).await.succeeds();
+        app.work().await;
+        app.holds(&[("payloads", 1)]).await;
+    }
+}
+
+#[tokio::test]
 async fn it_goes_with_the_data_of_its_link_and_stays_with_it() {
     for app in TestApp::on_every_store().await {
         let ann = app.signed_in("ann").await;

@@ -122,3 +122,32 @@ async fn a_payload_that_was_moved_does_not_open_and_nobody_else_can_name_it() {
         app.every_attempt_ended_once().await;
     }
 }
+
+#[tokio::test]
+async fn nothing_older_speaks_for_what_does_not_open() {
+    for app in TestApp::on_every_store().await {
+        let ann = app.signed_in("ann").await;
+        ann.link_sandbox().await;
+        let nothing = if app.store.is_postgres() { "'\\x00'" } else { "x'00'" };
+        let youngest = "id IN (SELECT id FROM payloads ORDER BY fetched_at DESC, id DESC LIMIT 1)";
+        app.store.execute(&format!("UPDATE payloads SET sealed = {nothing} WHERE {youngest}")).await.unwrap();
+        app.store.execute("UPDATE transactions SET description = 'told since' WHERE status = 'posted'").await.unwrap();
+        let before = facts(&app).await;
+        assert_eq!(remap(&app, false).await, Remapped { unread: 2, ..Remapped::default() }, "{}", app.store.name);
+        assert_eq!(facts(&app).await, before);
+        app.every_attempt_ended_once().await;
+    }
+}
+
+#[tokio::test]
+async fn nothing_comes_into_an_account_that_was_left_out() {
+    for app in TestApp::on_every_store().await {
+        let ann = app.signed_in("ann").await;
+        ann.link_sandbox().await;
+        app.store.execute("UPDATE accounts SET is_selected = (1 = 0)").await.unwrap();
+        app.store.execute("DELETE FROM transactions WHERE description LIKE '%a%'").await.unwrap();
+        let before = (facts(&app).await, app.store.contents("accounts").await);
+        assert_eq!(remap(&app, false).await, Remapped { payloads: 2, ..Remapped::default() }, "{}", app.store.name);
+        assert_eq!((facts(&app).await, app.store.contents("accounts").await), before);
+    }
+}
