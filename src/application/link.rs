@@ -47,6 +47,7 @@ pub use hand::{Brought, LinkByHand};
 pub use relink::Relink;
 pub use rename::RenameLink;
 pub use unlink::Unlink;
+pub(super) use unlink::give_back;
 
 /// How long a walk to the bank may take.
 pub const WALK_MINUTES: i64 = 10;

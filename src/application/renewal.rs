@@ -6,12 +6,14 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio_util::sync::CancellationToken;
+
 use crate::domain::{
     audit::{Act, ResourceKind},
     event::Event,
-    failure::Reason,
+    failure::{Reason, is_unavailable},
     id::MessageId,
-    link::{Hold, Link, LinkReader, LinkReason, LinkStatus},
+    link::{Hold, Link, LinkReader, LinkReason, LinkStatus, SealedCredentials},
     mail::{Mail, MailKind},
     schedule::{DueLink, Schedule},
     sync::SyncProblem,
@@ -23,19 +25,27 @@ use super::{
     audit::{Attempt, Journal},
     credentials::{open_credentials, seal_credentials},
     errand,
+    link::give_back,
     ports::{Credentials, FinancialProvider, Place, ProviderFault, Randomness, Sealer, Store, Work},
     provider::Catalogue,
+    schedule::or_pass_over,
 };
 
 /// How long a bank may take over new tokens.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// How long tokens are held for that: longer, or somebody else would begin with them too.
-const HOLD_MINUTES: i64 = 3;
+/// How long it is tried to store what a bank handed out, while the database is away: there is no other copy.
+const STORING: Duration = Duration::from_secs(90);
+
+/// How long tokens are held for both: longer, or somebody else would begin with them too.
+const HOLD_MINUTES: i64 = 4;
 
 /// How long it is waited for somebody else who holds them, and how often it is looked.
 const WAIT: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(100);
+
+/// How long after a database that was away it is tried again.
+const STORE_AGAIN: Duration = Duration::from_secs(1);
 
 /// After how many minutes a renewal that failed for a while is tried again.
 const AGAIN_MINUTES: i64 = 60;
@@ -127,6 +137,12 @@ impl Renewals {
             Ok(tokens) => Credentials::Oauth(tokens),
             Err(fault) => {
                 let mut work = self.store.begin(attempt).await?;
+                // Whoever stores others just now comes first.
+                work.accounts().take_turn(link.user).await?;
+                if work.links().hold_credentials(link.user, link.id, opened.version, now, now).await? == Hold::Replaced {
+                    drop(work);
+                    return Ok(Renewed::Elsewhere(self.open(link).await?));
+                }
                 // A sync is tried again by itself.
                 let again = told.is_some().then(|| later(fault, now));
                 work.links().let_credentials_go(link.user, link.id, opened.version, again).await?;
@@ -135,18 +151,48 @@ impl Renewals {
             }
         };
         let sealed = seal_credentials(self.sealer.as_ref(), Place::credentials(link.user, link.id), &credentials, now)?;
+        let began = tokio::time::Instant::now();
+        loop {
+            match self.replace(attempt, link, opened.version, &sealed, told.clone()).await {
+                Ok(true) => return Ok(Renewed::Here(Opened { credentials, version: opened.version + 1 })),
+                Ok(false) => {
+                    self.give_back_unless_wanted(provider, link, &credentials).await?;
+                    return Err(RenewalError::NotActive);
+                }
+                Err(failure) if is_unavailable(&failure) && began.elapsed() < STORING => {
+                    tracing::warn!(link = %link.id.0, reason = %failure, "storing what a bank handed out has to wait");
+                    tokio::time::sleep(STORE_AGAIN).await;
+                }
+                Err(failure) => return Err(failure.into()),
+            }
+        }
+    }
+
+    /// Stores them in place of that version; `false` when the link has ended or has others by now.
+    async fn replace(&self, attempt: &Attempt, link: &Link, version: i64, sealed: &SealedCredentials, told: Option<Event>) -> anyhow::Result<bool> {
         let mut work = self.store.begin(attempt).await?;
         work.accounts().take_turn(link.user).await?;
         // What was wiped meanwhile stays wiped, and what the bank handed out for a newer consent stays.
         let is_active = work.links().find(link.user, link.id).await?.is_some_and(|link| link.status == LinkStatus::Active);
-        if !is_active || !work.links().replace_credentials(link.user, link.id, opened.version, &sealed, now).await? {
-            return Err(RenewalError::NotActive);
+        if !is_active || !work.links().replace_credentials(link.user, link.id, version, sealed, self.clock.now()).await? {
+            drop(work);
+            // A commit whose answer was lost has stored them all the same.
+            return Ok(self.links.credentials(link.user, link.id).await?.is_some_and(|stored| stored.envelope == sealed.envelope));
         }
         match told {
             Some(event) => work.succeed(event).await?,
             None => work.checkpoint().await?,
         }
-        Ok(Renewed::Here(Opened { credentials, version: opened.version + 1 }))
+        Ok(true)
+    }
+
+    /// Tokens of a link that was taken away while its bank was asked.
+    async fn give_back_unless_wanted(&self, provider: &dyn FinancialProvider, link: &Link, credentials: &Credentials) -> anyhow::Result<()> {
+        let found = self.links.find_many(link.user, &[link.id]).await?.pop();
+        if found.is_none_or(|link| link.status == LinkStatus::Unlinked) {
+            give_back(provider, credentials).await;
+        }
+        Ok(())
     }
 
     /// Waits until nobody else holds them; `false` when there are others by then.
@@ -207,13 +253,14 @@ pub struct Renewer {
 }
 
 impl Renewer {
-    /// Renews all that are due; answers how many it tried.
-    pub async fn renew_due(&self) -> anyhow::Result<usize> {
+    /// Renews all that are due, until `stop`; answers how many it tried.
+    pub async fn renew_due(&self, stop: &CancellationToken) -> anyhow::Result<usize> {
         let providers = self.catalogue.renewable();
         let mut tried = 0;
-        while let Some(due) = self.schedule.take_any_to_renew_for_worker(&providers, self.renewals.clock.now()).await? {
-            self.renew(due).await?;
-            tried += 1;
+        while !stop.is_cancelled()
+            && let Some(due) = self.schedule.take_any_to_renew_for_worker(&providers, self.renewals.clock.now()).await?
+        {
+            tried += usize::from(or_pass_over(due, self.renew(due).await.map(|()| true))?);
         }
         Ok(tried)
     }

@@ -70,12 +70,14 @@ impl Reason for ScheduleError {
 }
 
 impl Scheduler {
-    /// Queues a sync for every link whose turn has come; answers how many it queued.
-    pub async fn queue_due(&self) -> anyhow::Result<usize> {
+    /// Queues a sync for every link whose turn has come, until `stop`; answers how many it queued.
+    pub async fn queue_due(&self, stop: &CancellationToken) -> anyhow::Result<usize> {
         let providers = self.catalogue.syncable();
         let mut queued = 0;
-        while let Some(due) = self.schedule.take_any_to_sync_for_worker(&providers, self.clock.now()).await? {
-            queued += usize::from(self.queue(due).await?);
+        while !stop.is_cancelled()
+            && let Some(due) = self.schedule.take_any_to_sync_for_worker(&providers, self.clock.now()).await?
+        {
+            queued += usize::from(or_pass_over(due, self.queue(due).await)?);
         }
         Ok(queued)
     }
@@ -119,7 +121,7 @@ pub struct Timekeeper {
 
 impl Timekeeper {
     /// Returns once `stop` is called and the look at hand is over.
-    pub async fn run(&self, stop: CancellationToken) {
+    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -127,13 +129,32 @@ impl Timekeeper {
                 () = stop.cancelled() => return,
                 _ = look.tick() => {}
             }
-            note("consents", self.consents.strike_due().await);
-            // Before syncs are queued, since links that one is under way for are left to it.
-            note("renewals", self.renewer.renew_due().await);
-            if self.syncs_by_itself && note("syncs", self.scheduler.queue_due().await) > 0 {
-                self.wake.notify_one();
+            // In a task of its own, so that a panic over one bank's answer costs a look and not the worker.
+            let (keeper, stopped) = (self.clone(), stop.clone());
+            if let Err(stopped) = tokio::spawn(async move { keeper.look(&stopped).await }).await {
+                tracing::error!(panicked = stopped.is_panic(), "a look at what is due stopped in the middle");
             }
         }
+    }
+
+    async fn look(&self, stop: &CancellationToken) {
+        note("consents", self.consents.strike_due(stop).await);
+        // Before syncs are queued, since links that one is under way for are left to it.
+        note("renewals", self.renewer.renew_due(stop).await);
+        if self.syncs_by_itself && note("syncs", self.scheduler.queue_due(stop).await) > 0 {
+            self.wake.notify_one();
+        }
+    }
+}
+
+/// One link's fault holds up no other: it is told, and its turn comes again.
+pub(super) fn or_pass_over(DueLink { link, .. }: DueLink, done: anyhow::Result<bool>) -> anyhow::Result<bool> {
+    match done {
+        Err(failure) if !is_unavailable(&failure) => {
+            tracing::error!(link = %link.0, error = ?failure, "what is due of a link could not be done");
+            Ok(false)
+        }
+        done => done,
     }
 }
 

@@ -44,7 +44,9 @@ use super::{
     tape,
 };
 
-use days::{Fetched, FetchedAccount, Progress, catching_up, once_each, window};
+use days::{Fetched, FetchedAccount, Progress, catching_up, window};
+
+pub(super) use days::once_each;
 use failure::RunError;
 pub use request::{RequestSync, SyncCommands, SyncError, SyncQueries};
 
@@ -145,6 +147,7 @@ impl SyncEngine {
             // Access tokens end early too. Only a bank that refuses the refresh token as well has ended the consent.
             (Err(RunError::Provider(ProviderFault::Refused)), Credentials::Oauth(_)) => {
                 let renewed = self.renewals.renew(attempt, provider, &link, &opened, None).await?.opened();
+                self.hold(attempt, sync).await?;
                 self.fetch(provider, &renewed.credentials, &link, *progress).await?
             }
             (fetched, _) => fetched?,

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use crate::{
     application::{
         access::Requester,
         audit::{Attempt, Journal},
         ports::Store,
+        schedule::or_pass_over,
     },
     domain::{
         audit::{Act, ResourceKind},
@@ -52,11 +55,13 @@ impl Reason for StrikeError {
 }
 
 impl ConsentClock {
-    /// Does what is due; answers how many links it ended and users it warned.
-    pub async fn strike_due(&self) -> anyhow::Result<usize> {
+    /// Does what is due, until `stop`; answers how many links it ended and users it warned.
+    pub async fn strike_due(&self, stop: &CancellationToken) -> anyhow::Result<usize> {
         let mut done = 0;
-        while let Some(due) = self.schedule.take_any_consent_for_worker(self.clock.now()).await? {
-            done += usize::from(self.strike(due).await?);
+        while !stop.is_cancelled()
+            && let Some(due) = self.schedule.take_any_consent_for_worker(self.clock.now()).await?
+        {
+            done += usize::from(or_pass_over(due, self.strike(due).await)?);
         }
         Ok(done)
     }

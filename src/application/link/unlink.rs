@@ -122,7 +122,7 @@ impl LinkCommands {
 }
 
 /// Tells a bank that what it handed out just now is not kept: its link was taken away while it was asked.
-pub(super) async fn give_back(bank: &dyn FinancialProvider, credentials: &Credentials) {
+pub(in crate::application) async fn give_back(bank: &dyn FinancialProvider, credentials: &Credentials) {
     if let Err(fault) = bank.revoke(credentials).await {
         tracing::warn!(provider = bank.manifest().slug, %fault, "a bank could not be told that a consent is over");
     }

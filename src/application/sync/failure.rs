@@ -19,9 +19,6 @@ use crate::{
 
 use super::SyncEngine;
 
-/// The longest pause a provider can ask for: a day.
-const LONGEST_PAUSE_SECONDS: i64 = 86_400;
-
 /// Why a run stopped.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RunError {
@@ -127,7 +124,7 @@ impl SyncEngine {
         let ceiling = 10_i64.saturating_mul(1 << attempts.min(10)).min(900);
         let jitter = ceiling * i64::from(self.share()) / i64::from(u16::MAX);
         let asked = match fault {
-            ProviderFault::RateLimited { retry_after: Some(seconds) } => i64::from(seconds).min(LONGEST_PAUSE_SECONDS),
+            ProviderFault::RateLimited { retry_after: Some(seconds) } => i64::from(seconds),
             _ => 0,
         };
         Duration::seconds(jitter.max(asked).max(1))

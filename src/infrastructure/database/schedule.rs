@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use chrono::Duration;
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
     sea_query::{Expr, ExprTrait, LockBehavior, LockType, Query, SubQueryStatement, UpdateStatement},
 };
 use uuid::Uuid;
@@ -26,7 +26,7 @@ pub(super) const ACTIVE: &str = "status = 'active'";
 const AT_REST: &str = "NOT EXISTS (SELECT 1 FROM syncs AS under_way WHERE under_way.link_id = links.id AND under_way.status IN ('queued', 'running'))";
 
 /// Its user may sign in, and is not going to be erased.
-const OF_SOMEBODY: &str = "EXISTS (SELECT 1 FROM users WHERE users.id = links.user_id AND users.is_active AND users.erasure_due_at IS NULL)";
+pub(super) const OF_SOMEBODY: &str = "EXISTS (SELECT 1 FROM users WHERE users.id = links.user_id AND users.is_active AND users.erasure_due_at IS NULL)";
 
 impl DatabaseStore {
     async fn take_link(&self, take: &UpdateStatement) -> anyhow::Result<Option<DueLink>> {
@@ -39,31 +39,36 @@ impl DatabaseStore {
     }
 }
 
+/// Takes of these rows the one that is due for longest, and keeps it from others for a while; answers its link and owner. Locked rows are another
+/// worker's: on PostgreSQL they are passed over, on SQLite there are none.
+fn take<E: EntityTrait>(rows: Select<E>, (link, owner): (E::Column, E::Column), due: E::Column, now: Timestamp) -> UpdateStatement {
+    let next = rows
+        .select_only()
+        .column(link)
+        .filter(due.lte(now.utc()))
+        .order_by_asc(due)
+        .order_by_asc(link)
+        .limit(1)
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+        .into_query();
+    Query::update()
+        .table(E::default())
+        .value(due, now.plus(Duration::minutes(QUEUEING_MINUTES)).utc())
+        .and_where(Expr::col(link).eq(Expr::from(SubQueryStatement::from(next))))
+        .returning(Query::returning().columns([link, owner]))
+        .to_owned()
+}
+
 #[async_trait]
 impl Schedule for DatabaseStore {
     async fn take_any_to_sync_for_worker(&self, providers: &[&str], now: Timestamp) -> anyhow::Result<Option<DueLink>> {
         use links::Column::{Id, Provider, SyncDueAt, UserId as Owner};
-        // Locked rows are another worker's: on PostgreSQL they are passed over, on SQLite there are none.
-        let next = links::Entity::find()
-            .select_only()
-            .column(Id)
+        let due = links::Entity::find()
             .filter(Expr::cust(ACTIVE))
-            .filter(SyncDueAt.lte(now.utc()))
             .filter(Provider.is_in(providers.iter().copied()))
             .filter(Expr::cust(AT_REST))
-            .filter(Expr::cust(OF_SOMEBODY))
-            .order_by_asc(SyncDueAt)
-            .order_by_asc(Id)
-            .limit(1)
-            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-            .into_query();
-        let take = Query::update()
-            .table(links::Entity)
-            .value(SyncDueAt, now.plus(Duration::minutes(QUEUEING_MINUTES)).utc())
-            .and_where(Expr::col(Id).eq(Expr::from(SubQueryStatement::from(next))))
-            .returning(Query::returning().columns([Id, Owner]))
-            .to_owned();
-        self.take_link(&take).await
+            .filter(Expr::cust(OF_SOMEBODY));
+        self.take_link(&take(due, (Id, Owner), SyncDueAt, now)).await
     }
 
     async fn take_any_to_renew_for_worker(&self, providers: &[&str], now: Timestamp) -> anyhow::Result<Option<DueLink>> {
@@ -76,44 +81,12 @@ impl Schedule for DatabaseStore {
             .filter(Expr::cust(AT_REST))
             .filter(Expr::cust(OF_SOMEBODY))
             .into_query();
-        let next = credentials::Entity::find()
-            .select_only()
-            .column(Of)
-            .filter(RenewAt.lte(now.utc()))
-            .filter(Of.in_subquery(renewable))
-            .order_by_asc(RenewAt)
-            .order_by_asc(Of)
-            .limit(1)
-            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-            .into_query();
-        let take = Query::update()
-            .table(credentials::Entity)
-            .value(RenewAt, now.plus(Duration::minutes(QUEUEING_MINUTES)).utc())
-            .and_where(Expr::col(Of).eq(Expr::from(SubQueryStatement::from(next))))
-            .returning(Query::returning().columns([Of, Owner]))
-            .to_owned();
-        self.take_link(&take).await
+        self.take_link(&take(credentials::Entity::find().filter(Of.in_subquery(renewable)), (Of, Owner), RenewAt, now)).await
     }
 
     async fn take_any_consent_for_worker(&self, now: Timestamp) -> anyhow::Result<Option<DueLink>> {
         use links::Column::{ConsentDueAt, Id, UserId as Owner};
-        let next = links::Entity::find()
-            .select_only()
-            .column(Id)
-            .filter(Expr::cust(ACTIVE))
-            .filter(ConsentDueAt.lte(now.utc()))
-            .order_by_asc(ConsentDueAt)
-            .order_by_asc(Id)
-            .limit(1)
-            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-            .into_query();
-        let take = Query::update()
-            .table(links::Entity)
-            .value(ConsentDueAt, now.plus(Duration::minutes(QUEUEING_MINUTES)).utc())
-            .and_where(Expr::col(Id).eq(Expr::from(SubQueryStatement::from(next))))
-            .returning(Query::returning().columns([Id, Owner]))
-            .to_owned();
-        self.take_link(&take).await
+        self.take_link(&take(links::Entity::find().filter(Expr::cust(ACTIVE)), (Id, Owner), ConsentDueAt, now)).await
     }
 
     async fn await_consent_for_worker(&self, link: &Link, due_at: Option<Timestamp>) -> anyhow::Result<()> {

@@ -20,7 +20,15 @@ use crate::domain::{
     time::Timestamp,
 };
 
-use super::{DatabaseStore, Readers, error::broken, link::links, page, schedule::ACTIVE, value, work::DatabaseWork};
+use super::{
+    DatabaseStore, Readers,
+    error::broken,
+    link::links,
+    page,
+    schedule::{ACTIVE, OF_SOMEBODY},
+    value,
+    work::DatabaseWork,
+};
 
 /// The condition of `ix_syncs_queue`, word for word: with bound values neither planner could tell that the index holds the answer.
 pub(super) const OPEN: &str = "status IN ('queued', 'running')";
@@ -269,6 +277,8 @@ pub(super) async fn backlog(connection: &impl ConnectionTrait, now: Timestamp) -
         .column_as(links::Column::SyncFailingSince.min(), "since")
         .filter(Expr::cust(ACTIVE))
         .filter(links::Column::SyncFailingSince.is_not_null())
+        // Others are not tried again, so nothing would end it.
+        .filter(Expr::cust(OF_SOMEBODY))
         .into_model::<FailingRow>()
         .one(connection)
         .await;

@@ -351,8 +351,8 @@ fn refusal(status: StatusCode, body: &[u8]) -> ProviderFault {
     }
     let told = serde_json::from_slice(body).map(|Told { error }| error).unwrap_or_default();
     match (told.as_str(), status) {
-        ("invalid_client" | "unauthorized_client", _) => ProviderFault::AppRefused,
-        ("invalid_grant", _) | (_, StatusCode::BAD_REQUEST) => ProviderFault::Refused,
+        ("invalid_client" | "unauthorized_client" | "unsupported_grant_type" | "invalid_scope", _) => ProviderFault::AppRefused,
+        ("invalid_grant" | "invalid_token" | "access_denied", _) | (_, StatusCode::BAD_REQUEST) => ProviderFault::Refused,
         _ => ProviderFault::AppRefused,
     }
 }
@@ -383,13 +383,16 @@ fn word(fault: ProviderFault) -> &'static str {
     }
 }
 
-/// Seconds to wait (RFC 9110 §10.2.3). A date is measured against the answer's own `Date`, which is the clock it was written by.
+/// The longest a provider may ask for: a week. One that asks for more has made a mistake that would silence its links for good.
+const LONGEST_WAIT: u32 = 7 * 86_400;
+
+/// Seconds to wait (RFC 9110 §10.2.3), a week at most. A date is measured against the answer's own `Date`, which is the clock it was written by.
 fn retry_after(headers: &HeaderMap) -> Option<u32> {
     let text = |name| headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok()).map(str::trim);
     let wanted = text(header::RETRY_AFTER)?;
-    if let Ok(seconds) = wanted.parse() {
-        return Some(seconds);
+    if wanted.bytes().all(|byte| byte.is_ascii_digit()) {
+        return (!wanted.is_empty()).then(|| wanted.parse().map_or(LONGEST_WAIT, |seconds: u32| seconds.min(LONGEST_WAIT)));
     }
     let (until, written) = (DateTime::parse_from_rfc2822(wanted).ok()?, DateTime::parse_from_rfc2822(text(header::DATE)?).ok()?);
-    u32::try_from((until - written).num_seconds().max(0)).ok()
+    Some(u32::try_from((until - written).num_seconds().max(0)).map_or(LONGEST_WAIT, |seconds| seconds.min(LONGEST_WAIT)))
 }

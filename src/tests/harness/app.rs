@@ -237,17 +237,17 @@ impl TestApp {
 
     /// Looks once for what is due; answers how many syncs it queued.
     pub(crate) async fn look(&self) -> usize {
-        self.app.timekeeper.scheduler.queue_due().await.unwrap()
+        self.app.timekeeper.scheduler.queue_due(&CancellationToken::new()).await.unwrap()
     }
 
     /// Does what is due about consents; answers how many links that ended and users it warned.
     pub(crate) async fn strike(&self) -> usize {
-        self.app.timekeeper.consents.strike_due().await.unwrap()
+        self.app.timekeeper.consents.strike_due(&CancellationToken::new()).await.unwrap()
     }
 
     /// Renews tokens that are due; answers how many it tried.
     pub(crate) async fn renew(&self) -> usize {
-        self.app.timekeeper.renewer.renew_due().await.unwrap()
+        self.app.timekeeper.renewer.renew_due(&CancellationToken::new()).await.unwrap()
     }
 
     /// Delivers queued mails until none waits; answers how many.

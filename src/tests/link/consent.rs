@@ -8,6 +8,7 @@ use dashtam::domain::{
     time::{Clock as _, Timestamp},
 };
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use crate::harness::{app::TestApp, bank::posted, client::Client};
 
@@ -125,7 +126,8 @@ async fn many_workers_at_once_warn_once_and_end_once() {
         let other = app.beside().await;
         for (wait, mails) in [(Duration::days(5), 3), (Duration::days(3), 6)] {
             app.pass(wait);
-            let clocks = [&app.app, &other, &app.app, &other, &app.app, &other].map(|one| one.timekeeper.consents.strike_due());
+            let stop = CancellationToken::new();
+            let clocks = [&app.app, &other, &app.app, &other, &app.app, &other].map(|one| one.timekeeper.consents.strike_due(&stop));
             let done: usize = futures_util::future::join_all(clocks).await.into_iter().map(Result::unwrap).sum();
             assert_eq!((done, app.count("outbox").await), (3, mails), "{}", app.store.name);
         }

@@ -93,7 +93,10 @@ async fn a_token_endpoint_says_whether_it_turns_away_the_grant_or_this_server() 
         (400, "unauthorized_client", app_refused),
         (401, "invalid_client", app_refused),
         (401, "something_else", app_refused),
-        (403, "access_denied", app_refused),
+        (400, "unsupported_grant_type", app_refused),
+        (403, "blocked", app_refused),
+        (403, "access_denied", refused),
+        (401, "invalid_token", refused),
     ] {
         let at_data = if status == 400 { malformed } else { refused };
         let answer = ResponseTemplate::new(status).set_body_json(json!({ "error": error }));

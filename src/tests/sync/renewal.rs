@@ -3,8 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 use chrono::Duration;
-use dashtam::application::ports::ProviderFault;
+use dashtam::{
+    application::{access::Requester, ports::ProviderFault},
+    domain::{audit::Act, id::UserId},
+};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use crate::harness::{app::TestApp, bank::posted, client::Client};
 
@@ -137,7 +141,8 @@ async fn of_many_workers_at_once_the_bank_sees_one() {
         let link = strictly_linked(&app).await;
         app.pass(Duration::days(1));
         let other = app.beside().await;
-        let renewers = [&app.app, &other, &app.app, &other, &app.app, &other].map(|one| one.timekeeper.renewer.renew_due());
+        let stop = CancellationToken::new();
+        let renewers = [&app.app, &other, &app.app, &other, &app.app, &other].map(|one| one.timekeeper.renewer.renew_due(&stop));
         let tried: usize = futures_util::future::join_all(renewers).await.into_iter().map(Result::unwrap).sum();
         assert_eq!((tried, refreshes(&app)), (1, 1), "{}", app.store.name);
         assert_eq!(stored(&app, &link).await, "renewed-1-refresh-canary");
@@ -152,7 +157,7 @@ async fn a_sync_waits_for_the_renewal_of_another_and_uses_what_came_of_it() {
         app.pass(Duration::days(1));
         let gate = app.bank.hold_refresh();
         let timekeeper = app.app.timekeeper.clone();
-        let renewing = tokio::spawn(async move { timekeeper.renewer.renew_due().await.unwrap() });
+        let renewing = tokio::spawn(async move { timekeeper.renewer.renew_due(&CancellationToken::new()).await.unwrap() });
         gate.reached().await;
         app.signed_in("ann").await.sync(&link, true).await.succeeds();
         let other = app.beside().await.engine.clone();
@@ -174,11 +179,11 @@ async fn tokens_that_died_with_a_worker_end_the_link_and_not_in_silence() {
         app.pass(Duration::days(1));
         let gate = app.bank.hold_refresh();
         let timekeeper = app.app.timekeeper.clone();
-        let renewing = tokio::spawn(async move { timekeeper.renewer.renew_due().await.unwrap() });
+        let renewing = tokio::spawn(async move { timekeeper.renewer.renew_due(&CancellationToken::new()).await.unwrap() });
         gate.reached().await;
         renewing.abort();
         assert!(renewing.await.unwrap_err().is_cancelled());
-        app.pass(Duration::minutes(3));
+        app.pass(Duration::minutes(4));
         let ann = app.signed_in("ann").await;
         ann.sync(&link, true).await.succeeds();
         assert_eq!(app.work().await, 1);
@@ -195,7 +200,7 @@ async fn what_the_bank_hands_out_for_an_older_consent_does_not_replace_the_newer
         app.pass(Duration::days(1));
         let gate = app.bank.hold_refresh();
         let timekeeper = app.app.timekeeper.clone();
-        let renewing = tokio::spawn(async move { timekeeper.renewer.renew_due().await.unwrap() });
+        let renewing = tokio::spawn(async move { timekeeper.renewer.renew_due(&CancellationToken::new()).await.unwrap() });
         gate.reached().await;
         let ann = app.signed_in("ann").await;
         let mut walk = ann.walk_again(&link, None).await;
@@ -206,5 +211,69 @@ async fn what_the_bank_hands_out_for_an_older_consent_does_not_replace_the_newer
         assert_eq!(app.last_outcome("renew_credentials").await, ("failed".to_owned(), Some("not_active".to_owned())));
         assert_eq!(ann.link(&link).await["status"], "ACTIVE");
         assert_eq!(stored(&app, &link).await, "first-refresh-canary", "{}", app.store.name);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_bank_hands_out_for_a_link_that_was_taken_away_meanwhile_is_given_back() {
+    for app in TestApp::on_every_store().await {
+        let link = strictly_linked(&app).await;
+        app.pass(Duration::days(1));
+        let gate = app.bank.hold_refresh();
+        let timekeeper = app.app.timekeeper.clone();
+        let renewing = tokio::spawn(async move { timekeeper.renewer.renew_due(&CancellationToken::new()).await.unwrap() });
+        gate.reached().await;
+        assert_eq!(stored(&app, &link).await, "first-refresh-canary");
+        gate.open();
+        renewing.await.unwrap();
+        assert_eq!(app.bank.script(|script| std::mem::take(&mut script.revoked)), ["renewed-1-refresh-canary"], "{}", app.store.name);
+        app.holds(&[("credentials", 0)]).await;
+        app.every_attempt_ended_once().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_away_when_the_bank_answers_is_waited_for() {
+    for app in TestApp::on_every_store().await {
+        let link = strictly_linked(&app).await;
+        app.pass(Duration::days(1));
+        let gate = app.bank.hold_refresh();
+        let timekeeper = app.app.timekeeper.clone();
+        let renewing = tokio::spawn(async move { timekeeper.renewer.renew_due(&CancellationToken::new()).await.unwrap() });
+        gate.reached().await;
+        // Longer than anyone waits for SQLite's lock; on PostgreSQL it is the user's turn that has to be waited for.
+        let other = app.beside().await;
+        let owner = UserId(app.store.query("SELECT user_id FROM credentials").await[0].try_get("", "user_id").unwrap());
+        let attempt = other.engine.journal.attempt(&Requester::worker(owner), Act::SyncLink).await.unwrap();
+        let mut work = other.engine.store.begin(&attempt).await.unwrap();
+        work.accounts().take_turn(owner).await.unwrap();
+        gate.open();
+        tokio::time::sleep(std::time::Duration::from_secs(7)).await;
+        assert!(!renewing.is_finished());
+        drop(work);
+        renewing.await.unwrap();
+        assert_eq!(app.last_outcome("renew_credentials").await, ("succeeded".to_owned(), None), "{}", app.store.name);
+        assert_eq!(stored(&app, &link).await, "renewed-1-refresh-canary");
+    }
+}
+
+#[tokio::test]
+async fn one_link_whose_tokens_do_not_open_holds_up_no_other_and_a_stop_is_heeded() {
+    for app in TestApp::on_every_store().await {
+        app.bank.reports(vec![]);
+        for name in ["ann", "bob", "eve"] {
+            app.signed_in(name).await.link_scripted().await;
+        }
+        app.work().await;
+        let nothing = if app.store.is_postgres() { "'\\x00'" } else { "x'00'" };
+        let of_one = "link_id IN (SELECT link_id FROM credentials ORDER BY link_id LIMIT 1)";
+        app.store.execute(&format!("UPDATE credentials SET sealed = {nothing} WHERE {of_one}")).await.unwrap();
+        app.pass(Duration::days(1));
+        let stop = CancellationToken::new();
+        stop.cancel();
+        assert_eq!((app.app.timekeeper.renewer.renew_due(&stop).await.unwrap(), refreshes(&app)), (0, 0), "{}", app.store.name);
+        assert_eq!((app.renew().await, refreshes(&app)), (2, 2), "{}", app.store.name);
+        assert_eq!(app.count("links WHERE status = 'active'").await, 3, "what does not open here says nothing of the bank");
+        app.every_attempt_ended_once().await;
     }
 }

@@ -13,6 +13,7 @@ use dashtam::{
     },
 };
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use crate::harness::{app::TestApp, bank::posted, client::Client};
 
@@ -147,8 +148,9 @@ async fn many_processes_that_look_at_once_queue_each_sync_once() {
         app.promote("eve", Role::Readonly).await;
         app.pass(Duration::hours(8));
         let (before, other) = (app.count("syncs").await, app.beside().await);
-        let looked =
-            futures_util::future::join_all([&app.app, &other, &app.app, &other, &app.app, &other].map(|one| one.timekeeper.scheduler.queue_due())).await;
+        let stop = CancellationToken::new();
+        let looks = [&app.app, &other, &app.app, &other, &app.app, &other].map(|one| one.timekeeper.scheduler.queue_due(&stop));
+        let looked = futures_util::future::join_all(looks).await;
         let queued: usize = looked.into_iter().map(Result::unwrap).sum();
         assert_eq!((queued, app.count("syncs").await - before), (3, 3), "{}", app.store.name);
         assert_eq!(app.outcomes("schedule_sync").await, vec![("succeeded".to_owned(), None); 3], "nobody tried in vain");
