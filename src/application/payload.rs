@@ -101,8 +101,8 @@ pub async fn pack(sealer: &Arc<dyn Sealer>, user: UserId, provider: &str, record
         let can_be_kept = is_readable && !recording.is_too_long;
         let redaction = Redaction::of(&names, &bodies);
         // A reference may be put together from ids, which go by their names one by one.
-        let named = |reference: AccountReference| (redaction.asked(reference.expose()), reference);
-        let references = references.into_iter().map(named).map(|(name, reference)| (reference, name)).collect();
+        let called = |reference: AccountReference| (redaction.asked(reference.expose()), reference);
+        let references = references.into_iter().map(called).map(|(name, reference)| (reference, name)).collect();
         let answers = recording.answers.iter().zip(bodies).map(|(answer, body)| (redaction.asked(&answer.asked), redaction.answer("", body)));
         let text = serde_json::to_vec(&answers.collect::<Vec<_>>())?;
         let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
