@@ -143,6 +143,7 @@ pub struct App {
     patience: Patience,
     wake: Arc<Notify>,
     is_embedded: bool,
+    at_once: u32,
     /// Over the keys, in a server that was opened with places to watch.
     watch: Option<KeyWatch>,
 }
@@ -176,8 +177,7 @@ impl App {
         let switchboard = Arc::new(Switchboard::new(sharing::budgets(redis.as_ref(), &database, &limiter), meter.clone(), clock.clone(), randomness.clone()));
         let mut providers = Providers::open(config, listening, &switchboard, providers)?;
         let (sandbox, readers, store) = (providers.sandbox.take(), database.readers(), database.store());
-        let access = Access::new(authorizer);
-        let journal = Journal::new(database.audit_log(), clock.clone(), randomness.clone());
+        let (access, journal) = (Access::new(authorizer), Journal::new(database.audit_log(), clock.clone(), randomness.clone()));
         let sealer = Arc::new(AesSealer::new(keys, randomness.clone())?);
         let files = Arc::new(StatementFiles);
         let catalogue = Arc::new(providers.catalogue(files.as_ref()));
@@ -267,6 +267,7 @@ impl App {
             patience: edge::patience(config),
             wake,
             is_embedded: config.is_embedded(),
+            at_once: config.sync.at_once,
             watch: None,
         })
     }
@@ -326,7 +327,13 @@ impl App {
 
     /// What it does not do waits for `stop` as well, so that one story is told of all three.
     async fn until(mut self, stop: CancellationToken, listener: Option<TcpListener>, works: bool) -> anyhow::Result<()> {
-        let worker = Worker { engine: self.engine.clone(), journal: self.application.journal.clone(), wake: self.wake.clone(), is_alone: self.is_embedded };
+        let worker = Worker {
+            engine: self.engine.clone(),
+            journal: self.application.journal.clone(),
+            wake: self.wake.clone(),
+            at_once: self.at_once,
+            is_alone: self.is_embedded,
+        };
         let timekeeper = self.timekeeper.clone();
         let (courier, retention, eraser, stopped) = (self.courier.clone(), self.retention.clone(), self.eraser.clone(), stop.clone());
         let mut working = tokio::spawn(async move {

@@ -206,6 +206,9 @@ impl Config {
         if !(50..=1000).contains(&self.sync.interval_percent) {
             bail!("sync.interval_percent is from 50 to 1000");
         }
+        if !(1..=64).contains(&self.sync.at_once) {
+            bail!("sync.at_once is from 1 to 64");
+        }
         if self.audit.retention_days < 365 {
             bail!("audit.retention_days is 365 or more");
         }

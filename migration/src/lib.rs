@@ -38,6 +38,9 @@ mod m20261126_000028_link_budgets;
 mod m20261126_000029_import_batches;
 mod m20261126_000030_coverage;
 mod m20261126_000031_payloads;
+mod m20261126_000032_credential_rests;
+mod m20261126_000033_sync_history;
+mod m20261126_000034_import_befores;
 
 /// Every migration, in the order they are applied.
 pub struct Migrator;
@@ -75,6 +78,9 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000029_import_batches::Migration),
             Box::new(m20261126_000030_coverage::Migration),
             Box::new(m20261126_000031_payloads::Migration),
+            Box::new(m20261126_000032_credential_rests::Migration),
+            Box::new(m20261126_000033_sync_history::Migration),
+            Box::new(m20261126_000034_import_befores::Migration),
         ]
     }
 }

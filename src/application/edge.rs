@@ -36,14 +36,20 @@ impl Edge<'_> {
         *text = card_number::cut(&without);
     }
 
-    /// Cuts a row. One that goes by a card's number goes by a name of it instead; what was stored under the number is still found by it.
+    /// Cuts a row. One that goes by a card's number goes by a name of it instead; what was stored under the number, or under a name that an older
+    /// key gave it, is still found by that.
     pub fn cut_row(&self, row: &mut ReportedTransaction) {
         let names = Names { sealer: self.sealer, user: self.user, provider: self.provider };
+        let ever = |number: &String| if is_card(number) { names.ever_of(number) } else { Vec::new() };
+        let mut before: Vec<String> = row.replaces.iter().flat_map(ever).collect();
         if let Some(number) = row.reference.as_mut().filter(|reference| is_card(reference)) {
-            let name = names.of(number);
-            let number = std::mem::replace(number, name);
-            row.replaces.get_or_insert(number);
+            let mut ever = names.ever_of(number).into_iter();
+            if let Some(name) = ever.next() {
+                before.extend(ever);
+                before.push(std::mem::replace(number, name));
+            }
         }
+        row.replaces.extend(before);
         let facts = &mut row.facts;
         self.cut(&mut facts.description);
         facts.merchant_name.iter_mut().for_each(|text| self.cut(text));

@@ -265,7 +265,8 @@ impl ImportCommands {
                 if !work.imports().settle(&import, &statements, ImportStatus::Committed).await? {
                     return Err(ImportRefusal::Reverted.into());
                 }
-                work.succeed(Event::ImportReverted { import: import.id, user: owner, removed: reverted.transactions, kept: reverted.kept }).await?;
+                let Reverted { transactions: removed, restored, kept, .. } = reverted;
+                work.succeed(Event::ImportReverted { import: import.id, user: owner, removed, restored, kept }).await?;
                 Ok((import, reverted))
             })
             .await

@@ -106,7 +106,7 @@ pub async fn assess(work: &mut dyn Work, account: Option<&Account>, reported: &R
     let (Some(first), Some(last)) = (days().min(), days().max()) else { return Ok(None) };
     taken.forget_before(first);
     let mut names = matching::references(rows);
-    names.extend(rows.iter().filter_map(|row| row.replaces.clone()));
+    names.extend(rows.iter().flat_map(|row| row.replaces.iter().cloned()));
     let (from, to) = (first.plus_days(-MARGIN_DAYS), last.plus_days(MARGIN_DAYS));
     let mut known = match account {
         Some(account) => work.transactions().known(account.user, account.id, from, to, source, &names).await?,
@@ -160,11 +160,12 @@ pub async fn ingest_but(
             if !is_named {
                 work.transactions().add_reference(account.user, account.id, id, source, &name).await?;
             }
-            if assessed.updates(id, row, source) {
+            let before = assessed.updates(id, row, source).then(|| stored.facts.clone());
+            if before.is_some() {
                 work.transactions().update(account.user, id, &account.corrections.facts(&row.facts), now).await?;
                 done.modified += 1;
             }
-            done.batch.push(Batched { transaction: id, is_added: false, reference: (!is_named).then_some(name) });
+            done.batch.push(Batched { transaction: id, is_added: false, reference: (!is_named).then_some(name), before });
             continue;
         }
         if matches!(found, Match::Doubtful(_)) {
@@ -183,7 +184,7 @@ pub async fn ingest_but(
             created_at: now,
         };
         taken.0.insert(transaction.id, row.facts.posted_on);
-        done.batch.push(Batched { transaction: transaction.id, is_added: true, reference: None });
+        done.batch.push(Batched { transaction: transaction.id, is_added: true, reference: None, before: None });
         new.push((transaction, source, name));
     }
     done.added = count(new.len());

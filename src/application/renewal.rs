@@ -28,7 +28,7 @@ use super::{
     link::give_back,
     ports::{Credentials, FinancialProvider, Place, ProviderFault, Randomness, Sealer, Store, Work},
     provider::Catalogue,
-    schedule::or_pass_over,
+    schedule::pass_over,
 };
 
 /// How long a bank may take over new tokens.
@@ -55,6 +55,8 @@ pub(super) struct Opened {
     /// What opens its provider.
     pub(super) credentials: Credentials,
     version: i64,
+    /// Until when its provider wants to be left alone by them.
+    pub(super) rests_until: Option<Timestamp>,
 }
 
 /// Fresh credentials, and whose merit they are.
@@ -115,7 +117,8 @@ impl Renewals {
     pub(super) async fn open(&self, link: &Link) -> Result<Opened, RenewalError> {
         let stored = self.links.credentials(link.user, link.id).await?.ok_or(RenewalError::NotActive)?;
         let place = Place::credentials(link.user, link.id);
-        Ok(Opened { credentials: open_credentials(self.sealer.as_ref(), place, &stored.envelope)?, version: stored.version })
+        let credentials = open_credentials(self.sealer.as_ref(), place, &stored.envelope)?;
+        Ok(Opened { credentials, version: stored.version, rests_until: stored.rests_until })
     }
 
     /// Fresh tokens for those that were opened, stored. `told` settles the attempt with their commit.
@@ -154,7 +157,7 @@ impl Renewals {
         let began = tokio::time::Instant::now();
         loop {
             match self.replace(attempt, link, opened.version, &sealed, told.clone()).await {
-                Ok(true) => return Ok(Renewed::Here(Opened { credentials, version: opened.version + 1 })),
+                Ok(true) => return Ok(Renewed::Here(Opened { credentials, version: opened.version + 1, rests_until: opened.rests_until })),
                 Ok(false) => {
                     self.give_back_unless_wanted(provider, link, &credentials).await?;
                     return Err(RenewalError::NotActive);
@@ -218,13 +221,12 @@ impl Renewals {
     }
 }
 
-/// When it is tried again by itself.
+/// When it is tried again by itself: what has its turn is tried as soon as that comes, what failed after a while.
 fn later(fault: ProviderFault, now: Timestamp) -> Timestamp {
-    let asked = match fault {
+    now.plus(match fault {
         ProviderFault::RateLimited { retry_after: Some(seconds) } => chrono::Duration::seconds(seconds.into()),
-        _ => chrono::Duration::zero(),
-    };
-    now.plus(asked.max(chrono::Duration::minutes(AGAIN_MINUTES)))
+        _ => chrono::Duration::minutes(AGAIN_MINUTES),
+    })
 }
 
 /// Ends a link whose bank no longer honours what it handed out, and tells its user by mail, inside a unit of work whose refusal is that.
@@ -253,26 +255,37 @@ pub struct Renewer {
 }
 
 impl Renewer {
-    /// Renews all that are due, until `stop`; answers how many it tried.
+    /// Renews all that are due, until `stop`; answers how many it tried. A provider that cannot be asked just now is left alone until the next
+    /// look: its other links would fare no better, and those of other providers do not wait for it.
     pub async fn renew_due(&self, stop: &CancellationToken) -> anyhow::Result<usize> {
-        let providers = self.catalogue.renewable();
         let mut tried = 0;
-        while !stop.is_cancelled()
-            && let Some(due) = self.schedule.take_any_to_renew_for_worker(&providers, self.renewals.clock.now()).await?
-        {
-            tried += usize::from(or_pass_over(due, self.renew(due).await.map(|()| true))?);
+        for provider in self.catalogue.renewable() {
+            while !stop.is_cancelled()
+                && let Some(due) = self.schedule.take_any_to_renew_for_worker(&[provider], self.renewals.clock.now()).await?
+            {
+                match self.renew(due).await {
+                    Ok(goes_on) => {
+                        tried += 1;
+                        if !goes_on {
+                            break;
+                        }
+                    }
+                    Err(failure) => pass_over(due, failure)?,
+                }
+            }
         }
         Ok(tried)
     }
 
-    async fn renew(&self, due: DueLink) -> anyhow::Result<()> {
+    /// Answers whether the provider can be asked for more.
+    async fn renew(&self, due: DueLink) -> anyhow::Result<bool> {
         let attempt = self.journal.attempt(&Requester::worker(due.user), Act::RenewCredentials).await?;
         attempt.upon(ResourceKind::Link, due.link.0);
         match attempt.settle(errand::on_behalf_of(due.link, self.try_to_renew(&attempt, due))).await {
-            Ok(()) | Err(RenewalError::NotActive | RenewalError::RenewedElsewhere) => Ok(()),
+            Ok(()) | Err(RenewalError::NotActive | RenewalError::RenewedElsewhere) => Ok(true),
             Err(RenewalError::Provider(fault)) => {
                 tracing::warn!(link = %due.link.0, %fault, "what a bank handed out was not renewed");
-                Ok(())
+                Ok(!matches!(fault, ProviderFault::Unreachable | ProviderFault::ServerError | ProviderFault::RateLimited { .. }))
             }
             Err(RenewalError::Unexpected(cause)) => Err(cause),
         }

@@ -77,7 +77,10 @@ impl Scheduler {
         while !stop.is_cancelled()
             && let Some(due) = self.schedule.take_any_to_sync_for_worker(&providers, self.clock.now()).await?
         {
-            queued += usize::from(or_pass_over(due, self.queue(due).await)?);
+            match self.queue(due).await {
+                Ok(is_queued) => queued += usize::from(is_queued),
+                Err(failure) => pass_over(due, failure)?,
+            }
         }
         Ok(queued)
     }
@@ -148,14 +151,12 @@ impl Timekeeper {
 }
 
 /// One link's fault holds up no other: it is told, and its turn comes again.
-pub(super) fn or_pass_over(DueLink { link, .. }: DueLink, done: anyhow::Result<bool>) -> anyhow::Result<bool> {
-    match done {
-        Err(failure) if !is_unavailable(&failure) => {
-            tracing::error!(link = %link.0, error = ?failure, "what is due of a link could not be done");
-            Ok(false)
-        }
-        done => done,
+pub(super) fn pass_over(DueLink { link, .. }: DueLink, failure: anyhow::Error) -> anyhow::Result<()> {
+    if is_unavailable(&failure) {
+        return Err(failure);
     }
+    tracing::error!(link = %link.0, error = ?failure, "what is due of a link could not be done");
+    Ok(())
 }
 
 fn note(what: &'static str, done: anyhow::Result<usize>) -> usize {

@@ -20,7 +20,6 @@ use crate::domain::{
     event::Event,
     id::{AccountId, PayloadId},
     link::{Link, LinkReader, LinkStatus},
-    page::{MAX_PAGE, Page, Slice},
     payload::Payload,
     provider::ReportedAccount,
     schedule::{Pace, SyncPlan},
@@ -142,7 +141,12 @@ impl SyncEngine {
         let link = self.links.find_many(sync.user, &[sync.link]).await?.pop().filter(|link| link.status == LinkStatus::Active).ok_or(RunError::NotActive)?;
         let provider = self.catalogue.linkable(&link.provider).ok_or(RunError::NotActive)?.as_ref();
         self.hold(attempt, sync).await?;
-        let opened = self.working_credentials(attempt, provider, &link).await?;
+        let opened = self.renewals.open(&link).await?;
+        // However often somebody asks, and whichever process does.
+        if let Some(wait) = opened.rests_until.map(|until| until.since(self.clock.now()).num_seconds()).filter(|wait| *wait > 0) {
+            return Err(ProviderFault::RateLimited { retry_after: Some(u32::try_from(wait).unwrap_or(u32::MAX)) }.into());
+        }
+        let opened = self.working_credentials(attempt, provider, &link, opened).await?;
         let fetched = match (self.fetch(provider, &opened.credentials, &link, *progress).await, &opened.credentials) {
             // Access tokens end early too. Only a bank that refuses the refresh token as well has ended the consent.
             (Err(RunError::Provider(ProviderFault::Refused)), Credentials::Oauth(_)) => {
@@ -166,8 +170,7 @@ impl SyncEngine {
     }
 
     /// What opens the link's provider; tokens renewed when they are about to end.
-    async fn working_credentials(&self, attempt: &Attempt, provider: &dyn FinancialProvider, link: &Link) -> Result<Opened, RunError> {
-        let opened = self.renewals.open(link).await?;
+    async fn working_credentials(&self, attempt: &Attempt, provider: &dyn FinancialProvider, link: &Link, opened: Opened) -> Result<Opened, RunError> {
         match &opened.credentials {
             Credentials::Oauth(tokens) if tokens.access_expires_at <= self.clock.now().plus(Duration::minutes(2)) => {
                 Ok(self.renewals.renew(attempt, provider, link, &opened, None).await?.opened())
@@ -200,15 +203,15 @@ impl SyncEngine {
         let at = self.clock.now();
         let mut visit = provider.visit(credentials, at).await?;
         let reported = visit.accounts().await?;
-        let mut fetched = Fetched { accounts: Vec::new(), complete: reported.complete, from, to, at, packed: None };
-        let known = self.accounts.pages_by_link(link.user, &[link.id], Page::first(MAX_PAGE)).await?.remove(&link.id).unwrap_or_else(Slice::empty);
-        let ids: Vec<AccountId> = known.items.iter().map(|account| account.id).collect();
+        let mut fetched = Fetched { accounts: Vec::new(), complete: reported.complete, from, to, at, rests_until: None, packed: None };
+        let known = self.accounts.of_link(link.user, link.id).await?;
+        let ids: Vec<AccountId> = known.iter().map(|account| account.id).collect();
         let (spans, nothing) = (self.coverages.spans_of(link.user, &ids).await?, Spans::default());
         let mut seen = HashSet::new();
         // An account that is listed twice is one account.
         for account in reported.accounts.into_iter().filter(|account| seen.insert(account.reference.clone())) {
             let fingerprints = self.sealer.fingerprints(link.user, &link.provider, &account.reference);
-            let stored = known.items.iter().find(|known| fingerprints.contains(&known.fingerprint));
+            let stored = known.iter().find(|known| fingerprints.contains(&known.fingerprint));
             if stored.is_some_and(|stored| !stored.is_selected) {
                 continue;
             }
@@ -231,6 +234,7 @@ impl SyncEngine {
             }
             fetched.accounts.push(FetchedAccount { account, rows: once_each(rows), refused, answered, from });
         }
+        fetched.rests_until = visit.rests_until();
         Ok(fetched)
     }
 
@@ -291,6 +295,9 @@ impl SyncEngine {
             link.synced_at = Some(now);
         }
         work.links().save(&link).await?;
+        if let Some(until) = fetched.rests_until {
+            work.links().rest_credentials(link.user, link.id, until).await?;
+        }
         let mut written = Sync { counts, ..sync.clone() };
         if done {
             written.succeed(after.left_out, now);

@@ -1,4 +1,4 @@
-//! The worker: takes queued syncs one after the other, and tidies up.
+//! The worker: takes queued syncs, some at once, and tidies up.
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,18 +23,34 @@ pub struct Worker {
     pub journal: Journal,
     /// Rings when this process queued something.
     pub wake: Arc<Notify>,
+    /// How many syncs it runs at once, so that a bank that takes its time holds up nobody else's.
+    pub at_once: u32,
     /// Whether no other process works on this store, so that what is still marked as running was left by one that died.
     pub is_alone: bool,
 }
 
 impl Worker {
-    /// Returns once `stop` is called and the sync at work is done.
+    /// Returns once `stop` is called and the syncs at work are done.
     pub async fn run(self, stop: CancellationToken) {
         if self.is_alone {
             self.take_up().await;
         }
+        let runners = (0..self.at_once.max(1)).map(|_| self.run_queued(&stop));
+        tokio::join!(futures_util::future::join_all(runners), self.tidy_up(&stop));
+    }
+
+    async fn tidy_up(&self, stop: &CancellationToken) {
         self.sweep(true).await;
         let mut sweep = tokio::time::interval_at(tokio::time::Instant::now() + SWEEP, SWEEP);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = sweep.tick() => self.sweep(false).await,
+            }
+        }
+    }
+
+    async fn run_queued(&self, stop: &CancellationToken) {
         while !stop.is_cancelled() {
             // In a task of its own, so that a panic over one bank's data costs that sync its turn and nobody else theirs.
             let engine = self.engine.clone();
@@ -49,7 +65,6 @@ impl Worker {
                 () = stop.cancelled() => {}
                 () = self.wake.notified() => {}
                 () = tokio::time::sleep(POLL) => {}
-                _ = sweep.tick() => self.sweep(false).await,
             }
         }
     }
@@ -68,6 +83,11 @@ impl Worker {
             Ok(0) => {}
             Ok(closed) => tracing::warn!(closed, "attempts of a process that died were closed as interrupted"),
             Err(failure) => tracing::error!(error = ?failure, "interrupted attempts could not be closed"),
+        }
+        match self.engine.queue.forget_old_for_worker(self.engine.clock.now()).await {
+            Ok(0) => {}
+            Ok(forgotten) => tracing::info!(forgotten, "syncs that ended long ago were forgotten"),
+            Err(failure) => tracing::error!(error = ?failure, "syncs that ended long ago could not be forgotten"),
         }
     }
 }

@@ -189,11 +189,13 @@ pub struct Sync {
     pub scheduled: bool,
     /// How long a link rests between two syncs, in per cent of what suits its provider.
     pub interval_percent: u32,
+    /// How many syncs a worker runs at once.
+    pub at_once: u32,
 }
 
 impl Default for Sync {
     fn default() -> Self {
-        Self { scheduled: true, interval_percent: 100 }
+        Self { scheduled: true, interval_percent: 100, at_once: 4 }
     }
 }
 

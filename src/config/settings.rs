@@ -255,6 +255,13 @@ pub const SETTINGS: &[Setting] = &[
                 bears is never exceeded, whatever this is.",
     },
     Setting {
+        name: "sync.at_once",
+        kind: Kind::Number,
+        preset: Preset::Default("4"),
+        about: "How many syncs a worker runs at once, of different links, 1 to 64: a bank that takes its time holds up no other. Each keeps what it fetches in \
+                memory until it is stored.",
+    },
+    Setting {
         name: "audit.checkpoints",
         kind: Kind::File,
         preset: Preset::Unset("\"/mnt/append-only/dashtam-checkpoints.jsonl\""),

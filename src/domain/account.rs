@@ -205,6 +205,8 @@ pub trait Accounts: Send {
 pub trait AccountReader: Send + Sync {
     /// Those of `ids` that belong to `owner`, in no particular order.
     async fn find_many(&self, owner: UserId, ids: &[AccountId]) -> anyhow::Result<Vec<Account>>;
+    /// All accounts of a link, oldest first.
+    async fn of_link(&self, owner: UserId, link: LinkId) -> anyhow::Result<Vec<Account>>;
     /// The same page of the accounts of each of several links of `owner`, in one statement; a link without any may be missing.
     async fn pages_by_link(&self, owner: UserId, links: &[LinkId], page: Page<CreatedKey>) -> anyhow::Result<HashMap<LinkId, Slice<Account>>>;
     /// The accounts of `owner`, oldest first.

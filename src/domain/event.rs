@@ -118,7 +118,7 @@ pub enum Event {
     /// Somebody looked at what a statement file would bring in.
     ImportPreviewed { import: ImportId, user: UserId, rows: u32 },
     /// What a statement file had brought in is gone again, but for what stays.
-    ImportReverted { import: ImportId, user: UserId, removed: u32, kept: u32 },
+    ImportReverted { import: ImportId, user: UserId, removed: u32, restored: u32, kept: u32 },
     /// A statement file is in.
     StatementImported { import: ImportId, user: UserId, created: u32, known: u32 },
     /// An operator let a message of the outbox go again.
@@ -282,7 +282,9 @@ impl Event {
                 vec![("data", if erased.is_some() { "erased" } else { "kept" }.to_owned()), ("transactions", erased.unwrap_or_default().to_string())]
             }
             Self::ImportPreviewed { rows, .. } => vec![("rows", rows.to_string())],
-            Self::ImportReverted { removed, kept, .. } => vec![("removed", removed.to_string()), ("kept", kept.to_string())],
+            Self::ImportReverted { removed, restored, kept, .. } => {
+                vec![("removed", removed.to_string()), ("restored", restored.to_string()), ("kept", kept.to_string())]
+            }
             Self::StatementImported { created, known, .. } => vec![("created", created.to_string()), ("known", known.to_string())],
             Self::DocumentsAgreedTo { documents, .. } => vec![("documents", documents.clone())],
             Self::AuditExported { with_persons } => vec![("persons", with_persons.to_string())],

@@ -14,7 +14,7 @@ use super::{
     page::{CreatedKey, Page, Slice},
     provider::{ReportedAccount, ReportedTransaction},
     time::{LocalDate, Timestamp},
-    transaction::words,
+    transaction::{TransactionFacts, words},
 };
 
 /// The largest statement file, in bytes.
@@ -250,6 +250,8 @@ pub struct Batched {
     pub is_added: bool,
     /// The name that the batch gave to a known one.
     pub reference: Option<String>,
+    /// What a known one said before the batch changed it, with the signs of its source; `None` when it did not.
+    pub before: Option<TransactionFacts>,
 }
 
 /// What became of a batch that was taken back.
@@ -257,7 +259,9 @@ pub struct Batched {
 pub struct Reverted {
     /// Transactions that are gone.
     pub transactions: u32,
-    /// Transactions it had added that stay, since something else speaks for them by now.
+    /// Transactions it had changed that say again what they said before.
+    pub restored: u32,
+    /// Transactions it had added or changed that stay as they are, since something else speaks for them by now.
     pub kept: u32,
     /// Accounts that are gone.
     pub accounts: u32,
@@ -281,7 +285,7 @@ pub trait Imports: Send {
     async fn settle(&mut self, import: &Import, statements: &[ImportStatement], previously: ImportStatus) -> anyhow::Result<bool>;
     /// Notes what a batch did.
     async fn note_batch(&mut self, owner: UserId, id: ImportId, batch: &[Batched]) -> anyhow::Result<()>;
-    /// Takes away what a batch added, but for what another import or a feed has confirmed, or what has changed since.
+    /// Takes away what a batch added and restores what it changed, but for what another import or a feed has confirmed since.
     async fn take_back(&mut self, import: &Import) -> anyhow::Result<Reverted>;
     /// Forgets previews of `owner` that are too old, and of the others all but the `most` youngest.
     async fn forget_previews(&mut self, owner: UserId, most: usize, now: Timestamp) -> anyhow::Result<()>;

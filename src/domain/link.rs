@@ -296,6 +296,8 @@ pub struct StoredCredentials {
     pub envelope: Vec<u8>,
     /// Counts up whenever something else takes its place, from another number each time a link that had nothing is given something.
     pub version: i64,
+    /// Until when its provider wants to be left alone by it; `None` when it may be asked.
+    pub rests_until: Option<Timestamp>,
 }
 
 /// When what a link was given ends, and when it was given.
@@ -351,6 +353,8 @@ pub trait Links: Send {
     async fn replace_credentials(&mut self, owner: UserId, link: LinkId, version: i64, sealed: &SealedCredentials, now: Timestamp) -> anyhow::Result<bool>;
     /// Lets held ones of that version go as they are. A worker is to renew them at `renew_at`; without it, when it was to before.
     async fn let_credentials_go(&mut self, owner: UserId, link: LinkId, version: i64, renew_at: Option<Timestamp>) -> anyhow::Result<()>;
+    /// Notes until when a provider wants to be left alone by what a link was given.
+    async fn rest_credentials(&mut self, owner: UserId, link: LinkId, until: Timestamp) -> anyhow::Result<()>;
     /// Stores when there is something to do about a link's consent next.
     async fn await_consent(&mut self, owner: UserId, link: LinkId, due_at: Option<Timestamp>) -> anyhow::Result<()>;
     /// Wipes a link's sealed tokens and ends its walks to the bank. Answers what the bank had handed out, if anything.

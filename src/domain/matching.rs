@@ -129,9 +129,11 @@ impl<'a> Matcher<'a> {
     fn by_succession(&mut self) {
         // What a provider names is claimed before anything is guessed.
         for at in self.open() {
-            let Some(old) = self.reported[at].replaces.as_deref() else { continue };
-            let named = |known: &&KnownTransaction| known.references.iter().any(|(source, name)| *source == self.source && name == old);
-            let found = self.free().find(named).map(|known| known.id);
+            let named = |old: &str| {
+                let goes_by_it = |known: &&KnownTransaction| known.references.iter().any(|(source, name)| *source == self.source && name == old);
+                self.free().find(goes_by_it).map(|known| known.id)
+            };
+            let found = self.reported[at].replaces.iter().find_map(|old| named(old));
             if let Some(id) = found {
                 self.claim(at, id);
             }

@@ -165,8 +165,8 @@ impl std::fmt::Debug for AccountReference {
 pub struct ReportedTransaction {
     /// The provider's own id, unique within the account as far as the provider keeps its word; `None` when it gave none.
     pub reference: Option<String>,
-    /// The id its pending row had, when the provider says so.
-    pub replaces: Option<String>,
+    /// Other names it may be stored under, the likeliest first: the id its pending row had, when the provider says so, and older names of its own.
+    pub replaces: Vec<String>,
     /// The facts, in the account's currency.
     pub facts: TransactionFacts,
     /// Where it stood in its file, counted from 1; `None` for feeds.

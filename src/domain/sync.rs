@@ -18,6 +18,9 @@ pub const SYNC_PAUSE_MINUTES: i64 = 5;
 /// How often a sync is tried before it is given up.
 pub const MAX_SYNC_ATTEMPTS: u32 = 5;
 
+/// How many days a sync is kept that has ended, but for the last of each link.
+pub const SYNC_HISTORY_DAYS: i64 = 90;
+
 /// How long a worker may hold a job before another takes it for dead.
 pub const SYNC_LEASE_MINUTES: i64 = 10;
 
@@ -187,6 +190,8 @@ pub trait SyncQueue: Send + std::marker::Sync {
     /// Takes the job that has waited longest, whoever owns it, and marks it as running; a job held longer than its lease counts as waiting. What
     /// the schedule asked for waits behind what somebody waits for.
     async fn take_any_for_worker(&self, now: Timestamp) -> anyhow::Result<Option<Sync>>;
+    /// Forgets those that ended so long ago that nobody asks for them, whoever owns them, but for the last of each link. Answers how many.
+    async fn forget_old_for_worker(&self, now: Timestamp) -> anyhow::Result<u64>;
     /// How many are not done, whoever owns them.
     async fn backlog(&self, now: Timestamp) -> anyhow::Result<SyncBacklog>;
 }

@@ -1,4 +1,4 @@
-//! Rows of files as JSON: in the spool of a long file, and in what is kept of a preview.
+//! Rows of files as JSON: in the spool of a long file, in what is kept of a preview, and in what a batch changed.
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,6 @@ use crate::domain::{
 pub(super) struct StoredRow {
     statement: u32,
     reference: Option<String>,
-    replaces: Option<String>,
     line: Option<u64>,
     amount: i64,
     subtype: String,
@@ -34,13 +33,13 @@ pub(super) struct StoredRow {
 
 impl StoredRow {
     pub(super) fn of(statement: u32, row: ReportedTransaction) -> Self {
-        let ReportedTransaction { reference, replaces, facts, line } = row;
+        // A file names no other rows.
+        let ReportedTransaction { reference, facts, line, .. } = row;
         let TransactionFacts { amount, subtype, status, posted_on, authorized_on, occurred_at, .. } = facts;
         let TransactionFacts { description, merchant_name, category, security, quantity, unit_price, fees, .. } = facts;
         Self {
             statement,
             reference,
-            replaces,
             line,
             amount: amount.units(),
             subtype: subtype.as_str().to_owned(),
@@ -56,6 +55,11 @@ impl StoredRow {
             unit_price: unit_price.as_ref().map(Quantity::to_string),
             fees: fees.map(Amount::units),
         }
+    }
+
+    /// What a transaction says, without a row that it stands in.
+    pub(super) fn of_facts(facts: TransactionFacts) -> Self {
+        Self::of(0, ReportedTransaction { reference: None, replaces: Vec::new(), facts, line: None })
     }
 
     /// Fails when it is not what was written.
@@ -77,7 +81,7 @@ impl StoredRow {
             unit_price: optional(self.unit_price, quantity)?,
             fees: optional(self.fees, amount)?,
         };
-        Ok((self.statement, ReportedTransaction { reference: self.reference, replaces: self.replaces, facts, line: self.line }))
+        Ok((self.statement, ReportedTransaction { reference: self.reference, replaces: Vec::new(), facts, line: self.line }))
     }
 }
 

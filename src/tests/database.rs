@@ -15,7 +15,7 @@ use crate::harness::{
     stores::{ServerDatabase, commit, every_store, open},
 };
 
-const MIGRATIONS: usize = 30;
+const MIGRATIONS: usize = 33;
 
 /// Every name a table, index or constraint of ours goes by.
 async fn names(store: &crate::harness::stores::TestStore) -> Vec<String> {
@@ -46,6 +46,36 @@ async fn migrations_go_up_and_down_and_up_again_to_the_same_shape() {
         database.migrate_up().await.unwrap();
         assert_eq!(names(&store).await, up, "{}", store.name);
         store.user("ann@example.com").await;
+    }
+}
+
+#[tokio::test]
+async fn links_from_before_schedules_and_clocks_get_theirs() {
+    for store in every_store().await {
+        let ann = store.user("ann@example.com").await;
+        let links = [store.link(ann.id).await, store.link(ann.id).await];
+        let mut work = store.begin().await;
+        work.links().save_credentials(ann.id, links[0].id, &rows::sealed("sealed"), store.clock.now()).await.unwrap();
+        commit(work).await;
+        store.execute("UPDATE links SET status = 'active', consent_expires_at = created_at").await.unwrap();
+        store
+            .execute(
+                "UPDATE links SET provider = 'statement', consent_expires_at = NULL WHERE id = (SELECT MAX(id::text)::uuid FROM links)"
+                    .replace("MAX(id::text)::uuid", if store.is_postgres() { "MAX(id::text)::uuid" } else { "MAX(id)" })
+                    .as_str(),
+            )
+            .await
+            .unwrap();
+        let after = MIGRATIONS - store.database.status().await.unwrap().iter().position(|(name, _)| name.contains("sync_plans")).unwrap();
+        store.database.migrate_down(u32::try_from(after).unwrap()).await.unwrap();
+        store.database.migrate_up().await.unwrap();
+        let count = async |rows: &str| store.query(&format!("SELECT COUNT(*) AS n FROM {rows}")).await[0].try_get::<i64>("", "n").unwrap();
+        let due =
+            "provider <> 'statement' AND sync_due_at = created_at AND sync_failures = 0 AND consent_due_at = created_at AND consent_began_at = created_at";
+        assert_eq!(count(&format!("links WHERE {due}")).await, 1, "{}", store.name);
+        let never = "provider = 'statement' AND sync_due_at IS NULL AND consent_due_at IS NULL AND consent_began_at IS NULL";
+        assert_eq!(count(&format!("links WHERE {never}")).await, 1, "{}", store.name);
+        assert_eq!(count("credentials WHERE renew_at = updated_at AND version = 1 AND held_until IS NULL").await, 1, "{}", store.name);
     }
 }
 

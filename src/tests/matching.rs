@@ -147,7 +147,7 @@ fn a_feed_that_reissues_its_ids_changes_no_row() {
 fn a_posted_row_takes_the_place_of_the_pending_one_its_bank_names() {
     let mut ledger = Ledger::default();
     ledger.feed(&[pending("p1", "2026-11-03", -500, "HOTEL"), pending("p2", "2026-11-03", -500, "HOTEL")]);
-    let named = ReportedTransaction { replaces: Some("p1".to_owned()), ..posted("x", "2026-11-06", -725, "Grand Hotel") };
+    let named = ReportedTransaction { replaces: vec!["p1".to_owned()], ..posted("x", "2026-11-06", -725, "Grand Hotel") };
     // The first row would guess the first pending one, which the second row names.
     let plan = ledger.feed(&[posted("y", "2026-11-06", -500, "hotel"), named]);
     assert_eq!(ids(&plan), [known(2), known(1)]);
@@ -344,7 +344,7 @@ proptest! {
         let rows: Vec<_> = reported.iter().map(|((day, cents, text), is_pending, name, replaces)| {
             let mut row = unnamed(&format!("2026-11-{day:02}"), *cents, text);
             row.facts.status = status(*is_pending);
-            ReportedTransaction { reference: name.map(|name| format!("id{name}")), replaces: replaces.map(|name| format!("id{name}")), ..row }
+            ReportedTransaction { reference: name.map(|name| format!("id{name}")), replaces: replaces.map(|name| format!("id{name}")).into_iter().collect(), ..row }
         }).collect();
         let plan = plan(&known, &rows, source, vouched.then_some((november(1), november(4))));
         prop_assert_eq!(plan.rows.len(), rows.len());

@@ -9,7 +9,7 @@ use crate::{
         access::Requester,
         audit::{Attempt, Journal},
         ports::Store,
-        schedule::or_pass_over,
+        schedule::pass_over,
     },
     domain::{
         audit::{Act, ResourceKind},
@@ -61,7 +61,10 @@ impl ConsentClock {
         while !stop.is_cancelled()
             && let Some(due) = self.schedule.take_any_consent_for_worker(self.clock.now()).await?
         {
-            done += usize::from(or_pass_over(due, self.strike(due).await)?);
+            match self.strike(due).await {
+                Ok(struck) => done += usize::from(struck),
+                Err(failure) => pass_over(due, failure)?,
+            }
         }
         Ok(done)
     }

@@ -33,15 +33,20 @@ pub struct Names<'a> {
 impl Names<'_> {
     /// What a number goes by; the same for the same number as long as the key is.
     pub fn of(&self, number: &str) -> String {
+        self.ever_of(number).into_iter().next().unwrap_or_default()
+    }
+
+    /// The same under each key of the ring, the current one first: what was stored before a rotation is known by an older name.
+    pub fn ever_of(&self, number: &str) -> Vec<String> {
         if number.starts_with(NAMED) {
-            return number.to_owned();
+            return vec![number.to_owned()];
         }
         let plain: String = number.chars().filter(char::is_ascii_alphanumeric).collect();
-        let hash = self.sealer.fingerprints(self.user, self.provider, &AccountReference::new(format!("number:{plain}")));
+        let hashes = self.sealer.fingerprints(self.user, self.provider, &AccountReference::new(format!("number:{plain}")));
         let letters = |byte: &u8| [char::from(b'a' + (byte >> 4)), char::from(b'a' + (byte & 15))];
-        let letters: String = hash.first().map(|hash| hash.hash.iter().take(HASHED).flat_map(letters).collect()).unwrap_or_default();
         let end = MaskedNumber::cut(number).map(|masked| masked.as_str().trim_start_matches('•').to_owned()).unwrap_or_default();
-        format!("{NAMED}{letters}-{end}")
+        let name = |hash: &[u8]| format!("{NAMED}{}-{end}", hash.iter().take(HASHED).flat_map(letters).collect::<String>());
+        hashes.iter().map(|fingerprint| name(&fingerprint.hash)).collect()
     }
 
     /// An id as it may be kept: one that is a card's number and nothing else goes by its name.

@@ -180,4 +180,9 @@ pub trait Visit: Send {
     async fn accounts(&mut self) -> Result<ReportedAccounts, ProviderFault>;
     /// One page of an account's transactions posted from `from` to `to` inclusive; pending ones come whatever their day.
     async fn transactions(&mut self, account: &ReportedAccount, from: LocalDate, to: LocalDate, page: Option<&str>) -> Result<TransactionPage, ProviderFault>;
+    /// Until when the provider wants to be left alone by these credentials, said beside an answer; `None` when it did not say so. Nothing is asked
+    /// with them before.
+    fn rests_until(&self) -> Option<Timestamp> {
+        None
+    }
 }

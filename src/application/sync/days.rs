@@ -28,6 +28,8 @@ pub(super) struct Fetched {
     pub(super) to: LocalDate,
     /// When the provider was asked.
     pub(super) at: Timestamp,
+    /// Until when it wants to be left alone, as it said beside its answers.
+    pub(super) rests_until: Option<Timestamp>,
     /// What it answered, to be kept.
     pub(super) packed: Option<Packed>,
 }

@@ -100,6 +100,9 @@ impl SyncEngine {
         if !work.syncs().save(sync).await? {
             return Ok(());
         }
+        if let Some(until) = asked_to_wait(failure, now) {
+            work.links().rest_credentials(sync.user, sync.link, until).await?;
+        }
         if sync.status == SyncStatus::Failed {
             self.plan_after(work.as_mut(), sync, failure, now).await?;
         }
@@ -110,12 +113,8 @@ impl SyncEngine {
     async fn plan_after(&self, work: &mut dyn Work, sync: &Sync, failure: &RunError, now: Timestamp) -> anyhow::Result<()> {
         let Some(link) = work.links().find(sync.user, sync.link).await?.filter(|link| link.status == LinkStatus::Active) else { return Ok(()) };
         let fresh_days = self.catalogue.entry(&link.provider).map_or(1, |entry| entry.manifest.fresh_days);
-        let asked = match failure {
-            RunError::Provider(ProviderFault::RateLimited { retry_after: Some(seconds) }) => Some(now.plus(Duration::seconds((*seconds).into()))),
-            _ => None,
-        };
         let before = link.sync_plan.unwrap_or(SyncPlan::begun(now));
-        let plan = before.failed(now, self.pace.interval(fresh_days), self.share(), asked);
+        let plan = before.failed(now, self.pace.interval(fresh_days), self.share(), asked_to_wait(failure, now));
         work.links().plan(link.user, link.id, &plan).await
     }
 
@@ -128,5 +127,13 @@ impl SyncEngine {
             _ => 0,
         };
         Duration::seconds(jitter.max(asked).max(1))
+    }
+}
+
+/// Until when a provider wants to be left alone.
+fn asked_to_wait(failure: &RunError, now: Timestamp) -> Option<Timestamp> {
+    match failure {
+        RunError::Provider(ProviderFault::RateLimited { retry_after: Some(seconds) }) => Some(now.plus(Duration::seconds((*seconds).into()))),
+        _ => None,
     }
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use sea_orm::{
     ActiveModelTrait as _,
     ActiveValue::NotSet,
-    ColumnTrait, Condition, ConnectionTrait as _, DbBackend, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect as _, QueryTrait as _,
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect as _, QueryTrait as _,
     sea_query::{Expr, ExprTrait as _, Func, LockType},
 };
 use uuid::Uuid;
@@ -134,6 +134,18 @@ fn shown_kind() -> Expr {
     Func::coalesce([Expr::col(accounts::Column::OwnType), Expr::col(accounts::Column::Kind)]).into()
 }
 
+async fn of_link(connection: &impl ConnectionTrait, owner: UserId, link: LinkId) -> anyhow::Result<Vec<Account>> {
+    let rows = accounts::Entity::find()
+        .filter(accounts::Column::UserId.eq(owner.0))
+        .filter(accounts::Column::LinkId.eq(link.0))
+        .order_by_asc(accounts::Column::CreatedAt)
+        .order_by_asc(accounts::Column::Id)
+        .all(connection)
+        .await
+        .map_err(broken("reading a link's accounts"))?;
+    rows.into_iter().map(Account::try_from).collect()
+}
+
 #[async_trait]
 impl Accounts for DatabaseWork {
     /// On PostgreSQL by the owner's row; SQLite has one writer anyway.
@@ -151,15 +163,7 @@ impl Accounts for DatabaseWork {
     }
 
     async fn of_link(&mut self, owner: UserId, link: LinkId) -> anyhow::Result<Vec<Account>> {
-        let rows = accounts::Entity::find()
-            .filter(accounts::Column::UserId.eq(owner.0))
-            .filter(accounts::Column::LinkId.eq(link.0))
-            .order_by_asc(accounts::Column::CreatedAt)
-            .order_by_asc(accounts::Column::Id)
-            .all(&self.transaction)
-            .await
-            .map_err(broken("reading a link's accounts"))?;
-        rows.into_iter().map(Account::try_from).collect()
+        of_link(&self.transaction, owner, link).await
     }
 
     async fn insert(&mut self, account: &Account) -> anyhow::Result<()> {
@@ -242,6 +246,10 @@ impl AccountReader for Readers {
             .await
             .map_err(broken("reading accounts"))?;
         rows.into_iter().map(Account::try_from).collect()
+    }
+
+    async fn of_link(&self, owner: UserId, link: LinkId) -> anyhow::Result<Vec<Account>> {
+        of_link(&self.connection, owner, link).await
     }
 
     async fn pages_by_link(&self, owner: UserId, links: &[LinkId], page: Page<CreatedKey>) -> anyhow::Result<HashMap<LinkId, Slice<Account>>> {

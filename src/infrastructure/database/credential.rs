@@ -29,6 +29,7 @@ pub(super) mod credentials {
         pub expires_at: Option<DateTimeUtc>,
         pub renew_at: Option<DateTimeUtc>,
         pub held_until: Option<DateTimeUtc>,
+        pub rests_until: Option<DateTimeUtc>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -54,7 +55,7 @@ fn found(owner: UserId, link: LinkId) -> Select<credentials::Entity> {
 
 pub(super) async fn find(connection: &impl ConnectionTrait, owner: UserId, link: LinkId) -> anyhow::Result<Option<StoredCredentials>> {
     let row = found(owner, link).one(connection).await.map_err(broken("reading credentials"))?;
-    Ok(row.map(|row| StoredCredentials { envelope: row.sealed, version: row.version }))
+    Ok(row.map(|row| StoredCredentials { envelope: row.sealed, version: row.version, rests_until: value::optional_instant(row.rests_until) }))
 }
 
 pub(super) async fn clocks(connection: &impl ConnectionTrait, owner: UserId, links: &[LinkId]) -> anyhow::Result<Vec<(LinkId, CredentialClock)>> {
@@ -78,7 +79,7 @@ pub(super) async fn save(
     sealed: &SealedCredentials,
     (first_version, now): (i64, Timestamp),
 ) -> anyhow::Result<()> {
-    use Column::{ExpiresAt, HeldUntil, LinkId as Link, RenewAt, Sealed, UpdatedAt, UserId as Owner, Version};
+    use Column::{ExpiresAt, HeldUntil, LinkId as Link, RenewAt, RestsUntil, Sealed, UpdatedAt, UserId as Owner, Version};
     let row = credentials::Model {
         link_id: link.0,
         user_id: owner.0,
@@ -88,9 +89,10 @@ pub(super) async fn save(
         expires_at: sealed.expires_at.map(Timestamp::utc),
         renew_at: sealed.renew_at.map(Timestamp::utc),
         held_until: None,
+        rests_until: None,
     };
     let replace = OnConflict::column(Link)
-        .update_columns([Sealed, UpdatedAt, ExpiresAt, RenewAt, HeldUntil])
+        .update_columns([Sealed, UpdatedAt, ExpiresAt, RenewAt, HeldUntil, RestsUntil])
         .value(Version, Expr::col((credentials::Entity, Version)).add(1))
         .action_and_where(Expr::col((credentials::Entity, Owner)).eq(owner.0))
         .to_owned();
@@ -156,6 +158,12 @@ pub(super) async fn let_go(connection: &impl ConnectionTrait, owner: UserId, lin
     }
     let gone = credentials::Entity::update_many().set(changes).filter(of_link(owner, link).add(Column::Version.eq(version))).exec(connection).await;
     gone.map(|_| ()).map_err(broken("letting credentials go"))
+}
+
+pub(super) async fn rest(connection: &impl ConnectionTrait, owner: UserId, link: LinkId, until: Timestamp) -> anyhow::Result<()> {
+    let rest = credentials::ActiveModel { rests_until: Set(Some(until.utc())), ..Default::default() };
+    let noted = credentials::Entity::update_many().set(rest).filter(of_link(owner, link)).exec(connection).await;
+    noted.map(|_| ()).map_err(broken("noting that a provider wants to be left alone"))
 }
 
 /// Answers what was sealed.

@@ -132,6 +132,7 @@ pub(super) mod import_transactions {
         pub user_id: Uuid,
         pub is_added: bool,
         pub reference: Option<String>,
+        pub before: Option<String>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -409,16 +410,18 @@ impl Imports for DatabaseWork {
 
     async fn note_batch(&mut self, owner: UserId, id: ImportId, batch: &[Batched]) -> anyhow::Result<()> {
         for batch in batch.chunks(ROWS_AT_ONCE) {
-            let row = |batched: &Batched| {
-                import_transactions::ActiveModel::from(import_transactions::Model {
+            let row = |batched: &Batched| -> anyhow::Result<import_transactions::ActiveModel> {
+                let before = batched.before.clone().map(|facts| serde_json::to_string(&StoredRow::of_facts(facts)));
+                Ok(import_transactions::ActiveModel::from(import_transactions::Model {
                     import_id: id.0,
                     transaction_id: batched.transaction.0,
                     user_id: owner.0,
                     is_added: batched.is_added,
                     reference: batched.reference.clone(),
-                })
+                    before: before.transpose().context("writing what a transaction said before")?,
+                }))
             };
-            let insert = import_transactions::Entity::insert_many(batch.iter().map(row));
+            let insert = import_transactions::Entity::insert_many(batch.iter().map(row).collect::<anyhow::Result<Vec<_>>>()?);
             insert.exec_without_returning(&self.transaction).await.map_err(broken("noting what an import did"))?;
         }
         Ok(())

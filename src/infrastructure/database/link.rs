@@ -303,6 +303,10 @@ impl Links for DatabaseWork {
         credential::let_go(&self.transaction, owner, link, version, renew_at).await
     }
 
+    async fn rest_credentials(&mut self, owner: UserId, link: LinkId, until: Timestamp) -> anyhow::Result<()> {
+        credential::rest(&self.transaction, owner, link, until).await
+    }
+
     async fn await_consent(&mut self, owner: UserId, link: LinkId, due_at: Option<Timestamp>) -> anyhow::Result<()> {
         let awaited = links::Entity::update_many()
             .set(links::ActiveModel { consent_due_at: Set(due_at.map(Timestamp::utc)), ..Default::default() })

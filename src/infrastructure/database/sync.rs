@@ -16,7 +16,10 @@ use crate::domain::{
     id::{LinkId, SyncId, UserId},
     page::{CreatedKey, Page, Slice},
     signal::Signal,
-    sync::{OVERDUE_MINUTES, SYNC_LEASE_MINUTES, Sync, SyncBacklog, SyncCounts, SyncOrigin, SyncProblem, SyncQueue, SyncReader, SyncStatus, Syncs},
+    sync::{
+        OVERDUE_MINUTES, SYNC_HISTORY_DAYS, SYNC_LEASE_MINUTES, Sync, SyncBacklog, SyncCounts, SyncOrigin, SyncProblem, SyncQueue, SyncReader, SyncStatus,
+        Syncs,
+    },
     time::Timestamp,
 };
 
@@ -32,6 +35,12 @@ use super::{
 
 /// The condition of `ix_syncs_queue`, word for word: with bound values neither planner could tell that the index holds the answer.
 pub(super) const OPEN: &str = "status IN ('queued', 'running')";
+
+/// It is not the last of its link.
+const FOLLOWED: &str = "EXISTS (SELECT 1 FROM syncs AS later WHERE later.user_id = syncs.user_id AND later.link_id = syncs.link_id AND (later.created_at, later.id) > (syncs.created_at, syncs.id))";
+
+/// How many are forgotten at once, so that nobody waits long for it.
+const MOST_FORGOTTEN: u64 = 1_000;
 
 pub(super) mod syncs {
     use sea_orm::entity::prelude::*;
@@ -232,6 +241,19 @@ impl SyncQueue for DatabaseStore {
             bus.publish(Signal::SyncProgressed { user: sync.user, link: sync.link, sync: sync.id });
         }
         Ok(taken)
+    }
+
+    async fn forget_old_for_worker(&self, now: Timestamp) -> anyhow::Result<u64> {
+        let long_ago = now.minus(Duration::days(SYNC_HISTORY_DAYS)).utc();
+        let old = syncs::Entity::find()
+            .select_only()
+            .column(syncs::Column::Id)
+            .filter(syncs::Column::FinishedAt.lt(long_ago))
+            .filter(Expr::cust(FOLLOWED))
+            .limit(MOST_FORGOTTEN)
+            .into_query();
+        let forgotten = syncs::Entity::delete_many().filter(syncs::Column::Id.in_subquery(old)).exec(&self.connection).await;
+        Ok(forgotten.map_err(broken("forgetting old syncs"))?.rows_affected)
     }
 
     async fn backlog(&self, now: Timestamp) -> anyhow::Result<SyncBacklog> {

@@ -232,7 +232,8 @@ impl LinkNode {
         Ok(ctx.of_request()?.loaders.latest_sync(self.0.id).await?.map(SyncObject))
     }
 
-    /// All of its syncs, oldest first: what each changed, what it was asked for by, and how it ended.
+    /// Its syncs, oldest first: what each changed, what it was asked for by, and how it ended. Those that ended more than 90 days ago are forgotten,
+    /// but for the last.
     async fn syncs(
         &self,
         ctx: &Context<'_>,

@@ -42,7 +42,7 @@ fn row(number: usize, card: &str) -> ReportedTransaction {
     row.facts.merchant_name = Some(format!("{card} Stores"));
     row.facts.category = Some(card.to_owned());
     row.facts.security = Some(Security { symbol: card.to_owned(), name: Some(format!("Fund {card}")), asset_type: AssetType::Equity });
-    row.replaces = (number == 0).then(|| format!("before {card}"));
+    row.replaces = (number == 0).then(|| format!("before {card}")).into_iter().collect();
     row
 }
 

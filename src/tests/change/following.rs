@@ -76,7 +76,7 @@ async fn what_is_posted_is_modified_and_what_is_taken_back_is_removed_and_may_co
         let shoes = copy.nodes.values().find(|node| node["description"] == "Shoes").unwrap()["id"].as_str().unwrap().to_owned();
         assert_eq!(copy.nodes[&bakery]["status"], "PENDING");
 
-        let by_name = ReportedTransaction { replaces: Some("p".to_owned()), ..posted("q", "2026-11-22", -800, "Bakery") };
+        let by_name = ReportedTransaction { replaces: vec!["p".to_owned()], ..posted("q", "2026-11-22", -800, "Bakery") };
         let kept = posted("x", "2026-11-20", -900, "Shoes");
         syncs_again(&app, &ann, &link, vec![by_name.clone(), kept.clone()]).await;
         let told = page(&ann, copy.cursor.as_deref(), 100).await;

@@ -189,7 +189,7 @@ pub(crate) fn posted(reference: &str, day: &str, cents: i64, description: &str) 
         unit_price: None,
         fees: None,
     };
-    ReportedTransaction { reference: Some(reference.to_owned()), replaces: None, facts, line: None }
+    ReportedTransaction { reference: Some(reference.to_owned()), replaces: Vec::new(), facts, line: None }
 }
 
 /// The same while it is pending.

@@ -12,7 +12,11 @@ use super::{CHECKING, SEVERAL, counts, everything, only_account, statement};
 
 async fn revert(client: &Client<'_>, import: &Value) -> Answer {
     client
-        .mutate("revertImport", "import { id status revertedAt } transactionsRemoved transactionsKept accountsRemoved", json!({ "importId": import["id"] }))
+        .mutate(
+            "revertImport",
+            "import { id status revertedAt } transactionsRemoved transactionsRestored transactionsKept accountsRemoved",
+            json!({ "importId": import["id"] }),
+        )
         .await
 }
 
@@ -137,5 +141,67 @@ async fn of_two_reverts_at_once_one_takes_it_back() {
         assert_eq!(done, 1, "{}", app.store.name);
         app.holds(&[("transactions", 0), ("accounts", 0)]).await;
         app.every_attempt_ended_once().await;
+    }
+}
+
+/// The one row of the account as a file tells it.
+fn told_as(name: &str) -> String {
+    statement("12345678", "USD", &[(3, "-5.00", "1", name)])
+}
+
+async fn imported(app: &TestApp, ann: &Client<'_>, name: &str) -> Value {
+    app.pass(chrono::Duration::seconds(1));
+    ann.import(&format!("{name}.ofx"), &told_as(name), None).await.succeeds()["import"].clone()
+}
+
+/// What the one row says.
+async fn says(ann: &Client<'_>) -> (String, String) {
+    let rows = ann.transactions().await;
+    assert_eq!(rows.len(), 1);
+    (rows[0]["description"].as_str().unwrap().to_owned(), rows[0]["amount"]["amount"].as_str().unwrap().to_owned())
+}
+
+fn said(description: &str, amount: &str) -> (String, String) {
+    (description.to_owned(), amount.to_owned())
+}
+
+#[tokio::test]
+async fn what_an_import_changed_says_again_what_it_said_before() {
+    for app in TestApp::on_every_store().await {
+        let ann = app.signed_in("ann").await;
+        imported(&app, &ann, "Coffee").await;
+        let second = imported(&app, &ann, "Coffee bar").await;
+        let third = imported(&app, &ann, "Coffee bar & cakes").await;
+        assert_eq!(says(&ann).await, said("Coffee bar & cakes", "-5.00"), "{}", app.store.name);
+        let account = only_account(&ann).await;
+        ann.mutate("updateAccount", "account { id }", json!({ "accountId": account, "invertSign": true })).await.succeeds();
+
+        let counts = async |import: &Value| {
+            let payload = revert(&ann, import).await.succeeds();
+            ["transactionsRemoved", "transactionsRestored", "transactionsKept"].map(|name| payload[name].as_u64().unwrap())
+        };
+        assert_eq!(counts(&second).await, [0, 0, 1], "a later import has changed it once more");
+        assert_eq!(says(&ann).await, said("Coffee bar & cakes", "5.00"));
+        let cursor = ann.ask("{ viewer { changes(first: 100) { endCursor } } }").await.data()["viewer"]["changes"]["endCursor"].clone();
+        assert_eq!(counts(&third).await, [0, 1, 0]);
+        assert_eq!(says(&ann).await, said("Coffee", "5.00"), "as the first file has it, and with the signs its owner wants by now");
+        let document = "query($after: String) { viewer { changes(first: 100, after: $after) { modified { __typename } } } }";
+        let changes = ann.ask_with(document, json!({ "after": cursor })).await.data();
+        let told = changes["viewer"]["changes"]["modified"].as_array().unwrap();
+        assert!(told.iter().any(|change| change["__typename"] == "Transaction"), "{told:?}");
+        app.every_attempt_ended_once().await;
+    }
+}
+
+#[tokio::test]
+async fn an_import_that_changed_what_another_had_added_leaves_with_everything_once_both_are_taken_back() {
+    for app in TestApp::on_every_store().await {
+        let ann = app.signed_in("ann").await;
+        let first = imported(&app, &ann, "Coffee").await;
+        let second = imported(&app, &ann, "Coffee bar").await;
+        assert_eq!(taken_back(&revert(&ann, &first).await.succeeds()), (0, 1, 0), "the second speaks for it");
+        let payload = revert(&ann, &second).await.succeeds();
+        assert_eq!((taken_back(&payload), &payload["transactionsRestored"]), ((1, 0, 1), &json!(0)), "{}", app.store.name);
+        app.holds(&[("transactions", 0), ("accounts", 0), ("import_transactions", 0)]).await;
     }
 }

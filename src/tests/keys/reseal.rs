@@ -252,3 +252,22 @@ async fn every_column_that_holds_something_sealed_is_sealed_anew() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_row_that_goes_by_a_cards_number_is_the_same_row_under_a_new_key() {
+    for app in TestApp::on_every_store().await {
+        app.bank.reports(vec![posted("4111111111111111", "2026-11-20", -900, "Shoes")]);
+        let ann = app.signed_in("ann").await;
+        let link = ann.link_scripted().await;
+        app.work().await;
+        let before = ann.transaction_ids().await;
+        rotate(&app);
+        // Nothing but its id is as it was.
+        app.bank.reports(vec![posted("4111111111111111", "2026-11-21", -950, "Shoes and socks")]);
+        ann.sync(&link, true).await.succeeds();
+        app.work().await;
+        assert_eq!(ann.transaction_ids().await, before, "{}", app.store.name);
+        assert_eq!(ann.transactions().await[0]["amount"]["amount"], "-9.50");
+        assert!(!app.store.spells("4111111111111111").await);
+    }
+}

@@ -133,7 +133,7 @@ async fn the_banks_day_stands_beside_the_instant() {
     let tokens = linked(&bank, &["meridian-card"]).await;
     let accounts = bank.accounts(&tokens).await.unwrap();
     let rows = history(&bank, &tokens, &accounts[0]).await;
-    let replaced: Vec<_> = rows.iter().filter(|row| row.replaces.is_some()).collect();
+    let replaced: Vec<_> = rows.iter().filter(|row| !row.replaces.is_empty()).collect();
     assert!(replaced.iter().all(|row| row.facts.occurred_at.is_some() && row.facts.posted_on.days_since(row.facts.authorized_on.unwrap()) == 2));
     let over_midnight = replaced.iter().filter(|row| row.facts.occurred_at.unwrap().day() > row.facts.authorized_on.unwrap());
     assert!(over_midnight.count() > 10, "late purchases are made on the next day of UTC");

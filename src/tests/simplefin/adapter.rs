@@ -91,10 +91,10 @@ async fn a_warning_ends_the_asking_until_the_day_is_over_and_keeps_what_came_wit
         assert_eq!((accounts.complete, page.complete, page.transactions.len()), (true, true, 1));
         let wait = ProviderFault::RateLimited { retry_after: Some(12 * 3600) };
         assert_eq!(visit.transactions(&accounts.accounts[0], today.plus_days(-100), today, None).await.unwrap_err(), wait);
-        assert_eq!((linked.accounts().await.unwrap_err(), bridge.asked()), (wait, 1));
+        let tomorrow = linked.clock.now().plus(Span::hours(12));
+        assert_eq!((visit.rests_until(), bridge.asked()), (Some(tomorrow), 1));
         bridge.books(|books| books.errlist = Vec::new());
-        linked.clock.pass(Span::hours(12));
-        assert!(linked.accounts().await.is_ok());
+        assert!(linked.accounts().await.is_ok(), "what was said is kept by whoever asked");
     }
 }
 

@@ -98,3 +98,49 @@ async fn an_account_that_does_not_answer_keeps_its_rows_and_stays_open() {
         app.every_attempt_ended_once().await;
     }
 }
+
+#[tokio::test]
+async fn a_warning_is_heeded_until_the_day_is_over_by_every_process_and_ends_with_the_token() {
+    for app in apps().await {
+        let bridge = Bridge::with(vec![account("A", "1", "Checking", &[row("1", "2026-11-20", "-5.00")])]).await;
+        bridge.books(|books| books.errlist = vec![json!({ "code": "gen.quota", "message": "x" })]);
+        let ann = app.signed_in("ann").await;
+        let link = link_id(&ann, input(&bridge, "first")).await;
+        app.work().await;
+        assert_eq!((bridge.asked(), ann.transactions().await.len()), (1, 1), "what came with it is in");
+        let told = ann.link(&link).await;
+        assert_eq!((&told["status"], &told["lastSync"]["problem"]), (&json!("ACTIVE"), &json!("RATE_LIMITED")));
+        bridge.books(|books| books.errlist = Vec::new());
+
+        let restarted = app.beside_as(|config| config.providers.simplefin.hosts = vec!["127.0.0.1".to_owned()]).await;
+        app.store.execute("UPDATE syncs SET status = 'failed', finished_at = created_at").await.unwrap();
+        ann.sync(&link, true).await.succeeds();
+        assert!(restarted.engine.run_next().await.unwrap());
+        assert_eq!((bridge.asked(), &ann.link(&link).await["lastSync"]["problem"]), (1, &json!("RATE_LIMITED")), "{}", app.store.name);
+
+        // The warning was about another token.
+        let mut again = input(&bridge, "second");
+        again["linkId"] = json!(link);
+        link_id(&ann, again).await;
+        app.work().await;
+        assert_eq!(ann.link(&link).await["lastSync"]["status"], "SUCCEEDED");
+        app.every_attempt_ended_once().await;
+    }
+}
+
+#[tokio::test]
+async fn the_next_day_it_goes_on_where_it_was() {
+    for app in apps().await {
+        let bridge = Bridge::with(vec![account("A", "1", "Checking", &[row("1", "2026-11-20", "-5.00"), row("2", "2026-03-01", "7.00")])]).await;
+        bridge.books(|books| books.errlist = vec![json!({ "code": "gen.quota", "message": "x" })]);
+        let link = link_id(&app.signed_in("ann").await, input(&bridge, "first")).await;
+        app.work().await;
+        bridge.books(|books| books.errlist = Vec::new());
+        app.pass(chrono::Duration::hours(12) - chrono::Duration::seconds(1));
+        assert_eq!((app.work().await, bridge.asked()), (0, 1), "{}", app.store.name);
+        app.pass(chrono::Duration::seconds(1));
+        assert_eq!(app.work().await, 1);
+        let ann = app.signed_in("ann").await;
+        assert_eq!((&ann.link(&link).await["lastSync"]["status"], ann.transactions().await.len()), (&json!("SUCCEEDED"), 2));
+    }
+}

@@ -84,3 +84,20 @@ async fn an_account_number_is_not_stored() {
         assert!(!app.store.spells("4111111111111111").await, "{}", app.store.name);
     }
 }
+
+#[tokio::test]
+async fn more_accounts_than_fit_on_a_page_are_known_all_the_same() {
+    for app in TestApp::on_every_store().await {
+        let accounts: Vec<_> = (0..130).map(|number| (reported_account(&format!("{number:010}"), 1), vec![])).collect();
+        app.bank.script(|script| script.accounts = accounts);
+        let ann = app.signed_in("ann").await;
+        let link = ann.link_scripted().await;
+        app.work().await;
+        app.holds(&[("accounts", 130)]).await;
+        app.store.execute("UPDATE accounts SET is_selected = FALSE WHERE name = 'Account 0000000129'").await.unwrap();
+        app.bank.windows();
+        ann.sync(&link, true).await.succeeds();
+        app.work().await;
+        assert_eq!(app.bank.windows().len(), 129, "nothing is asked of what was left out, {}", app.store.name);
+    }
+}

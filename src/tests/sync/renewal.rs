@@ -277,3 +277,22 @@ async fn one_link_whose_tokens_do_not_open_holds_up_no_other_and_a_stop_is_heede
         app.every_attempt_ended_once().await;
     }
 }
+
+#[tokio::test]
+async fn a_provider_that_cannot_be_asked_is_left_alone_and_its_links_do_not_lose_their_turns() {
+    for app in TestApp::on_every_store().await {
+        app.bank.reports(vec![]);
+        for name in ["ann", "bob", "eve"] {
+            app.signed_in(name).await.link_scripted().await;
+        }
+        app.work().await;
+        app.pass(Duration::days(1));
+        app.bank.script(|script| script.refresh = Some(ProviderFault::RateLimited { retry_after: Some(30) }));
+        assert_eq!(app.renew().await, 1, "the others would fare no better, {}", app.store.name);
+        app.bank.script(|script| script.refresh = None);
+        assert_eq!(app.renew().await, 2, "their turn is not over");
+        app.pass(Duration::seconds(30));
+        assert_eq!((app.renew().await, refreshes(&app)), (1, 4));
+        app.every_attempt_ended_once().await;
+    }
+}

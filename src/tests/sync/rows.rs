@@ -14,7 +14,7 @@ use super::{asks_later, synced, syncs_again};
 #[tokio::test]
 async fn a_pending_transaction_keeps_its_id_when_it_is_posted() {
     for app in TestApp::on_every_store().await {
-        let by_name = ReportedTransaction { replaces: Some("p1".to_owned()), ..posted("x", "2026-11-22", -8_250, "Grand Hotel & minibar") };
+        let by_name = ReportedTransaction { replaces: vec!["p1".to_owned()], ..posted("x", "2026-11-22", -8_250, "Grand Hotel & minibar") };
         let by_words = posted("y", "2026-11-22", -500, "bakery  42");
         let (ann, link) = synced(&app, vec![pending("p1", "2026-11-21", -8_000, "GRAND HOTEL"), pending("p2", "2026-11-20", -500, "Bakery 42")]).await;
         let before = ann.transactions().await;

@@ -1,9 +1,17 @@
 //! Several workers, and workers that die.
 
+use std::sync::Arc;
+
 use chrono::Duration;
-use dashtam::domain::sync::SyncStatus;
+use dashtam::{
+    application::worker::Worker,
+    domain::{sync::SyncStatus, time::Clock as _},
+};
+use tokio_util::sync::CancellationToken;
 
 use crate::harness::{app::TestApp, bank::posted};
+
+use super::synced;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn workers_of_two_processes_run_a_job_once() {
@@ -75,5 +83,51 @@ async fn a_job_that_kills_its_workers_is_given_up() {
         app.pass(Duration::hours(1));
         assert_eq!(app.app.application.journal.close_orphans(false).await.unwrap(), 5, "what they began is closed by the sweeper");
         app.every_attempt_ended_once().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bank_that_takes_its_time_holds_up_no_other_link_and_a_stop_waits_for_it() {
+    for app in TestApp::on_every_store().await {
+        app.bank.reports(vec![posted("x", "2026-11-20", -900, "Shoes")]);
+        let [anns, bobs] = [app.signed_in("ann").await.link_scripted().await, app.signed_in("bob").await.link_scripted().await];
+        let gate = app.bank.hold_page(0);
+        let (engine, journal) = (app.app.engine.clone(), app.app.application.journal.clone());
+        let worker = Worker { engine, journal, wake: Arc::default(), at_once: 2, is_alone: false };
+        let stop = CancellationToken::new();
+        let working = tokio::spawn(worker.run(stop.clone()));
+        gate.reached().await;
+        let done = async || {
+            let syncs = [app.last_sync("ann", &anns).await, app.last_sync("bob", &bobs).await];
+            syncs.iter().filter(|sync| sync.status == SyncStatus::Succeeded).count()
+        };
+        while done().await < 1 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        stop.cancel();
+        assert_eq!(done().await, 1, "{}", app.store.name);
+        gate.open();
+        working.await.unwrap();
+        assert_eq!(done().await, 2);
+        app.every_attempt_ended_once().await;
+    }
+}
+
+#[tokio::test]
+async fn syncs_that_ended_long_ago_are_forgotten_but_for_the_last_of_each_link() {
+    for app in TestApp::on_every_store().await {
+        let (_, link) = synced(&app, vec![]).await;
+        app.later(Duration::days(1), "ann").await.sync(&link, true).await.succeeds();
+        app.work().await;
+        app.later(Duration::days(90), "ann").await;
+        let queue = app.app.engine.queue.clone();
+        let forget = async || queue.forget_old_for_worker(app.store.clock.now()).await.unwrap();
+        assert_eq!((forget().await, forget().await), (1, 0), "{}", app.store.name);
+        assert_eq!(app.last_sync("ann", &link).await.status, SyncStatus::Succeeded);
+        app.later(Duration::days(90), "ann").await;
+        assert_eq!(forget().await, 0, "the last is kept, however old");
+        app.signed_in("ann").await.sync(&link, true).await.succeeds();
+        assert_eq!(forget().await, 1, "which it is no longer");
+        app.holds(&[("syncs", 1)]).await;
     }
 }

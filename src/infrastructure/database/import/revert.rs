@@ -1,7 +1,10 @@
 //! Taking a batch back.
 //!
-//! What a batch added goes, unless something else speaks for it by now: a feed that names it, another import that found it there (which then
-//! counts as the one that added it), or a change since. Of what it found there only the names go that it gave.
+//! What a batch added goes, unless something else speaks for it by now: a feed that names it, or another import that found it there (which then
+//! counts as the one that added it). What it changed says again what it said before, unless a feed names it by now, or a later batch has changed
+//! it once more; of that, this is then what it said before. Of what it found there the names go that it gave.
+
+use std::collections::HashSet;
 
 use anyhow::Context as _;
 use sea_orm::{
@@ -12,14 +15,20 @@ use uuid::Uuid;
 
 use crate::{
     domain::{
+        account::Accounts,
         change::ChangedKind,
+        id::{AccountId, TransactionId, UserId},
         import::{Import, Reverted},
+        provider::ReportedTransaction,
         time::Timestamp,
-        transaction::Source,
+        transaction::{Source, Transactions},
     },
-    infrastructure::database::{
-        account::accounts, balance::balance_snapshots, coverage::account_coverage, error::broken, holding::holdings, transaction::transactions,
-        work::DatabaseWork,
+    infrastructure::{
+        database::{
+            account::accounts, balance::balance_snapshots, coverage::account_coverage, error::broken, holding::holdings, transaction::transactions,
+            work::DatabaseWork,
+        },
+        stored_row::StoredRow,
     },
 };
 
@@ -38,9 +47,20 @@ WHERE import_id = (SELECT heir.import_id FROM import_transactions AS heir
 /// What the batch added and nothing else speaks for.
 const GOING: &str = "
 SELECT t.id FROM import_transactions AS mine JOIN transactions AS t ON t.id = mine.transaction_id
-WHERE mine.import_id = $1 AND mine.is_added AND t.updated_at <= $2
+WHERE mine.import_id = $1 AND mine.is_added
     AND NOT EXISTS (SELECT 1 FROM import_transactions AS other WHERE other.transaction_id = t.id AND other.import_id <> $1)
-    AND NOT EXISTS (SELECT 1 FROM transaction_references AS names WHERE names.transaction_id = t.id AND names.source <> $3)";
+    AND NOT EXISTS (SELECT 1 FROM transaction_references AS names WHERE names.transaction_id = t.id AND names.source <> $2)";
+
+/// What the batch changed, and nobody but files has said anything of.
+const CHANGED: &str = "
+SELECT mine.transaction_id AS id FROM import_transactions AS mine
+WHERE mine.import_id = $1 AND mine.before IS NOT NULL
+    AND NOT EXISTS (SELECT 1 FROM transaction_references AS names WHERE names.transaction_id = mine.transaction_id AND names.source <> $2)";
+
+/// The batch that changed a transaction next after a moment.
+const CHANGED_NEXT: &str = "
+SELECT later.import_id AS id FROM import_transactions AS later JOIN imports ON imports.id = later.import_id
+WHERE later.transaction_id = $1 AND later.before IS NOT NULL AND imports.committed_at > $2 ORDER BY imports.committed_at, later.import_id LIMIT 1";
 
 /// The names that the batch gave to what it found, where no other import has found it.
 const NAMES: &str = "
@@ -95,7 +115,8 @@ pub(super) async fn take_back(work: &mut DatabaseWork, import: &Import) -> anyho
     let added = import_transactions::Entity::find().filter(import_transactions::Column::ImportId.eq(id)).filter(import_transactions::Column::IsAdded.eq(true));
     let added = sea_orm::PaginatorTrait::count(added, &work.transaction).await.map_err(broken("counting what an import added"))?;
     work.run(HAND_OVER, vec![id.into()], "handing over what an import added").await?;
-    let going = work.ids(GOING, vec![id.into(), committed_at.utc().into(), Source::File.as_str().into()], "reading what an import added").await?;
+    let going = work.ids(GOING, vec![id.into(), Source::File.as_str().into()], "reading what an import added").await?;
+    let (restored, left) = restore(work, import, committed_at, &going).await?;
     work.run(NAMES, vec![id.into(), Source::File.as_str().into()], "removing the names an import gave").await?;
     for ids in going.chunks(ROWS_AT_ONCE) {
         let gone = transactions::Entity::delete_many().filter(transactions::Column::Id.is_in(ids.iter().copied())).exec(&work.transaction).await;
@@ -107,7 +128,61 @@ pub(super) async fn take_back(work: &mut DatabaseWork, import: &Import) -> anyho
     let accounts = take_back_accounts(work, import, committed_at).await?;
     let count = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
     let gone = going.len() as u64;
-    Ok(Reverted { transactions: count(gone), kept: count(added.saturating_sub(gone)), accounts })
+    Ok(Reverted { transactions: count(gone), restored: count(restored), kept: count(added.saturating_sub(gone) + left), accounts })
+}
+
+/// Restores what the batch changed. Answers how many say again what they said before, and how many stay as they are.
+async fn restore(work: &mut DatabaseWork, import: &Import, committed_at: Timestamp, going: &[Uuid]) -> anyhow::Result<(u64, u64)> {
+    let (id, owner) = (import.id.0, import.user);
+    let now = import.reverted_at.context("an import is taken back at no time")?;
+    let going: HashSet<Uuid> = going.iter().copied().collect();
+    let changed = import_transactions::Entity::find()
+        .filter(import_transactions::Column::ImportId.eq(id))
+        .filter(import_transactions::Column::Before.is_not_null())
+        .order_by_asc(import_transactions::Column::TransactionId)
+        .all(&work.transaction)
+        .await
+        .map_err(broken("reading what an import changed"))?;
+    let of_files: HashSet<Uuid> =
+        work.ids(CHANGED, vec![id.into(), Source::File.as_str().into()], "reading what an import alone changed").await?.into_iter().collect();
+    let (mut restored, mut left) = (0, 0);
+    for row in changed.into_iter().filter(|row| !going.contains(&row.transaction_id)) {
+        let (transaction, Some(before)) = (row.transaction_id, row.before) else { continue };
+        let next = work.ids(CHANGED_NEXT, vec![transaction.into(), committed_at.utc().into()], "reading what changed a transaction next").await?.pop();
+        if let Some(next) = next {
+            let inherited = import_transactions::Entity::update_many()
+                .col_expr(import_transactions::Column::Before, Expr::val(before))
+                .filter(import_transactions::Column::ImportId.eq(next))
+                .filter(import_transactions::Column::TransactionId.eq(transaction))
+                .exec(&work.transaction)
+                .await;
+            inherited.map_err(broken("handing over what a transaction said before"))?;
+            left += 1;
+        } else if of_files.contains(&transaction) && put_back(work, owner, TransactionId(transaction), &before, now).await? {
+            restored += 1;
+        } else {
+            left += 1;
+        }
+    }
+    Ok((restored, left))
+}
+
+/// Has a transaction say what it said before, with the signs its owner wants by now; `false` when it is gone.
+async fn put_back(work: &mut DatabaseWork, owner: UserId, id: TransactionId, before: &str, now: Timestamp) -> anyhow::Result<bool> {
+    let before: StoredRow = serde_json::from_str(before).context("import_transactions.before is not of ours")?;
+    let (_, ReportedTransaction { facts, .. }) = before.row()?;
+    let account: Option<Uuid> = transactions::Entity::find_by_id(id.0)
+        .select_only()
+        .column(transactions::Column::AccountId)
+        .filter(transactions::Column::UserId.eq(owner.0))
+        .into_tuple()
+        .one(&work.transaction)
+        .await
+        .map_err(broken("reading whose a transaction is"))?;
+    let Some(account) = account else { return Ok(false) };
+    let account = Accounts::find(work, owner, AccountId(account)).await?.context("a transaction is of no account")?;
+    Transactions::update(work, owner, id, &account.corrections.facts(&facts), now).await?;
+    Ok(true)
 }
 
 /// Removes accounts that are empty again, and gives those that stay the balance that is known of them without the batch.

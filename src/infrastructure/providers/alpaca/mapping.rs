@@ -163,7 +163,7 @@ fn exact_amount(text: Option<&str>, currency: &Currency) -> Result<Option<Amount
 pub(super) fn transaction(row: Value, account: &ReportedAccount, classes: &Classes) -> Option<ReportedTransaction> {
     let record: ActivityRecord = serde_json::from_value(row).ok()?;
     let facts = if record.activity_type == "FILL" { fill(&record, account, classes)? } else { other(&record, account, classes)? };
-    Some(ReportedTransaction { reference: Some(record.id).filter(|id| !id.is_empty()), replaces: None, facts, line: None })
+    Some(ReportedTransaction { reference: Some(record.id).filter(|id| !id.is_empty()), replaces: Vec::new(), facts, line: None })
 }
 
 fn security(symbol: &str, classes: &Classes) -> Security {

@@ -180,7 +180,7 @@ fn transaction(record: RowRecord, account: &ReportedAccount) -> Option<ReportedT
         unit_price: quantity(record.price)?,
         fees,
     };
-    Some(ReportedTransaction { reference: record.id.filter(|id| !id.is_empty()), replaces: record.replaces, facts, line: None })
+    Some(ReportedTransaction { reference: record.id.filter(|id| !id.is_empty()), replaces: record.replaces.into_iter().collect(), facts, line: None })
 }
 
 impl From<&SecurityRecord> for Security {

@@ -243,7 +243,7 @@ pub(super) fn transaction(row: Value, account: &ReportedAccount, numbers: &[&str
         fees: fees(&record.transfer_items, &account.currency).ok()?,
         security,
     };
-    Some(ReportedTransaction { reference: Some(record.activity_id.text().to_owned()), replaces: None, facts, line: None })
+    Some(ReportedTransaction { reference: Some(record.activity_id.text().to_owned()), replaces: Vec::new(), facts, line: None })
 }
 
 /// What a row is, and how many units came in or went out with it.

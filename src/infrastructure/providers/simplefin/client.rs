@@ -1,10 +1,6 @@
 //! The adapter: claims setup tokens, and reads windows of days.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, time::Duration};
 
 use ::http::header::{AUTHORIZATION, CONTENT_LENGTH};
 use async_trait::async_trait;
@@ -14,7 +10,6 @@ use base64::{
 };
 use chrono::NaiveTime;
 use secrecy::{ExposeSecret as _, SecretString};
-use sha2::{Digest as _, Sha256};
 
 use super::{
     mapping::{self, AccountSet, Answer},
@@ -50,9 +45,6 @@ pub static MANIFEST: Manifest = Manifest {
 /// People copy tokens with and without the signs at their end.
 const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
 
-/// How many links are remembered that may not ask any more today.
-const MOST_RESTING: usize = 10_000;
-
 /// What SimpleFIN bears: 24 requests of a link within any day, of which 14 may come at once.
 pub const POLICY: Policy = Policy {
     // It asks banks while it is asked.
@@ -75,27 +67,6 @@ pub struct SimpleFinProvider {
     line: Line,
     /// The servers whose claims are taken.
     hosts: Vec<String>,
-    resting: Arc<Resting>,
-}
-
-/// Who was warned, and until when nothing is asked for them. By a hash of the access URL, which is a secret.
-#[derive(Default)]
-struct Resting(Mutex<HashMap<[u8; 32], Timestamp>>);
-
-impl Resting {
-    fn until(&self, who: [u8; 32], now: Timestamp) -> Option<Timestamp> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.retain(|_, until| *until > now);
-        kept.get(&who).copied()
-    }
-
-    fn rest(&self, who: [u8; 32], now: Timestamp) {
-        let tomorrow = now.day().plus_days(1).naive().and_time(NaiveTime::MIN).and_utc();
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() < MOST_RESTING {
-            kept.insert(who, Timestamp::new(tomorrow));
-        }
-    }
 }
 
 impl SimpleFinProvider {
@@ -106,7 +77,7 @@ impl SimpleFinProvider {
 
     /// The same over a line that is there.
     pub fn over(line: Line, hosts: &[String]) -> anyhow::Result<Self> {
-        Ok(Self { line, hosts: hosts.iter().map(|host| host.trim().to_ascii_lowercase()).collect(), resting: Arc::default() })
+        Ok(Self { line, hosts: hosts.iter().map(|host| host.trim().to_ascii_lowercase()).collect() })
     }
 
     /// The claim URL in a setup token; `None` for what is none, or one of another server's.
@@ -148,20 +119,19 @@ impl FinancialProvider for SimpleFinProvider {
 
     async fn visit(&self, credentials: &Credentials, now: Timestamp) -> Result<Box<dyn Visit>, ProviderFault> {
         let Credentials::AccessUrl(access) = credentials else { return Err(ProviderFault::Refused) };
-        let who = Sha256::digest(access.expose_secret()).into();
         let access = OutsideUrl::parse(access.expose_secret(), self.line.reach()).map_err(|_| ProviderFault::Refused)?;
-        Ok(Box::new(SimpleFinVisit { line: self.line.clone(), resting: self.resting.clone(), who, access, now, read: Vec::new() }))
+        Ok(Box::new(SimpleFinVisit { line: self.line.clone(), access, now, read: Vec::new(), rests_until: None }))
     }
 }
 
 /// One stage of one sync, with every window it has read.
 struct SimpleFinVisit {
     line: Line,
-    resting: Arc<Resting>,
-    who: [u8; 32],
     access: OutsideUrl,
     now: Timestamp,
     read: Vec<(Window, Answer)>,
+    /// Tomorrow, once it was warned: beyond its quota a token is disabled, not slowed.
+    rests_until: Option<Timestamp>,
 }
 
 impl SimpleFinVisit {
@@ -176,8 +146,8 @@ impl SimpleFinVisit {
         read.map(|(_, answer)| answer).ok_or(ProviderFault::Malformed)
     }
 
-    async fn ask(&self, window: Window) -> Result<Answer, ProviderFault> {
-        if let Some(until) = self.resting.until(self.who, self.now) {
+    async fn ask(&mut self, window: Window) -> Result<Answer, ProviderFault> {
+        if let Some(until) = self.rests_until {
             let wait = u32::try_from(until.since(self.now).num_seconds()).unwrap_or(u32::MAX).max(1);
             return Err(ProviderFault::RateLimited { retry_after: Some(wait) });
         }
@@ -193,7 +163,7 @@ impl SimpleFinVisit {
         let answer = mapping::answer(set, self.now);
         if answer.is_last_of_the_day {
             tracing::warn!("SimpleFIN warns that it was asked too often; nothing more is asked for this link today");
-            self.resting.rest(self.who, self.now);
+            self.rests_until = Some(Timestamp::new(self.now.day().plus_days(1).naive().and_time(NaiveTime::MIN).and_utc()));
         }
         Ok(answer)
     }
@@ -226,5 +196,9 @@ impl Visit for SimpleFinVisit {
         page.transactions = rows.into_values().collect();
         page.transactions.sort_by(|left, right| (left.facts.posted_on, &left.reference).cmp(&(right.facts.posted_on, &right.reference)));
         Ok(page)
+    }
+
+    fn rests_until(&self) -> Option<Timestamp> {
+        self.rests_until
     }
 }

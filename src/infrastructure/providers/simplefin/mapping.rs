@@ -297,7 +297,7 @@ fn transaction(record: RowRecord, currency: &Currency, now: Timestamp) -> Option
         unit_price: None,
         fees: None,
     };
-    Some(ReportedTransaction { reference: Some(record.id), replaces: None, facts, line: None })
+    Some(ReportedTransaction { reference: Some(record.id), replaces: Vec::new(), facts, line: None })
 }
 
 /// Every position; `None` where it has none and need not have any, and where one cannot be read: it would look sold.

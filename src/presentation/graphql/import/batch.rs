@@ -129,7 +129,10 @@ pub struct RevertImportPayload {
     import: Option<ImportNode>,
     /// Transactions that are gone; null when nothing was taken back.
     transactions_removed: Option<u32>,
-    /// Transactions the import had added that stay: another import or a bank has told of them since, or they have changed.
+    /// Transactions the import had changed that say again what they said before; null when nothing was taken back.
+    transactions_restored: Option<u32>,
+    /// Transactions the import had added or changed that stay as they are: another import or a bank has told of them since. Null when nothing was
+    /// taken back.
     transactions_kept: Option<u32>,
     /// Accounts that are gone, since the import had made them and nothing is in them any more.
     accounts_removed: Option<u32>,
@@ -191,8 +194,8 @@ impl ImportMutation {
         Ok(CommitImportPayload { import: import.map(node), user_errors })
     }
 
-    /// Takes back what an import added, by whichever way it came in: transactions, and accounts it made that are empty again. What another import
-    /// or a bank has told of since stays, and so does what has changed.
+    /// Takes back what an import added, by whichever way it came in: transactions, and accounts it made that are empty again; and what it changed.
+    /// What another import or a bank has told of since stays.
     #[graphql(guard = Allow::attempt(Act::RevertImport))]
     async fn revert_import(&self, ctx: &Context<'_>, #[graphql(desc = "Which import.")] input: RevertImportInput) -> Result<RevertImportPayload, Fault> {
         let request = ctx.of_request()?;
@@ -202,6 +205,7 @@ impl ImportMutation {
         Ok(RevertImportPayload {
             import: import.map(node),
             transactions_removed: reverted.map(|reverted| reverted.transactions),
+            transactions_restored: reverted.map(|reverted| reverted.restored),
             transactions_kept: reverted.map(|reverted| reverted.kept),
             accounts_removed: reverted.map(|reverted| reverted.accounts),
             user_errors,

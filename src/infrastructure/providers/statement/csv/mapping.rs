@@ -67,7 +67,7 @@ impl<'a> Mapping<'a> {
         };
         let balance = self.one(cells, ColumnRole::Balance).and_then(|text| self.amount(text).ok());
         let reference = self.one(cells, ColumnRole::Reference).and_then(reference);
-        Ok(Row { transaction: ReportedTransaction { reference, replaces: None, facts, line: Some(line) }, balance })
+        Ok(Row { transaction: ReportedTransaction { reference, replaces: Vec::new(), facts, line: Some(line) }, balance })
     }
 
     /// The first cell of a role that is not empty.

@@ -138,7 +138,7 @@ pub(super) fn trade(kind: &'static str, leaves: &Leaves, line: u64, holder: &Hol
         unit_price: quantity(leaves, "UNITPRICE")?,
         fees,
     };
-    Ok(ReportedTransaction { reference: reference(leaves, &holder.redaction), replaces: None, facts, line: Some(line) })
+    Ok(ReportedTransaction { reference: reference(leaves, &holder.redaction), replaces: Vec::new(), facts, line: Some(line) })
 }
 
 /// How many units came in, or went out and are negative. Brokers leave the sign out, so what the action is decides.

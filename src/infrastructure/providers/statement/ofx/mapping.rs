@@ -163,7 +163,7 @@ pub(super) fn row(leaves: &Leaves, pending: bool, line: u64, holder: &Holder) ->
         unit_price: None,
         fees: None,
     };
-    Ok(ReportedTransaction { reference: reference(leaves, &holder.redaction), replaces: None, facts, line: Some(line) })
+    Ok(ReportedTransaction { reference: reference(leaves, &holder.redaction), replaces: Vec::new(), facts, line: Some(line) })
 }
 
 /// FITID, unless it says nothing or is the number of a card. Only the account's own number is cut out of it: banks build it from the number, and what is left
