@@ -41,6 +41,7 @@ mod m20261126_000031_payloads;
 mod m20261126_000032_credential_rests;
 mod m20261126_000033_sync_history;
 mod m20261126_000034_import_befores;
+mod m20261126_000035_sync_recency;
 
 /// Every migration, in the order they are applied.
 pub struct Migrator;
@@ -81,6 +82,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000032_credential_rests::Migration),
             Box::new(m20261126_000033_sync_history::Migration),
             Box::new(m20261126_000034_import_befores::Migration),
+            Box::new(m20261126_000035_sync_recency::Migration),
         ]
     }
 }

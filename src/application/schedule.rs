@@ -15,7 +15,7 @@ use crate::domain::{
     failure::{Reason, is_unavailable},
     id::SyncId,
     link::LinkStatus,
-    schedule::{DueLink, Schedule},
+    schedule::{DueLink, Schedule, SyncPlan},
     sync::{Sync, SyncOrigin},
     time::Clock,
 };
@@ -92,11 +92,14 @@ impl Scheduler {
         let queued = attempt
             .settle(async {
                 let mut work = self.store.begin(&attempt).await?;
-                work.links().find(user, link).await?.filter(|link| link.status == LinkStatus::Active).ok_or(ScheduleError::NotActive)?;
-                let sync = Sync::request(SyncId(self.randomness.id()), link, user, SyncOrigin::Scheduled, self.clock.now());
+                let now = self.clock.now();
+                let stored = work.links().find(user, link).await?.filter(|link| link.status == LinkStatus::Active).ok_or(ScheduleError::NotActive)?;
+                let sync = Sync::request(SyncId(self.randomness.id()), link, user, SyncOrigin::Scheduled, now);
                 if !work.syncs().insert(&sync).await? {
                     return Err(ScheduleError::UnderWay);
                 }
+                // Its turn is now; that it was kept from other workers meanwhile is nobody's concern.
+                work.links().plan(user, link, &SyncPlan { due_at: now, ..stored.sync_plan.unwrap_or(SyncPlan::begun(now)) }).await?;
                 Ok(work.succeed(Event::SyncRequested { sync: sync.id, user }).await?)
             })
             .await;

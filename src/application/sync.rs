@@ -24,7 +24,7 @@ use crate::domain::{
     provider::ReportedAccount,
     schedule::{Pace, SyncPlan},
     sync::{MAX_SYNC_ATTEMPTS, SYNC_LEASE_MINUTES, Sync, SyncCounts, SyncProblem, SyncQueue},
-    time::{Clock, Timestamp},
+    time::{Clock, LocalDate, Timestamp},
     transaction::Source,
 };
 
@@ -37,7 +37,7 @@ use super::{
     import::new_account,
     ingest::{Reported, Taken, ingest},
     payload::{self, KeptRows},
-    ports::{Credentials, FinancialProvider, Meter, ProviderFault, Randomness, Sealer, Store, Work},
+    ports::{Credentials, FinancialProvider, Meter, ProviderFault, Randomness, Sealer, Store, Visit, Work},
     provider::Catalogue,
     renewal::{Opened, Renewals},
     tape,
@@ -49,8 +49,14 @@ pub(super) use days::once_each;
 use failure::RunError;
 pub use request::{RequestSync, SyncCommands, SyncError, SyncQueries};
 
-/// How long one stage may fetch; less than the lease, so that nobody takes it over meanwhile.
-const FETCH_LIMIT: std::time::Duration = std::time::Duration::from_mins(SYNC_LEASE_MINUTES.unsigned_abs() - 1);
+/// How long a stage may fetch. Access tokens live about that long.
+const FETCH_LIMIT: std::time::Duration = std::time::Duration::from_mins(25);
+
+/// How long one question may take, with all of its tries.
+const QUESTION_LIMIT: std::time::Duration = std::time::Duration::from_mins(5);
+
+/// After how long the lease is begun anew between two questions: with the longest of them it is not over.
+const HOLD_AGAIN_MINUTES: i64 = SYNC_LEASE_MINUTES - 6;
 
 /// Pages after which a provider that never ends is taken for broken.
 const MAX_PAGES: usize = 10_000;
@@ -90,15 +96,25 @@ pub struct SyncEngine {
 impl SyncEngine {
     /// Takes one queued sync and runs it; `false` when none was waiting.
     pub async fn run_next(&self) -> anyhow::Result<bool> {
-        let Some(sync) = self.queue.take_any_for_worker(self.clock.now()).await? else { return Ok(false) };
-        // A trace of its own: whoever asked for it has long been answered.
-        let trace = format!("{:032x}", self.randomness.id().as_u128());
-        let span = tracing::info_span!("sync", trace_id = %trace, sync = %sync.id.0);
-        errand::traced(trace, self.run(sync)).instrument(span).await?;
+        let Some(sync) = self.take_next().await? else { return Ok(false) };
+        self.run(sync).await?;
         Ok(true)
     }
 
-    async fn run(&self, mut sync: Sync) -> anyhow::Result<()> {
+    /// Takes one queued sync, to be run.
+    pub async fn take_next(&self) -> anyhow::Result<Option<Sync>> {
+        self.queue.take_any_for_worker(self.clock.now()).await
+    }
+
+    /// Runs a sync that was taken.
+    pub async fn run(&self, sync: Sync) -> anyhow::Result<()> {
+        // A trace of its own: whoever asked for it has long been answered.
+        let trace = format!("{:032x}", self.randomness.id().as_u128());
+        let span = tracing::info_span!("sync", trace_id = %trace, sync = %sync.id.0);
+        errand::traced(trace, self.run_stages(sync)).instrument(span).await
+    }
+
+    async fn run_stages(&self, mut sync: Sync) -> anyhow::Result<()> {
         let mut progress = Progress::default();
         loop {
             let attempt = self.journal.attempt(&Requester::worker(sync.user), Act::SyncLink).await?;
@@ -147,14 +163,16 @@ impl SyncEngine {
             return Err(ProviderFault::RateLimited { retry_after: Some(u32::try_from(wait).unwrap_or(u32::MAX)) }.into());
         }
         let opened = self.working_credentials(attempt, provider, &link, opened).await?;
-        let fetched = match (self.fetch(provider, &opened.credentials, &link, *progress).await, &opened.credentials) {
+        let mut stage = Stage { attempt, provider, link: &link, progress: *progress, tokens_may_be_over: matches!(opened.credentials, Credentials::Oauth(_)) };
+        let fetched = match self.fetch(&stage, sync, &opened.credentials).await {
             // Access tokens end early too. Only a bank that refuses the refresh token as well has ended the consent.
-            (Err(RunError::Provider(ProviderFault::Refused)), Credentials::Oauth(_)) => {
+            Err(RunError::Provider(ProviderFault::Refused)) if stage.tokens_may_be_over => {
                 let renewed = self.renewals.renew(attempt, provider, &link, &opened, None).await?.opened();
                 self.hold(attempt, sync).await?;
-                self.fetch(provider, &renewed.credentials, &link, *progress).await?
+                stage.tokens_may_be_over = false;
+                self.fetch(&stage, sync, &renewed.credentials).await?
             }
-            (fetched, _) => fetched?,
+            fetched => fetched?,
         };
         self.write(attempt, sync, progress, link, provider, fetched).await
     }
@@ -179,9 +197,10 @@ impl SyncEngine {
         }
     }
 
-    /// Everything of the next stage, within the lease.
-    async fn fetch(&self, provider: &dyn FinancialProvider, credentials: &Credentials, link: &Link, progress: Progress) -> Result<Fetched, RunError> {
-        let all = self.fetch_all(provider, credentials, link, progress);
+    /// Everything of the next stage.
+    async fn fetch(&self, stage: &Stage<'_>, sync: &mut Sync, credentials: &Credentials) -> Result<Fetched, RunError> {
+        let link = stage.link;
+        let all = self.fetch_all(stage, sync, credentials);
         let (fetched, recording) = tape::recorded(tokio::time::timeout(FETCH_LIMIT, all)).await;
         let mut fetched = fetched.unwrap_or(Err(ProviderFault::Unreachable.into()))?;
         let references = fetched.accounts.iter().map(|account| account.account.reference.clone()).collect();
@@ -198,16 +217,17 @@ impl SyncEngine {
         Ok(fetched)
     }
 
-    async fn fetch_all(&self, provider: &dyn FinancialProvider, credentials: &Credentials, link: &Link, progress: Progress) -> Result<Fetched, RunError> {
-        let (from, to) = window(progress.reached(link), provider, self.clock.today());
-        let at = self.clock.now();
-        let mut visit = provider.visit(credentials, at).await?;
-        let reported = visit.accounts().await?;
+    async fn fetch_all(&self, stage: &Stage<'_>, sync: &mut Sync, credentials: &Credentials) -> Result<Fetched, RunError> {
+        let (link, at) = (stage.link, self.clock.now());
+        let has_recent = sync.recent_at.is_some_and(|recent| at.since(recent) <= Duration::hours(1));
+        let (from, to) = window(stage.progress.reached(link), has_recent, stage.provider, self.clock.today());
+        let mut visit = stage.provider.visit(credentials, at).await?;
+        let reported = in_time(visit.accounts()).await?;
         let mut fetched = Fetched { accounts: Vec::new(), complete: reported.complete, from, to, at, rests_until: None, packed: None };
         let known = self.accounts.of_link(link.user, link.id).await?;
         let ids: Vec<AccountId> = known.iter().map(|account| account.id).collect();
         let (spans, nothing) = (self.coverages.spans_of(link.user, &ids).await?, Spans::default());
-        let mut seen = HashSet::new();
+        let (mut seen, mut first_fault, mut has_any) = (HashSet::new(), None, false);
         // An account that is listed twice is one account.
         for account in reported.accounts.into_iter().filter(|account| seen.insert(account.reference.clone())) {
             let fingerprints = self.sealer.fingerprints(link.user, &link.provider, &account.reference);
@@ -217,25 +237,51 @@ impl SyncEngine {
             }
             let has = stored.and_then(|stored| spans.get(&stored.id)).unwrap_or(&nothing);
             let from = catching_up(link, has).map_or(from, |first| first.min(from));
-            let (mut rows, mut refused, mut answered) = (Vec::new(), 0, true);
-            let mut page: Option<String> = None;
-            for read in 0.. {
-                if read == MAX_PAGES {
-                    return Err(ProviderFault::Malformed.into());
+            let read = match self.read(stage, sync, visit.as_mut(), account.clone(), (from, to)).await {
+                // What one account does not tell holds up no other.
+                Err(RunError::Provider(fault)) if stage.can_do_without(fault, sync) => {
+                    first_fault.get_or_insert(fault);
+                    FetchedAccount { account, rows: Vec::new(), refused: 0, answered: false, from }
                 }
-                let answer = visit.transactions(&account, from, to, page.as_deref()).await?;
-                rows.extend(answer.transactions);
-                refused += answer.refused;
-                answered &= answer.complete;
-                page = answer.next;
-                if page.is_none() {
-                    break;
+                read => {
+                    has_any = true;
+                    read?
                 }
-            }
-            fetched.accounts.push(FetchedAccount { account, rows: once_each(rows), refused, answered, from });
+            };
+            fetched.accounts.push(read);
+        }
+        if let Some(fault) = first_fault.filter(|_| !has_any) {
+            return Err(fault.into());
         }
         fetched.rests_until = visit.rests_until();
         Ok(fetched)
+    }
+
+    /// All rows of one account.
+    async fn read(
+        &self,
+        stage: &Stage<'_>,
+        sync: &mut Sync,
+        visit: &mut dyn Visit,
+        account: ReportedAccount,
+        (from, to): (LocalDate, LocalDate),
+    ) -> Result<FetchedAccount, RunError> {
+        let (mut rows, mut refused, mut answered) = (Vec::new(), 0, true);
+        let mut page: Option<String> = None;
+        for _ in 0..MAX_PAGES {
+            if sync.started_at.is_none_or(|held| self.clock.now().since(held) >= Duration::minutes(HOLD_AGAIN_MINUTES)) {
+                self.hold(stage.attempt, sync).await?;
+            }
+            let answer = in_time(visit.transactions(&account, from, to, page.as_deref())).await?;
+            rows.extend(answer.transactions);
+            refused += answer.refused;
+            answered &= answer.complete;
+            page = answer.next;
+            if page.is_none() {
+                return Ok(FetchedAccount { account, rows: once_each(rows), refused, answered, from });
+            }
+        }
+        Err(ProviderFault::Malformed.into())
     }
 
     async fn write(
@@ -252,13 +298,16 @@ impl SyncEngine {
         work.accounts().take_turn(link.user).await?;
         let mut link = still_active(work.as_mut(), &link).await?;
         let mut accounts = work.accounts().of_link(link.user, link.id).await?;
-        let mut kept = Vec::new();
+        let (mut kept, mut is_someone_missing) = (Vec::new(), false);
         let mut counts = SyncCounts { accounts: u32::try_from(fetched.accounts.len()).unwrap_or(u32::MAX), ..sync.counts };
         for FetchedAccount { account: reported_account, rows, refused, answered, from } in &fetched.accounts {
             if self.is_left_out(&link, &accounts, reported_account) {
                 continue;
             }
-            let account = self.account_of(work.as_mut(), &link, &mut accounts, reported_account, now).await?;
+            let Some(account) = self.account_of(work.as_mut(), &link, &mut accounts, reported_account, now).await? else {
+                is_someone_missing = true;
+                continue;
+            };
             // A page with rows that could not be read is not a complete one: nothing may be taken for withdrawn because of it.
             let period = (*answered && *refused == 0).then_some((*from, fetched.to));
             let reported = Reported { source: Source::Feed, period, rows };
@@ -279,7 +328,7 @@ impl SyncEngine {
         }
         self.keep(work.as_mut(), &link, &fetched, &kept).await?;
         let left_over: Vec<_> = accounts.into_iter().filter(|account| account.is_active).collect();
-        let after = progress.after(&link, &fetched, !fetched.complete && !left_over.is_empty());
+        let after = progress.after(&link, &fetched, is_someone_missing || !fetched.complete && !left_over.is_empty());
         // What is left over of a complete answer is no longer reported: closed at the bank, or outside the consent.
         for mut account in left_over.into_iter().filter(|_| fetched.complete) {
             account.is_active = false;
@@ -288,17 +337,18 @@ impl SyncEngine {
         if !after.has_gaps {
             link.covered(fetched.from, fetched.to);
         }
-        // A history that was left over from an earlier run, or that midnight fell into, leaves days behind it to fetch.
         let today = self.clock.today();
+        let recent_at = if fetched.to >= today { Some(fetched.at) } else { sync.recent_at };
+        // A history that was left over from an earlier run, or that midnight fell into, leaves days behind it to fetch.
         let done = after.reached(&link).is_some_and(|(from, to)| from <= provider.manifest().history_start(today) && to >= today);
         if done && after.left_out != Some(SyncProblem::AccountsUnanswered) {
-            link.synced_at = Some(now);
+            link.synced_at = recent_at;
         }
         work.links().save(&link).await?;
         if let Some(until) = fetched.rests_until {
             work.links().rest_credentials(link.user, link.id, until).await?;
         }
-        let mut written = Sync { counts, ..sync.clone() };
+        let mut written = Sync { counts, recent_at, ..sync.clone() };
         if done {
             written.succeed(after.left_out, now);
             let interval = self.pace.interval(provider.manifest().fresh_days);
@@ -341,13 +391,14 @@ impl SyncEngine {
         accounts: &mut Vec<Account>,
         reported: &ReportedAccount,
         now: Timestamp,
-    ) -> Result<Account, RunError> {
+    ) -> Result<Option<Account>, RunError> {
         let fingerprints = self.sealer.fingerprints(link.user, &link.provider, &reported.reference);
         let account = if let Some(at) = accounts.iter().position(|account| fingerprints.contains(&account.fingerprint)) {
             let stored = accounts.swap_remove(at);
             // Amounts mean nothing without their unit, and what is stored keeps its own.
             if stored.currency != reported.currency {
-                return Err(ProviderFault::Malformed.into());
+                tracing::warn!(account = %stored.id.0, "an account is reported in another currency than before; it stays as it was");
+                return Ok(None);
             }
             // Under the current key from now on, so that an older one is needed no more once everything was reported.
             let fingerprint = fingerprints.into_iter().next().unwrap_or_else(|| stored.fingerprint.clone());
@@ -367,8 +418,35 @@ impl SyncEngine {
             account
         };
         work.snapshots().insert(&BalanceSnapshot { account: account.id, user: account.user, taken_at: now, balances: account.balances }).await?;
-        Ok(account)
+        Ok(Some(account))
     }
+}
+
+/// What one stage of one sync is about.
+struct Stage<'a> {
+    attempt: &'a Attempt,
+    provider: &'a dyn FinancialProvider,
+    link: &'a Link,
+    progress: Progress,
+    /// Whether a refusal may say no more than that the access token is over.
+    tokens_may_be_over: bool,
+}
+
+impl Stage<'_> {
+    /// Whether a stage goes on without the rows of an account that failed so, while others answer. What may heal by itself is tried again first.
+    fn can_do_without(&self, fault: ProviderFault, sync: &Sync) -> bool {
+        match fault {
+            ProviderFault::Refused => !self.tokens_may_be_over,
+            ProviderFault::Malformed | ProviderFault::Incomplete => true,
+            ProviderFault::Unreachable | ProviderFault::ServerError => sync.attempts >= MAX_SYNC_ATTEMPTS,
+            ProviderFault::RateLimited { .. } | ProviderFault::AppRefused | ProviderFault::Unpaid => false,
+        }
+    }
+}
+
+/// An answer that does not come in time does not come.
+async fn in_time<T>(answer: impl Future<Output = Result<T, ProviderFault>>) -> Result<T, ProviderFault> {
+    tokio::time::timeout(QUESTION_LIMIT, answer).await.unwrap_or(Err(ProviderFault::Unreachable))
 }
 
 /// The link as it is by now, when nobody has ended it while its bank was asked.

@@ -12,6 +12,9 @@ use super::{audit::Journal, sync::SyncEngine};
 /// How long the queue is left alone when nobody wakes the worker: other processes queue too.
 const POLL: Duration = Duration::from_secs(1);
 
+/// How long a sync may go on after a stop; less than a server waits for everything that is in flight.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// How often attempts of dead processes are closed.
 const SWEEP: Duration = Duration::from_mins(5);
 
@@ -52,14 +55,11 @@ impl Worker {
 
     async fn run_queued(&self, stop: &CancellationToken) {
         while !stop.is_cancelled() {
-            // In a task of its own, so that a panic over one bank's data costs that sync its turn and nobody else theirs.
-            let engine = self.engine.clone();
-            match tokio::spawn(async move { engine.run_next().await }).await {
-                Ok(Ok(true)) => continue,
-                Ok(Ok(false)) => {}
-                Ok(Err(failure)) if is_unavailable(&failure) => tracing::warn!(reason = %failure, "the sync queue has to wait"),
-                Ok(Err(failure)) => tracing::error!(error = ?failure, "the sync queue could not be worked"),
-                Err(stopped) => tracing::error!(panicked = stopped.is_panic(), "a sync stopped in the middle; it is tried again when its lease ends"),
+            match self.run_one(stop).await {
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(failure) if is_unavailable(&failure) => tracing::warn!(reason = %failure, "the sync queue has to wait"),
+                Err(failure) => tracing::error!(error = ?failure, "the sync queue could not be worked"),
             }
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -67,6 +67,35 @@ impl Worker {
                 () = tokio::time::sleep(POLL) => {}
             }
         }
+    }
+
+    /// Runs what waits longest; `false` when nothing does. After a stop a sync may finish that is about to; one that takes longer is given back, so
+    /// that nobody has to wait for its lease to end.
+    async fn run_one(&self, stop: &CancellationToken) -> anyhow::Result<bool> {
+        let Some(sync) = self.engine.take_next().await? else { return Ok(false) };
+        // In a task of its own, so that a panic over one bank's data costs that sync its turn and nobody else theirs.
+        let (engine, held) = (self.engine.clone(), sync.clone());
+        let mut running = tokio::spawn(async move { engine.run(sync).await });
+        let patience = async {
+            stop.cancelled().await;
+            tokio::time::sleep(PATIENCE).await;
+        };
+        let ended = tokio::select! {
+            ended = &mut running => Some(ended),
+            () = patience => None,
+        };
+        match ended {
+            Some(Ok(ran)) => ran?,
+            Some(Err(stopped)) => tracing::error!(panicked = stopped.is_panic(), "a sync stopped in the middle; it is tried again when its lease ends"),
+            None => {
+                running.abort();
+                if running.await.is_err_and(|ended| ended.is_cancelled()) {
+                    self.engine.queue.give_back_for_worker(&held, self.engine.clock.now()).await?;
+                    tracing::info!(sync = %held.id.0, "a sync was given back for a stop; the next worker begins it anew");
+                }
+            }
+        }
+        Ok(true)
     }
 
     async fn take_up(&self) {

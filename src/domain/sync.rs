@@ -118,6 +118,8 @@ pub struct Sync {
     pub started_at: Option<Timestamp>,
     /// When it succeeded or was given up.
     pub finished_at: Option<Timestamp>,
+    /// When the provider was asked for the recent days whose rows it has stored; `None` before.
+    pub recent_at: Option<Timestamp>,
     /// Why it failed, or what was left out of a success.
     pub problem: Option<SyncProblem>,
     /// What it changed.
@@ -138,6 +140,7 @@ impl Sync {
             attempts: 0,
             started_at: None,
             finished_at: None,
+            recent_at: None,
             problem: None,
             counts: SyncCounts::default(),
         }
@@ -162,6 +165,16 @@ impl Sync {
         }
     }
 
+    /// As it was at an instant, for who reads it beside what was read then.
+    #[must_use]
+    pub fn as_of(self, at: Timestamp) -> Self {
+        if self.finished_at.is_some_and(|finished| finished > at) {
+            Self { status: SyncStatus::Running, finished_at: None, problem: None, ..self }
+        } else {
+            self
+        }
+    }
+
     /// Whether it has yet to end.
     pub fn is_open(&self) -> bool {
         matches!(self.status, SyncStatus::Queued | SyncStatus::Running)
@@ -175,6 +188,9 @@ pub trait Syncs: Send {
     async fn latest(&mut self, owner: UserId, link: LinkId) -> anyhow::Result<Option<Sync>>;
     /// A requested sync; `false` when the link has an open one already.
     async fn insert(&mut self, sync: &Sync) -> anyhow::Result<bool>;
+    /// Has the sync of a link that waits for its turn, or to be tried again, run at once, as somebody wants it by now. `None` when none waits, one
+    /// runs or is about to, and where the provider itself asked to wait.
+    async fn hurry(&mut self, owner: UserId, link: LinkId, now: Timestamp) -> anyhow::Result<Option<Sync>>;
     /// Stores the end, or the retry, of a run this worker still holds; `false` when another worker took it over, or it was ended.
     async fn save(&mut self, sync: &Sync) -> anyhow::Result<bool>;
     /// Ends what of a link's syncs has yet to end, also one that a worker is at: it writes nothing any more.
@@ -187,6 +203,8 @@ pub trait SyncQueue: Send + std::marker::Sync {
     /// Puts every running job back, whoever owns it: for a process that is the only worker, and has just started. A worker that is still at
     /// one after all finds it taken over. Answers how many.
     async fn give_back_all_for_worker(&self, now: Timestamp) -> anyhow::Result<u64>;
+    /// Puts one job back that this worker cannot finish, as if it had not been begun, unless another has taken it over.
+    async fn give_back_for_worker(&self, held: &Sync, now: Timestamp) -> anyhow::Result<()>;
     /// Takes the job that has waited longest, whoever owns it, and marks it as running; a job held longer than its lease counts as waiting. What
     /// the schedule asked for waits behind what somebody waits for.
     async fn take_any_for_worker(&self, now: Timestamp) -> anyhow::Result<Option<Sync>>;

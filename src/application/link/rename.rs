@@ -32,6 +32,8 @@ impl LinkCommands {
                 let owner = self.access.attempt(&command.requester, Act::RenameLink)?;
                 let alias = command.alias.map(|typed| name::read(&typed)).transpose()?;
                 let mut work = self.store.begin(&attempt).await?;
+                // Whoever changes a link waits for who is changing a lot, or each would come to wait for the other.
+                work.accounts().take_turn(owner).await?;
                 let mut link = work.links().find(owner, command.link).await?.ok_or(LinkError::NotFound)?;
                 attempt.upon(ResourceKind::Link, command.link.0);
                 link.alias = alias;

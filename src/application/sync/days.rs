@@ -98,12 +98,12 @@ pub(in crate::application) fn once_each(rows: Vec<ReportedTransaction>) -> Vec<R
     once
 }
 
-/// The days the next stage fetches: the recent ones first, so that history which cannot be had does not hold up what is new; then
-/// everything before them, then only what may have changed.
-pub(super) fn window(reached: Option<(LocalDate, LocalDate)>, provider: &dyn FinancialProvider, today: LocalDate) -> (LocalDate, LocalDate) {
+/// The days the next stage fetches: the recent ones first, unless this sync has them, so that history which cannot be had does not hold up what
+/// is new; then everything before them.
+pub(super) fn window(reached: Option<(LocalDate, LocalDate)>, has_recent: bool, provider: &dyn FinancialProvider, today: LocalDate) -> (LocalDate, LocalDate) {
     let start = provider.manifest().history_start(today);
     match reached {
-        Some((from, to)) if from <= start || to < today => (to.plus_days(-OVERLAP_DAYS).max(start), today),
+        Some((from, to)) if from <= start || to < today || !has_recent => (to.plus_days(-OVERLAP_DAYS).max(start), today),
         Some((from, _)) => (start, from.plus_days(-1)),
         None => (today.plus_days(-RECENT_DAYS).max(start), today),
     }

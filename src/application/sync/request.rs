@@ -114,8 +114,10 @@ impl SyncCommands {
                 if !command.force && work.syncs().latest(owner, link.id).await?.is_some_and(|last| recent(&last)) {
                     return Err(SyncError::TooSoon);
                 }
-                let sync = Sync::request(SyncId(self.randomness.id()), link.id, owner, SyncOrigin::Requested, now);
-                if !work.syncs().insert(&sync).await? {
+                let waiting = work.syncs().hurry(owner, link.id, now).await?;
+                let is_new = waiting.is_none();
+                let sync = waiting.unwrap_or_else(|| Sync::request(SyncId(self.randomness.id()), link.id, owner, SyncOrigin::Requested, now));
+                if is_new && !work.syncs().insert(&sync).await? {
                     return Err(SyncError::UnderWay);
                 }
                 work.succeed(Event::SyncRequested { sync: sync.id, user: owner }).await?;

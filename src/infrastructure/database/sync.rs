@@ -25,6 +25,7 @@ use crate::domain::{
 
 use super::{
     DatabaseStore, Readers,
+    credential::credentials,
     error::broken,
     link::links,
     page,
@@ -59,6 +60,7 @@ pub(super) mod syncs {
         pub attempts: i64,
         pub started_at: Option<DateTimeUtc>,
         pub finished_at: Option<DateTimeUtc>,
+        pub recent_at: Option<DateTimeUtc>,
         pub problem: Option<String>,
         pub accounts_seen: i64,
         pub transactions_added: i64,
@@ -85,6 +87,7 @@ impl From<&Sync> for syncs::Model {
             attempts: i64::from(sync.attempts),
             started_at: sync.started_at.map(Timestamp::utc),
             finished_at: sync.finished_at.map(Timestamp::utc),
+            recent_at: sync.recent_at.map(Timestamp::utc),
             problem: sync.problem.map(|problem| problem.as_str().to_owned()),
             accounts_seen: i64::from(sync.counts.accounts),
             transactions_added: i64::from(sync.counts.added),
@@ -109,6 +112,7 @@ impl TryFrom<syncs::Model> for Sync {
             attempts: value::count("syncs.attempts", row.attempts)?,
             started_at: value::optional_instant(row.started_at),
             finished_at: value::optional_instant(row.finished_at),
+            recent_at: value::optional_instant(row.recent_at),
             problem: value::optional_word("syncs.problem", row.problem.as_deref(), SyncProblem::parse)?,
             counts: SyncCounts {
                 accounts: value::count("syncs.accounts_seen", row.accounts_seen)?,
@@ -146,6 +150,33 @@ impl Syncs for DatabaseWork {
         Ok(inserted == 1)
     }
 
+    async fn hurry(&mut self, owner: UserId, link: LinkId, now: Timestamp) -> anyhow::Result<Option<Sync>> {
+        use syncs::Column::{LinkId as Of, Origin, RunAfter, Status, UserId as Owner};
+        let waits = RunAfter.gt(now.utc()).or(Origin.eq(SyncOrigin::Scheduled.as_str()));
+        let at_rest = credentials::Entity::find()
+            .select_only()
+            .column(credentials::Column::LinkId)
+            .filter(credentials::Column::UserId.eq(owner.0))
+            .filter(credentials::Column::RestsUntil.gt(now.utc()))
+            .into_query();
+        let hurried = syncs::Entity::update_many()
+            .col_expr(RunAfter, Expr::val(now.utc()))
+            .col_expr(Origin, Expr::val(SyncOrigin::Requested.as_str()))
+            .filter(Owner.eq(owner.0))
+            .filter(Of.eq(link.0))
+            .filter(Status.eq(SyncStatus::Queued.as_str()))
+            .filter(waits)
+            .filter(Of.not_in_subquery(at_rest))
+            .exec(&self.transaction)
+            .await
+            .map_err(broken("hurrying a sync"))?;
+        if hurried.rows_affected == 0 {
+            return Ok(None);
+        }
+        self.note(owner, ChangedKind::Link, [link.0]).await?;
+        Syncs::latest(self, owner, link).await
+    }
+
     async fn save(&mut self, sync: &Sync) -> anyhow::Result<bool> {
         let row = syncs::Model::from(sync);
         let changes = syncs::ActiveModel {
@@ -153,6 +184,7 @@ impl Syncs for DatabaseWork {
             run_after: Set(row.run_after),
             started_at: Set(row.started_at),
             finished_at: Set(row.finished_at),
+            recent_at: Set(row.recent_at),
             problem: Set(row.problem),
             accounts_seen: Set(row.accounts_seen),
             transactions_added: Set(row.transactions_added),
@@ -203,6 +235,20 @@ impl SyncQueue for DatabaseStore {
             .exec(&self.connection)
             .await;
         Ok(given_back.map_err(broken("giving back syncs"))?.rows_affected)
+    }
+
+    async fn give_back_for_worker(&self, held: &Sync, now: Timestamp) -> anyhow::Result<()> {
+        use syncs::Column::{Attempts, Id, RunAfter, Status};
+        let given_back = syncs::Entity::update_many()
+            .col_expr(Status, Expr::val(SyncStatus::Queued.as_str()))
+            .col_expr(RunAfter, Expr::val(now.utc()))
+            .col_expr(Attempts, Expr::col(Attempts).sub(1))
+            .filter(Id.eq(held.id.0))
+            .filter(Status.eq(SyncStatus::Running.as_str()))
+            .filter(Attempts.eq(i64::from(held.attempts)))
+            .exec(&self.connection)
+            .await;
+        given_back.map(|_| ()).map_err(broken("giving back a sync"))
     }
 
     async fn take_any_for_worker(&self, now: Timestamp) -> anyhow::Result<Option<Sync>> {
