@@ -4,6 +4,7 @@
 //! every rule of the product in here and nothing else.
 
 pub mod account;
+pub mod account_number;
 pub mod agreement;
 pub mod audit;
 pub mod balance;

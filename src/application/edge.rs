@@ -1,52 +1,51 @@
-//! The edge where a provider's words come in: card numbers are cut out of everything an adapter reported, whichever adapter it was.
+//! The edge where a provider's words come in: numbers are cut out of everything an adapter reported, whichever adapter it was, and then what is
+//! too long. The other way round half a number would be left.
 
 use crate::domain::{
-    account::MaskedNumber,
+    account_number::AccountNumber,
     card_number,
     id::UserId,
     provider::{ReportedAccount, ReportedTransaction},
 };
 
 use super::{
-    payload::redaction::{Names, is_card, shown},
+    payload::redaction::{Names, shown},
     ports::Sealer,
 };
 
+/// The most characters that are kept of a text.
+const LONGEST_TEXT: usize = 1_000;
+
 /// What comes in for one user from one provider.
 pub struct Edge<'a> {
-    /// Names numbers that something goes by.
-    pub sealer: &'a dyn Sealer,
-    /// Whose.
-    pub user: UserId,
-    /// From where.
-    pub provider: &'a str,
+    names: Names<'a>,
     /// Numbers of accounts that the provider told, longest first.
-    pub numbers: &'a [String],
+    numbers: &'a [String],
+    spelt: Vec<AccountNumber>,
 }
 
-impl Edge<'_> {
-    /// A text without numbers of cards, and of the accounts it may be about.
-    fn cut(&self, text: &mut String) {
-        let mut without = shown(text);
-        for number in self.numbers {
-            if let Some(masked) = MaskedNumber::cut(number).filter(|_| without.contains(number.as_str())) {
-                without = without.replace(number.as_str(), masked.as_str());
-            }
-        }
-        *text = card_number::cut(&without);
+impl<'a> Edge<'a> {
+    /// Of that user and provider. `sealer` names numbers that something goes by; `numbers` are those of accounts that the provider told, longest first.
+    pub fn new(sealer: &'a dyn Sealer, user: UserId, provider: &'a str, numbers: &'a [String]) -> Self {
+        Self { names: Names { sealer, user, provider }, numbers, spelt: numbers.iter().map(|number| AccountNumber::new(number)).collect() }
     }
 
-    /// Cuts a row. One that goes by a card's number goes by a name of it instead; what was stored under the number, or under a name that an older
-    /// key gave it, is still found by that.
+    /// A text without numbers of cards, and of the accounts it may be about.
+    fn cut(&self, text: &mut String) {
+        let without = self.spelt.iter().fold(shown(text), |text, number| number.cut(&text));
+        *text = card_number::cut(&without).chars().take(LONGEST_TEXT).collect();
+    }
+
+    /// Cuts a row. One whose id holds a number goes by a name of it instead; what was stored under the id, or under a name that an older key gave it,
+    /// is still found by that.
     pub fn cut_row(&self, row: &mut ReportedTransaction) {
-        let names = Names { sealer: self.sealer, user: self.user, provider: self.provider };
-        let ever = |number: &String| if is_card(number) { names.ever_of(number) } else { Vec::new() };
+        let ever = |id: &String| self.names.ever_of_id(id, self.numbers);
         let mut before: Vec<String> = row.replaces.iter().flat_map(ever).collect();
-        if let Some(number) = row.reference.as_mut().filter(|reference| is_card(reference)) {
-            let mut ever = names.ever_of(number).into_iter();
+        if let Some(id) = row.reference.as_mut() {
+            let mut ever = ever(id).into_iter();
             if let Some(name) = ever.next() {
                 before.extend(ever);
-                before.push(std::mem::replace(number, name));
+                before.push(std::mem::replace(id, name));
             }
         }
         row.replaces.extend(before);
@@ -62,12 +61,11 @@ impl Edge<'_> {
 
     /// Cuts an account. What it is recognised by is never stored, and stays.
     pub fn cut_account(&self, mut account: ReportedAccount) -> ReportedAccount {
-        let names = Names { sealer: self.sealer, user: self.user, provider: self.provider };
         self.cut(&mut account.name);
         account.institution.iter_mut().for_each(|text| self.cut(text));
         for held in account.holdings.iter_mut().flatten() {
             if let Some(reference) = &mut held.reference {
-                *reference = names.id(reference);
+                *reference = self.names.id(reference, self.numbers);
             }
             self.cut(&mut held.security.symbol);
             held.security.name.iter_mut().for_each(|text| self.cut(text));

@@ -99,7 +99,9 @@ pub async fn pack(sealer: &Arc<dyn Sealer>, user: UserId, provider: &str, record
             tracing::warn!(provider, "an answer could be read and cannot be kept");
         }
         let can_be_kept = is_readable && !recording.is_too_long;
-        let redaction = Redaction::of(&names, &bodies);
+        let mut found = recording.numbers;
+        bodies.iter().for_each(|body| redaction::collect(body, &mut found));
+        let redaction = Redaction::of(&names, found);
         // A reference may be put together from ids, which go by their names one by one.
         let called = |reference: AccountReference| (redaction.asked(reference.expose()), reference);
         let references = references.into_iter().map(called).map(|(name, reference)| (reference, name)).collect();

@@ -229,7 +229,7 @@ impl RemapCommands {
             Ok(read) => (read, None),
             Err(fault) => (Vec::new(), Some(fault)),
         };
-        let edge = edge::Edge { sealer: self.sealer.as_ref(), user: link.user, provider: &link.provider, numbers: &[] };
+        let edge = edge::Edge::new(self.sealer.as_ref(), link.user, &link.provider, &[]);
         for (account, mut rows, refused) in read {
             let Some(kept) = stage.accounts.iter().find(|kept| kept.reference == account.reference.expose()) else { continue };
             for row in &mut rows {

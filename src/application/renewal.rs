@@ -223,10 +223,7 @@ impl Renewals {
 
 /// When it is tried again by itself: what has its turn is tried as soon as that comes, what failed after a while.
 fn later(fault: ProviderFault, now: Timestamp) -> Timestamp {
-    now.plus(match fault {
-        ProviderFault::RateLimited { retry_after: Some(seconds) } => chrono::Duration::seconds(seconds.into()),
-        _ => chrono::Duration::minutes(AGAIN_MINUTES),
-    })
+    now.plus(fault.wait().unwrap_or(chrono::Duration::minutes(AGAIN_MINUTES)))
 }
 
 /// Ends a link whose bank no longer honours what it handed out, and tells its user by mail, inside a unit of work whose refusal is that.
@@ -285,7 +282,10 @@ impl Renewer {
             Ok(()) | Err(RenewalError::NotActive | RenewalError::RenewedElsewhere) => Ok(true),
             Err(RenewalError::Provider(fault)) => {
                 tracing::warn!(link = %due.link.0, %fault, "what a bank handed out was not renewed");
-                Ok(!matches!(fault, ProviderFault::Unreachable | ProviderFault::ServerError | ProviderFault::RateLimited { .. }))
+                Ok(match fault {
+                    ProviderFault::Unreachable | ProviderFault::ServerError | ProviderFault::Unavailable { .. } | ProviderFault::RateLimited { .. } => false,
+                    ProviderFault::Refused | ProviderFault::AppRefused | ProviderFault::Unpaid | ProviderFault::Malformed | ProviderFault::Incomplete => true,
+                })
             }
             Err(RenewalError::Unexpected(cause)) => Err(cause),
         }

@@ -206,7 +206,7 @@ impl SyncEngine {
         let references = fetched.accounts.iter().map(|account| account.account.reference.clone()).collect();
         let has_answers = recording.has_something();
         let packed = payload::pack(&self.sealer, link.user, &link.provider, recording, references).await?;
-        let edge = Edge { sealer: self.sealer.as_ref(), user: link.user, provider: &link.provider, numbers: &packed.numbers };
+        let edge = Edge::new(self.sealer.as_ref(), link.user, &link.provider, &packed.numbers);
         for account in &mut fetched.accounts {
             account.account = edge.cut_account(account.account.clone());
             for row in &mut account.rows {
@@ -438,7 +438,7 @@ impl Stage<'_> {
         match fault {
             ProviderFault::Refused => !self.tokens_may_be_over,
             ProviderFault::Malformed | ProviderFault::Incomplete => true,
-            ProviderFault::Unreachable | ProviderFault::ServerError => sync.attempts >= MAX_SYNC_ATTEMPTS,
+            ProviderFault::Unreachable | ProviderFault::ServerError | ProviderFault::Unavailable { .. } => sync.attempts >= MAX_SYNC_ATTEMPTS,
             ProviderFault::RateLimited { .. } | ProviderFault::AppRefused | ProviderFault::Unpaid => false,
         }
     }

@@ -3,7 +3,12 @@
 //! Like an errand, a tape goes along with the work, beside what adapters are told: whatever asks for data over a line is recorded, or
 //! answered from the tape, without knowing of it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use super::payload::redaction;
 
 /// The most bytes of answers that are recorded of one stage.
 pub const MOST_RECORDED: usize = 32 * 1024 * 1024;
@@ -32,6 +37,8 @@ pub struct Answer {
 pub struct Recording {
     /// The answers; none when there was too much.
     pub answers: Vec<Answer>,
+    /// Numbers of accounts that were told by what there was too much of.
+    pub numbers: HashSet<String>,
     bytes: usize,
     /// Whether there was too much to be recorded.
     pub is_too_long: bool,
@@ -69,7 +76,11 @@ pub fn take_down(asked: &str, body: &[u8]) {
     let mut recording = recording.lock().unwrap_or_else(PoisonError::into_inner);
     recording.bytes = recording.bytes.saturating_add(body.len());
     if recording.bytes > MOST_RECORDED {
-        (recording.answers, recording.is_too_long) = (Vec::new(), true);
+        recording.is_too_long = true;
+        // What is not kept still tells what is to be cut out of the texts that are.
+        let Recording { answers, numbers, .. } = &mut *recording;
+        let told = std::mem::take(answers).into_iter().map(|answer| serde_json::from_slice(&answer.body)).chain([serde_json::from_slice(body)]);
+        told.flatten().for_each(|body| redaction::collect(&body, numbers));
     } else {
         recording.answers.push(Answer { asked: asked.to_owned(), body: body.to_vec() });
     }

@@ -9,6 +9,7 @@ mod audit_log;
 mod authorization;
 mod balance;
 mod canaries;
+mod card_number;
 mod change;
 mod command_line;
 mod completion;

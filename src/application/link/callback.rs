@@ -188,7 +188,7 @@ fn is_bound(authorization: &Authorization, cookie: Option<&SecretString>) -> boo
 
 pub(super) fn fault_reason(fault: ProviderFault) -> LinkReason {
     match fault {
-        ProviderFault::Unreachable => LinkReason::ProviderUnreachable,
+        ProviderFault::Unreachable | ProviderFault::Unavailable { .. } => LinkReason::ProviderUnreachable,
         ProviderFault::ServerError | ProviderFault::RateLimited { .. } | ProviderFault::Unpaid => LinkReason::ProviderError,
         ProviderFault::Refused | ProviderFault::AppRefused => LinkReason::ExchangeRefused,
         ProviderFault::Malformed => LinkReason::MalformedAnswer,

@@ -4,12 +4,14 @@
 //! and what it hands out is sealed and committed with its link before anything else is tried: a setup token is spent by then. A provider
 //! that refuses leaves nothing but the attempt on the trail; a link that was to be linked once more stays as it is.
 
+use std::time::Duration;
+
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
     application::{
         access::Requester,
-        ports::{Pasted, ProviderFault},
+        ports::{Credentials, FinancialProvider, Pasted, ProviderFault},
     },
     domain::{
         audit::{Act, ResourceKind},
@@ -17,6 +19,7 @@ use crate::{
         link::Link,
         name,
         provider::LinkMethod,
+        time::Timestamp,
     },
 };
 
@@ -24,6 +27,9 @@ use super::{LinkCommands, LinkError, activation::Target};
 
 /// The longest key, secret or setup token, in bytes.
 const LONGEST: usize = 4096;
+
+/// How long a provider may take to say whether it takes a key; less than a request may take.
+const KEY_PATIENCE: Duration = Duration::from_secs(25);
 
 /// Linking by what a user brings.
 pub struct LinkByHand {
@@ -74,7 +80,7 @@ impl LinkCommands {
                 }
                 let alias = command.alias.map(|typed| name::read(&typed)).transpose()?;
                 let pasted = read(&command.pasted)?;
-                let credentials = adapter.connect(&pasted, self.clock.now()).await.map_err(|fault| refusal(&pasted, fault))?;
+                let credentials = connected(adapter, &pasted, self.clock.now()).await.map_err(|fault| refusal(&pasted, fault))?;
                 let is_new = known.is_none();
                 let link = known.unwrap_or_else(|| Link::begin(LinkId(self.randomness.id()), owner, &command.provider, self.clock.now()));
                 let link = Link { alias: alias.or_else(|| link.alias.clone()), ..link };
@@ -96,6 +102,16 @@ fn read(pasted: &Pasted) -> Result<Pasted, LinkError> {
         Pasted::ApiKey { key, secret } => Pasted::ApiKey { key: read(key, Brought::Key)?, secret: read(secret, Brought::Secret)? },
         Pasted::SetupToken(token) => Pasted::SetupToken(read(token, Brought::SetupToken)?),
     })
+}
+
+/// A key can be tried again, so whoever waits is told in time that its provider does not answer. A setup token is spent by being tried: that is
+/// waited for, also when nobody waits any more.
+async fn connected(adapter: &dyn FinancialProvider, pasted: &Pasted, now: Timestamp) -> Result<Credentials, ProviderFault> {
+    let connecting = adapter.connect(pasted, now);
+    match pasted {
+        Pasted::ApiKey { .. } => tokio::time::timeout(KEY_PATIENCE, connecting).await.unwrap_or(Err(ProviderFault::Unreachable)),
+        Pasted::SetupToken(_) => connecting.await,
+    }
 }
 
 fn refusal(pasted: &Pasted, fault: ProviderFault) -> LinkError {

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use crate::domain::{account::MaskedNumber, card_number, id::UserId, provider::AccountReference};
+use crate::domain::{account::MaskedNumber, account_number::AccountNumber, card_number, id::UserId, provider::AccountReference};
 
 use crate::application::ports::Sealer;
 
@@ -19,6 +19,9 @@ const HASHED: usize = 10;
 
 /// The fewest characters of an account number that are looked for in other texts: shorter ones stand in dates and amounts.
 const LONG_ENOUGH: usize = 6;
+
+/// The fewest digits of a JSON number that is taken for an account's wherever it stands.
+const LONG_AMOUNT: usize = 8;
 
 /// Names for numbers of one user at one provider.
 pub struct Names<'a> {
@@ -42,16 +45,35 @@ impl Names<'_> {
             return vec![number.to_owned()];
         }
         let plain: String = number.chars().filter(char::is_ascii_alphanumeric).collect();
-        let hashes = self.sealer.fingerprints(self.user, self.provider, &AccountReference::new(format!("number:{plain}")));
+        self.hashed(format!("number:{plain}"), number)
+    }
+
+    /// What `what` goes by under each key, shown by the end of `shown`.
+    fn hashed(&self, what: String, shown: &str) -> Vec<String> {
+        let hashes = self.sealer.fingerprints(self.user, self.provider, &AccountReference::new(what));
         let letters = |byte: &u8| [char::from(b'a' + (byte >> 4)), char::from(b'a' + (byte & 15))];
-        let end = MaskedNumber::cut(number).map(|masked| masked.as_str().trim_start_matches('•').to_owned()).unwrap_or_default();
+        let end = MaskedNumber::cut(shown).map(|masked| masked.as_str().trim_start_matches('•').to_owned()).unwrap_or_default();
         let name = |hash: &[u8]| format!("{NAMED}{}-{end}", hash.iter().take(HASHED).flat_map(letters).collect::<String>());
         hashes.iter().map(|fingerprint| name(&fingerprint.hash)).collect()
     }
 
-    /// An id as it may be kept: one that is a card's number and nothing else goes by its name.
-    pub fn id(&self, id: &str) -> String {
-        if is_card(id) { self.of(id) } else { id.to_owned() }
+    /// An id as it may be kept: one that holds the number of a card, or of one of these accounts, goes by a name.
+    pub fn id(&self, id: &str, numbers: &[String]) -> String {
+        self.ever_of_id(id, numbers).into_iter().next().unwrap_or_else(|| id.to_owned())
+    }
+
+    /// The names of such an id under each key, the current one first; none for one that may be kept as it is.
+    pub fn ever_of_id(&self, id: &str, numbers: &[String]) -> Vec<String> {
+        let holds = |number: &String| number.len() >= LONG_ENOUGH && id.contains(number.as_str());
+        if id.starts_with(NAMED) {
+            Vec::new()
+        } else if is_card(id) || numbers.iter().any(|number| number == id) {
+            self.ever_of(id)
+        } else if card_number::cut(id) != id || numbers.iter().any(holds) {
+            self.hashed(format!("id:{id}"), id)
+        } else {
+            Vec::new()
+        }
     }
 }
 
@@ -87,7 +109,7 @@ fn holds_number(key: &str) -> bool {
 
 /// Whether what stands under a key is what rows and things are called, which may look like a card's number and be none.
 fn holds_id(key: &str) -> bool {
-    key.eq_ignore_ascii_case("id") || key.ends_with("_id") || key.ends_with("Id") || key.ends_with("Hash") || key.ends_with("hashValue")
+    key.eq_ignore_ascii_case("id") || ["_id", "Id", "Hash", "hashValue"].iter().any(|end| key.ends_with(end)) || key == "replaces"
 }
 
 /// Takes numbers out of the answers of one stage.
@@ -95,23 +117,27 @@ pub struct Redaction<'a> {
     names: &'a Names<'a>,
     /// Account numbers that were found, longest first.
     numbers: Vec<String>,
+    /// Those that are long enough to be looked for in texts.
+    spelt: Vec<AccountNumber>,
 }
 
 impl<'a> Redaction<'a> {
-    /// Of answers that speak of the same accounts.
-    pub fn of(names: &'a Names<'a>, answers: &[Value]) -> Self {
-        let mut found = HashSet::new();
-        for answer in answers {
-            collect(answer, &mut found);
-        }
+    /// Of answers that told these numbers of accounts.
+    pub fn of(names: &'a Names<'a>, found: HashSet<String>) -> Self {
         let mut numbers: Vec<String> = found.into_iter().collect();
         numbers.sort_by(|one, other| (other.len(), other).cmp(&(one.len(), one)));
-        Self { names, numbers }
+        let spelt = numbers.iter().filter(|number| is_long_enough(number)).map(|number| AccountNumber::new(number)).collect();
+        Self { names, numbers, spelt }
     }
 
     /// The account numbers that are long enough to be looked for in texts, longest first.
     pub fn numbers(&self) -> Vec<String> {
-        self.numbers.iter().filter(|number| number.len() >= LONG_ENOUGH && !number.starts_with(NAMED)).cloned().collect()
+        self.numbers.iter().filter(|number| is_long_enough(number)).cloned().collect()
+    }
+
+    /// Whether a number that stands under no telling key is that of an account. Short ones are amounts as well.
+    fn names_account(&self, text: &str) -> bool {
+        text.len() >= LONG_AMOUNT && self.numbers.iter().any(|number| number == text)
     }
 
     /// A text that stands somewhere, such as a path.
@@ -119,24 +145,26 @@ impl<'a> Redaction<'a> {
         if let Some(number) = self.numbers.iter().find(|number| *number == text) {
             return self.names.of(number);
         }
-        let long = self.numbers.iter().filter(|number| number.len() >= LONG_ENOUGH && text.contains(number.as_str()));
-        card_number::cut(&long.fold(text.to_owned(), |text, number| text.replace(number.as_str(), &self.names.of(number))))
+        card_number::cut(&self.spelt.iter().fold(text.to_owned(), |text, number| number.cut(&text)))
     }
 
     /// What an account or a row is called.
     pub fn id(&self, id: &str) -> String {
-        match self.numbers.iter().find(|number| *number == id) {
-            Some(number) => self.names.of(number),
-            None => self.names.id(id),
-        }
+        self.names.id(id, &self.numbers)
     }
 
     /// A path and a query, each part of which may be what something is called.
     pub fn asked(&self, asked: &str) -> String {
         let parts = asked.split_inclusive(['/', '?', '&', '=']);
+        // An address may spell an id otherwise than an answer does.
+        let id = |part: &str| {
+            let plain = percent_encoding::percent_decode_str(part).decode_utf8_lossy();
+            let named = self.id(&plain);
+            if named == plain { part.to_owned() } else { named }
+        };
         let part = |part: &str| match part.char_indices().next_back() {
-            Some((end, mark @ ('/' | '?' | '&' | '='))) => format!("{}{mark}", self.id(&part[..end])),
-            _ => self.id(part),
+            Some((end, mark @ ('/' | '?' | '&' | '='))) => format!("{}{mark}", id(&part[..end])),
+            _ => id(part),
         };
         parts.map(part).collect()
     }
@@ -148,9 +176,12 @@ impl<'a> Redaction<'a> {
             Value::String(text) if holds_id(key) => Value::String(self.id(&text)),
             Value::String(text) => Value::String(self.text(&text)),
             Value::Number(number) => {
-                let text = number.to_string();
-                if holds_number(key) || holds_id(key) && is_card(&text) {
+                let text = whole(&number);
+                if holds_number(key) || self.names_account(&text) {
                     Value::String(self.names.of(&text))
+                } else if holds_id(key) {
+                    let named = self.id(&text);
+                    if named == text { Value::Number(number) } else { Value::String(named) }
                 } else if is_card(&text) {
                     Value::String(card_number::cut(&text))
                 } else {
@@ -164,13 +195,24 @@ impl<'a> Redaction<'a> {
     }
 }
 
-fn collect(value: &Value, found: &mut HashSet<String>) {
+fn is_long_enough(number: &str) -> bool {
+    number.len() >= LONG_ENOUGH && !number.starts_with(NAMED)
+}
+
+/// A number as it is read: one that is written like a double and has no fraction is a whole one.
+fn whole(number: &serde_json::Number) -> String {
+    let text = number.to_string();
+    text.strip_suffix(".0").map_or_else(|| text.clone(), str::to_owned)
+}
+
+/// Collects what stands where numbers of accounts do.
+pub fn collect(value: &Value, found: &mut HashSet<String>) {
     match value {
         Value::Object(fields) => {
             for (key, value) in fields {
                 match value {
                     Value::String(text) if holds_number(key) && !text.is_empty() => drop(found.insert(text.clone())),
-                    Value::Number(number) if holds_number(key) => drop(found.insert(number.to_string())),
+                    Value::Number(number) if holds_number(key) => drop(found.insert(whole(number))),
                     other => collect(other, found),
                 }
             }

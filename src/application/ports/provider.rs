@@ -84,6 +84,9 @@ pub enum ProviderFault {
     /// 429; seconds to wait, when it said so.
     #[error("the provider asked for fewer requests")]
     RateLimited { retry_after: Option<u32> },
+    /// 503 with a time to come back, or so many failures in a row that it is left alone for a while; in how many seconds it can be asked again.
+    #[error("the provider is not available just now")]
+    Unavailable { retry_after: u32 },
     /// The code, the refresh token, the key or the setup token is not accepted (`invalid_grant`, 400, 401, 403).
     #[error("the provider no longer accepts the credentials")]
     Refused,
@@ -100,6 +103,16 @@ pub enum ProviderFault {
     /// Readable, and something we cannot do without is missing: a refresh token, a lifetime.
     #[error("the provider's answer is incomplete")]
     Incomplete,
+}
+
+impl ProviderFault {
+    /// How long it is not to be asked again, when that is known.
+    pub fn wait(self) -> Option<chrono::Duration> {
+        match self {
+            Self::RateLimited { retry_after: Some(seconds) } | Self::Unavailable { retry_after: seconds } => Some(chrono::Duration::seconds(seconds.into())),
+            _ => None,
+        }
+    }
 }
 
 /// All accounts the credentials open.

@@ -46,7 +46,7 @@ impl Reason for RunError {
 impl From<ProviderFault> for SyncProblem {
     fn from(fault: ProviderFault) -> Self {
         match fault {
-            ProviderFault::Unreachable => Self::ProviderUnreachable,
+            ProviderFault::Unreachable | ProviderFault::Unavailable { .. } => Self::ProviderUnreachable,
             ProviderFault::ServerError => Self::ProviderError,
             ProviderFault::RateLimited { .. } => Self::RateLimited,
             ProviderFault::Malformed | ProviderFault::Incomplete => Self::MalformedAnswer,
@@ -100,8 +100,11 @@ impl SyncEngine {
         if !work.syncs().save(sync).await? {
             return Ok(());
         }
-        if let Some(until) = asked_to_wait(failure, now) {
-            work.links().rest_credentials(sync.user, sync.link, until).await?;
+        // That a provider is not available is no matter of these credentials, and somebody may know better.
+        if let RunError::Provider(fault @ ProviderFault::RateLimited { .. }) = failure
+            && let Some(wait) = fault.wait()
+        {
+            work.links().rest_credentials(sync.user, sync.link, now.plus(wait)).await?;
         }
         if sync.status == SyncStatus::Failed {
             self.plan_after(work.as_mut(), sync, failure, now).await?;
@@ -114,7 +117,8 @@ impl SyncEngine {
         let Some(link) = work.links().find(sync.user, sync.link).await?.filter(|link| link.status == LinkStatus::Active) else { return Ok(()) };
         let fresh_days = self.catalogue.entry(&link.provider).map_or(1, |entry| entry.manifest.fresh_days);
         let before = link.sync_plan.unwrap_or(SyncPlan::begun(now));
-        let plan = before.failed(now, self.pace.interval(fresh_days), self.share(), asked_to_wait(failure, now));
+        let asked = if let RunError::Provider(fault) = failure { fault.wait().map(|wait| now.plus(wait)) } else { None };
+        let plan = before.failed(now, self.pace.interval(fresh_days), self.share(), asked);
         work.links().plan(link.user, link.id, &plan).await
     }
 
@@ -122,18 +126,6 @@ impl SyncEngine {
     fn pause(&self, fault: ProviderFault, attempts: u32) -> Duration {
         let ceiling = 10_i64.saturating_mul(1 << attempts.min(10)).min(900);
         let jitter = ceiling * i64::from(self.share()) / i64::from(u16::MAX);
-        let asked = match fault {
-            ProviderFault::RateLimited { retry_after: Some(seconds) } => i64::from(seconds),
-            _ => 0,
-        };
-        Duration::seconds(jitter.max(asked).max(1))
-    }
-}
-
-/// Until when a provider wants to be left alone.
-fn asked_to_wait(failure: &RunError, now: Timestamp) -> Option<Timestamp> {
-    match failure {
-        RunError::Provider(ProviderFault::RateLimited { retry_after: Some(seconds) }) => Some(now.plus(Duration::seconds((*seconds).into()))),
-        _ => None,
+        Duration::seconds(jitter.max(1)).max(fault.wait().unwrap_or(Duration::zero()))
     }
 }

@@ -13,10 +13,13 @@ pub mod circuit;
 pub mod outside;
 pub mod switchboard;
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use anyhow::Context;
-use chrono::DateTime;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use reqwest::{IntoUrl, redirect};
 use serde::de::DeserializeOwned;
@@ -30,7 +33,7 @@ use crate::{
     },
     domain::{
         rate_limit::{Budget, Charge, Subject},
-        time::Clock,
+        time::{Clock, Timestamp},
     },
 };
 
@@ -137,7 +140,12 @@ struct Inner {
     meter: Arc<dyn Meter>,
     clock: Arc<dyn Clock>,
     randomness: Arc<dyn Randomness>,
+    /// Until when the provider wants to be left alone, where it counts for everyone together.
+    rests_until: Mutex<Option<Timestamp>>,
 }
+
+/// How long something that a sync asks for waits for its turn, while others ask the provider for as much as it bears.
+const LONGEST_TURN: Duration = Duration::from_mins(2);
 
 /// Why one try came to nothing.
 enum Failed {
@@ -187,8 +195,7 @@ impl Line {
     fn pause(&self, fault: ProviderFault, tries: u32) -> Option<Duration> {
         let asked_for = match fault {
             ProviderFault::Unreachable | ProviderFault::ServerError => Duration::ZERO,
-            ProviderFault::RateLimited { retry_after: Some(seconds) } => Duration::from_secs(seconds.into()),
-            _ => return None,
+            fault => fault.wait()?.to_std().unwrap_or(Duration::ZERO),
         };
         let ceiling = self.0.policy.pause.saturating_mul(1 << (tries - 1).min(10));
         let [high, low, ..] = self.0.randomness.secret();
@@ -211,7 +218,14 @@ impl Line {
         let answer = self.answer(request, asked, &mut class).await;
         let took = began.elapsed();
         let outcome = answer.as_ref().map_or_else(|fault| word(*fault), |_| "answered");
-        permit.settle(!matches!(answer, Err(ProviderFault::Unreachable | ProviderFault::ServerError)));
+        let is_well = !matches!(answer, Err(ProviderFault::Unreachable | ProviderFault::ServerError | ProviderFault::Unavailable { .. }));
+        // What becomes of an address that somebody brought along tells nothing of the provider.
+        if is_well || policy.reach == Reach::Configured || errand::link().is_some() {
+            permit.settle(is_well);
+        }
+        if let Err(fault @ ProviderFault::RateLimited { .. }) = answer {
+            self.rest(fault);
+        }
         meter.provider_asked(provider, asked.as_str(), outcome, took.max(Duration::from_nanos(1)));
         if answer.is_err() {
             let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
@@ -223,15 +237,43 @@ impl Line {
         answer.map_err(Failed::Try)
     }
 
-    /// Leave to ask: of the circuit first, so that what is not asked costs nothing.
+    /// Leave to ask. What others ask the provider for just now is waited for: within a sync for long, else no longer than a person waits.
     async fn admitted(&self, asked: Asked) -> Result<Permit<'_>, ProviderFault> {
-        let Inner { provider, policy, meter, circuits, .. } = &*self.0;
+        let patience = if errand::link().is_some() && asked == Asked::Data { LONGEST_TURN } else { self.0.policy.patience };
+        let began = Instant::now();
+        loop {
+            let refused = match self.admit_now(asked).await {
+                Err(fault @ ProviderFault::RateLimited { .. }) => fault,
+                settled => return settled,
+            };
+            let wait = refused.wait().and_then(|wait| wait.to_std().ok()).filter(|wait| began.elapsed() + *wait <= patience).ok_or(refused)?;
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Has everybody leave a provider alone that counts for everyone together and asks for that.
+    fn rest(&self, fault: ProviderFault) {
+        if let (Some(_), Some(wait)) = (self.0.policy.for_everyone, fault.wait()) {
+            *self.0.rests_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.0.clock.now().plus(wait));
+        }
+    }
+
+    /// Leave to ask at once: of the circuit first, so that what is not asked costs nothing.
+    async fn admit_now(&self, asked: Asked) -> Result<Permit<'_>, ProviderFault> {
+        let Inner { provider, policy, meter, circuits, clock, rests_until, .. } = &*self.0;
         let link = errand::link();
-        let Some(permit) = circuits.admit(link, self.0.clock.as_ref(), meter.as_ref()) else {
+        let seconds = |wait: chrono::Duration| u32::try_from((wait + chrono::Duration::milliseconds(999)).num_seconds().max(1)).unwrap_or(u32::MAX);
+        let permit = circuits.admit(link, clock.as_ref(), meter.as_ref()).map_err(|wait| {
             meter.provider_asked(provider, asked.as_str(), "left_alone", Duration::ZERO);
             tracing::debug!(provider, call = asked.as_str(), "a provider was not asked: it failed too often just now");
-            return Err(ProviderFault::Unreachable);
-        };
+            ProviderFault::Unavailable { retry_after: seconds(wait) }
+        })?;
+        let rests_until = *rests_until.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(wait) = rests_until.map(|until| until.since(clock.now())).filter(|wait| *wait > chrono::Duration::zero()) {
+            meter.provider_asked(provider, asked.as_str(), "rests", Duration::ZERO);
+            tracing::debug!(provider, call = asked.as_str(), "a provider was not asked: it wants to be left alone");
+            return Err(ProviderFault::RateLimited { retry_after: Some(seconds(wait)) });
+        }
         let charges: Vec<Charge> = [
             policy.for_everyone.map(|budget| budget.charge(Subject::Provider(provider), 1)),
             policy.for_each_link.zip(link).map(|(budget, link)| budget.charge(Subject::Link(link), 1)),
@@ -246,7 +288,7 @@ impl Line {
             None => Ok(permit),
             Some(standing) => {
                 meter.provider_asked(provider, asked.as_str(), "out_of_budget", Duration::ZERO);
-                tracing::info!(provider, call = asked.as_str(), wait = standing.enough_in, "a provider was not asked: it was asked often enough lately");
+                tracing::debug!(provider, call = asked.as_str(), wait = standing.enough_in, "a provider was not asked: it was asked often enough lately");
                 Err(ProviderFault::RateLimited { retry_after: Some(standing.enough_in.max(1)) })
             }
         }
@@ -338,7 +380,9 @@ fn fault(status: StatusCode, headers: &HeaderMap, asked: Asked) -> Option<Provid
         StatusCode::BAD_REQUEST if asked == Asked::Tokens => Some(ProviderFault::Refused),
         StatusCode::TOO_MANY_REQUESTS => Some(ProviderFault::RateLimited { retry_after: retry_after(headers) }),
         StatusCode::REQUEST_TIMEOUT => Some(ProviderFault::Unreachable),
-        other if other.is_server_error() => Some(ProviderFault::ServerError),
+        other if other.is_server_error() => {
+            Some(retry_after(headers).map_or(ProviderFault::ServerError, |retry_after| ProviderFault::Unavailable { retry_after }))
+        }
         _ => Some(ProviderFault::Malformed),
     }
 }
@@ -374,6 +418,7 @@ fn word(fault: ProviderFault) -> &'static str {
     match fault {
         ProviderFault::Unreachable => "unreachable",
         ProviderFault::ServerError => "server_error",
+        ProviderFault::Unavailable { .. } => "unavailable",
         ProviderFault::RateLimited { .. } => "rate_limited",
         ProviderFault::Refused => "refused",
         ProviderFault::AppRefused => "app_refused",
@@ -386,13 +431,15 @@ fn word(fault: ProviderFault) -> &'static str {
 /// The longest a provider may ask for: a week. One that asks for more has made a mistake that would silence its links for good.
 const LONGEST_WAIT: u32 = 7 * 86_400;
 
-/// Seconds to wait (RFC 9110 §10.2.3), a week at most. A date is measured against the answer's own `Date`, which is the clock it was written by.
+/// Seconds to wait (RFC 9110 §10.2.3), a week at most. A date, in any of the forms of §5.6.7, is measured against the answer's own `Date`, which is
+/// the clock it was written by.
 fn retry_after(headers: &HeaderMap) -> Option<u32> {
     let text = |name| headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok()).map(str::trim);
     let wanted = text(header::RETRY_AFTER)?;
     if wanted.bytes().all(|byte| byte.is_ascii_digit()) {
         return (!wanted.is_empty()).then(|| wanted.parse().map_or(LONGEST_WAIT, |seconds: u32| seconds.min(LONGEST_WAIT)));
     }
-    let (until, written) = (DateTime::parse_from_rfc2822(wanted).ok()?, DateTime::parse_from_rfc2822(text(header::DATE)?).ok()?);
-    Some(u32::try_from((until - written).num_seconds().max(0)).map_or(LONGEST_WAIT, |seconds| seconds.min(LONGEST_WAIT)))
+    let (until, written) = (httpdate::parse_http_date(wanted).ok()?, httpdate::parse_http_date(text(header::DATE)?).ok()?);
+    let wait = until.duration_since(written).unwrap_or_default().as_secs();
+    Some(u32::try_from(wait).map_or(LONGEST_WAIT, |seconds| seconds.min(LONGEST_WAIT)))
 }

@@ -78,7 +78,7 @@ async fn planted_numbers_are_in_nothing_that_is_stored_or_kept_and_what_is_kept_
         let references: Vec<_> = read.iter().map(|(account, _)| account.reference.clone()).collect();
         let packed = payload::pack(&sealer, user, name, recording, references.clone()).await.unwrap();
         let numbers = packed.numbers.clone();
-        let edge = Edge { sealer: sealer.as_ref(), user, provider: name, numbers: &numbers };
+        let edge = Edge::new(sealer.as_ref(), user, name, &numbers);
         let live = stored(&edge, read);
         is_clean(&live, name, knows_numbers);
         assert!(live.contains("••••1111"), "{name}: {live}");
@@ -98,7 +98,7 @@ async fn planted_numbers_are_in_nothing_that_is_stored_or_kept_and_what_is_kept_
         let played = tape::played(answers, adapter.read_all()).await;
         assert!(adapter.stand_in.asked().is_empty(), "{name}: nobody is asked");
         assert!(played.iter().zip(&accounts).all(|((account, _), kept)| account.reference.expose() == kept.reference), "{name}");
-        let edge = Edge { numbers: &[], ..edge };
+        let edge = Edge::new(sealer.as_ref(), user, name, &[]);
         assert_eq!(stored(&edge, played), live, "{name}");
     }
 }

@@ -6,6 +6,7 @@ use chrono::Duration as Span;
 use dashtam::{
     application::{errand, ports::Lines as _},
     domain::{id::LinkId, provider::Circuit},
+    infrastructure::providers::http::outside::Reach,
 };
 use futures_util::future::join_all;
 use uuid::Uuid;
@@ -33,7 +34,7 @@ async fn ten_failures_in_a_row_open_it_and_a_probe_that_succeeds_closes_it() {
     }
     assert_eq!(state(), Circuit::Open);
     for _ in 0..5 {
-        assert_eq!(get(&line, &server.uri()).await.unwrap_err(), ProviderFault::Unreachable);
+        assert_eq!(get(&line, &server.uri()).await.unwrap_err(), ProviderFault::Unavailable { retry_after: 30 });
     }
     assert_eq!(asked(&server).await, 10, "while it is open nothing is sent");
     let metrics = told(&meter);
@@ -108,4 +109,19 @@ async fn a_probe_that_is_given_up_leaves_room_for_the_next() {
     tokio::time::timeout(Duration::from_millis(100), get(&line, &server.uri())).await.unwrap_err();
     now_answers(&server, ResponseTemplate::new(200)).await;
     get(&line, &server.uri()).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_becomes_of_addresses_that_people_bring_tells_nothing_of_the_provider() {
+    let (switchboard, _) = switchboard(Arc::new(TestClock::new()));
+    let line = switchboard.line("stand-in", Policy { reach: Reach::OutsideOrHere, ..ONCE }).unwrap();
+    for port in 1..=20 {
+        get(&line, &format!("http://127.0.0.1:{port}/claim")).await.unwrap_err();
+    }
+    assert_eq!(switchboard.circuit("stand-in"), Some(Circuit::Closed));
+    let server = answering(ResponseTemplate::new(500)).await;
+    for link in 0..10 {
+        errand::on_behalf_of(LinkId(Uuid::from_u128(link)), get(&line, &server.uri())).await.unwrap_err();
+    }
+    assert_eq!(switchboard.circuit("stand-in"), Some(Circuit::Open), "what a link was given does");
 }

@@ -2,7 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use dashtam::{application::errand, domain::id::LinkId, infrastructure::metrics::Metrics};
+use dashtam::{
+    application::errand,
+    domain::{id::LinkId, rate_limit::Budget},
+    infrastructure::metrics::Metrics,
+};
 use uuid::Uuid;
 
 use super::*;
@@ -59,6 +63,38 @@ async fn a_short_wait_is_waited_for_and_a_long_one_puts_the_work_off() {
     assert_eq!(get(&quick(QUICK), &long.uri()).await.unwrap_err(), ProviderFault::RateLimited { retry_after: Some(3600) });
     assert_eq!(get(&quick(QUICK), &unsaid.uri()).await.unwrap_err(), ProviderFault::RateLimited { retry_after: None });
     assert_eq!((asked(&long).await, asked(&unsaid).await), (1, 1));
+}
+
+#[tokio::test]
+async fn a_server_that_says_when_to_come_back_is_believed_in_every_form_of_date() {
+    let date = ("date", "Thu, 26 Nov 2026 12:00:00 GMT");
+    for until in ["3600", "Thu, 26 Nov 2026 13:00:00 GMT", "Thursday, 26-Nov-26 13:00:00 GMT", "Thu Nov 26 13:00:00 2026"] {
+        let answer = ResponseTemplate::new(503).insert_header("retry-after", until).insert_header(date.0, date.1);
+        let server = answering(answer).await;
+        assert_eq!(get(&quick(QUICK), &server.uri()).await.unwrap_err(), ProviderFault::Unavailable { retry_after: 3600 }, "{until}");
+        assert_eq!(asked(&server).await, 1, "{until}");
+    }
+    let nonsense = answering(ResponseTemplate::new(503).insert_header("retry-after", "soon")).await;
+    assert_eq!(get(&quick(QUICK), &nonsense.uri()).await.unwrap_err(), ProviderFault::ServerError);
+}
+
+#[tokio::test]
+async fn a_provider_that_counts_everyone_together_is_left_alone_by_everyone() {
+    let budget = Some(Budget { at_once: 60, come_back: 60, within_minutes: 1 });
+    for (for_everyone, times) in [(budget, 1), (None, 2)] {
+        let clock = Arc::new(TestClock::new());
+        let line = line(Policy { for_everyone, ..QUICK }, clock.clone());
+        let server = answering(ResponseTemplate::new(429).insert_header("retry-after", "3600")).await;
+        let address = server.uri();
+        let ask_for = |link| errand::on_behalf_of(LinkId(Uuid::from_u128(link)), get(&line, &address));
+        for link in [1, 2] {
+            assert_eq!(ask_for(link).await.unwrap_err(), ProviderFault::RateLimited { retry_after: Some(3600) });
+        }
+        assert_eq!(asked(&server).await, times);
+        clock.pass(chrono::Duration::hours(1));
+        ask_for(2).await.unwrap_err();
+        assert_eq!(asked(&server).await, times + 1, "no longer than it asked for");
+    }
 }
 
 #[tokio::test]

@@ -51,9 +51,13 @@ impl Circuit {
         Self { failures: 0, left_alone: None, is_probing: false }
     }
 
-    /// Whether a request may be made now, without making it.
-    fn admits(self, now: Timestamp) -> bool {
-        self.left_alone.is_none_or(|(until, _)| now >= until && !self.is_probing)
+    /// How long it is until a request may be made; `None` when one may be made now. The one that finds out may take a moment.
+    fn closed_for(self, now: Timestamp) -> Option<Duration> {
+        match self.left_alone {
+            Some((until, _)) if now < until => Some(until.since(now)),
+            Some(_) if self.is_probing => Some(Duration::seconds(1)),
+            _ => None,
+        }
     }
 
     /// A request is made that was admitted.
@@ -105,28 +109,28 @@ impl Circuits {
         self.kept().whole.state(now)
     }
 
-    /// Leave to make one request; `None` when the provider, or the link at it, is left alone.
-    pub(super) fn admit<'a>(&'a self, link: Option<LinkId>, clock: &'a dyn Clock, meter: &'a dyn Meter) -> Option<Permit<'a>> {
+    /// Leave to make one request; else how long the provider, or the link at it, is left alone.
+    pub(super) fn admit<'a>(&'a self, link: Option<LinkId>, clock: &'a dyn Clock, meter: &'a dyn Meter) -> Result<Permit<'a>, Duration> {
         let now = clock.now();
         let mut kept = self.kept();
         let of_link = link.and_then(|link| kept.of_links.get_mut(&link));
-        if of_link.as_ref().is_some_and(|circuit| !circuit.admits(now)) {
-            return None;
+        if let Some(wait) = of_link.as_ref().and_then(|circuit| circuit.closed_for(now)) {
+            return Err(wait);
         }
         let of_link = of_link.map(|circuit| {
             circuit.begin();
             circuit.is_probing
         });
-        if !kept.whole.admits(now) {
+        if let Some(wait) = kept.whole.closed_for(now) {
             // What was begun for the link is not made after all.
             if let (Some(true), Some(circuit)) = (of_link, link.and_then(|link| kept.of_links.get_mut(&link))) {
                 circuit.is_probing = false;
             }
-            return None;
+            return Err(wait);
         }
         kept.whole.begin();
         let is_probe = (kept.whole.is_probing, of_link.unwrap_or(false));
-        Some(Permit { circuits: self, link, clock, meter, is_probe })
+        Ok(Permit { circuits: self, link, clock, meter, is_probe })
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {

@@ -131,6 +131,16 @@ impl OutsideUrl {
         self.url.host_str().unwrap_or_default()
     }
 
+    /// Whether it is one of these hosts: at the usual port, or at the one that is listed with it; this machine at any.
+    pub fn is_of(&self, hosts: &[String]) -> bool {
+        let with_port = self.url.port().map(|port| format!("{}:{port}", self.host()));
+        let listed = |name: &str| hosts.iter().any(|host| host == name);
+        match with_port {
+            Some(name) => listed(&name) || is_this_machine(&self.url) && listed(self.host()),
+            None => listed(self.host()),
+        }
+    }
+
     /// An address below it.
     pub fn below(&self, segments: &[&str]) -> Result<Url, UnfitUrl> {
         let mut url = self.url.clone();

@@ -19,9 +19,6 @@ use crate::{
     },
 };
 
-/// The most characters a description keeps.
-const DESCRIPTION: usize = 1_000;
-
 /// `GET /accounts`.
 #[derive(Deserialize)]
 pub(super) struct AccountsAnswer {
@@ -172,7 +169,7 @@ fn transaction(record: RowRecord, account: &ReportedAccount) -> Option<ReportedT
             Some(time) => Some(instant(&time)?),
             None => None,
         },
-        description: record.description.chars().take(DESCRIPTION).collect(),
+        description: record.description,
         merchant_name: record.merchant,
         category: record.category,
         security: record.security.as_ref().map(Into::into),

@@ -86,7 +86,7 @@ impl SimpleFinProvider {
         let alphabet = if token.contains(['-', '_']) { alphabet::URL_SAFE } else { alphabet::STANDARD };
         let decoded = zeroize::Zeroizing::new(GeneralPurpose::new(&alphabet, LENIENT).decode(token).ok()?);
         let url = OutsideUrl::parse(std::str::from_utf8(&decoded).ok()?.trim_ascii(), self.line.reach()).ok()?;
-        self.hosts.iter().any(|host| host == url.host()).then_some(url)
+        url.is_of(&self.hosts).then_some(url)
     }
 }
 

@@ -385,7 +385,7 @@ impl From<SessionError> for Refused {
 /// What a provider's fault means for whoever wanted to link it.
 fn unanswered(fault: ProviderFault) -> UserErrorCode {
     match fault {
-        ProviderFault::Unreachable => UserErrorCode::ProviderUnreachable,
+        ProviderFault::Unreachable | ProviderFault::Unavailable { .. } => UserErrorCode::ProviderUnreachable,
         ProviderFault::ServerError | ProviderFault::AppRefused | ProviderFault::Unpaid => UserErrorCode::ProviderError,
         ProviderFault::RateLimited { .. } => UserErrorCode::ProviderRateLimited,
         ProviderFault::Refused => UserErrorCode::KeyRefused,
