@@ -39,7 +39,7 @@ use crate::{
         sync::{SyncEngine, SyncQueries},
         transaction::TransactionQueries,
         user::UserQueries,
-        worker::Worker,
+        worker::{AtWork, Worker},
     },
     config::{Config, Environment},
     domain::time::Clock,
@@ -332,6 +332,7 @@ impl App {
             journal: self.application.journal.clone(),
             wake: self.wake.clone(),
             at_once: self.at_once,
+            at_work: AtWork::default(),
             is_alone: self.is_embedded,
         };
         let timekeeper = self.timekeeper.clone();

@@ -42,6 +42,7 @@ pub mod second_factor;
 pub mod security;
 pub mod session;
 pub mod step_up;
+mod storing;
 pub mod sync;
 pub mod tape;
 pub mod transaction;

@@ -10,7 +10,7 @@ use crate::{
         consent::ConsentClock,
         coverage::CoverageQueries,
         import::{ImportCommands, ImportQueries},
-        link::{LinkCommands, LinkSettings},
+        link::{AbandonedLinks, LinkCommands, LinkSettings},
         ports::{Lines, Meter, StatementReader},
         provider::ProviderQueries,
         remap::RemapCommands,
@@ -130,11 +130,17 @@ impl Ground {
     pub(super) fn timekeeper(&self, config: &Config, wake: &Arc<Notify>) -> Timekeeper {
         Timekeeper {
             consents: self.consent_clock(),
+            abandoned: self.abandoned_links(),
             renewer: self.renewer(),
             scheduler: self.scheduler(),
             syncs_by_itself: config.sync.scheduled,
             wake: wake.clone(),
         }
+    }
+
+    /// What fails links that nobody came back for.
+    fn abandoned_links(&self) -> AbandonedLinks {
+        AbandonedLinks { journal: self.journal.clone(), store: self.store.clone(), schedule: self.database.schedule(), clock: self.clock.clone() }
     }
 
     /// What queues syncs whose time has come.

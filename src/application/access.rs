@@ -239,6 +239,14 @@ impl Access {
         needs(act).is_some_and(|(action, resource, _)| self.allow(requester, action, resource).is_ok_and(|(_, scope)| scope == Scope::Any))
     }
 
+    /// Whether a user of that role may attempt `act` by now upon what is theirs: who is known only by what they hold was asked when they began.
+    pub fn permit_role(&self, role: Role, act: Act) -> Result<(), Denied> {
+        match needs(act) {
+            Some((action, resource, reach)) if self.authorizer.scope(role, action, resource) < reach => Err(Denied::Forbidden),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether this requester may attempt `act`. Guards ask this, and the use case asks it again.
     pub fn permit(&self, requester: &Requester, act: Act) -> Result<(), Denied> {
         match (needs(act), requester.actor) {

@@ -5,6 +5,7 @@
 //! signed-in user who began it, so that nobody can hand a victim a link that ends up in the wrong account (RFC 9700, section 4.7). Tickets,
 //! states and cookies are 256 random bits, kept as SHA-256, used once, within ten minutes.
 
+mod abandoned;
 mod activation;
 mod callback;
 mod hand;
@@ -41,6 +42,7 @@ use super::{
     provider::Catalogue,
 };
 
+pub use abandoned::AbandonedLinks;
 use callback::fault_reason;
 pub use callback::{Answer, CompleteLink, Returned};
 pub use hand::{Brought, LinkByHand};
@@ -102,6 +104,9 @@ pub enum LinkError {
     /// There is no bank to go to once more: its files are imported, or this server no longer knows its provider.
     #[error("there is no bank to go to for this link")]
     NotRelinkable,
+    /// It is linked once more by another key, or another setup token.
+    #[error("this link takes a new key or setup token: hand it over with `linkWithApiKey` or `linkWithSetupToken`, and this link's id in `linkId`")]
+    LinkedByHand,
     /// It was unlinked, before or meanwhile.
     #[error("the link was unlinked")]
     Unlinked,
@@ -137,6 +142,7 @@ impl Reason for LinkError {
             Self::OtherBrowser => "other_browser",
             Self::Failed(reason) => reason.as_str(),
             Self::NotRelinkable => "not_relinkable",
+            Self::LinkedByHand => "linked_by_hand",
             Self::Unlinked => "unlinked",
             Self::InvalidName(_) => "invalid_name",
             Self::NotFound => "not_found",
@@ -297,6 +303,7 @@ impl LinkCommands {
         attempt.upon(ResourceKind::Link, authorization.link.0);
         attempt
             .settle(async {
+                self.permit_owner(&authorization, Act::StartAuthorization).await?;
                 let adapter = self.catalogue.linkable(provider).ok_or(LinkError::UnknownTicket)?;
                 let walk = self.walk(&authorization)?;
                 let bank_url = door(adapter.as_ref())?.authorization_url(&walk)?;

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use crate::domain::{
-    link::{Freshness, Link, LinkStatus},
-    provider::{CatalogueEntry, Circuit, Manifest, ProviderCategory},
+    link::{Freshness, Link, LinkStatus, NextAction},
+    provider::{CatalogueEntry, Circuit, LinkMethod, Manifest, ProviderCategory},
     rate_limit::RequestsLeft,
+    sync::SyncProblem,
     time::{Clock, Timestamp},
 };
 
@@ -97,6 +98,12 @@ impl ProviderQueries {
     pub fn next_sync_at(&self, link: &Link) -> Option<Timestamp> {
         let is_synced = self.syncs_by_itself && link.status == LinkStatus::Active && self.catalogue.linkable(&link.provider).is_some();
         link.sync_plan.filter(|_| is_synced).map(|plan| plan.due_at)
+    }
+
+    /// What the user has to do about a link whose last sync had this problem; `None` when nothing.
+    pub fn next_action(&self, link: &Link, last: Option<SyncProblem>) -> Option<NextAction> {
+        let method = self.catalogue.entry(&link.provider).map_or(LinkMethod::Oauth, |entry| entry.manifest.method);
+        link.next_action(method, last, self.clock.now())
     }
 
     /// How recent a link's data is, as far as its provider lets expect; nothing new comes from one this server no longer knows.

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::{
     audit::{Act, ResourceKind},
     event::Event,
-    failure::{Reason, is_unavailable},
+    failure::Reason,
     id::MessageId,
     link::{Hold, Link, LinkReader, LinkReason, LinkStatus, SealedCredentials},
     mail::{Mail, MailKind},
@@ -29,13 +29,11 @@ use super::{
     ports::{Credentials, FinancialProvider, Place, ProviderFault, Randomness, Sealer, Store, Work},
     provider::Catalogue,
     schedule::pass_over,
+    storing::Storing,
 };
 
 /// How long a bank may take over new tokens.
 const PATIENCE: Duration = Duration::from_mins(2);
-
-/// How long it is tried to store what a bank handed out, while the database is away: there is no other copy.
-const STORING: Duration = Duration::from_secs(90);
 
 /// How long tokens are held for both: longer, or somebody else would begin with them too.
 const HOLD_MINUTES: i64 = 4;
@@ -43,9 +41,6 @@ const HOLD_MINUTES: i64 = 4;
 /// How long it is waited for somebody else who holds them, and how often it is looked.
 const WAIT: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(100);
-
-/// How long after a database that was away it is tried again.
-const STORE_AGAIN: Duration = Duration::from_secs(1);
 
 /// After how many minutes a renewal that failed for a while is tried again.
 const AGAIN_MINUTES: i64 = 60;
@@ -154,7 +149,7 @@ impl Renewals {
             }
         };
         let sealed = seal_credentials(self.sealer.as_ref(), Place::credentials(link.user, link.id), &credentials, now)?;
-        let began = tokio::time::Instant::now();
+        let storing = Storing::begin(link.id);
         loop {
             match self.replace(attempt, link, opened.version, &sealed, told.clone()).await {
                 Ok(true) => return Ok(Renewed::Here(Opened { credentials, version: opened.version + 1, rests_until: opened.rests_until })),
@@ -162,11 +157,11 @@ impl Renewals {
                     self.give_back_unless_wanted(provider, link, &credentials).await?;
                     return Err(RenewalError::NotActive);
                 }
-                Err(failure) if is_unavailable(&failure) && began.elapsed() < STORING => {
-                    tracing::warn!(link = %link.id.0, reason = %failure, "storing what a bank handed out has to wait");
-                    tokio::time::sleep(STORE_AGAIN).await;
+                Err(failure) => {
+                    if !storing.goes_on_after(&failure).await {
+                        return Err(failure.into());
+                    }
                 }
-                Err(failure) => return Err(failure.into()),
             }
         }
     }

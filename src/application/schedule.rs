@@ -24,6 +24,7 @@ use super::{
     access::Requester,
     audit::Journal,
     consent::ConsentClock,
+    link::AbandonedLinks,
     ports::{Randomness, Store},
     provider::Catalogue,
     renewal::Renewer,
@@ -115,6 +116,8 @@ impl Scheduler {
 pub struct Timekeeper {
     /// Warns of the end of consents, and ends links.
     pub consents: ConsentClock,
+    /// Fails links that nobody came back for.
+    pub abandoned: AbandonedLinks,
     /// Renews tokens.
     pub renewer: Renewer,
     /// Queues syncs.
@@ -145,6 +148,7 @@ impl Timekeeper {
 
     async fn look(&self, stop: &CancellationToken) {
         note("consents", self.consents.strike_due(stop).await);
+        note("abandoned links", self.abandoned.fail_due(stop).await);
         // Before syncs are queued, since links that one is under way for are left to it.
         note("renewals", self.renewer.renew_due(stop).await);
         if self.syncs_by_itself && note("syncs", self.scheduler.queue_due(stop).await) > 0 {

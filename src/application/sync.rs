@@ -96,14 +96,19 @@ pub struct SyncEngine {
 impl SyncEngine {
     /// Takes one queued sync and runs it; `false` when none was waiting.
     pub async fn run_next(&self) -> anyhow::Result<bool> {
-        let Some(sync) = self.take_next().await? else { return Ok(false) };
+        let Some(sync) = self.take_next(&[]).await? else { return Ok(false) };
         self.run(sync).await?;
         Ok(true)
     }
 
-    /// Takes one queued sync, to be run.
-    pub async fn take_next(&self) -> anyhow::Result<Option<Sync>> {
-        self.queue.take_any_for_worker(self.clock.now()).await
+    /// Takes one queued sync, to be run; none of a provider that is busy.
+    pub async fn take_next(&self, busy: &[String]) -> anyhow::Result<Option<Sync>> {
+        self.queue.take_any_for_worker(busy, self.clock.now()).await
+    }
+
+    /// The provider of a sync's link; `None` when that is gone.
+    pub async fn provider_of(&self, sync: &Sync) -> anyhow::Result<Option<String>> {
+        Ok(self.links.find_many(sync.user, &[sync.link]).await?.pop().map(|link| link.provider))
     }
 
     /// Runs a sync that was taken.
@@ -325,6 +330,10 @@ impl SyncEngine {
             counts.added += done.added;
             counts.modified += done.modified;
             counts.removed += done.removed;
+            counts.refused = counts.refused.saturating_add(*refused);
+            if *refused > 0 {
+                tracing::warn!(account = %account.id.0, refused, "rows of a provider could not be read and were left out");
+            }
         }
         self.keep(work.as_mut(), &link, &fetched, &kept).await?;
         let left_over: Vec<_> = accounts.into_iter().filter(|account| account.is_active).collect();

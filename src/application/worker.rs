@@ -1,6 +1,9 @@
 //! The worker: takes queued syncs, some at once, and tidies up.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +21,45 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// How often attempts of dead processes are closed.
 const SWEEP: Duration = Duration::from_mins(5);
 
+/// Which providers a worker is asking, once for each sync at work.
+#[derive(Default)]
+pub struct AtWork {
+    providers: Mutex<Vec<String>>,
+    /// Whoever takes a sync is the only one until it is known whom it asks.
+    taking: tokio::sync::Mutex<()>,
+}
+
+impl AtWork {
+    /// The providers that take up all but one of so many places, so that none of them takes up all.
+    fn busy(&self, places: u32) -> Vec<String> {
+        let at_work = self.providers.lock().unwrap_or_else(PoisonError::into_inner);
+        let places = usize::try_from(places).unwrap_or(usize::MAX);
+        let takes_all_but_one = |provider: &&String| places > 1 && at_work.iter().filter(|other| other == provider).count() + 1 >= places;
+        at_work.iter().filter(takes_all_but_one).cloned().collect()
+    }
+
+    fn begin(&self, provider: Option<String>) -> Busy<'_> {
+        let provider = provider.unwrap_or_default();
+        self.providers.lock().unwrap_or_else(PoisonError::into_inner).push(provider.clone());
+        Busy { at_work: self, provider }
+    }
+}
+
+/// One sync at work.
+struct Busy<'a> {
+    at_work: &'a AtWork,
+    provider: String,
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        let mut at_work = self.at_work.providers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = at_work.iter().position(|provider| *provider == self.provider) {
+            at_work.swap_remove(place);
+        }
+    }
+}
+
 /// Runs what is queued until it is told to stop.
 pub struct Worker {
     /// Runs syncs.
@@ -28,6 +70,8 @@ pub struct Worker {
     pub wake: Arc<Notify>,
     /// How many syncs it runs at once, so that a bank that takes its time holds up nobody else's.
     pub at_once: u32,
+    /// Whom it is asking.
+    pub at_work: AtWork,
     /// Whether no other process works on this store, so that what is still marked as running was left by one that died.
     pub is_alone: bool,
 }
@@ -72,7 +116,10 @@ impl Worker {
     /// Runs what waits longest; `false` when nothing does. After a stop a sync may finish that is about to; one that takes longer is given back, so
     /// that nobody has to wait for its lease to end.
     async fn run_one(&self, stop: &CancellationToken) -> anyhow::Result<bool> {
-        let Some(sync) = self.engine.take_next().await? else { return Ok(false) };
+        let turn = self.at_work.taking.lock().await;
+        let Some(sync) = self.engine.take_next(&self.at_work.busy(self.at_once)).await? else { return Ok(false) };
+        let _at_work = self.at_work.begin(self.engine.provider_of(&sync).await?);
+        drop(turn);
         // In a task of its own, so that a panic over one bank's data costs that sync its turn and nobody else theirs.
         let (engine, held) = (self.engine.clone(), sync.clone());
         let mut running = tokio::spawn(async move { engine.run(sync).await });

@@ -8,7 +8,9 @@ use super::{
     event::Event,
     id::{AuthorizationId, LinkId, UserId},
     page::{CreatedKey, Page, Slice},
+    provider::LinkMethod,
     schedule::SyncPlan,
+    sync::SyncProblem,
     time::{LocalDate, Timestamp},
     transaction::words,
 };
@@ -105,6 +107,10 @@ pub enum NextAction {
     Relink,
     /// The same, before the consent ends; until then it works.
     RelinkSoon,
+    /// Hand over another key or setup token for the link.
+    NewCredentials,
+    /// Pay the provider, and ask for a sync.
+    PayProvider,
 }
 
 /// How recent a link's data is.
@@ -226,13 +232,17 @@ impl Link {
         }
     }
 
-    /// What the user has to do, if anything.
-    pub fn next_action(&self, now: Timestamp) -> Option<NextAction> {
+    /// What the user has to do, if anything, about a link that is linked in this way and whose last sync had this problem.
+    pub fn next_action(&self, method: LinkMethod, last: Option<SyncProblem>, now: Timestamp) -> Option<NextAction> {
         match self.status {
+            LinkStatus::Active if last == Some(SyncProblem::ProviderUnpaid) => Some(NextAction::PayProvider),
             LinkStatus::Active => self.consent_term().filter(|term| term.is_ending(now)).map(|_| NextAction::RelinkSoon),
             LinkStatus::Unlinked => None,
             LinkStatus::Pending => Some(NextAction::Authorize),
-            LinkStatus::Expired | LinkStatus::Revoked | LinkStatus::Failed => Some(NextAction::Relink),
+            LinkStatus::Expired | LinkStatus::Revoked | LinkStatus::Failed => Some(match method {
+                LinkMethod::ApiKey | LinkMethod::SetupToken => NextAction::NewCredentials,
+                LinkMethod::Oauth | LinkMethod::File => NextAction::Relink,
+            }),
         }
     }
 }

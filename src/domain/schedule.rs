@@ -91,6 +91,10 @@ pub trait Schedule: Send + Sync {
     async fn take_any_consent_for_worker(&self, now: Timestamp) -> anyhow::Result<Option<DueLink>>;
     /// Notes when there is something to do about a link's consent next, if it is still the one that was looked at.
     async fn await_consent_for_worker(&self, link: &Link, due_at: Option<Timestamp>) -> anyhow::Result<()>;
+    /// Pending links whose walks to the bank were all over before that instant, whoever owns them; a hundred at most.
+    async fn any_abandoned_for_worker(&self, before: Timestamp) -> anyhow::Result<Vec<DueLink>>;
+    /// Forgets walks to banks that were over before that instant, whoever made them.
+    async fn forget_walks_for_worker(&self, before: Timestamp) -> anyhow::Result<()>;
     /// Whether a user is neither kept out nor going to be erased.
     async fn may_sign_in(&self, user: UserId) -> anyhow::Result<bool>;
 }

@@ -7,6 +7,7 @@ use chrono::Duration;
 
 use super::{
     id::{LinkId, SyncId, UserId},
+    link::{Link, LinkStatus},
     page::{CreatedKey, Page, Slice},
     time::Timestamp,
     transaction::words,
@@ -93,6 +94,8 @@ pub struct SyncCounts {
     pub modified: u32,
     /// Transactions the provider withdrew.
     pub removed: u32,
+    /// Rows that could not be read.
+    pub refused: u32,
 }
 
 /// One run, queued or done, that brings a link up to date.
@@ -165,10 +168,12 @@ impl Sync {
         }
     }
 
-    /// As it was at an instant, for who reads it beside what was read then.
+    /// As it goes with what is known of its link. A sync that ended after the link was read is told as it was then, so that nobody takes what the
+    /// link says for what came of it.
     #[must_use]
-    pub fn as_of(self, at: Timestamp) -> Self {
-        if self.finished_at.is_some_and(|finished| finished > at) {
+    pub fn beside(self, link: &Link) -> Self {
+        let brought_all = self.status == SyncStatus::Succeeded && self.problem != Some(SyncProblem::AccountsUnanswered);
+        if brought_all && link.status == LinkStatus::Active && self.recent_at.is_some_and(|recent| link.synced_at.is_none_or(|known| known < recent)) {
             Self { status: SyncStatus::Running, finished_at: None, problem: None, ..self }
         } else {
             self
@@ -206,8 +211,8 @@ pub trait SyncQueue: Send + std::marker::Sync {
     /// Puts one job back that this worker cannot finish, as if it had not been begun, unless another has taken it over.
     async fn give_back_for_worker(&self, held: &Sync, now: Timestamp) -> anyhow::Result<()>;
     /// Takes the job that has waited longest, whoever owns it, and marks it as running; a job held longer than its lease counts as waiting. What
-    /// the schedule asked for waits behind what somebody waits for.
-    async fn take_any_for_worker(&self, now: Timestamp) -> anyhow::Result<Option<Sync>>;
+    /// the schedule asked for waits behind what somebody waits for. Links of providers that are `busy` wait.
+    async fn take_any_for_worker(&self, busy: &[String], now: Timestamp) -> anyhow::Result<Option<Sync>>;
     /// Forgets those that ended so long ago that nobody asks for them, whoever owns them, but for the last of each link. Answers how many.
     async fn forget_old_for_worker(&self, now: Timestamp) -> anyhow::Result<u64>;
     /// How many are not done, whoever owns them.

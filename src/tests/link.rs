@@ -1,5 +1,6 @@
 //! Links, through the whole product: every way a walk to a bank can end.
 
+mod abandoned;
 mod begin;
 mod callback;
 mod complete;
@@ -77,12 +78,17 @@ async fn synced(app: &TestApp, transactions: Vec<ReportedTransaction>) -> (Clien
 
 /// Its bank no longer accepts its tokens.
 async fn expires(app: &TestApp, ann: &Client<'_>, link: &str) {
+    expires_and_wants(app, ann, link, "RELINK").await;
+}
+
+/// Its provider no longer accepts what it was given, and its owner is to do that.
+async fn expires_and_wants(app: &TestApp, ann: &Client<'_>, link: &str, action: &str) {
     app.bank.script(|script| script.accounts_fault = Some(ProviderFault::Refused));
     ann.sync(link, true).await.succeeds();
     assert_eq!(app.work().await, 1);
     app.bank.script(|script| script.accounts_fault = None);
     let told = ann.link(link).await;
-    assert_eq!((&told["status"], &told["nextAction"]), (&json!("EXPIRED"), &json!("RELINK")));
+    assert_eq!((&told["status"], &told["nextAction"]), (&json!("EXPIRED"), &json!(action)));
 }
 
 /// Everything that a change of a link could change.

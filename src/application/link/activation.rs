@@ -5,11 +5,12 @@ use crate::{
         audit::Attempt,
         credentials::seal_credentials,
         ports::{Credentials, FinancialProvider, Place, Work},
+        storing::Storing,
     },
     domain::{
         consent::Consent,
         id::{ConsentId, LinkId, SyncId, UserId},
-        link::{Authorization, Link, LinkStatus},
+        link::{Authorization, Link, LinkStatus, SealedCredentials},
         schedule::SyncPlan,
         sync::{Sync, SyncOrigin, SyncProblem},
     },
@@ -45,17 +46,37 @@ impl LinkCommands {
         target: Target<'_>,
         credentials: &Credentials,
     ) -> Result<Link, LinkError> {
-        let activated = self.try_to_activate(attempt, &target, credentials).await;
-        if matches!(activated, Err(LinkError::Unlinked | LinkError::NotFound)) {
+        let (owner, id) = target.of();
+        let sealed = seal_credentials(self.sealer.as_ref(), Place::credentials(owner, id), credentials, self.clock.now())?;
+        let storing = Storing::begin(id);
+        let activated = loop {
+            match self.try_to_activate(attempt, &target, credentials, &sealed).await {
+                Err(LinkError::Unexpected(failure)) => {
+                    if !storing.goes_on_after(&failure).await {
+                        break Err(LinkError::Unexpected(failure));
+                    }
+                    if let Some(link) = self.stored_all_the_same(owner, id, &sealed).await {
+                        break Ok(link);
+                    }
+                }
+                settled => break settled,
+            }
+        };
+        if activated.is_err() {
             give_back(provider, credentials).await;
         }
         activated
     }
 
-    async fn try_to_activate(&self, attempt: &Attempt, target: &Target<'_>, credentials: &Credentials) -> Result<Link, LinkError> {
+    /// The link, when a commit whose answer was lost has stored it.
+    async fn stored_all_the_same(&self, owner: UserId, id: LinkId, sealed: &SealedCredentials) -> Option<Link> {
+        let stored = self.links.credentials(owner, id).await.ok()??;
+        if stored.envelope == sealed.envelope { self.links.find_many(owner, &[id]).await.ok()?.pop() } else { None }
+    }
+
+    async fn try_to_activate(&self, attempt: &Attempt, target: &Target<'_>, credentials: &Credentials, sealed: &SealedCredentials) -> Result<Link, LinkError> {
         let now = self.clock.now();
         let (owner, id) = target.of();
-        let sealed = seal_credentials(self.sealer.as_ref(), Place::credentials(owner, id), credentials, now)?;
         let mut work = self.store.begin(attempt).await?;
         // Whoever asked to be erased while the bank was asked has no links any more.
         work.sign_ins().take_turn(owner).await?.filter(|user| user.is_active).ok_or(LinkError::NotFound)?;
@@ -72,7 +93,9 @@ impl LinkCommands {
             link.alias.clone_from(&named.alias);
             work.links().rename(&link).await?;
         }
-        work.links().save_credentials(owner, id, &sealed, now).await?;
+        work.links().save_credentials(owner, id, sealed, now).await?;
+        // What was agreed to before is no longer made use of.
+        work.consents().withdraw(owner, id, now).await?;
         let consent = Consent {
             id: ConsentId(self.randomness.id()),
             user: owner,

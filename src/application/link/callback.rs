@@ -77,6 +77,7 @@ impl LinkCommands {
             .settle(async {
                 let authorization = authorization.ok_or(LinkError::UnknownState)?;
                 attempt.upon(ResourceKind::Link, authorization.link.0);
+                self.permit_owner(&authorization, Act::CompleteLink).await?;
                 if authorization.provider != provider {
                     return Err(self.turn_away(&attempt, &authorization, LinkReason::WrongIssuer).await?);
                 }
@@ -106,6 +107,12 @@ impl LinkCommands {
                 self.conclude(&attempt, &authorization, &answer, Proof::User).await
             })
             .await
+    }
+
+    /// Whoever began may have become somebody who may not. The walk stays as it is, and runs out.
+    pub(super) async fn permit_owner(&self, authorization: &Authorization, act: Act) -> Result<(), LinkError> {
+        let owner = self.users.find(authorization.user).await?.filter(|user| user.is_active).ok_or(LinkError::UnknownState)?;
+        Ok(self.access.permit_role(owner.role, act)?)
     }
 
     async fn conclude(&self, attempt: &Attempt, authorization: &Authorization, answer: &Answer, proof: Proof<'_>) -> Result<Link, LinkError> {

@@ -31,7 +31,10 @@ impl LinkCommands {
                 let mut work = self.store.begin(&attempt).await?;
                 let link = work.links().find(owner, command.link).await?.ok_or(LinkError::NotFound)?;
                 attempt.upon(ResourceKind::Link, command.link.0);
-                let provider = self.catalogue.linkable(&link.provider).filter(|provider| provider.oauth().is_some()).ok_or(LinkError::NotRelinkable)?;
+                let provider = self.catalogue.linkable(&link.provider).ok_or(LinkError::NotRelinkable)?;
+                if provider.oauth().is_none() {
+                    return Err(LinkError::LinkedByHand);
+                }
                 let (begun, authorization) = self.way_to_bank(provider.as_ref(), link, command.return_url)?;
                 work.links().insert_authorization(&authorization).await?;
                 work.succeed(Event::LinkBegun { link: begun.link.id, user: owner }).await?;

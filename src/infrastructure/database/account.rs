@@ -22,7 +22,7 @@ use crate::domain::{
     time::Timestamp,
 };
 
-use super::{Readers, error::broken, holding::holdings, page, transaction::transactions, user::users, value, work::DatabaseWork};
+use super::{Readers, error::broken, holding::holdings, import::import_statements, page, transaction::transactions, user::users, value, work::DatabaseWork};
 
 pub(super) mod accounts {
     use sea_orm::entity::prelude::*;
@@ -222,6 +222,13 @@ impl Accounts for DatabaseWork {
             .all(&self.transaction)
             .await
             .map_err(broken("reading a link's holdings"))?;
+        // Their parts of what files said go along, which nothing else would take away.
+        let told = import_statements::Entity::delete_many()
+            .filter(import_statements::Column::UserId.eq(owner.0))
+            .filter(import_statements::Column::AccountId.in_subquery(of_link().into_query()))
+            .exec(&self.transaction)
+            .await;
+        told.map_err(broken("removing what files said of a link's accounts"))?;
         let removed = accounts::Entity::delete_many()
             .filter(accounts::Column::UserId.eq(owner.0))
             .filter(accounts::Column::LinkId.eq(link.0))

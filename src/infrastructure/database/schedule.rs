@@ -17,10 +17,22 @@ use crate::domain::{
     time::Timestamp,
 };
 
-use super::{DatabaseStore, credential::credentials, error::broken, link::links, user::users};
+use super::{
+    DatabaseStore,
+    credential::credentials,
+    error::broken,
+    link::{authorizations, links},
+    user::users,
+};
 
 /// The condition of the indexes over what is due, word for word: with bound values neither planner could tell that they hold the answer.
 pub(super) const ACTIVE: &str = "status = 'active'";
+
+/// The condition of `ix_links_pending`, in the same way.
+const PENDING: &str = "status = 'pending'";
+
+/// How many links that nobody came back for are read at once.
+const MOST_ABANDONED: u64 = 100;
 
 /// No sync of it is under way.
 const AT_REST: &str = "NOT EXISTS (SELECT 1 FROM syncs AS under_way WHERE under_way.link_id = links.id AND under_way.status IN ('queued', 'running'))";
@@ -101,6 +113,35 @@ impl Schedule for DatabaseStore {
             .exec(&self.connection)
             .await;
         awaited.map(|_| ()).map_err(broken("noting when a consent is to be looked at"))
+    }
+
+    async fn any_abandoned_for_worker(&self, before: Timestamp) -> anyhow::Result<Vec<DueLink>> {
+        use links::Column::{CreatedAt, Id, UserId as Owner};
+        let on_the_way = authorizations::Entity::find()
+            .select_only()
+            .column(authorizations::Column::LinkId)
+            .filter(authorizations::Column::ExpiresAt.gte(before.utc()))
+            .into_query();
+        let rows: Vec<(Uuid, Uuid)> = links::Entity::find()
+            .select_only()
+            .columns([Id, Owner])
+            .filter(Expr::cust(PENDING))
+            .filter(CreatedAt.lt(before.utc()))
+            .filter(Id.not_in_subquery(on_the_way))
+            .order_by_asc(CreatedAt)
+            .order_by_asc(Id)
+            .limit(MOST_ABANDONED)
+            .into_tuple()
+            .all(&self.reading)
+            .await
+            .map_err(broken("reading links that nobody came back for"))?;
+        Ok(rows.into_iter().map(|(link, user)| DueLink { link: LinkId(link), user: UserId(user) }).collect())
+    }
+
+    async fn forget_walks_for_worker(&self, before: Timestamp) -> anyhow::Result<()> {
+        let over = authorizations::Column::ExpiresAt.lt(before.utc());
+        let forgotten = authorizations::Entity::delete_many().filter(over).exec(&self.connection).await;
+        forgotten.map(|_| ()).map_err(broken("forgetting walks that are over"))
     }
 
     async fn may_sign_in(&self, user: UserId) -> anyhow::Result<bool> {

@@ -66,6 +66,7 @@ pub(super) mod syncs {
         pub transactions_added: i64,
         pub transactions_modified: i64,
         pub transactions_removed: i64,
+        pub rows_refused: i64,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -93,6 +94,7 @@ impl From<&Sync> for syncs::Model {
             transactions_added: i64::from(sync.counts.added),
             transactions_modified: i64::from(sync.counts.modified),
             transactions_removed: i64::from(sync.counts.removed),
+            rows_refused: i64::from(sync.counts.refused),
         }
     }
 }
@@ -119,6 +121,7 @@ impl TryFrom<syncs::Model> for Sync {
                 added: value::count("syncs.transactions_added", row.transactions_added)?,
                 modified: value::count("syncs.transactions_modified", row.transactions_modified)?,
                 removed: value::count("syncs.transactions_removed", row.transactions_removed)?,
+                refused: value::count("syncs.rows_refused", row.rows_refused)?,
             },
         })
     }
@@ -190,6 +193,7 @@ impl Syncs for DatabaseWork {
             transactions_added: Set(row.transactions_added),
             transactions_modified: Set(row.transactions_modified),
             transactions_removed: Set(row.transactions_removed),
+            rows_refused: Set(row.rows_refused),
             ..Default::default()
         };
         let saved = syncs::Entity::update_many()
@@ -251,18 +255,19 @@ impl SyncQueue for DatabaseStore {
         given_back.map(|_| ()).map_err(broken("giving back a sync"))
     }
 
-    async fn take_any_for_worker(&self, now: Timestamp) -> anyhow::Result<Option<Sync>> {
+    async fn take_any_for_worker(&self, busy: &[String], now: Timestamp) -> anyhow::Result<Option<Sync>> {
         use syncs::Column::{Attempts, CreatedAt, Id, Origin, RunAfter, StartedAt, Status};
         let lease_over = now.minus(Duration::minutes(SYNC_LEASE_MINUTES));
         let waiting = Condition::any()
             .add(Status.eq(SyncStatus::Queued.as_str()).and(RunAfter.lte(now.utc())))
             .add(Status.eq(SyncStatus::Running.as_str()).and(StartedAt.lt(lease_over.utc())));
         // Locked rows are another worker's: on PostgreSQL they are passed over, on SQLite there are none.
-        let next = syncs::Entity::find()
-            .select_only()
-            .column(Id)
-            .filter(Expr::cust(OPEN))
-            .filter(waiting)
+        let mut open = syncs::Entity::find().select_only().column(Id).filter(Expr::cust(OPEN)).filter(waiting);
+        if !busy.is_empty() {
+            let of_busy = links::Entity::find().select_only().column(links::Column::Id).filter(links::Column::Provider.is_in(busy)).into_query();
+            open = open.filter(syncs::Column::LinkId.not_in_subquery(of_busy));
+        }
+        let next = open
             .order_by_asc(Origin.eq(SyncOrigin::Scheduled.as_str()))
             .order_by_asc(RunAfter)
             .order_by_asc(CreatedAt)

@@ -96,6 +96,10 @@ pub enum LinkAction {
     Relink,
     /// The same, before its consent ends at `consent.expiresAt`; until then it works.
     RelinkSoon,
+    /// Hand over another key with `linkWithApiKey`, or another setup token with `linkWithSetupToken`, and the link's id in `linkId`.
+    NewCredentials,
+    /// Pay the provider, then ask for a sync with `syncLink`.
+    PayProvider,
 }
 
 /// The bank's permission to read.
@@ -206,10 +210,11 @@ impl LinkNode {
         self.0.alias.as_deref()
     }
 
-    /// What the user has to do; null when nothing. `relink` leads to the bank for each.
-    #[expect(clippy::unused_async, reason = "the library takes async resolvers only")]
+    /// What the user has to do; null when nothing.
     async fn next_action(&self, ctx: &Context<'_>) -> Result<Option<LinkAction>, Fault> {
-        Ok(self.0.next_action(ctx.of_request()?.application.providers.clock.now()).map(Into::into))
+        let request = ctx.of_request()?;
+        let problem = request.loaders.latest_sync(self.0.id).await?.and_then(|sync| sync.problem);
+        Ok(request.application.providers.next_action(&self.0, problem).map(Into::into))
     }
 
     /// The accounts that came through it, oldest first.
@@ -229,7 +234,8 @@ impl LinkNode {
 
     /// The sync asked for last, waiting, running or done; null before the first.
     async fn last_sync(&self, ctx: &Context<'_>) -> Result<Option<SyncObject>, Fault> {
-        Ok(ctx.of_request()?.loaders.latest_sync(self.0.id).await?.map(SyncObject))
+        let latest = ctx.of_request()?.loaders.latest_sync(self.0.id).await?;
+        Ok(latest.map(|sync| SyncObject(Arc::new(Arc::unwrap_or_clone(sync).beside(&self.0)))))
     }
 
     /// Its syncs, oldest first: what each changed, what it was asked for by, and how it ended. Those that ended more than 90 days ago are forgotten,

@@ -154,6 +154,11 @@ impl SyncObject {
     async fn removed(&self) -> u32 {
         self.0.counts.removed
     }
+
+    /// Rows of the provider's answers that could not be read and were left out; days that are fetched in several stages may count twice.
+    async fn refused(&self) -> u32 {
+        self.0.counts.refused
+    }
 }
 
 connection!(

@@ -128,7 +128,7 @@ async fn a_key_that_was_revoked_ends_the_link_and_another_brings_it_back() {
         ann.sync(&link, true).await.succeeds();
         assert_eq!(app.work().await, 1);
         let told = ann.link(&link).await;
-        assert_eq!((&told["status"], &told["reason"], &told["nextAction"]), (&json!("EXPIRED"), &json!("CREDENTIALS_REJECTED"), &json!("RELINK")));
+        assert_eq!((&told["status"], &told["reason"], &told["nextAction"]), (&json!("EXPIRED"), &json!("CREDENTIALS_REJECTED"), &json!("NEW_CREDENTIALS")));
         let mut again = key("another-secret");
         again["linkId"] = json!(link);
         assert_eq!(ann.link_with_key(again).await.succeeds()["link"]["status"], "ACTIVE");

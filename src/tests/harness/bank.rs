@@ -56,6 +56,8 @@ pub(crate) struct Script {
     pub(crate) hides_accounts: bool,
     /// Accounts that do not answer for their transactions.
     pub(crate) unanswering: Vec<String>,
+    /// Accounts whose transactions it does not tell, and why.
+    pub(crate) faulty: Vec<(String, ProviderFault)>,
     /// Rows it pretends not to be able to map.
     pub(crate) refused: u32,
     /// Codes exchanged so far.
@@ -388,6 +390,9 @@ impl Visit for ScriptedVisit {
                 && number == script.pages - 1
             {
                 return Err(fault);
+            }
+            if let Some((_, fault)) = script.faulty.iter().find(|(faulty, _)| faulty == account.reference.expose()) {
+                return Err(*fault);
             }
             let all = script.accounts.iter().find(|(known, _)| known.reference == account.reference).map(|(_, rows)| rows.clone()).unwrap_or_default();
             let pending = TransactionStatus::Pending;

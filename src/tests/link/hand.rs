@@ -3,7 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 use chrono::Duration;
-use dashtam::{application::ports::ProviderFault, domain::user::Role};
+use dashtam::{
+    application::{access::Requester, ports::ProviderFault},
+    domain::{audit::Act, user::Role},
+};
 use serde_json::{Value, json};
 
 use crate::harness::{
@@ -146,7 +149,7 @@ async fn wherever_a_link_stands_another_key_brings_it_back_with_its_accounts() {
         for state in ["active", "expired", "revoked", "failed", "unlinked"] {
             match state {
                 "active" => {}
-                "expired" => super::expires(&app, &ann, &link).await,
+                "expired" => super::expires_and_wants(&app, &ann, &link, "NEW_CREDENTIALS").await,
                 "unlinked" => {
                     ann.unlink(&link, true).await.succeeds();
                 }
@@ -194,7 +197,7 @@ async fn a_key_that_is_refused_leaves_the_link_as_it_was_and_the_old_key_in_use(
         }
         let other = ann.link_with_key(with(key("s"), "linkId", &token_link)).await;
         is_refused(&app, &other, "LINK_PROVIDER_MISMATCH", "link_with_api_key", "other_provider").await;
-        is_refused(&app, &ann.relink(&link, None).await, "LINK_NOT_RELINKABLE", "relink", "not_relinkable").await;
+        is_refused(&app, &ann.relink(&link, None).await, "LINK_METHOD_MISMATCH", "relink", "linked_by_hand").await;
         assert_eq!(app.bank.script(|script| script.connects.len()), asked + 1, "none of these asks a provider");
         assert_eq!(everything(&app).await, before);
         app.every_attempt_ended_once().await;
@@ -208,7 +211,7 @@ async fn a_key_that_stopped_working_ends_the_link_and_nothing_is_renewed() {
         app.bank.reports(vec![posted("x", "2026-11-20", -900, "Shoes")]);
         let link = linked(&ann, key("first")).await;
         app.work().await;
-        super::expires(&app, &ann, &link).await;
+        super::expires_and_wants(&app, &ann, &link, "NEW_CREDENTIALS").await;
         assert_eq!(app.bank.script(|script| script.refreshes), 0);
         let told = ann.link(&link).await;
         assert_eq!((&told["reason"], &told["lastSync"]["problem"]), (&json!("CREDENTIALS_REJECTED"), &json!("CREDENTIALS_REJECTED")));
@@ -303,5 +306,29 @@ async fn the_catalogue_says_how_each_provider_is_linked() {
         assert_eq!(of("keyed"), json!({ "slug": "keyed", "linkMethod": "API_KEY", "available": true, "unavailableReason": null }));
         assert_eq!(of("tokened")["linkMethod"], "SETUP_TOKEN");
         assert_eq!(of("scripted")["linkMethod"], "OAUTH");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_away_when_a_token_was_claimed_is_waited_for() {
+    for app in TestApp::on_every_store().await {
+        let ann = app.signed_in("ann").await;
+        let gate = app.bank.hold_connect();
+        let linking = ann.link_with_token(token("a-token"));
+        let away = async {
+            gate.reached().await;
+            let other = app.beside().await;
+            let owner = app.user_id("ann").await;
+            let attempt = other.engine.journal.attempt(&Requester::worker(owner), Act::SyncLink).await.unwrap();
+            let mut work = other.engine.store.begin(&attempt).await.unwrap();
+            work.accounts().take_turn(owner).await.unwrap();
+            gate.open();
+            // Longer than anyone waits for SQLite's lock; on PostgreSQL it is the user's turn that has to be waited for.
+            tokio::time::sleep(std::time::Duration::from_secs(7)).await;
+            drop(work);
+        };
+        let (linked, ()) = tokio::join!(linking, away);
+        assert_eq!(linked.succeeds()["link"]["status"], "ACTIVE", "{}", app.store.name);
+        app.holds(&[("links", 1), ("credentials", 1), ("syncs", 1), ("consents", 1)]).await;
     }
 }

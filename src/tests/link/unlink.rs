@@ -345,3 +345,20 @@ async fn files_that_come_in_later_open_their_link_again() {
         app.every_attempt_ended_once().await;
     }
 }
+
+#[tokio::test]
+async fn what_files_said_of_accounts_that_are_removed_goes_along() {
+    for app in TestApp::on_every_store().await {
+        let (ann, link) = synced(&app, vec![]).await;
+        let account = ann.accounts().await[0]["id"].as_str().unwrap().to_owned();
+        let file = include_str!("../fixtures/ofx/checking-sgml.ofx");
+        ann.import("into.ofx", file, Some(&account)).await.succeeds();
+        ann.import("own.ofx", file, None).await.succeeds();
+        app.holds(&[("import_statements", 2)]).await;
+        ann.unlink(&link, false).await.succeeds();
+        app.holds(&[("import_statements", 1), ("imports", 2), ("accounts", 1)]).await;
+        let told = ann.ask("{ viewer { imports(first: 10) { nodes { filename statements { name maskedNumber } } } } }").await.data();
+        let of = |file: usize| told["viewer"]["imports"]["nodes"][file]["statements"].as_array().unwrap().len();
+        assert_eq!((of(0), of(1)), (0, 1), "{}", app.store.name);
+    }
+}

@@ -45,7 +45,7 @@ async fn a_pasted_token_brings_accounts_and_a_new_one_the_same_accounts() {
         ann.sync(&link, true).await.succeeds();
         assert_eq!(app.work().await, 1);
         let told = ann.link(&link).await;
-        assert_eq!((&told["status"], &told["reason"], &told["nextAction"]), (&json!("EXPIRED"), &json!("CREDENTIALS_REJECTED"), &json!("RELINK")));
+        assert_eq!((&told["status"], &told["reason"], &told["nextAction"]), (&json!("EXPIRED"), &json!("CREDENTIALS_REJECTED"), &json!("NEW_CREDENTIALS")));
         let mut again = input(&bridge, "second");
         again["linkId"] = json!(link);
         assert_eq!(link_id(&ann, again).await, link);
@@ -94,7 +94,10 @@ async fn an_account_that_does_not_answer_keeps_its_rows_and_stays_open() {
         ann.sync(&link, true).await.succeeds();
         assert_eq!(app.work().await, 1);
         let told = ann.link(&link).await;
-        assert_eq!((&told["status"], &told["lastSync"]["problem"]), (&json!("ACTIVE"), &json!("PROVIDER_UNPAID")));
+        assert_eq!(
+            (&told["status"], &told["nextAction"], &told["lastSync"]["problem"]),
+            (&json!("ACTIVE"), &json!("PAY_PROVIDER"), &json!("PROVIDER_UNPAID"))
+        );
         app.every_attempt_ended_once().await;
     }
 }

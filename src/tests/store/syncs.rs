@@ -21,7 +21,7 @@ async fn requested(store: &TestStore, link: &Link) -> Sync {
 }
 
 async fn take(store: &TestStore) -> Option<Sync> {
-    store.database.sync_queue().take_any_for_worker(store.clock.now()).await.unwrap()
+    store.database.sync_queue().take_any_for_worker(&[], store.clock.now()).await.unwrap()
 }
 
 async fn save(store: &TestStore, sync: &Sync) -> bool {
@@ -95,7 +95,7 @@ async fn a_job_held_longer_than_its_lease_is_taken_over_and_its_first_worker_sav
 
         slow.succeed(None, store.clock.now());
         assert!(!save(&store, &slow).await);
-        fast.counts = SyncCounts { accounts: 1, added: 2, modified: 3, removed: 4 };
+        fast.counts = SyncCounts { accounts: 1, added: 2, modified: 3, removed: 4, refused: 5 };
         fast.succeed(Some(SyncProblem::RowsRefused), store.clock.now());
         assert!(save(&store, &fast).await);
         assert!(!save(&store, &fast).await, "an ended sync is not saved again");
@@ -151,4 +151,40 @@ async fn the_latest_sync_of_several_links_is_one_statement() {
         assert_eq!(found, HashSet::from([(links[0].id, done.link == links[0].id), (links[1].id, done.link == links[1].id)]), "{}", store.name);
         assert!(store.database.readers().latest_of(ann.id, &[]).await.unwrap().is_empty());
     }
+}
+
+#[tokio::test]
+async fn a_job_that_is_given_back_is_as_if_it_had_not_been_begun() {
+    for store in every_store().await {
+        let ann = store.user("ann@example.com").await;
+        requested(&store, &store.link(ann.id).await).await;
+        let held = take(&store).await.unwrap();
+        let queue = store.database.sync_queue();
+        queue.give_back_for_worker(&held, store.clock.now()).await.unwrap();
+        let again = take(&store).await.unwrap();
+        assert_eq!((again.id, again.attempts), (held.id, 1), "{}", store.name);
+        store.clock.pass(Duration::minutes(SYNC_LEASE_MINUTES + 1));
+        let taken_over = take(&store).await.unwrap();
+        queue.give_back_for_worker(&again, store.clock.now()).await.unwrap();
+        assert_eq!(taken_over.attempts, 2);
+        assert!(take(&store).await.is_none(), "what another took over is not given back");
+    }
+}
+
+#[test]
+fn a_sync_is_told_as_its_link_goes_with_it() {
+    let now = crate::harness::clock::TestClock::new().now();
+    let mut link = rows::link(dashtam::domain::id::UserId(uuid::Uuid::nil()), now);
+    link.activate(None, now);
+    let mut sync = rows::sync(&link, now);
+    sync.recent_at = Some(now);
+    sync.succeed(None, now);
+    assert_eq!(sync.clone().beside(&link).status, SyncStatus::Running, "the link was read before");
+    link.synced_at = Some(now);
+    assert_eq!(sync.clone().beside(&link), sync);
+    link.synced_at = None;
+    let unanswered = Sync { problem: Some(SyncProblem::AccountsUnanswered), ..sync.clone() };
+    assert_eq!(unanswered.clone().beside(&link), unanswered, "not everything came, so nothing is as recent");
+    link.unlink().unwrap();
+    assert_eq!(sync.clone().beside(&link), sync);
 }

@@ -1,5 +1,6 @@
 //! What happens to accounts and their balances.
 
+use dashtam::application::ports::ProviderFault;
 use serde_json::json;
 
 use crate::harness::{
@@ -99,5 +100,63 @@ async fn more_accounts_than_fit_on_a_page_are_known_all_the_same() {
         ann.sync(&link, true).await.succeeds();
         app.work().await;
         assert_eq!(app.bank.windows().len(), 129, "nothing is asked of what was left out, {}", app.store.name);
+    }
+}
+
+#[tokio::test]
+async fn one_account_that_is_refused_or_unreadable_holds_up_no_other_and_ends_no_link() {
+    for app in TestApp::on_every_store().await {
+        for fault in [ProviderFault::Refused, ProviderFault::Malformed, ProviderFault::Incomplete] {
+            let one = |reference: &str| (reported_account(reference, 100), vec![posted(reference, "2026-11-20", -900, "Shoes")]);
+            app.bank.script(|script| (script.accounts, script.faulty) = (vec![one("1000000001"), one("1000000002")], vec![("1000000001".to_owned(), fault)]));
+            let ann = app.signed_in("ann").await;
+            let link = ann.link_scripted().await;
+            app.work().await;
+            let told = ann.link(&link).await;
+            assert_eq!(
+                (&told["status"], &told["lastSync"]["status"], &told["lastSync"]["problem"], &told["lastSync"]["added"]),
+                (&json!("ACTIVE"), &json!("SUCCEEDED"), &json!("ACCOUNTS_UNANSWERED"), &json!(1)),
+                "{fault:?}, {}",
+                app.store.name
+            );
+            assert_eq!(told["freshness"]["state"], "NEVER", "not everything came");
+            app.bank.script(|script| script.faulty.clear());
+            ann.sync(&link, true).await.succeeds();
+            app.work().await;
+            let told = ann.link(&link).await;
+            assert_eq!((&told["lastSync"]["problem"], &told["lastSync"]["added"], &told["freshness"]["state"]), (&json!(null), &json!(1), &json!("FRESH")));
+            ann.unlink(&link, false).await.succeeds();
+        }
+    }
+}
+
+#[tokio::test]
+async fn accounts_that_are_all_refused_end_the_link_and_what_may_heal_is_tried_again_first() {
+    for app in TestApp::on_every_store().await {
+        let one = |reference: &str| (reported_account(reference, 100), vec![posted(reference, "2026-11-20", -900, "Shoes")]);
+        app.bank.script(|script| {
+            script.accounts = vec![one("1000000001"), one("1000000002")];
+            script.faulty = vec![("1000000002".to_owned(), ProviderFault::ServerError)];
+        });
+        let ann = app.signed_in("ann").await;
+        let link = ann.link_scripted().await;
+        for attempt in 1..5 {
+            app.work().await;
+            assert_eq!((app.count("accounts").await, app.last_sync("ann", &link).await.attempts), (0, attempt), "{}", app.store.name);
+            app.pass(chrono::Duration::minutes(16));
+        }
+        app.work().await;
+        let ann = app.signed_in("ann").await;
+        let told = ann.link(&link).await;
+        assert_eq!((&told["lastSync"]["status"], &told["lastSync"]["problem"]), (&json!("SUCCEEDED"), &json!("ACCOUNTS_UNANSWERED")));
+        assert_eq!(ann.transactions().await.len(), 1, "at the last try it is done without");
+
+        let refused = |reference: &str| (reference.to_owned(), ProviderFault::Refused);
+        app.bank.script(|script| script.faulty = vec![refused("1000000001"), refused("1000000002")]);
+        ann.sync(&link, true).await.succeeds();
+        app.work().await;
+        let told = ann.link(&link).await;
+        assert_eq!((&told["status"], &told["reason"]), (&json!("EXPIRED"), &json!("CREDENTIALS_REJECTED")));
+        app.every_attempt_ended_once().await;
     }
 }

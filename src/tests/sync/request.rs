@@ -1,7 +1,13 @@
 //! Asking for a sync, and why one is not begun.
 
 use chrono::Duration;
-use dashtam::{application::ports::ProviderFault, domain::user::Role};
+use dashtam::{
+    application::ports::ProviderFault,
+    domain::{
+        sync::{SyncOrigin, SyncStatus},
+        user::Role,
+    },
+};
 
 use crate::harness::app::TestApp;
 
@@ -110,5 +116,38 @@ async fn a_reader_asks_for_no_sync_and_nobody_does() {
         assert_eq!(app.last_outcome("request_sync").await, ("failed".to_owned(), Some("forbidden".to_owned())));
         app.nobody().sync(&link, true).await.is_fault("UNAUTHENTICATED");
         app.holds(&[("syncs", 1)]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_sync_that_waits_is_hurried_unless_the_provider_asked_to_wait() {
+    for app in TestApp::on_every_store().await {
+        let (ann, link) = synced(&app, vec![]).await;
+        app.bank.script(|script| script.accounts_fault = Some(ProviderFault::ServerError));
+        ann.sync(&link, true).await.succeeds();
+        app.work().await;
+        let waiting = app.last_sync("ann", &link).await;
+        app.bank.script(|script| script.accounts_fault = None);
+        assert_eq!(app.work().await, 0, "it waits to be tried again");
+        let told = ann.sync(&link, false).await.succeeds();
+        assert_eq!(told["sync"]["status"], "QUEUED");
+        assert_eq!(app.work().await, 1, "{}", app.store.name);
+        let ended = app.last_sync("ann", &link).await;
+        assert_eq!((ended.id, ended.status, ended.attempts), (waiting.id, SyncStatus::Succeeded, 2), "the same sync");
+
+        app.bank.script(|script| script.accounts_fault = Some(ProviderFault::RateLimited { retry_after: Some(600) }));
+        ann.sync(&link, true).await.succeeds();
+        app.work().await;
+        ann.sync(&link, true).await.is_refused("SYNC_UNDER_WAY");
+        app.pass(Duration::seconds(600));
+        app.bank.script(|script| script.accounts_fault = None);
+        assert_eq!(app.work().await, 1);
+        app.pass(Duration::hours(7));
+        assert_eq!(app.look().await, 1);
+        let ann = app.signed_in("ann").await;
+        ann.sync(&link, false).await.succeeds();
+        assert_eq!(app.last_sync("ann", &link).await.origin, SyncOrigin::Requested, "nobody who asks waits behind the schedule");
+        ann.sync(&link, false).await.is_refused("SYNC_UNDER_WAY");
+        app.every_attempt_ended_once().await;
     }
 }

@@ -137,3 +137,29 @@ async fn all_pages_of_all_accounts_are_read() {
         assert_eq!(app.bank.script(|script| script.pages), 4, "three recent pages and one of the history");
     }
 }
+
+#[tokio::test]
+async fn a_sync_that_still_owes_history_brings_what_came_since_first() {
+    for app in TestApp::on_every_store().await {
+        app.bank.reports(vec![posted("new", "2026-11-20", -100, "New")]);
+        let link = app.signed_in("ann").await.link_scripted().await;
+        app.bank.refuse_page(1, ProviderFault::Malformed);
+        app.work().await;
+        for _ in 0..4 {
+            app.pass(Duration::minutes(15));
+            app.bank.refuse_page(0, ProviderFault::Malformed);
+            app.work().await;
+        }
+        let ann = app.signed_in("ann").await;
+        let told = ann.link(&link).await;
+        assert_eq!((&told["lastSync"]["status"], &told["freshness"]["state"]), (&json!("FAILED"), &json!("NEVER")));
+        app.bank.script(|script| script.page_fault = None);
+        app.bank.windows();
+        app.bank.reports(vec![posted("newer", "2026-11-23", -50_000, "Newer"), posted("new", "2026-11-20", -100, "New")]);
+        ann.sync(&link, true).await.succeeds();
+        assert_eq!(app.work().await, 1);
+        assert_eq!(app.bank.windows(), [window("2026-11-13", "2026-11-23"), window("2024-11-23", "2026-10-23")]);
+        assert_eq!(ann.transactions().await.len(), 2, "{}", app.store.name);
+        assert_eq!(ann.link(&link).await["freshness"], json!({ "state": "FRESH", "syncedAt": app.store.clock.now().to_string() }));
+    }
+}

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use chrono::Duration;
 use dashtam::{
-    application::worker::Worker,
+    application::worker::{AtWork, Worker},
     domain::{sync::SyncStatus, time::Clock as _},
 };
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::harness::{app::TestApp, bank::posted};
@@ -86,14 +87,46 @@ async fn a_job_that_kills_its_workers_is_given_up() {
     }
 }
 
+fn worker(app: &TestApp, at_once: u32) -> Worker {
+    let (engine, journal) = (app.app.engine.clone(), app.app.application.journal.clone());
+    Worker { engine, journal, wake: Arc::default(), at_once, at_work: AtWork::default(), is_alone: false }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_place_is_left_for_other_providers() {
+    for app in TestApp::on_every_store().await {
+        app.bank.reports(vec![]);
+        let mut links = Vec::new();
+        for name in ["ann", "bob"] {
+            links.push((name, app.signed_in(name).await.link_scripted().await));
+        }
+        let eve = app.signed_in("eve").await;
+        let keyed = eve.link_with_key(json!({ "provider": "keyed", "key": "k", "secret": "s" })).await.succeeds()["link"]["id"].as_str().unwrap().to_owned();
+        let gate = app.bank.hold_page(0);
+        let stop = CancellationToken::new();
+        let working = tokio::spawn(worker(&app, 2).run(stop.clone()));
+        gate.reached().await;
+        while app.last_sync("eve", &keyed).await.status != SyncStatus::Succeeded {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        let mut waiting = 0;
+        for (name, link) in &links {
+            waiting += usize::from(app.last_sync(name, link).await.status == SyncStatus::Queued);
+        }
+        gate.open();
+        stop.cancel();
+        working.await.unwrap();
+        assert_eq!(waiting, 1, "the second of one provider waits while the first takes its time, {}", app.store.name);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bank_that_takes_its_time_holds_up_no_other_link_and_a_stop_waits_for_it() {
     for app in TestApp::on_every_store().await {
         app.bank.reports(vec![posted("x", "2026-11-20", -900, "Shoes")]);
         let [anns, bobs] = [app.signed_in("ann").await.link_scripted().await, app.signed_in("bob").await.link_scripted().await];
         let gate = app.bank.hold_page(0);
-        let (engine, journal) = (app.app.engine.clone(), app.app.application.journal.clone());
-        let worker = Worker { engine, journal, wake: Arc::default(), at_once: 2, is_alone: false };
+        let worker = worker(&app, 3);
         let stop = CancellationToken::new();
         let working = tokio::spawn(worker.run(stop.clone()));
         gate.reached().await;

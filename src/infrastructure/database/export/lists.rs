@@ -255,6 +255,7 @@ pub(super) const LISTS: [List; 29] = [
             ("transactions_added", Count),
             ("transactions_modified", Count),
             ("transactions_removed", Count),
+            ("rows_refused", Count),
         ],
     },
     List {

@@ -411,6 +411,7 @@ impl From<LinkError> for Refused {
             LinkError::SpentState => (UserErrorCode::StateUsed, Some("state")),
             LinkError::Failed(_) => (UserErrorCode::LinkFailed, None),
             LinkError::NotRelinkable => (UserErrorCode::LinkNotRelinkable, Some("linkId")),
+            LinkError::LinkedByHand => (UserErrorCode::LinkMethodMismatch, Some("linkId")),
             LinkError::Unlinked => (UserErrorCode::LinkUnlinked, None),
             LinkError::InvalidName(_) => (UserErrorCode::NameInvalid, Some("alias")),
             LinkError::NotFound => (UserErrorCode::NotFound, Some("linkId")),
