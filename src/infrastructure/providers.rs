@@ -2,8 +2,10 @@
 //! and a line where the application is composed.
 
 pub mod alpaca;
+mod computed;
 mod day;
 pub mod http;
+mod nulls;
 mod oauth;
 pub mod sandbox;
 pub mod schwab;

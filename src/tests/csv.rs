@@ -111,6 +111,23 @@ fn many_ways_of_writing_are_understood() {
 }
 
 #[test]
+fn the_day_of_a_trade_counts_and_not_that_of_its_settlement() {
+    for text in [
+        "\n\nRun Date,Action,Symbol,Type,Quantity,Amount ($),Settlement Date\n01/13/2026,YOU BOUGHT,AAPL,Cash,10,-1500.50,01/15/2026\n01/14/2026,DIVIDEND,AAPL,Cash,0,12.34,\n",
+        "Settlement Date,Action,Amount,Run Date\n01/15/2026,YOU BOUGHT,-1500.50,01/13/2026\n,DIVIDEND,12.34,01/14/2026\n",
+        "Settlement Date,Trade Date,Transaction Description,Net Amount\n2026-01-15,2026-01-13,Buy,-1500.50\n2026-01-16,2026-01-14,Dividend,12.34\n",
+        "Settle Date;Trade date;Description;Amount\n2026-01-15;2026-01-13;Buy;-1500.50\n2026-01-16;2026-01-14;Dividend;12.34\n",
+    ] {
+        let told = read(text);
+        let days: Vec<_> = rows(&told).into_iter().map(|(day, amount, _)| (day, amount)).collect();
+        let expected = [("2026-01-13", "-1500.50"), ("2026-01-14", "12.34")].map(|(day, amount)| (day.to_owned(), amount.to_owned()));
+        assert_eq!(days, expected, "{text}");
+    }
+    let settled = read("Settlement Date,Description,Amount\n2026-01-15,Buy,-1500.50\n");
+    assert_eq!(rows(&settled)[0].0, "2026-01-15", "it stands in when there is no other");
+}
+
+#[test]
 fn what_fits_two_orders_is_asked_and_then_read() {
     let text = "Date,Description,Amount\n01/02/2026,Coffee,-4.50\n03/04/2026,Tea,-2.00\n";
     let (asked, format) = question(text, &hints("USD", CsvCorrection::default()));

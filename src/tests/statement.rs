@@ -90,6 +90,26 @@ fn description(leaves: &str) -> String {
     read_ok(&with_row(&format!("<DTPOSTED>20240101<TRNAMT>1{leaves}"))).statements[0].transactions[0].facts.description.clone()
 }
 
+#[test]
+fn a_row_in_another_currency_than_its_statement_is_refused_and_a_converted_one_is_taken() {
+    let row = |tag: &str, id: &str, more: &str| format!("<{tag}><TRNTYPE>DEBIT<DTPOSTED>20261105<DTTRAN>20261105<TRNAMT>-100<FITID>{id}{more}</{tag}>");
+    let of = |code: &str| format!("<CURRENCY><CURRATE>1.1<CURSYM>{code}</CURRENCY>");
+    let rows = [
+        row("STMTTRN", "foreign", &of("EUR")),
+        row("STMTTRN", "converted", "<ORIGCURRENCY><CURRATE>1.1<CURSYM>EUR</ORIGCURRENCY>"),
+        row("STMTTRN", "own", &of("usd ")),
+        row("STMTTRN", "unsaid", "<CURRENCY><CURRATE>1.1</CURRENCY>"),
+        row("STMTTRNP", "foreign-pending", &of("EUR")),
+        row("STMTTRNP", "own-pending", &of("USD")),
+    ];
+    let file = read_ok(&with_rows(&rows.join("\n")));
+    let taken: Vec<_> = file.statements[0].transactions.iter().filter_map(|row| row.reference.as_deref()).collect();
+    assert_eq!(taken, ["converted", "own", "unsaid", "own-pending"]);
+    let problems: Vec<_> = file.problems.iter().map(|problem| (problem.line, problem.message.as_str())).collect();
+    let said = "the transaction is in another currency than its statement (CURSYM)";
+    assert_eq!(problems, [(1, said), (5, said)]);
+}
+
 /// The amount `TRNAMT` is read as, or the problem it makes.
 fn amount(written: &str) -> String {
     let file = read_ok(&with_row(&format!("<DTPOSTED>20240101<TRNAMT>{written}")));

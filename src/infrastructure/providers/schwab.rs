@@ -5,10 +5,14 @@
 //!
 //! - [`client`]: consent, and what is asked.
 //! - `mapping`: from Schwab's words to Dashtam's.
+//! - `income`: what is a dividend, and what is interest.
 //! - `numbers`: numbers as they were written.
+//! - `spans`: which days one request is for.
 
 pub mod client;
+mod income;
 mod mapping;
 mod numbers;
+mod spans;
 
 pub use client::SchwabProvider;

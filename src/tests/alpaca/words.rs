@@ -137,6 +137,48 @@ async fn a_fill_is_price_times_units_and_its_day_is_new_yorks_or_utcs_for_coins(
 }
 
 #[tokio::test]
+async fn a_fill_of_a_pair_that_is_quoted_in_something_else_is_refused() {
+    let stand_in = StandIn::open().await;
+    let held = |symbol: &str| json!({ "symbol": symbol, "asset_class": "crypto", "qty": "1", "side": "long" });
+    stand_in.script(|script| script.positions = vec![held("BTCUSD"), held("SOLUSDT"), held("USDCUSD")]);
+    let at = "2024-06-06T02:15:30Z";
+    let rows = ["ETH/BTC", "BTC/USDT", "SOLUSDT", "BTC/USD", "BTCUSD", "USDC/USD"].map(|symbol| fill(symbol, at, "buy", "2", symbol, "0.05"));
+    let page = read(&stand_in, rows.to_vec()).await;
+    let told: Vec<_> = page
+        .transactions
+        .iter()
+        .map(|row| (row.facts.security.as_ref().unwrap().symbol.as_str(), row.facts.amount.to_text(&usd()), row.facts.unit_price.unwrap().to_string()))
+        .collect();
+    let dollars = |symbol| (symbol, "-0.10".to_owned(), "0.05".to_owned());
+    assert_eq!((told, page.refused), (vec![dollars("BTC/USD"), dollars("BTCUSD"), dollars("USDC/USD")], 3));
+    let charge = |symbol: &str| activity("CFEE", "2024-03-01", "0", json!({ "symbol": symbol, "qty": "-0.00001", "price": "0.05" }));
+    let page = read(&stand_in, vec![charge("ETH/BTC"), charge("ETH/USD")]).await;
+    let prices: Vec<_> = page.transactions.iter().map(|row| row.facts.unit_price.map(|price| price.to_string())).collect();
+    assert_eq!((prices, page.refused), (vec![None, Some("0.05".to_owned())], 0), "a price in another unit is not told");
+}
+
+#[tokio::test]
+async fn a_computed_value_is_cut_to_what_its_unit_is_kept_with_and_half_goes_to_even() {
+    let stand_in = StandIn::open().await;
+    for (equity, current) in [
+        ("103820.56789", "103820.5679"),
+        ("10.00005", "10.00"),
+        ("10.00015", "10.0002"),
+        ("-10.000151", "-10.0002"),
+        ("0.1234567890123456789012345678901234567890", "0.1235"),
+        ("7.5", "7.50"),
+    ] {
+        stand_in.script(|script| script.account["equity"] = json!(equity));
+        let account = the_account(&mut visit(&stand_in).await.unwrap()).await;
+        assert_eq!(account.balances.current.unwrap().to_text(&usd()), current, "{equity}");
+    }
+    for broken in ["", "much", "1e5", "99999999999999999", "99999999999999999999999999999999"] {
+        stand_in.script(|script| script.account["equity"] = json!(broken));
+        assert_eq!(visit(&stand_in).await.unwrap().accounts().await.err(), Some(ProviderFault::Malformed), "{broken}");
+    }
+}
+
+#[tokio::test]
 async fn a_row_that_cannot_be_read_is_counted_and_spoils_no_other() {
     let stand_in = StandIn::open().await;
     let at = "2024-06-05T15:00:00Z";
@@ -195,18 +237,17 @@ async fn an_account_tells_what_it_holds() {
             (holding.security.asset_type, holding.quantity.to_string(), text(holding.market_value), basis)
         })
         .collect();
-    let expected = |kind, quantity: &str, value: Option<&str>, basis: &str| (kind, quantity.to_owned(), value.map(str::to_owned), Some(basis.to_owned()));
+    let expected = |kind, quantity: &str, value: &str, basis: &str| (kind, quantity.to_owned(), Some(value.to_owned()), Some(basis.to_owned()));
     assert_eq!(
         told,
         [
-            expected(AssetType::Equity, "5", Some("602.50"), "500.00"),
-            expected(AssetType::Equity, "-2", Some("-241.00"), "-200.00"),
-            expected(AssetType::Equity, "-2", Some("-241.00"), "-200.00"),
-            expected(AssetType::Cryptocurrency, "0.123456789", None, "7000.00"),
-            expected(AssetType::Option, "1", Some("205.00"), "180.00"),
-            expected(AssetType::Other, "1", Some("205.00"), "180.00"),
-        ],
-        "a value that cannot be kept exactly is not told"
+            expected(AssetType::Equity, "5", "602.50", "500.00"),
+            expected(AssetType::Equity, "-2", "-241.00", "-200.00"),
+            expected(AssetType::Equity, "-2", "-241.00", "-200.00"),
+            expected(AssetType::Cryptocurrency, "0.123456789", "8641.9752", "7000.00"),
+            expected(AssetType::Option, "1", "205.00", "180.00"),
+            expected(AssetType::Other, "1", "205.00", "180.00"),
+        ]
     );
     // What is held tells what a fill was in, where its symbol does not.
     stand_in.script(|script| script.activities = vec![fill("x", "2024-06-06T02:15:30Z", "buy", "1", "BTCUSD", "70000")]);

@@ -37,6 +37,16 @@ async fn each_failure_has_its_name_and_only_what_is_safe_is_asked_again() {
     }
 }
 
+/// Servers that keep lists by reference write `null` for one that nothing was ever put into.
+#[tokio::test]
+async fn null_says_what_an_empty_list_says() {
+    for adapter in adapters().await {
+        let said = adapter.read_all().await;
+        adapter.stand_in.is(Mood::Instead("[]", "null"));
+        assert_eq!(adapter.read_all().await, said, "{}", adapter.name);
+    }
+}
+
 /// Whatever an answer is spoilt by, it is read as far as it goes or named as a fault, and never taken for a refusal: that would end the link.
 #[tokio::test]
 async fn no_answer_makes_it_panic() {

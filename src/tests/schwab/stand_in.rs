@@ -53,6 +53,8 @@ pub(super) struct Script {
     pub(super) paths: Vec<String>,
     /// Leaves the refresh token out of what a refresh answers.
     pub(super) keeps_refresh_token: bool,
+    /// Looks at the days of a window alone, and at no times.
+    pub(super) looks_at_days_alone: bool,
     consents: Vec<Consent>,
     counted: usize,
 }
@@ -195,11 +197,15 @@ async fn preferences(State(shared): State<Shared>) -> Response {
 /// The rows of a window of a year at most, three thousand of them.
 async fn rows(State(shared): State<Shared>, Path(hash): Path<String>, Query(query): Query<HashMap<String, String>>) -> Response {
     let instant = |name: &str| chrono::DateTime::parse_from_rfc3339(&query[name]).unwrap().to_utc();
-    let (start, end) = (instant("startDate"), instant("endDate"));
+    let (mut start, mut end) = (instant("startDate"), instant("endDate"));
     if end - start > Duration::days(365) || !query["types"].contains("SMA_ADJUSTMENT") || query["startDate"].strip_suffix(".000Z").is_none() {
         return StatusCode::BAD_REQUEST.into_response();
     }
     let mut script = shared.0.lock().unwrap();
+    if script.looks_at_days_alone {
+        let midnight = |instant: chrono::DateTime<chrono::Utc>| instant.date_naive().and_time(chrono::NaiveTime::MIN).and_utc();
+        (start, end) = (midnight(start), midnight(end) + Duration::days(1) - Duration::milliseconds(1));
+    }
     script.windows.push((start.date_naive().to_string(), end.date_naive().to_string()));
     let Some(rows) = script.rows.get(hash.as_str()) else { return StatusCode::NOT_FOUND.into_response() };
     let is_inside = |row: &&Value| {

@@ -77,6 +77,28 @@ fn fee(kind: &str, cost: f64) -> Value {
     json!({ "instrument": { "assetType": "CURRENCY", "symbol": "CURRENCY_USD" }, "amount": 0.0, "cost": cost, "feeType": kind })
 }
 
+/// A number as it is written, to the last digit.
+fn written(digits: &str) -> Value {
+    serde_json::from_str(digits).unwrap()
+}
+
+/// The ids of everything from one day to another, sorted; whether it is complete, and how often was asked.
+async fn read_on(visit: &mut Box<dyn Visit>, account: &ReportedAccount, from: LocalDate, to: LocalDate) -> (Vec<u64>, bool, usize) {
+    let (mut references, mut is_complete, mut asked, mut page) = (Vec::new(), true, 0, None::<String>);
+    loop {
+        let answer = visit.transactions(account, from, to, page.as_deref()).await.unwrap();
+        for row in answer.transactions {
+            assert!((from..=to).contains(&row.facts.posted_on));
+            references.push(row.reference.unwrap().parse().unwrap());
+        }
+        (is_complete, asked, page) = (is_complete && answer.complete, asked + 1, answer.next);
+        if page.is_none() {
+            references.sort_unstable();
+            return (references, is_complete, asked);
+        }
+    }
+}
+
 fn items(items: &[Value]) -> Value {
     json!({ "transferItems": items })
 }
@@ -124,18 +146,9 @@ async fn a_trade_has_its_side_its_units_and_its_fees() {
 #[tokio::test]
 async fn every_other_type_has_its_kind() {
     let stand_in = open().await;
-    let on = |symbol: &str, description: &str| json!({ "description": description, "transferItems": [item("EQUITY", symbol, 0.0, 0.0, "")] });
     let said = |description: &str| json!({ "description": description });
     let moved = |amount: f64, description: &str| json!({ "description": description, "transferItems": [item("EQUITY", "T", amount, 0.0, "")] });
-    let cases: [(&str, f64, Value, Subtype, Option<&str>); 28] = [
-        ("DIVIDEND_OR_INTEREST", 12.5, on("T", "AT&T INC"), Subtype::Dividend, None),
-        ("DIVIDEND_OR_INTEREST", 12.5, said("CASH DIV T"), Subtype::Dividend, None),
-        ("DIVIDEND_OR_INTEREST", 0.42, said("BANK INT 051624-061524"), Subtype::Interest, None),
-        ("DIVIDEND_OR_INTEREST", 0.42, said("CREDIT INTEREST"), Subtype::Interest, None),
-        ("DIVIDEND_OR_INTEREST", -4.2, said("MARGIN INTEREST"), Subtype::MarginInterest, None),
-        ("DIVIDEND_OR_INTEREST", -1.8, on("T", "NRA TAX WITHHELD"), Subtype::TaxWithheld, None),
-        ("DIVIDEND_OR_INTEREST", 30.0, on("VTSAX", "LONG TERM CAP GAIN"), Subtype::CapitalGain, None),
-        ("DIVIDEND_OR_INTEREST", 30.0, on("VTSAX", "RETURN OF CAPITAL"), Subtype::ReturnOfCapital, None),
+    let cases: [(&str, f64, Value, Subtype, Option<&str>); 20] = [
         ("ACH_RECEIPT", 500.0, said("ACH"), Subtype::Deposit, None),
         ("ACH_DISBURSEMENT", -500.0, said("ACH"), Subtype::Withdrawal, None),
         ("CASH_RECEIPT", 5.0, json!({}), Subtype::Deposit, None),
@@ -164,6 +177,142 @@ async fn every_other_type_has_its_kind() {
         assert_eq!((facts.subtype, facts.quantity.map(|units| units.to_string())), (subtype, units.map(str::to_owned)), "{kind} {net}");
         assert!(!facts.description.contains("12345678"), "an account's number stays nowhere: {}", facts.description);
     }
+}
+
+#[tokio::test]
+async fn dividends_and_interest_are_told_apart_by_their_words_and_by_what_they_were_paid_on() {
+    let stand_in = open().await;
+    let said = |description: &str| json!({ "description": description, "transferItems": [item("CURRENCY", "CURRENCY_USD", 1.0, 0.0, "")] });
+    let on = |kind: &str, description: &str| json!({ "description": description, "transferItems": [item(kind, "T", 0.0, 0.0, "")] });
+    let mut money_fund = on("CASH_EQUIVALENT", "SCHWAB VALUE ADVANTAGE");
+    money_fund["transferItems"][0]["instrument"]["type"] = json!("MONEY_MARKET_FUND");
+    let cases: [(f64, Value, Subtype); 34] = [
+        (12.5, on("EQUITY", "AT&T INC"), Subtype::Dividend),
+        (12.5, on("EQUITY", ""), Subtype::Dividend),
+        (12.5, said("CASH DIV T"), Subtype::Dividend),
+        (12.5, said("PHILIP MORRIS INT L DIV"), Subtype::Dividend),
+        (12.5, said("DIVIDEND OF FIRST INTEREST BANCORP"), Subtype::Dividend),
+        (12.5, on("EQUITY", "XYZ TRUST SHS OF BENEFICIAL INTEREST"), Subtype::Dividend),
+        (12.5, on("COLLECTIVE_INVESTMENT", "SCHWAB INT EQUITY ETF"), Subtype::Dividend),
+        (12.5, on("MUTUAL_FUND", "DIVERSIFIED GROWTH"), Subtype::Dividend),
+        (12.5, money_fund, Subtype::Dividend),
+        (-2.36, said("DIV PAID ON SHORT POSITION TSLA"), Subtype::Dividend),
+        (-2.36, on("EQUITY", "TSLA"), Subtype::Dividend),
+        (12.5, said("APPLE INC"), Subtype::Distribution),
+        (12.5, said("XYZ TRUST SH BEN INT"), Subtype::Distribution),
+        (12.5, on("FIXED_INCOME", "US TREASURY NOTE"), Subtype::Distribution),
+        (0.42, said("BANK INT 051624-061524"), Subtype::Interest),
+        (0.42, said("CREDIT INTEREST"), Subtype::Interest),
+        (0.42, on("FIXED_INCOME", "BOND INTEREST"), Subtype::Interest),
+        (0.42, said("TAX EXEMPT BOND INTEREST"), Subtype::Interest),
+        (0.42, said("INT INCOME"), Subtype::Interest),
+        (-4.2, said("MARGIN INTEREST"), Subtype::MarginInterest),
+        (-4.2, said("MARGIN INT 10/15-11/15"), Subtype::MarginInterest),
+        (-4.2, said(""), Subtype::MarginInterest),
+        (-1.8, on("EQUITY", "NRA TAX WITHHELD"), Subtype::TaxWithheld),
+        (-1.35, said("TSMC FOREIGN TAX WITHHOLDING"), Subtype::TaxWithheld),
+        (-1.35, said("TAX ON DIVIDEND"), Subtype::TaxWithheld),
+        (1.37, said("FOREIGN TAX REVERSAL"), Subtype::TaxWithheld),
+        (1.37, said("NRA WITHHOLDING ADJ"), Subtype::TaxWithheld),
+        (1.37, said("REVERSAL OF TAX WITHHELD ON DIV"), Subtype::TaxWithheld),
+        (12.5, said("TAX-MANAGED FUND DIV"), Subtype::Dividend),
+        (-12.5, said("TAX FREE FUND DIV REVERSED"), Subtype::Dividend),
+        (30.0, on("MUTUAL_FUND", "LONG TERM CAP GAIN"), Subtype::CapitalGain),
+        (30.0, on("MUTUAL_FUND", "SHORT TERM CAPITAL GAIN DIV"), Subtype::CapitalGain),
+        (30.0, on("MUTUAL_FUND", "RETURN OF CAPITAL"), Subtype::ReturnOfCapital),
+        (0.42, said("CREDIT INTEREST REINVESTED"), Subtype::Interest),
+    ];
+    for (net, more, subtype) in cases {
+        let page = read(&stand_in, vec![row(7, "DIVIDEND_OR_INTEREST", "2024-06-05T15:23:16+0000", net, more.clone())]).await;
+        assert_eq!((page.transactions.len(), page.refused), (1, 0), "{more}");
+        let facts = &page.transactions[0].facts;
+        assert_eq!((facts.subtype, facts.quantity), (subtype, None), "{net} {}", more["description"]);
+    }
+}
+
+#[tokio::test]
+async fn a_price_or_a_fee_that_cannot_be_kept_exactly_costs_no_trade() {
+    let stand_in = open().await;
+    let mut priced = item("FIXED_INCOME", "912810", 1_000.0, 1.0, "OPENING");
+    priced["price"] = written("99.1234567890123");
+    let rows = vec![
+        row(1, "TRADE", "2024-06-05T15:23:16+0000", -99.12, items(&[priced, fee("COMMISSION", -0.01)])),
+        row(2, "TRADE", "2024-06-05T15:23:17+0000", -99.13, items(&[item("EQUITY", "AMD", 1.0, 99.12, "OPENING"), fee("SEC_FEE", -0.002_78)])),
+        row(
+            3,
+            "TRADE",
+            "2024-06-05T15:23:18+0000",
+            -99.13,
+            items(&[item("EQUITY", "AMD", 1.0, 99.12, "OPENING"), fee("SEC_FEE", -0.002_78), fee("COMMISSION", -0.65)]),
+        ),
+    ];
+    let page = read(&stand_in, rows).await;
+    let told: Vec<_> = page
+        .transactions
+        .iter()
+        .map(|row| {
+            let facts = &row.facts;
+            (facts.amount.to_text(&usd()), facts.unit_price.map(|price| price.to_string()), facts.fees.map(|fees| fees.to_text(&usd())))
+        })
+        .collect();
+    let priced = || Some("99.12".to_owned());
+    let expected = [("-99.12".to_owned(), None, Some("0.01".to_owned())), ("-99.13".to_owned(), priced(), None), ("-99.13".to_owned(), priced(), None)];
+    assert_eq!((told.as_slice(), page.refused), (expected.as_slice(), 0));
+}
+
+#[tokio::test]
+async fn numbers_are_taken_as_written_or_as_far_as_a_double_tells_and_refused_beyond() {
+    let stand_in = open().await;
+    for (net, amount) in [
+        ("1.5699999999999998", Some("1.57")),
+        ("-0.30000000000000004", Some("-0.30")),
+        ("10542.370000000001", Some("10542.37")),
+        ("100000000000.01001", Some("100000000000.01")),
+        ("99999999999.1234", Some("99999999999.1234")),
+        ("1.5700000000000001e2", Some("157.00")),
+        ("\"12.50\"", Some("12.50")),
+        ("7", Some("7.00")),
+        ("-0.0", Some("0.00")),
+        ("1.23456", None),
+        ("0.333333333333333314829616256247", None),
+        ("0.00001", None),
+        ("\"1.5699999999999998\"", None),
+        ("1e300", None),
+    ] {
+        let mut row = row(7, "WIRE_IN", "2024-06-05T15:23:16+0000", 0.0, json!({}));
+        row["netAmount"] = written(net);
+        let page = read(&stand_in, vec![row]).await;
+        let told: Vec<_> = page.transactions.iter().map(|row| row.facts.amount.to_text(&usd())).collect();
+        assert_eq!((told, page.refused), (amount.map(str::to_owned).into_iter().collect::<Vec<_>>(), u32::from(amount.is_none())), "{net}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_paid_is_told_however_long_an_average_is() {
+    let stand_in = open().await;
+    let position = |units: &str, average: &str, value: &str| {
+        json!({ "longQuantity": written(units), "shortQuantity": 0.0, "averagePrice": written(average), "marketValue": written(value),
+            "instrument": { "assetType": "EQUITY", "symbol": "SCHD" } })
+    };
+    let positions = json!([
+        position("37.0", "158.0478260869565", "6000.5"),
+        position("3.0", "33.333333333333336", "0.30000000000000004"),
+        position("0.30000000000000004", "10.0", "3.0000499999999999"),
+        position("1.0", "1e-30", "1.00015"),
+    ]);
+    let balances = json!({ "liquidationValue": written("10542.370000000001") });
+    stand_in.script(|script| script.accounts = vec![account("12345678", &balances, &positions)]);
+    let told = the_account(&mut visit(&stand_in).await).await;
+    assert_eq!(told.balances.current.unwrap().to_text(&usd()), "10542.37");
+    let text = |amount: Option<Amount>| amount.map(|amount| amount.to_text(&usd())).unwrap_or_default();
+    let paid: Vec<_> = told
+        .holdings
+        .unwrap()
+        .iter()
+        .map(|held| (held.quantity.to_string(), text(held.cost_basis.as_ref().map(|basis| basis.amount)), text(held.market_value)))
+        .collect();
+    let expected = |units: &str, basis: &str, value: &str| (units.to_owned(), basis.to_owned(), value.to_owned());
+    assert_eq!(paid, [expected("37", "5847.7696", "6000.50"), expected("3", "100.00", "0.30"), expected("0.3", "3.00", "3.00"), expected("1", "", "1.0002")],);
 }
 
 #[tokio::test]
@@ -240,7 +389,7 @@ async fn an_account_tells_its_name_its_end_and_what_it_holds() {
             expected(AssetType::Equity, "-2", "-42.00", "-40.00"),
             expected(AssetType::Option, "1", "210.00", "205.00"),
             expected(AssetType::FixedIncome, "1000", "998.00", ""),
-            expected(AssetType::MutualFund, "1.5", "", "105.00"),
+            expected(AssetType::MutualFund, "1.5", "120.1234", "105.00"),
         ]
     );
     stand_in.script(|script| script.preferences = None);
@@ -265,26 +414,41 @@ async fn long_times_are_asked_for_year_by_year_and_full_answers_by_halves() {
     let mut visit = visit(&stand_in).await;
     let account = the_account(&mut visit).await;
     let (from, to) = (LocalDate::new(2022, 1, 1).unwrap(), LocalDate::new(2024, 12, 30).unwrap());
-    let (mut references, mut page, mut asked) = (std::collections::HashSet::new(), None, 0);
-    loop {
-        let answer = visit.transactions(&account, from, to, page.as_deref()).await.unwrap();
-        assert!(answer.complete);
-        for row in answer.transactions {
-            assert!(references.insert(row.reference), "once each");
-        }
-        asked += 1;
-        page = answer.next;
-        if page.is_none() {
-            break;
-        }
-    }
-    assert_eq!(references.len(), 9 * 1_095);
+    let (references, is_complete, asked) = read_on(&mut visit, &account, from, to).await;
+    assert!(is_complete && references.into_iter().eq(0..9 * 1_095), "once each");
     assert_eq!(asked, 10, "three windows that were full, and their halves, and a rest");
-    let day = LocalDate::new(2022, 1, 1).unwrap();
-    let crowd = (0..3_000).map(|id| row(id, "WIRE_IN", "2022-01-01T15:00:00+0000", 5.0, json!({}))).collect();
-    stand_in.script(|script| script.rows.insert("A1B2", crowd));
-    let answer = visit.transactions(&account, day, day, None).await.unwrap();
-    assert_eq!((answer.transactions.len(), answer.complete, answer.next), (3_000, false, None), "there may be more of that day");
+}
+
+#[tokio::test]
+async fn a_day_with_more_rows_than_an_answer_holds_is_asked_for_by_parts_of_it() {
+    let stand_in = open().await;
+    let day = LocalDate::new(2022, 1, 5).unwrap();
+    let begin = chrono::DateTime::parse_from_rfc3339("2022-01-05T05:00:00Z").unwrap().to_utc();
+    let at = |seconds: i64| (begin + chrono::Duration::seconds(seconds)).format("%Y-%m-%dT%H:%M:%S+0000").to_string();
+    let rows = |times: Vec<String>| (1..).zip(times).map(|(id, time)| row(id, "WIRE_IN", &time, 5.0, json!({}))).collect::<Vec<_>>();
+    let told = |stand_in: &StandIn, times: Vec<String>| stand_in.script(|script| script.rows.insert("A1B2", rows(times)));
+    let mut visit = visit(&stand_in).await;
+    let account = the_account(&mut visit).await;
+    // Seven thousand on a day of New York's, none of them at midnight UTC, one that bears the day as its date, and some of the days beside it.
+    let mut times: Vec<_> = (0..7_000).map(|number| at(number * 12 + 1)).collect();
+    times.push("2022-01-05T00:00:00+0000".to_owned());
+    times.extend([at(-1), at(86_400), "2022-01-06T00:00:00+0000".to_owned()]);
+    told(&stand_in, times);
+    let (references, is_complete, asked) = read_on(&mut visit, &account, day, day).await;
+    assert!(is_complete && references.into_iter().eq(1..=7_001), "once each");
+    assert!(asked < 20, "{asked}");
+    // What happened in one instant cannot be parted: there may be more of it.
+    told(&stand_in, (0..3_500).map(|_| at(0)).collect());
+    let (references, is_complete, asked) = read_on(&mut visit, &account, day, day).await;
+    assert!(!is_complete && references.into_iter().eq(1..=3_000));
+    assert!(asked < 40, "{asked}");
+    // And if Schwab should look at days alone, asking on leads nowhere.
+    stand_in.script(|script| script.looks_at_days_alone = true);
+    told(&stand_in, (0..3_500).map(|number| at(number * 24 + 1)).collect());
+    let (mut references, is_complete, asked) = read_on(&mut visit, &account, day, day).await;
+    references.dedup();
+    assert!(!is_complete && references.into_iter().eq(1..=3_000));
+    assert!(asked < 5, "{asked}");
 }
 
 #[tokio::test]

@@ -73,7 +73,7 @@ async fn accounts_and_connections_that_did_not_answer_are_incomplete_and_not_emp
     assert_eq!(told(json!(["what is this"])).await, [false; 4]);
     bridge.books(|books| books.errors = vec![json!("You must reauthenticate.")]);
     assert_eq!(told(json!([])).await, [false; 4]);
-    bridge.books(|books| (books.errors, books.accounts[1]["balance"]) = (Vec::new(), json!("a lot")));
+    bridge.books(|books| (books.errors, books.accounts[1]["currency"]) = (Vec::new(), json!("a lot of it")));
     let accounts = linked.accounts().await.unwrap();
     assert_eq!((accounts.accounts.len(), accounts.complete), (2, false), "an account that cannot be read is not closed");
 }

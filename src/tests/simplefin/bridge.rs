@@ -26,6 +26,8 @@ pub(crate) struct Books {
     pub(crate) errlist: Vec<Value>,
     /// The same in words, as the first version has it.
     pub(crate) errors: Vec<Value>,
+    /// Says `null` in place of a list of errors without any, and of the connections.
+    pub(crate) says_null: bool,
     /// What it answers instead.
     pub(crate) status: Option<u16>,
     /// The parameters of each request for accounts.
@@ -113,5 +115,9 @@ async fn accounts_of(State((_, books)): State<Shared>, Query(asked): Query<HashM
     connections.dedup();
     let connections: Vec<_> =
         connections.into_iter().map(|id| json!({ "conn_id": id, "name": format!("{id} of Ann"), "org_name": format!("Bank {id}") })).collect();
-    Json(json!({ "errlist": books.errlist, "errors": books.errors, "connections": connections, "accounts": accounts })).into_response()
+    let mut answer = json!({ "errlist": books.errlist, "errors": books.errors, "connections": connections, "accounts": accounts });
+    for list in ["errlist", "errors", "connections"].into_iter().filter(|_| books.says_null) {
+        answer[list] = Value::Null;
+    }
+    Json(answer).into_response()
 }

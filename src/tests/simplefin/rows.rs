@@ -163,3 +163,78 @@ async fn positions_are_told_all_or_not_at_all() {
     assert_eq!(one(told).await.holdings, None, "a position that cannot be read would look sold");
     assert_eq!(one(account("A", "1", "Brokerage", &[])).await.holdings, Some(Vec::new()));
 }
+
+#[tokio::test]
+async fn what_cannot_be_read_of_an_account_costs_that_and_not_the_account() {
+    let with = |field: &str, value: Value| {
+        let mut account = account("A", "1", "Checking", &[row("x", "2026-11-20", "1.00")]);
+        account[field] = value;
+        account
+    };
+    for unreadable in [json!(""), json!(" "), json!(null), json!("a lot"), json!("1.234567"), json!(75.23), json!({})] {
+        for (field, current, available) in [("available-balance", Some("100.23"), None), ("balance", None, Some("75.23"))] {
+            let linked = Linked::to(&Bridge::with(vec![with(field, unreadable.clone())]).await).await;
+            let told = linked.accounts().await.unwrap();
+            assert_eq!((told.accounts.len(), told.complete), (1, true), "{field} {unreadable}");
+            let account = &told.accounts[0];
+            let text = |amount: Option<dashtam::domain::money::Amount>| amount.map(|amount| amount.to_text(&account.currency));
+            let balances = (text(account.balances.current), text(account.balances.available));
+            assert_eq!(balances, (current.map(str::to_owned), available.map(str::to_owned)), "{field} {unreadable}");
+            assert_eq!(linked.recent(account).await.transactions.len(), 1);
+        }
+    }
+    let undated = one(with("balance-date", json!("today"))).await;
+    assert_eq!(undated.balances.as_of, Some(TestClock::new().now()), "what it was when it was fetched");
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_of_a_position_costs_that_and_no_other() {
+    let holding = json!({ "id": "H1", "symbol": "VTI", "description": "Total Market", "currency": "USD", "shares": "10.5", "market_value": "2500.10", "cost_basis": "2000.00", "created": noon("2026-11-22") });
+    let told = async |field: &str, value: Value| {
+        let mut account = account("A", "1", "Portfolio", &[]);
+        account["holdings"] = json!([holding, holding]);
+        account["holdings"][1][field] = value;
+        one(account).await.holdings
+    };
+    let whole = told("id", json!("H1")).await.unwrap().remove(0);
+    for unreadable in [json!("plenty"), json!(12.5), json!(["x"])] {
+        for field in ["market_value", "cost_basis", "created", "currency", "symbol", "description", "id"] {
+            if unreadable.is_string() && ["symbol", "description", "id", "currency"].contains(&field) {
+                continue;
+            }
+            let mut expected = whole.clone();
+            match field {
+                "market_value" => expected.market_value = None,
+                "cost_basis" => expected.cost_basis = None,
+                "created" => expected.as_of = None,
+                // An amount of nobody knows what is none.
+                "currency" => (expected.market_value, expected.cost_basis) = (None, None),
+                "symbol" => expected.security.symbol = "Total Market".to_owned(),
+                "description" => expected.security.name = None,
+                _ => expected.reference = None,
+            }
+            assert_eq!(told(field, unreadable.clone()).await.unwrap(), [whole.clone(), expected], "{field} {unreadable}");
+        }
+        assert_eq!(told("shares", unreadable).await, None, "a position of nobody knows how many would look sold");
+    }
+    let long = told("cost_basis", json!("10.123456")).await.unwrap();
+    assert_eq!((&long[1].cost_basis, long[1].market_value), (&None, whole.market_value));
+}
+
+#[tokio::test]
+async fn null_says_what_is_left_out_or_empty() {
+    let mut plain = account("A", "1", "Checking", &[]);
+    (plain["transactions"], plain["holdings"]) = (json!(null), json!(null));
+    let mut pending = row("x", "2026-11-20", "1.00");
+    (pending["posted"], pending["pending"]) = (json!(null), json!(true));
+    let bridge = Bridge::with(vec![plain, account("A", "2", "Savings", &[pending])]).await;
+    bridge.books(|books| books.says_null = true);
+    let linked = Linked::to(&bridge).await;
+    let told = linked.accounts().await.unwrap();
+    assert_eq!((told.accounts.len(), told.complete), (2, true));
+    assert_eq!(told.accounts[0].holdings, None);
+    let page = linked.recent(&told.accounts[0]).await;
+    assert_eq!((page.transactions.len(), page.refused, page.complete), (0, 0, true));
+    let page = linked.recent(&told.accounts[1]).await;
+    assert_eq!((page.transactions[0].facts.status, page.refused), (TransactionStatus::Pending, 0));
+}

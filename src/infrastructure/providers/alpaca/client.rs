@@ -15,7 +15,10 @@ use crate::{
         rate_limit::Budget,
         time::{LocalDate, Timestamp},
     },
-    infrastructure::providers::http::{self, Line, Policy},
+    infrastructure::providers::{
+        http::{self, Line, Policy},
+        nulls::OrEmpty,
+    },
 };
 
 use super::mapping::{self, AccountRecord, Classes, PositionRecord};
@@ -148,7 +151,7 @@ struct AlpacaVisit {
 #[async_trait]
 impl Visit for AlpacaVisit {
     async fn accounts(&mut self) -> Result<ReportedAccounts, ProviderFault> {
-        let positions: Vec<PositionRecord> = self.door.get(&["v2", "positions"], &[]).await?;
+        let OrEmpty(positions): OrEmpty<Vec<PositionRecord>> = self.door.get(&["v2", "positions"], &[]).await?;
         self.classes = mapping::classes(&positions);
         let holdings = positions.iter().map(|position| mapping::holding(position, &self.account)).collect::<Option<Vec<_>>>();
         // A position left out would look sold: one that cannot be read spoils the answer.
@@ -162,7 +165,7 @@ impl Visit for AlpacaVisit {
         }
         let mut query = vec![("direction", "desc"), ("page_size", PAGE_SIZE)];
         query.extend(page.map(|last| ("page_token", last)));
-        let rows: Vec<Value> = self.door.get(&["v2", "account", "activities"], &query).await?;
+        let OrEmpty(rows): OrEmpty<Vec<Value>> = self.door.get(&["v2", "account", "activities"], &query).await?;
         // Rows are read one by one, so that a broken one spoils none of the others; but without ids there is no way on.
         let ids: Vec<String> = rows.iter().filter_map(|row| row.get("id")?.as_str()).map(str::to_owned).collect();
         let (Some(last), false) = (ids.last(), rows.is_empty()) else {

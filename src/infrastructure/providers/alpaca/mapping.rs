@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use rust_decimal::{Decimal, RoundingStrategy};
+use rust_decimal::Decimal;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -20,7 +20,7 @@ use crate::{
         time::{LocalDate, Timestamp},
         transaction::{AssetType, Security, TransactionFacts, TransactionStatus, TransactionSubtype},
     },
-    infrastructure::providers::day,
+    infrastructure::providers::{computed::computed, day},
 };
 
 /// The most characters a description keeps.
@@ -105,6 +105,15 @@ fn asset_type(class: Option<&str>, symbol: &str) -> AssetType {
     }
 }
 
+/// Whether a price is in the account's currency: that of `BTC/USD` is in dollars, that of `ETH/BTC` in coins. A coin's symbol without a stroke
+/// ends in what it is quoted in; any other symbol is no pair.
+fn is_quoted_in(currency: &Currency, symbol: &str, asset_type: AssetType) -> bool {
+    match symbol.split_once('/') {
+        Some((_, quote)) => quote == currency.code(),
+        None => asset_type != AssetType::Cryptocurrency || symbol.ends_with(currency.code()),
+    }
+}
+
 /// What is held, by symbol.
 pub(super) fn classes(positions: &[PositionRecord]) -> Classes {
     Classes(positions.iter().map(|position| (plain(&position.symbol), asset_type(position.asset_class.as_deref(), &position.symbol))).collect())
@@ -115,7 +124,7 @@ pub(super) fn account(record: &AccountRecord, holdings: Vec<ReportedHolding>, no
     let currency = Currency::parse(&record.currency).ok()?;
     let is_paper = record.account_number.starts_with("PA");
     let available = exact_amount(record.cash.as_deref(), &currency).ok()?.filter(|cash| !cash.is_negative());
-    let balances = Balances { current: exact_amount(record.equity.as_deref(), &currency).ok()?, available, limit: None, as_of: Some(now) };
+    let balances = Balances { current: valuation(record.equity.as_deref(), &currency).ok()?, available, limit: None, as_of: Some(now) };
     Some(ReportedAccount {
         reference: AccountReference::new(record.id.clone()),
         institution: None,
@@ -136,7 +145,7 @@ pub(super) fn holding(record: &PositionRecord, account: &AccountRecord) -> Optio
     let quantity = Quantity::parse(&record.qty).ok()?.decimal();
     let quantity = Quantity::new(if is_short { -quantity.abs() } else { quantity }).ok()?;
     let signed = |amount: Amount| if is_short { amount.abs().negated() } else { amount };
-    let cost_basis = exact_amount(record.cost_basis.as_deref(), &currency).ok()?.map(|amount| Money { amount: signed(amount), currency: currency.clone() });
+    let cost_basis = valuation(record.cost_basis.as_deref(), &currency).ok()?.map(|amount| Money { amount: signed(amount), currency: currency.clone() });
     Some(ReportedHolding {
         reference: record.asset_id.clone(),
         security: Security { symbol: record.symbol.clone(), name: None, asset_type: asset_type(record.asset_class.as_deref(), &record.symbol) },
@@ -144,18 +153,28 @@ pub(super) fn holding(record: &PositionRecord, account: &AccountRecord) -> Optio
         isin: None,
         quantity,
         price: record.current_price.as_deref().and_then(|price| Quantity::parse(price).ok()),
-        market_value: exact_amount(record.market_value.as_deref(), &currency).ok()?.map(signed),
+        market_value: valuation(record.market_value.as_deref(), &currency).ok()?.map(signed),
         cost_basis,
         as_of: None,
         currency,
     })
 }
 
-/// An amount that may be missing: nothing also for one that is too precise to be kept exactly, such as the value of a part of a coin.
+/// An amount that may be missing: nothing also for one that is too precise to be kept exactly.
 fn exact_amount(text: Option<&str>, currency: &Currency) -> Result<Option<Amount>, InvalidAmount> {
     match text.map(|text| Amount::parse(text, currency)) {
         None | Some(Err(InvalidAmount::TooPrecise)) => Ok(None),
         Some(read) => read.map(Some),
+    }
+}
+
+/// What something is worth or was bought for, if it is told. Alpaca computes it of prices and parts of units, so it is cut as what is
+/// [`computed`] is: equity that holds a part of a coin has more decimals than its unit is kept with.
+fn valuation(text: Option<&str>, currency: &Currency) -> Result<Option<Amount>, InvalidAmount> {
+    match text.map(|text| (text, Amount::parse(text, currency))) {
+        None => Ok(None),
+        Some((text, Err(InvalidAmount::TooPrecise))) => computed(text.parse().map_err(|_| InvalidAmount::OutOfRange)?, currency).map(Some),
+        Some((_, read)) => read.map(Some),
     }
 }
 
@@ -170,10 +189,14 @@ fn security(symbol: &str, classes: &Classes) -> Security {
     Security { symbol: symbol.to_owned(), name: None, asset_type: classes.of(symbol) }
 }
 
-/// A part of an order that was carried out. Charges for it are activities of their own.
+/// A part of an order that was carried out; `None` also for one that was paid in something else than the account's currency. Charges for it are
+/// activities of their own.
 fn fill(record: &ActivityRecord, account: &ReportedAccount, classes: &Classes) -> Option<TransactionFacts> {
     let symbol = record.symbol.as_deref()?;
     let security = security(symbol, classes);
+    if !is_quoted_in(&account.currency, symbol, security.asset_type) {
+        return None;
+    }
     let (subtype, word, comes_in) = match record.side.as_deref()? {
         "buy" => (TransactionSubtype::Buy, "Buy", true),
         "sell" => (TransactionSubtype::Sell, "Sell", false),
@@ -184,12 +207,11 @@ fn fill(record: &ActivityRecord, account: &ReportedAccount, classes: &Classes) -
     let (units, price) = (Quantity::parse(record.qty.as_deref()?).ok()?, Quantity::parse(record.price.as_deref()?).ok()?);
     let multiplier = if security.asset_type == AssetType::Option { Decimal::from(SHARES_OF_A_CONTRACT) } else { Decimal::ONE };
     let gross = units.decimal().abs().checked_mul(price.decimal())?.checked_mul(multiplier)?;
-    // The product is our arithmetic and no number of Alpaca's, so it is rounded to what an amount of this unit is kept with.
-    let gross = gross.round_dp_with_strategy(account.currency.scale(), RoundingStrategy::MidpointNearestEven);
     let occurred_at = instant(record.transaction_time.as_deref()?)?;
     let posted_on = if security.asset_type == AssetType::Cryptocurrency { Timestamp::new(occurred_at).day() } else { day::in_new_york(occurred_at)? };
     Some(TransactionFacts {
-        amount: Amount::from_decimal(if comes_in { -gross } else { gross }, &account.currency).ok()?,
+        // The product is our arithmetic and no number of Alpaca's.
+        amount: computed(if comes_in { -gross } else { gross }, &account.currency).ok()?,
         subtype,
         status: TransactionStatus::Posted,
         posted_on,
@@ -215,6 +237,7 @@ fn other(record: &ActivityRecord, account: &ReportedAccount, classes: &Classes) 
     };
     let (subtype, word, moves_units) = kind(&record.activity_type, amount, units);
     let description = record.description.as_deref().map(str::trim).filter(|text| !text.is_empty());
+    let is_priced = moves_units && record.symbol.as_deref().is_none_or(|symbol| is_quoted_in(&account.currency, symbol, classes.of(symbol)));
     let described = || record.symbol.as_deref().map_or_else(|| word.to_owned(), |symbol| format!("{word} {symbol}"));
     Some(TransactionFacts {
         amount,
@@ -238,7 +261,7 @@ fn other(record: &ActivityRecord, account: &ReportedAccount, classes: &Classes) 
         category: None,
         security: record.symbol.as_deref().filter(|symbol| !symbol.is_empty()).map(|symbol| security(symbol, classes)),
         quantity: units.filter(|units| moves_units && !units.decimal().is_zero()),
-        unit_price: match record.price.as_deref().filter(|_| moves_units) {
+        unit_price: match record.price.as_deref().filter(|_| is_priced) {
             Some(price) => Some(Quantity::parse(price).ok()?),
             None => None,
         },

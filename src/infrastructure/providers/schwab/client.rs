@@ -23,11 +23,15 @@ use crate::{
     },
     infrastructure::providers::{
         http::{self, Line, Policy, TokenEndpoint},
+        nulls::{OrEmpty, null_is_empty},
         oauth::{token_fault, verifier},
     },
 };
 
-use super::mapping::{self, AccountItem, Nickname};
+use super::{
+    mapping::{self, AccountItem, Nickname},
+    spans::Spans,
+};
 
 /// Where Schwab is.
 const ADDRESS: &str = "https://api.schwabapi.com";
@@ -37,9 +41,6 @@ const CONSENT_DAYS: u32 = 7;
 
 /// The longest an access token may say that it lasts, in days.
 const LONGEST_DAYS: i64 = 7;
-
-/// How many days are asked for at once: a year at most, with a day more at both ends.
-const DAYS_AT_ONCE: i64 = 360;
 
 /// As many rows as Schwab answers at most; there may be more then.
 const MOST_ROWS: usize = 3_000;
@@ -173,7 +174,7 @@ struct NumberRecord {
 /// `GET /userPreference`, as far as it is of use.
 #[derive(Deserialize)]
 struct Preferences {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     accounts: Vec<Nickname>,
 }
 
@@ -225,15 +226,14 @@ impl Visit for SchwabVisit {
             Some(page) => Spans::read(page).ok_or(ProviderFault::Malformed)?,
             None => Spans::of(from, to),
         };
-        let Some((first, last)) = spans.0.pop() else { return Ok(TransactionPage::default()) };
-        // Days are New York's and instants are UTC, so a day more at both ends holds all of them.
-        let (start, end) = (format!("{}T00:00:00.000Z", first.plus_days(-1)), format!("{}T23:59:59.999Z", last.plus_days(1)));
+        let Some(span) = spans.next() else { return Ok(TransactionPage::default()) };
+        let [start, end] = span.ends();
         let query = [("startDate", start.as_str()), ("endDate", end.as_str()), ("types", TYPES)];
-        let rows: Vec<Value> = self.get(&["accounts", hash, "transactions"], &query).await?;
+        let OrEmpty(rows): OrEmpty<Vec<Value>> = self.get(&["accounts", hash, "transactions"], &query).await?;
         let is_full = rows.len() >= MOST_ROWS;
-        if is_full && first < last {
-            let middle = first.plus_days(last.days_since(first) / 2);
-            spans.0.extend([(first, middle), (middle.plus_days(1), last)]);
+        // That Schwab looks at times and not at days alone is not known for sure: rows from outside of what was asked for say that its halves would
+        // be answered alike.
+        if is_full && rows.iter().filter_map(mapping::moment).all(|moment| span.holds(moment)) && spans.halve(span) {
             return Ok(TransactionPage { next: spans.written(), ..TransactionPage::default() });
         }
         let mut answer = TransactionPage { next: spans.written(), complete: !is_full, ..TransactionPage::default() };
@@ -244,34 +244,7 @@ impl Visit for SchwabVisit {
                 None => answer.refused += 1,
             }
         }
-        answer.transactions.retain(|row| (first..=last).contains(&row.facts.posted_on));
+        answer.transactions.retain(|row| (span.first..=span.last).contains(&row.facts.posted_on));
         Ok(answer)
-    }
-}
-
-/// Days yet to be asked for, the next ones last.
-struct Spans(Vec<(LocalDate, LocalDate)>);
-
-impl Spans {
-    /// The newest first, none of them too long to be asked for.
-    fn of(from: LocalDate, to: LocalDate) -> Self {
-        let (mut spans, mut first) = (Vec::new(), from);
-        while first <= to {
-            let last = first.plus_days(DAYS_AT_ONCE - 1).min(to);
-            spans.push((first, last));
-            first = last.plus_days(1);
-        }
-        Self(spans)
-    }
-
-    fn read(page: &str) -> Option<Self> {
-        let spans =
-            page.split(',').map(|span| span.split_once('/').and_then(|(first, last)| Some((LocalDate::parse(first).ok()?, LocalDate::parse(last).ok()?))));
-        spans.collect::<Option<_>>().map(Self)
-    }
-
-    fn written(&self) -> Option<String> {
-        let spans: Vec<_> = self.0.iter().map(|(first, last)| format!("{first}/{last}")).collect();
-        (!spans.is_empty()).then(|| spans.join(","))
     }
 }

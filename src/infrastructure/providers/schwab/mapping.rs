@@ -4,7 +4,7 @@
 //! in New York. A row that cannot be read is counted, never guessed and never dropped in silence.
 
 use chrono::{DateTime, NaiveTime, Utc};
-use rust_decimal::{Decimal, RoundingStrategy};
+use rust_decimal::Decimal;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -18,10 +18,10 @@ use crate::{
         time::{LocalDate, Timestamp},
         transaction::{AssetType, Security, TransactionFacts, TransactionStatus, TransactionSubtype as Subtype},
     },
-    infrastructure::providers::day,
+    infrastructure::providers::{computed::computed, day, nulls::null_is_empty},
 };
 
-use super::numbers::Digits;
+use super::{income, numbers::Digits};
 
 /// The most characters a description keeps.
 const DESCRIPTION: usize = 1_000;
@@ -43,7 +43,7 @@ pub(super) struct AccountItem {
 #[serde(rename_all = "camelCase")]
 struct AccountRecord {
     account_number: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     positions: Vec<PositionRecord>,
     current_balances: Option<BalancesRecord>,
 }
@@ -97,7 +97,7 @@ struct RowRecord {
     status: Option<String>,
     description: Option<String>,
     net_amount: Digits,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     transfer_items: Vec<ItemRecord>,
 }
 
@@ -133,6 +133,11 @@ impl InstrumentRecord {
         }
     }
 
+    /// Whether it is a share, or one of a fund, which pay dividends.
+    fn is_a_share(&self) -> bool {
+        matches!(self.asset_type(), AssetType::Equity | AssetType::Etf | AssetType::MutualFund) || self.kind.as_deref() == Some("MONEY_MARKET_FUND")
+    }
+
     fn security(&self) -> Option<Security> {
         let symbol = self.symbol.as_ref().or(self.cusip.as_ref()).filter(|symbol| !symbol.is_empty())?;
         Some(Security { symbol: symbol.clone(), name: self.description.clone().filter(|name| !name.is_empty()), asset_type: self.asset_type() })
@@ -148,7 +153,7 @@ pub(super) fn account(item: &AccountItem, nicknames: &[Nickname], now: Timestamp
     let told = record.current_balances.as_ref().unwrap_or(&nothing);
     let available = told.available_funds.as_ref().or(told.cash_available_for_trading.as_ref());
     let balances = Balances {
-        current: exact_amount(told.liquidation_value.as_ref(), &currency).ok()?,
+        current: valuation(told.liquidation_value.as_ref(), &currency).ok()?,
         available: exact_amount(available, &currency).ok()?.filter(|amount| !amount.is_negative()),
         limit: None,
         as_of: Some(now),
@@ -181,12 +186,12 @@ fn holding(record: &PositionRecord, currency: &Currency) -> Option<ReportedHoldi
         AssetType::FixedIncome | AssetType::Futures | AssetType::Forex => None,
         _ => Some(Decimal::ONE),
     };
-    let paid = record.average_price.as_ref().and_then(Digits::quantity).zip(multiplier).and_then(|(price, multiplier)| {
-        // Our arithmetic and no number of Schwab's, so it is rounded to what an amount of this unit is kept with.
-        let paid = price.decimal().checked_mul(quantity)?.checked_mul(multiplier)?;
-        Amount::from_decimal(paid.round_dp_with_strategy(currency.scale(), RoundingStrategy::MidpointNearestEven), currency).ok()
+    // An average is a quotient by nature, such as 100 / 3, and has as many digits as a double: all of them count until the product is cut.
+    let paid = record.average_price.as_ref().and_then(Digits::decimal).zip(multiplier).and_then(|(price, multiplier)| {
+        let paid = price.checked_mul(quantity)?.checked_mul(multiplier)?;
+        computed(paid, currency).ok()
     });
-    let market_value = exact_amount(record.market_value.as_ref(), currency).ok()?;
+    let market_value = valuation(record.market_value.as_ref(), currency).ok()?;
     Some(ReportedHolding {
         reference: None,
         security,
@@ -203,10 +208,24 @@ fn holding(record: &PositionRecord, currency: &Currency) -> Option<ReportedHoldi
 
 /// An amount that may be missing: nothing also for one that is too precise to be kept exactly.
 fn exact_amount(digits: Option<&Digits>, currency: &Currency) -> Result<Option<Amount>, InvalidAmount> {
-    match digits.map(|digits| digits.amount(currency)) {
+    unless_too_precise(digits.map(|digits| digits.amount(currency)))
+}
+
+/// What something is worth, if it is told.
+fn valuation(digits: Option<&Digits>, currency: &Currency) -> Result<Option<Amount>, InvalidAmount> {
+    unless_too_precise(digits.map(|digits| digits.valuation(currency)))
+}
+
+fn unless_too_precise(read: Option<Result<Amount, InvalidAmount>>) -> Result<Option<Amount>, InvalidAmount> {
+    match read {
         None | Some(Err(InvalidAmount::TooPrecise)) => Ok(None),
         Some(read) => read.map(Some),
     }
+}
+
+/// When a row says that it was.
+pub(super) fn moment(row: &Value) -> Option<DateTime<Utc>> {
+    instant(row.get("time").or_else(|| row.get("tradeDate"))?.as_str()?)
 }
 
 /// One row; `None` when it cannot be read. `numbers` are those of this login: they stand in descriptions, and only their ends stay there.
@@ -235,12 +254,10 @@ pub(super) fn transaction(row: Value, account: &ReportedAccount, numbers: &[&str
         description: masked(&described.map_or_else(made_up, str::to_owned), numbers).chars().take(DESCRIPTION).collect(),
         merchant_name: None,
         category: None,
-        unit_price: match price {
-            Some(price) => Some(price.quantity()?),
-            None => None,
-        },
+        // What a unit cost tells nothing that the amount needs: a price that cannot be kept exactly costs no row.
+        unit_price: price.and_then(Digits::quantity),
         quantity: units,
-        fees: fees(&record.transfer_items, &account.currency).ok()?,
+        fees: fees(&record.transfer_items, &account.currency),
         security,
     };
     Some(ReportedTransaction { reference: Some(record.activity_id.text().to_owned()), replaces: Vec::new(), facts, line: None })
@@ -267,7 +284,9 @@ fn kind(record: &RowRecord, moved: Option<&ItemRecord>, described: &str, amount:
             let event = events.iter().find(|(word, _)| says(word)).map(|(_, event)| *event);
             (event.unwrap_or(if goes { Subtype::TransferOut } else { Subtype::TransferIn }), units)
         }
-        "DIVIDEND_OR_INTEREST" => (income(&says, leaves, moved.is_some()), None),
+        "DIVIDEND_OR_INTEREST" => {
+            (income::kind(described, leaves, moved.and_then(|item| item.instrument.as_ref()).is_some_and(InstrumentRecord::is_a_share)), None)
+        }
         "ACH_RECEIPT" | "CASH_RECEIPT" => (Subtype::Deposit, None),
         "ACH_DISBURSEMENT" | "CASH_DISBURSEMENT" => (Subtype::Withdrawal, None),
         "ELECTRONIC_FUND" => (if leaves { Subtype::Withdrawal } else { Subtype::Deposit }, None),
@@ -294,34 +313,16 @@ fn trade(effect: Option<&str>, amount: Amount, units: Option<Quantity>) -> (Subt
     (subtype, units)
 }
 
-/// Dividends and interest are of one type: what it was paid on and what it is called tell them apart.
-fn income(says: &dyn Fn(&str) -> bool, leaves: bool, is_on_a_security: bool) -> Subtype {
-    if leaves && (says("TAX") || says("WITHH") || says("NRA")) {
-        Subtype::TaxWithheld
-    } else if says("INTEREST") || says(" INT ") || says("BANK INT") {
-        if leaves { Subtype::MarginInterest } else { Subtype::Interest }
-    } else if says("CAP GAIN") || says("CAPITAL GAIN") {
-        Subtype::CapitalGain
-    } else if says("RETURN OF CAPITAL") {
-        Subtype::ReturnOfCapital
-    } else if says("DIV") || is_on_a_security {
-        Subtype::Dividend
-    } else if leaves {
-        Subtype::MarginInterest
-    } else {
-        Subtype::Interest
-    }
-}
-
-/// What was charged, which is inside the net amount; nothing when nothing was told.
-fn fees(items: &[ItemRecord], currency: &Currency) -> Result<Option<Amount>, InvalidAmount> {
-    let mut sum = None;
-    for item in items.iter().filter(|item| item.fee_type.is_some()) {
-        let charged = item.cost.as_ref().or(item.amount.as_ref());
-        let charged = charged.map_or(Ok(Amount::ZERO), |digits| digits.amount(currency))?.abs();
-        sum = Some(sum.unwrap_or(Amount::ZERO).checked_add(charged).ok_or(InvalidAmount::OutOfRange)?);
-    }
-    Ok(sum)
+/// What was charged, which is inside the net amount; nothing when nothing was told, or when some of it cannot be kept exactly, as the rest would
+/// be a wrong number.
+fn fees(items: &[ItemRecord], currency: &Currency) -> Option<Amount> {
+    let charged = |item: &ItemRecord| match item.cost.as_ref().or(item.amount.as_ref()) {
+        Some(digits) => digits.amount(currency).ok().map(Amount::abs),
+        None => Some(Amount::ZERO),
+    };
+    let mut fees = items.iter().filter(|item| item.fee_type.is_some()).map(charged).peekable();
+    fees.peek()?;
+    fees.try_fold(Amount::ZERO, |sum, fee| sum.checked_add(fee?))
 }
 
 /// `None` for a word that does not say whether the row is inside the balance.

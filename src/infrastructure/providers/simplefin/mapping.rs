@@ -10,15 +10,18 @@ use chrono::DateTime;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::domain::{
-    account::{AccountType, MaskedNumber},
-    balance::Balances,
-    card_number,
-    holding::ReportedHolding,
-    money::{Amount, Currency, Money, Quantity},
-    provider::{AccountReference, ReportedAccount, ReportedTransaction},
-    time::{LocalDate, Timestamp},
-    transaction::{AssetType, Security, TransactionFacts, TransactionStatus, TransactionSubtype},
+use crate::{
+    domain::{
+        account::{AccountType, MaskedNumber},
+        balance::Balances,
+        card_number,
+        holding::ReportedHolding,
+        money::{Amount, Currency, Money, Quantity},
+        provider::{AccountReference, ReportedAccount, ReportedTransaction},
+        time::{LocalDate, Timestamp},
+        transaction::{AssetType, Security, TransactionFacts, TransactionStatus, TransactionSubtype},
+    },
+    infrastructure::providers::nulls::null_is_empty,
 };
 
 use super::guess;
@@ -29,12 +32,13 @@ const DESCRIPTION: usize = 1_000;
 /// `GET /accounts`. Accounts and rows are read one by one, so that a broken one spoils none of the others.
 #[derive(Deserialize)]
 pub(super) struct AccountSet {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     errlist: Vec<Value>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     errors: Vec<Value>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     connections: Vec<Value>,
+    /// Of these nothing is assumed: an account that is not among them counts as closed.
     accounts: Vec<Value>,
 }
 
@@ -78,6 +82,7 @@ struct ConnectionRecord {
     org_name: Option<String>,
 }
 
+/// What may be unreadable without the account being so is kept as it came.
 #[derive(Deserialize)]
 struct AccountRecord {
     id: String,
@@ -85,14 +90,15 @@ struct AccountRecord {
     org: Option<OrganizationRecord>,
     name: String,
     currency: String,
-    balance: Option<String>,
-    #[serde(rename = "available-balance")]
-    available: Option<String>,
-    #[serde(rename = "balance-date")]
-    balance_date: Option<i64>,
     #[serde(default)]
+    balance: Value,
+    #[serde(default, rename = "available-balance")]
+    available: Value,
+    #[serde(default, rename = "balance-date")]
+    balance_date: Value,
+    #[serde(default, deserialize_with = "null_is_empty")]
     transactions: Vec<Value>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     holdings: Vec<Value>,
 }
 
@@ -107,7 +113,7 @@ struct OrganizationRecord {
 #[derive(Deserialize)]
 struct RowRecord {
     id: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     posted: i64,
     transacted_at: Option<i64>,
     amount: String,
@@ -118,16 +124,18 @@ struct RowRecord {
     extra: Option<Value>,
 }
 
-#[derive(Deserialize)]
+/// Kept as it came: what cannot be read of a position costs only that.
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct HoldingRecord {
-    id: Option<String>,
-    symbol: Option<String>,
-    description: Option<String>,
-    currency: Option<String>,
-    shares: String,
-    market_value: Option<String>,
-    cost_basis: Option<String>,
-    created: Option<i64>,
+    id: Value,
+    symbol: Value,
+    description: Value,
+    currency: Value,
+    shares: Value,
+    market_value: Value,
+    cost_basis: Value,
+    created: Value,
 }
 
 /// What the error list says of whom.
@@ -219,7 +227,7 @@ fn account(record: AccountRecord, connections: &[ConnectionRecord], troubles: &T
         .and_then(|known| known.org_name.clone().or_else(|| known.name.clone()))
         .or_else(|| organization.and_then(|org| org.name.clone().or_else(|| org.domain.clone())));
     let currency = currency(&record.currency)?;
-    let amount = |text: &Option<String>| text.as_deref().map(|text| Amount::parse(text, &currency)).transpose().ok();
+    let amount = |value: &Value| Amount::parse(said(value)?, &currency).ok();
     let kind = guess::kind(&record.name, !record.holdings.is_empty());
     let name = card_number::cut(&record.name);
     let account = ReportedAccount {
@@ -229,11 +237,11 @@ fn account(record: AccountRecord, connections: &[ConnectionRecord], troubles: &T
         name,
         kind,
         balances: Balances {
-            current: amount(&record.balance)?,
+            current: amount(&record.balance),
             // A negative rest of a credit line says nothing that could be spent.
-            available: amount(&record.available)?.filter(|available| !(kind.is_liability() && available.is_negative())),
+            available: amount(&record.available).filter(|available| !(kind.is_liability() && available.is_negative())),
             limit: None,
-            as_of: Some(record.balance_date.and_then(instant).unwrap_or(now)),
+            as_of: Some(record.balance_date.as_i64().and_then(instant).unwrap_or(now)),
         },
         holdings: holdings(record.holdings, kind, &currency),
         currency,
@@ -300,38 +308,44 @@ fn transaction(record: RowRecord, currency: &Currency, now: Timestamp) -> Option
     Some(ReportedTransaction { reference: Some(record.id), replaces: Vec::new(), facts, line: None })
 }
 
-/// Every position; `None` where it has none and need not have any, and where one cannot be read: it would look sold.
+/// Every position; `None` where it has none and need not have any, and where of one it cannot be read how much or of what it is: it would look
+/// sold.
 fn holdings(records: Vec<Value>, kind: AccountType, currency: &Currency) -> Option<Vec<ReportedHolding>> {
     let may_hold =
         matches!(kind, AccountType::Brokerage | AccountType::Ira | AccountType::RothIra | AccountType::Plan401k | AccountType::Plan403b | AccountType::Hsa);
     if records.is_empty() && !may_hold {
         return None;
     }
-    records.into_iter().map(|record| holding(serde_json::from_value(record).ok()?, currency)).collect()
+    records.into_iter().map(|record| holding(&serde_json::from_value(record).ok()?, currency)).collect()
 }
 
-fn holding(record: HoldingRecord, of_account: &Currency) -> Option<ReportedHolding> {
-    let said = |text: Option<String>| text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
-    let (symbol, name, id) = (said(record.symbol), said(record.description), said(record.id));
-    let currency = match said(record.currency) {
-        Some(text) => self::currency(&text)?,
-        None => of_account.clone(),
+fn holding(record: &HoldingRecord, of_account: &Currency) -> Option<ReportedHolding> {
+    let [symbol, name, id] = [&record.symbol, &record.description, &record.id].map(|value| said(value).map(str::to_owned));
+    // An amount of nobody knows what is none.
+    let currency = match said(&record.currency) {
+        Some(text) => self::currency(text),
+        None => matches!(record.currency, Value::Null | Value::String(_)).then(|| of_account.clone()),
     };
-    let amount = |text: Option<String>| said(text).map(|text| Amount::parse(&text, &currency)).transpose().ok();
-    let cost = amount(record.cost_basis)?;
+    let amount = |value: &Value| Amount::parse(said(value)?, currency.as_ref()?).ok();
+    // Nothing is what servers write that do not know.
+    let cost = amount(&record.cost_basis).filter(|cost| *cost != Amount::ZERO);
     Some(ReportedHolding {
         security: Security { asset_type: AssetType::Other, symbol: symbol.or_else(|| name.clone()).or_else(|| id.clone())?, name },
         reference: id,
         cusip: None,
         isin: None,
-        quantity: Quantity::parse(&record.shares).ok()?,
+        quantity: Quantity::parse(said(&record.shares)?).ok()?,
         price: None,
-        market_value: amount(record.market_value)?,
-        // Nothing is what servers write that do not know.
-        cost_basis: cost.filter(|cost| *cost != Amount::ZERO).map(|amount| Money { amount, currency: currency.clone() }),
-        currency,
-        as_of: record.created.filter(|at| *at > 0).and_then(instant),
+        market_value: amount(&record.market_value),
+        cost_basis: cost.zip(currency.clone()).map(|(amount, currency)| Money { amount, currency }),
+        currency: currency.unwrap_or_else(|| of_account.clone()),
+        as_of: record.created.as_i64().filter(|at| *at > 0).and_then(instant),
     })
+}
+
+/// A text that says something.
+fn said(value: &Value) -> Option<&str> {
+    value.as_str().map(str::trim).filter(|text| !text.is_empty())
 }
 
 fn instant(seconds: i64) -> Option<Timestamp> {

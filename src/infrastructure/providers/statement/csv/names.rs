@@ -31,13 +31,13 @@ const DAYS: &str = "posting date|posted date|date posted|post date|posted|posted
     bokforingsdag|bokforingsdatum|bogforingsdato|bokforingsdato|kirjauspaiva|data ksiegowania|datum zauctovani|datum provedeni|\
     data do lancamento|konyveles datuma|date|datum|fecha|data|dato|paiva|paivamaara|datum transakce|data operacji|fecha operacion|\
     fecha de operacion|data operazione|data movimento|data do movimento|date operation|date de l operation|date d operation|\
-    transactiedatum";
+    transactiedatum|run date|trade date";
 
 /// Names of the day a row was made.
 const MADE: &str = "transaction date|trans date|date of transaction|started date|purchase date|transaktionsdatum|date transaction|kaufdatum";
 
-/// Names of the value date, which is neither; it stands in when a file has no other day.
-const VALUED: &str = "value date|valuta|valutadatum|wertstellung|wert|date valeur|date de valeur|fecha valor|data valuta|data valor|rentedatum|\
+/// Names of the value date, or of the day a trade was settled, which is neither; it stands in when a file has no other day.
+const VALUED: &str = "settlement date|settle date|value date|valuta|valutadatum|wertstellung|wert|date valeur|date de valeur|fecha valor|data valuta|data valor|rentedatum|\
     valutadag";
 
 const AMOUNT: &str = "amount|transaction amount|net amount|billing amount|value|betrag|umsatz|betrag in eur|umsatz in eur|montant|montant en euros|\

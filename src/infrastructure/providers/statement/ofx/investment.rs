@@ -1,14 +1,14 @@
 //! Investment statements (OFX 2.2, section 13): trades, positions, cash and securities.
 //!
-//! A trade's TOTAL is its net effect on cash with all charges inside, as the broker signs it; what moves securities alone moves no cash. Its day is
-//! that of the trade. Securities are listed at the end of a file, so rows and positions first hold what a security is known by and get its
+//! A trade's TOTAL is its net effect on cash with all charges inside, as the broker signs it; what moves securities alone moves no cash, and a
+//! reinvestment spends what it brings. Its day is that of the trade. Securities are listed at the end of a file, so rows and positions first hold what a security is known by and get its
 //! symbol and name when everything is read.
 
 use std::collections::HashMap;
 
 use super::{
     super::values::{MAX_DESCRIPTION, MAX_NAME, characters, tidy},
-    mapping::{Holder, reference},
+    mapping::{Holder, in_its_currency, reference},
     outline::{CURRENCY, Leaves},
     values::{amount, day, instant},
 };
@@ -102,14 +102,13 @@ pub(super) fn trade(kind: &'static str, leaves: &Leaves, line: u64, holder: &Hol
     let date = leaves.get("DTTRADE").ok_or("the transaction has no date (DTTRADE)")?;
     let posted_on = day(date).ok_or("the transaction's date (DTTRADE) is not a day of the calendar written YYYYMMDD")?;
     let currency = &holder.account.currency;
-    if leaves.get(CURRENCY).is_some_and(|code| !code.eq_ignore_ascii_case(currency.code())) {
-        return Err("the transaction is in another currency than its statement (CURSYM)".to_owned());
-    }
+    in_its_currency(leaves, currency)?;
     let money = |name: &str| -> Result<Option<Amount>, String> {
         leaves.get(name).map(|text| amount(text, currency).map_err(|reason| format!("the transaction's {name} cannot be taken: {reason}"))).transpose()
     };
     let total = money("TOTAL")?;
-    let moves_cash = !matches!(kind, "TRANSFER" | "SPLIT" | "JRNLSEC" | "JRNLFUND" | "CLOSUREOPT");
+    // A reinvestment is income and purchase in one: what comes in goes out again, and its TOTAL is neither alone.
+    let moves_cash = !matches!(kind, "TRANSFER" | "SPLIT" | "JRNLSEC" | "JRNLFUND" | "CLOSUREOPT" | "REINVEST");
     let net = match total {
         Some(total) if moves_cash => total,
         None if moves_cash => return Err("the transaction has no amount (TOTAL)".to_owned()),

@@ -8,7 +8,7 @@ use super::{
         redaction::Redaction,
         values::{MAX_DESCRIPTION, MAX_NAME, MAX_REFERENCE, bytes, characters, tidy},
     },
-    outline::{Leaves, PAYEE_NAME},
+    outline::{CURRENCY, Leaves, PAYEE_NAME},
     values::{amount, day, instant},
 };
 use crate::domain::{
@@ -139,11 +139,19 @@ pub(super) fn period(leaves: &Leaves) -> Option<(LocalDate, LocalDate)> {
     Some((start.min(end), start.max(end)))
 }
 
+/// Refuses what is in another unit than its statement: CURRENCY says that amounts are in that one and not in CURDEF (section 5.2), and no rate
+/// turns them into it here. ORIGCURRENCY says that the bank has turned them already.
+pub(super) fn in_its_currency(leaves: &Leaves, statement: &Currency) -> Result<(), &'static str> {
+    let is_another = leaves.get(CURRENCY).is_some_and(|code| !code.eq_ignore_ascii_case(statement.code()));
+    if is_another { Err("the transaction is in another currency than its statement (CURSYM)") } else { Ok(()) }
+}
+
 /// STMTTRN (section 11.4.4.1), or STMTTRNP, which has DTTRAN for DTPOSTED. The error says why the row cannot be taken.
 pub(super) fn row(leaves: &Leaves, pending: bool, line: u64, holder: &Holder) -> Result<ReportedTransaction, String> {
     let (label, date) = if pending { ("DTTRAN", leaves.get("DTTRAN").or(leaves.get("DTPOSTED"))) } else { ("DTPOSTED", leaves.get("DTPOSTED")) };
     let date = date.ok_or_else(|| format!("the transaction has no date ({label})"))?;
     let posted_on = day(date).ok_or_else(|| format!("the transaction's date ({label}) is not a day of the calendar written YYYYMMDD"))?;
+    in_its_currency(leaves, &holder.account.currency)?;
     let text = leaves.get("TRNAMT").ok_or("the transaction has no amount (TRNAMT)")?;
     let amount = amount(text, &holder.account.currency).map_err(|reason| format!("the transaction's amount (TRNAMT) cannot be taken: {reason}"))?;
     let word = leaves.get("TRNTYPE").unwrap_or_default().to_ascii_uppercase();

@@ -100,7 +100,7 @@ const LEAVES: [&str; 78] = [
 /// Under which name a row finds the name of its PAYEE.
 pub(super) const PAYEE_NAME: &str = "PAYEE/NAME";
 
-/// Under which name an action or a position finds the currency it is in. That of ORIGCURRENCY is another's.
+/// Under which name a row, an action or a position finds the currency it is in. That of ORIGCURRENCY is another's.
 pub(super) const CURRENCY: &str = "CURRENCY/CURSYM";
 
 /// Actions of an investment account (section 13.9.2.4.4).
@@ -235,7 +235,7 @@ impl Aggregate {
             Self::Position(_) => parent == Self::Positions,
             Self::SecurityList => matches!(parent, Self::MessageSet | Self::Root),
             Self::Security(_) => parent == Self::SecurityList,
-            Self::Currency => matches!(parent, Self::Trade(_) | Self::Position(_) | Self::Detail | Self::Row),
+            Self::Currency => matches!(parent, Self::Trade(_) | Self::Position(_) | Self::Detail | Self::Row | Self::PendingRow),
             Self::Detail => matches!(parent, Self::Trade(_) | Self::Position(_) | Self::Security(_) | Self::Detail),
             Self::PendingRow => matches!(parent, Self::PendingRows | Self::BankStatement | Self::CardStatement),
             Self::Payee => matches!(parent, Self::Row | Self::PendingRow),
