@@ -59,6 +59,13 @@ impl<'a> Edge<'a> {
         }
     }
 
+    /// Every name that something with this id is or was stored under.
+    pub fn ever_called(&self, id: &str) -> Vec<String> {
+        let mut names = self.names.ever_of_id(id, self.numbers);
+        names.push(id.to_owned());
+        names
+    }
+
     /// Cuts an account. What it is recognised by is never stored, and stays.
     pub fn cut_account(&self, mut account: ReportedAccount) -> ReportedAccount {
         self.cut(&mut account.name);

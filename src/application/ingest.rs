@@ -26,6 +26,8 @@ pub struct Reported<'a> {
     pub period: Option<Period>,
     /// The rows.
     pub rows: &'a [ReportedTransaction],
+    /// What others go by that were reported and could not be read.
+    pub unread: &'a [String],
 }
 
 /// What earlier parts of the same report were found to be, and their days: stored rows that are spoken for.
@@ -99,7 +101,7 @@ impl Assessment {
 /// Matches, and writes nothing. `account` is `None` for one that is not there yet. What is reported in several parts, ordered by day, comes with
 /// what the parts before were `taken` for.
 pub async fn assess(work: &mut dyn Work, account: Option<&Account>, reported: &Reported<'_>, taken: &mut Taken) -> anyhow::Result<Option<Assessment>> {
-    let Reported { source, period, rows } = *reported;
+    let Reported { source, period, rows, unread } = *reported;
     // A feed says by silence, too, so everything of its days is looked at; a file only says what it says.
     let vouched = period.filter(|_| source == Source::Feed);
     let days = || rows.iter().map(|row| row.facts.posted_on).chain(vouched.iter().flat_map(|(from, to)| [*from, *to]));
@@ -117,8 +119,10 @@ pub async fn assess(work: &mut dyn Work, account: Option<&Account>, reported: &R
     for row in &mut known {
         row.facts.amount = account.map_or(row.facts.amount, |account| account.corrections.amount(row.facts.amount));
     }
-    let Plan { rows: found, withdrawn } = matching::plan(&known, rows, source, period);
+    let Plan { rows: found, mut withdrawn } = matching::plan(&known, rows, source, period);
     let known: HashMap<TransactionId, KnownTransaction> = known.into_iter().map(|row| (row.id, row)).collect();
+    let is_unread = |id: &TransactionId| known.get(id).is_some_and(|row| row.references.iter().any(|(at, name)| *at == source && unread.contains(name)));
+    withdrawn.retain(|id| !is_unread(id));
     for (row, (_, found)) in rows.iter().zip(&found) {
         if let Match::Known(id) = found {
             let stored = known.get(id).map_or(row.facts.posted_on, |known| known.facts.posted_on);

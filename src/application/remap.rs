@@ -264,7 +264,7 @@ impl RemapCommands {
                 Some(facts) => self.renew(work, account, &facts, now, &mut told.done).await?,
                 None => account,
             };
-            let reported = Reported { source: Source::Feed, period: None, rows: &rows };
+            let reported = Reported { source: Source::Feed, period: None, rows: &rows, unread: &[] };
             let done = ingest(work, &account, reported, &mut Taken::default(), now, self.randomness.as_ref()).await?;
             told.done.added += done.added;
             told.done.modified += done.modified;

@@ -217,6 +217,7 @@ impl SyncEngine {
             for row in &mut account.rows {
                 edge.cut_row(row);
             }
+            account.refused_ids = account.refused_ids.iter().flat_map(|id| edge.ever_called(id)).collect();
         }
         fetched.packed = Some(packed).filter(|_| has_answers && self.keep_days > 0);
         Ok(fetched)
@@ -246,7 +247,7 @@ impl SyncEngine {
                 // What one account does not tell holds up no other.
                 Err(RunError::Provider(fault)) if stage.can_do_without(fault, sync) => {
                     first_fault.get_or_insert(fault);
-                    FetchedAccount { account, rows: Vec::new(), refused: 0, answered: false, from }
+                    FetchedAccount { account, rows: Vec::new(), refused: 0, refused_ids: Vec::new(), answered: false, from }
                 }
                 read => {
                     has_any = true;
@@ -271,7 +272,7 @@ impl SyncEngine {
         account: ReportedAccount,
         (from, to): (LocalDate, LocalDate),
     ) -> Result<FetchedAccount, RunError> {
-        let (mut rows, mut refused, mut answered) = (Vec::new(), 0, true);
+        let (mut rows, mut refused, mut refused_ids, mut answered) = (Vec::new(), 0, Vec::new(), true);
         let mut page: Option<String> = None;
         for _ in 0..MAX_PAGES {
             if sync.started_at.is_none_or(|held| self.clock.now().since(held) >= Duration::minutes(HOLD_AGAIN_MINUTES)) {
@@ -280,10 +281,11 @@ impl SyncEngine {
             let answer = in_time(visit.transactions(&account, from, to, page.as_deref())).await?;
             rows.extend(answer.transactions);
             refused += answer.refused;
+            refused_ids.extend(answer.refused_ids);
             answered &= answer.complete;
             page = answer.next;
             if page.is_none() {
-                return Ok(FetchedAccount { account, rows: once_each(rows), refused, answered, from });
+                return Ok(FetchedAccount { account, rows: once_each(rows), refused, refused_ids, answered, from });
             }
         }
         Err(ProviderFault::Malformed.into())
@@ -305,7 +307,7 @@ impl SyncEngine {
         let mut accounts = work.accounts().of_link(link.user, link.id).await?;
         let (mut kept, mut is_someone_missing) = (Vec::new(), false);
         let mut counts = SyncCounts { accounts: u32::try_from(fetched.accounts.len()).unwrap_or(u32::MAX), ..sync.counts };
-        for FetchedAccount { account: reported_account, rows, refused, answered, from } in &fetched.accounts {
+        for FetchedAccount { account: reported_account, rows, refused, refused_ids, answered, from } in &fetched.accounts {
             if self.is_left_out(&link, &accounts, reported_account) {
                 continue;
             }
@@ -313,9 +315,10 @@ impl SyncEngine {
                 is_someone_missing = true;
                 continue;
             };
-            // A page with rows that could not be read is not a complete one: nothing may be taken for withdrawn because of it.
-            let period = (*answered && *refused == 0).then_some((*from, fetched.to));
-            let reported = Reported { source: Source::Feed, period, rows };
+            // Rows that could not be read are there all the same. One that is not even called anything may be any that is missing.
+            let all_are_called = usize::try_from(*refused).is_ok_and(|refused| refused <= refused_ids.len());
+            let period = (*answered && all_are_called).then_some((*from, fetched.to));
+            let reported = Reported { source: Source::Feed, period, rows, unread: refused_ids };
             let done = ingest(work.as_mut(), &account, reported, &mut Taken::default(), now, self.randomness.as_ref()).await?;
             if let Some(holdings) = &reported_account.holdings {
                 take_stock(work.as_mut(), &account, holdings, now, self.randomness.as_ref()).await?;

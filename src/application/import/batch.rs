@@ -103,7 +103,7 @@ impl ImportCommands {
                 if kept.len() + window.len() > MAX_PREVIEW_ROWS {
                     return Err(ImportError::TooLongForPreview);
                 }
-                let reported = Reported { source: Source::File, period: statement.period, rows: &window };
+                let reported = Reported { source: Source::File, period: statement.period, rows: &window, unread: &[] };
                 let Some(assessed) = assess(work, account.as_ref(), &reported, &mut taken).await? else { break };
                 for (row, (name, found)) in window.iter().zip(&assessed.rows) {
                     let (outcome, resembles) = match found {
@@ -235,7 +235,7 @@ impl ImportCommands {
             if window.is_empty() {
                 return self.cover(work, account, statement, import, before).await;
             }
-            let reported = Reported { source: Source::File, period: statement.period, rows: &window };
+            let reported = Reported { source: Source::File, period: statement.period, rows: &window, unread: &[] };
             let done = ingest_but(work, account, reported, &mut taken, doubts, (now, self.randomness.as_ref())).await?;
             let Ingested { added, modified, known, doubtful, batch, .. } = done;
             work.imports().note_batch(import.user, import.id, &batch).await?;

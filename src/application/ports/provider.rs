@@ -140,15 +140,25 @@ pub struct TransactionPage {
     pub next: Option<String>,
     /// Rows that could not be mapped and were left out.
     pub refused: u32,
+    /// The ids of those that have one: they are there, whatever they say.
+    pub refused_ids: Vec<String>,
     /// Whether the account answered for all of the days that were asked for. False when it did not: what is missing must not be taken for
     /// withdrawn.
     pub complete: bool,
 }
 
+impl TransactionPage {
+    /// Leaves a row out that could not be mapped.
+    pub fn refuse(&mut self, id: Option<String>) {
+        self.refused += 1;
+        self.refused_ids.extend(id);
+    }
+}
+
 impl Default for TransactionPage {
     /// The last page, with nothing on it.
     fn default() -> Self {
-        Self { transactions: Vec::new(), next: None, refused: 0, complete: true }
+        Self { transactions: Vec::new(), next: None, refused: 0, refused_ids: Vec::new(), complete: true }
     }
 }
 

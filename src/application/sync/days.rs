@@ -39,6 +39,8 @@ pub(super) struct FetchedAccount {
     pub(super) account: ReportedAccount,
     pub(super) rows: Vec<ReportedTransaction>,
     pub(super) refused: u32,
+    /// What those go by that could not be read, as far as they are called anything.
+    pub(super) refused_ids: Vec<String>,
     /// Whether it answered for all of the days.
     pub(super) answered: bool,
     pub(super) from: LocalDate,

@@ -1,6 +1,17 @@
-//! `null` in what providers answer: servers that keep lists by reference write it for one that nothing was ever put into.
+//! What providers answer otherwise than it should be. `null`: servers that keep lists by reference write it for one that nothing was ever put into.
+//! Rows that cannot be read, which still have their ids.
 
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+/// What a row is called that may say anything else wrongly: a text, or a number.
+pub(super) fn id_in(row: &Value, key: &str) -> Option<String> {
+    match row.get(key)? {
+        Value::String(id) if !id.is_empty() => Some(id.clone()),
+        Value::Number(id) => Some(id.to_string()),
+        _ => None,
+    }
+}
 
 /// A field that says `null` says what it says when it is left out.
 pub(super) fn null_is_empty<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {

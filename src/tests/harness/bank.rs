@@ -60,6 +60,8 @@ pub(crate) struct Script {
     pub(crate) faulty: Vec<(String, ProviderFault)>,
     /// Rows it pretends not to be able to map.
     pub(crate) refused: u32,
+    /// What of those has an id.
+    pub(crate) refused_ids: Vec<String>,
     /// Codes exchanged so far.
     pub(crate) exchanges: Vec<String>,
     /// Refreshes made so far.
@@ -403,7 +405,7 @@ impl Visit for ScriptedVisit {
             let next = (end < wanted.len()).then(|| end.to_string());
             let complete = !script.unanswering.iter().any(|silent| silent == account.reference.expose());
             let transactions = if complete { wanted[start..end].to_vec() } else { Vec::new() };
-            Ok(TransactionPage { transactions, next, refused: script.refused, complete })
+            Ok(TransactionPage { transactions, next, refused: script.refused, refused_ids: script.refused_ids.clone(), complete })
         })
     }
 }

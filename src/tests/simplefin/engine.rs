@@ -94,10 +94,7 @@ async fn an_account_that_does_not_answer_keeps_its_rows_and_stays_open() {
         ann.sync(&link, true).await.succeeds();
         assert_eq!(app.work().await, 1);
         let told = ann.link(&link).await;
-        assert_eq!(
-            (&told["status"], &told["nextAction"], &told["lastSync"]["problem"]),
-            (&json!("ACTIVE"), &json!("PAY_PROVIDER"), &json!("PROVIDER_UNPAID"))
-        );
+        assert_eq!((&told["status"], &told["nextAction"], &told["lastSync"]["problem"]), (&json!("ACTIVE"), &json!("PAY_PROVIDER"), &json!("PROVIDER_UNPAID")));
         app.every_attempt_ended_once().await;
     }
 }

@@ -124,6 +124,20 @@ async fn rows_that_cannot_be_read_are_told_and_take_nothing_away() {
 }
 
 #[tokio::test]
+async fn rows_that_cannot_be_read_and_have_an_id_stay_and_what_is_gone_beside_them_goes() {
+    for app in TestApp::on_every_store().await {
+        let (ann, link) = synced(&app, vec![posted("x", "2026-11-20", -900, "Shoes"), pending("p", "2026-11-21", -500, "Bakery")]).await;
+        app.bank.script(|script| (script.refused, script.refused_ids) = (1, vec!["x".to_owned()]));
+        syncs_again(&app, &ann, &link, vec![posted("q", "2026-11-22", -550, "Bakery Lane")]).await;
+        let sync = ann.link(&link).await["lastSync"].clone();
+        assert_eq!((&sync["problem"], &sync["added"], &sync["removed"]), (&json!("ROWS_REFUSED"), &json!(1), &json!(1)), "{}", app.store.name);
+        let said: Vec<_> = ann.transactions().await.iter().map(|row| row["description"].clone()).collect();
+        assert_eq!(said, ["Bakery Lane", "Shoes"], "no row is kept twice, pending and posted");
+        assert_eq!(app.last_sync("ann", &link).await.counts.refused, 1);
+    }
+}
+
+#[tokio::test]
 async fn every_kind_of_movement_arrives_as_it_was_mapped() {
     for app in TestApp::on_every_store().await {
         let rows = TransactionSubtype::ALL.iter().map(|subtype| {

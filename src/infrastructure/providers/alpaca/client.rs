@@ -17,7 +17,7 @@ use crate::{
     },
     infrastructure::providers::{
         http::{self, Line, Policy},
-        nulls::OrEmpty,
+        nulls::{OrEmpty, id_in},
     },
 };
 
@@ -180,12 +180,13 @@ impl Visit for AlpacaVisit {
         let mut answer = TransactionPage { next: Some(last.clone()), ..TransactionPage::default() };
         let mut days = Vec::new();
         for row in rows {
+            let id = id_in(&row, "id");
             match mapping::transaction(row, account, &self.classes) {
                 Some(transaction) => {
                     days.push(transaction.facts.posted_on);
                     answer.transactions.push(transaction);
                 }
-                None => answer.refused += 1,
+                None => answer.refuse(id),
             }
         }
         // Only newest first says that everything behind is older still.

@@ -23,9 +23,6 @@ use crate::{
     infrastructure::providers::{computed::computed, day},
 };
 
-/// The most characters a description keeps.
-const DESCRIPTION: usize = 1_000;
-
 /// What one option contract stands for.
 const SHARES_OF_A_CONTRACT: i64 = 100;
 
@@ -217,7 +214,7 @@ fn fill(record: &ActivityRecord, account: &ReportedAccount, classes: &Classes) -
         posted_on,
         authorized_on: None,
         occurred_at: Some(Timestamp::new(occurred_at)),
-        description: kept(&format!("{word} {} {symbol} at {price}", Quantity::new(units.decimal().abs()).ok()?)),
+        description: format!("{word} {} {symbol} at {price}", Quantity::new(units.decimal().abs()).ok()?),
         merchant_name: None,
         category: None,
         security: Some(security),
@@ -256,7 +253,7 @@ fn other(record: &ActivityRecord, account: &ReportedAccount, classes: &Classes) 
             Some(time) => Some(Timestamp::new(instant(time)?)),
             None => None,
         },
-        description: description.map_or_else(|| kept(&described()), kept),
+        description: description.map_or_else(described, str::to_owned),
         merchant_name: None,
         category: None,
         security: record.symbol.as_deref().filter(|symbol| !symbol.is_empty()).map(|symbol| security(symbol, classes)),
@@ -303,8 +300,4 @@ fn kind(activity: &str, amount: Amount, units: Option<Quantity>) -> (Transaction
 
 fn instant(text: &str) -> Option<DateTime<Utc>> {
     DateTime::parse_from_rfc3339(text).ok().map(|instant| instant.to_utc())
-}
-
-fn kept(text: &str) -> String {
-    text.chars().take(DESCRIPTION).collect()
 }

@@ -17,6 +17,7 @@ use crate::{
         time::{LocalDate, Timestamp},
         transaction::{AssetType, Security, TransactionFacts, TransactionStatus, TransactionSubtype},
     },
+    infrastructure::providers::nulls::id_in,
 };
 
 /// `GET /accounts`.
@@ -145,9 +146,10 @@ fn holding(record: &PositionRecord, currency: &Currency) -> Option<ReportedHoldi
 pub(super) fn page(answer: PageAnswer, account: &ReportedAccount) -> TransactionPage {
     let mut page = TransactionPage { next: answer.next.filter(|cursor| !cursor.is_empty()), ..TransactionPage::default() };
     for value in answer.transactions {
+        let id = id_in(&value, "id");
         match serde_json::from_value(value).ok().and_then(|record| transaction(record, account)) {
             Some(transaction) => page.transactions.push(transaction),
-            None => page.refused += 1,
+            None => page.refuse(id),
         }
     }
     page

@@ -23,7 +23,7 @@ use crate::{
     },
     infrastructure::providers::{
         http::{self, Line, Policy, TokenEndpoint},
-        nulls::{OrEmpty, null_is_empty},
+        nulls::{OrEmpty, id_in, null_is_empty},
         oauth::{token_fault, verifier},
     },
 };
@@ -239,9 +239,10 @@ impl Visit for SchwabVisit {
         let mut answer = TransactionPage { next: spans.written(), complete: !is_full, ..TransactionPage::default() };
         let numbers: Vec<&str> = self.hashes.keys().map(String::as_str).collect();
         for row in rows {
+            let id = id_in(&row, "activityId");
             match mapping::transaction(row, account, &numbers) {
                 Some(transaction) => answer.transactions.push(transaction),
-                None => answer.refused += 1,
+                None => answer.refuse(id),
             }
         }
         answer.transactions.retain(|row| (span.first..=span.last).contains(&row.facts.posted_on));

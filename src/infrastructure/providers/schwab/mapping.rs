@@ -23,9 +23,6 @@ use crate::{
 
 use super::{income, numbers::Digits};
 
-/// The most characters a description keeps.
-const DESCRIPTION: usize = 1_000;
-
 /// What one option contract stands for.
 const SHARES_OF_A_CONTRACT: i64 = 100;
 
@@ -251,7 +248,7 @@ pub(super) fn transaction(row: Value, account: &ReportedAccount, numbers: &[&str
         posted_on: day_of(instant)?,
         authorized_on: None,
         occurred_at: Some(Timestamp::new(instant)).filter(|_| !is_a_date(instant)),
-        description: masked(&described.map_or_else(made_up, str::to_owned), numbers).chars().take(DESCRIPTION).collect(),
+        description: masked(&described.map_or_else(made_up, str::to_owned), numbers),
         merchant_name: None,
         category: None,
         // What a unit cost tells nothing that the amount needs: a price that cannot be kept exactly costs no row.

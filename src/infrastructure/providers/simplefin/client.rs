@@ -187,6 +187,7 @@ impl Visit for SimpleFinVisit {
             };
             page.complete &= answered.complete;
             page.refused += answered.refused;
+            page.refused_ids.extend(answered.refused_ids.iter().cloned());
             let wanted = |row: &&ReportedTransaction| row.facts.status == TransactionStatus::Pending || (from..=to).contains(&row.facts.posted_on);
             for row in answered.rows.iter().filter(wanted) {
                 // Windows overlap, and the recent one comes first.

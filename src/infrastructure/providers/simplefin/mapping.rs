@@ -21,13 +21,10 @@ use crate::{
         time::{LocalDate, Timestamp},
         transaction::{AssetType, Security, TransactionFacts, TransactionStatus, TransactionSubtype},
     },
-    infrastructure::providers::nulls::null_is_empty,
+    infrastructure::providers::nulls::{id_in, null_is_empty},
 };
 
 use super::guess;
-
-/// The most characters a description keeps.
-const DESCRIPTION: usize = 1_000;
 
 /// `GET /accounts`. Accounts and rows are read one by one, so that a broken one spoils none of the others.
 #[derive(Deserialize)]
@@ -62,6 +59,8 @@ pub struct AnsweredAccount {
     pub rows: Vec<ReportedTransaction>,
     /// Rows that could not be read.
     pub refused: u32,
+    /// The ids of those that have one.
+    pub refused_ids: Vec<String>,
     /// Whether its institution answered for it.
     pub complete: bool,
 }
@@ -247,15 +246,19 @@ fn account(record: AccountRecord, connections: &[ConnectionRecord], troubles: &T
         currency,
         is_active: true,
     };
-    let (mut rows, mut refused) = (Vec::new(), 0);
+    let (mut rows, mut refused, mut refused_ids) = (Vec::new(), 0, Vec::new());
     for row in record.transactions {
+        let id = id_in(&row, "id");
         match serde_json::from_value(row).ok().and_then(|row| transaction(row, &account.currency, now)) {
             Some(row) => rows.push(row),
-            None => refused += 1,
+            None => {
+                refused += 1;
+                refused_ids.extend(id);
+            }
         }
     }
     let complete = !troubles.concern(connection, &record.id);
-    Some(AnsweredAccount { account, rows, refused, complete })
+    Some(AnsweredAccount { account, rows, refused, refused_ids, complete })
 }
 
 /// An ISO 4217 code, or the URL of a unit of its own, of which nothing is known: it is not looked up, and has no digits.
@@ -297,9 +300,9 @@ fn transaction(record: RowRecord, currency: &Currency, now: Timestamp) -> Option
         posted_on,
         authorized_on: made_at.map(Timestamp::day),
         occurred_at: made_at,
-        description: description.chars().take(DESCRIPTION).collect(),
-        merchant_name: payee.map(|payee| payee.chars().take(DESCRIPTION).collect()),
-        category: category.map(|category| category.chars().take(DESCRIPTION).collect()),
+        description,
+        merchant_name: payee,
+        category: category.map(str::to_owned),
         security: None,
         quantity: None,
         unit_price: None,
