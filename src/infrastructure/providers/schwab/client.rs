@@ -231,9 +231,10 @@ impl Visit for SchwabVisit {
         let query = [("startDate", start.as_str()), ("endDate", end.as_str()), ("types", TYPES)];
         let OrEmpty(rows): OrEmpty<Vec<Value>> = self.get(&["accounts", hash, "transactions"], &query).await?;
         let is_full = rows.len() >= MOST_ROWS;
-        // That Schwab looks at times and not at days alone is not known for sure: rows from outside of what was asked for say that its halves would
+        let moments: Vec<_> = rows.iter().filter_map(mapping::moment).collect();
+        // That Schwab looks at times and not at days alone is not known for sure: rows from outside of what was asked for say that parts of it would
         // be answered alike.
-        if is_full && rows.iter().filter_map(mapping::moment).all(|moment| span.holds(moment)) && spans.halve(span) {
+        if is_full && moments.iter().all(|moment| span.holds(*moment)) && spans.part(span, moments) {
             return Ok(TransactionPage { next: spans.written(), ..TransactionPage::default() });
         }
         let mut answer = TransactionPage { next: spans.written(), complete: !is_full, ..TransactionPage::default() };

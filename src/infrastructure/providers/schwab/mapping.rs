@@ -342,7 +342,7 @@ fn is_a_date(instant: DateTime<Utc>) -> bool {
     instant.time() == NaiveTime::MIN
 }
 
-fn day_of(instant: DateTime<Utc>) -> Option<LocalDate> {
+pub(super) fn day_of(instant: DateTime<Utc>) -> Option<LocalDate> {
     if is_a_date(instant) { LocalDate::from_naive(instant.date_naive()) } else { day::in_new_york(instant) }
 }
 

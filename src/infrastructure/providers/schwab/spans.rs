@@ -2,13 +2,11 @@
 
 use chrono::{DateTime, Duration, NaiveTime, SubsecRound as _, Utc};
 
+use super::mapping;
 use crate::domain::time::LocalDate;
 
 /// How many days are asked for at once: a year at most, with a day more at both ends.
 const DAYS_AT_ONCE: i64 = 360;
-
-/// The shortest part of a day that is asked for.
-const SHORTEST: Duration = Duration::minutes(1);
 
 /// Days, and the instants that are asked for to get their rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,14 +34,14 @@ impl Span {
         (self.start..=self.end).contains(&instant)
     }
 
-    /// The older and the younger half; `None` when it is short enough that halves would not be.
-    fn halves(self) -> Option<[Self; 2]> {
+    /// What is before a moment and what is from it on, in days while it has several and else in seconds; `None` for one second.
+    fn parts(self, moment: DateTime<Utc>) -> Option<[Self; 2]> {
         if self.first < self.last {
-            let middle = self.first.plus_days(self.last.days_since(self.first) / 2);
-            return Some([Self::of_days(self.first, middle), Self::of_days(middle.plus_days(1), self.last)]);
+            let day = mapping::day_of(moment)?.clamp(self.first.plus_days(1), self.last);
+            return Some([Self::of_days(self.first, day.plus_days(-1)), Self::of_days(day, self.last)]);
         }
-        let middle = (self.start + (self.end - self.start) / 2).trunc_subsecs(0);
-        (self.end - self.start > SHORTEST).then(|| [Self { end: middle - Duration::milliseconds(1), ..self }, Self { start: middle, ..self }])
+        let second = moment.trunc_subsecs(0).max(self.start + Duration::seconds(1));
+        (second <= self.end).then(|| [Self { end: second - Duration::milliseconds(1), ..self }, Self { start: second, ..self }])
     }
 
     /// `first/last`, and for a part of a day its instants in milliseconds.
@@ -84,11 +82,12 @@ impl Spans {
         self.0.pop()
     }
 
-    /// Asks for the halves of a span instead of it; `false` when it has none.
-    pub(super) fn halve(&mut self, span: Span) -> bool {
-        let halves = span.halves();
-        self.0.extend(halves.into_iter().flatten());
-        halves.is_some()
+    /// Asks for two parts of a span instead of it, as many of the rows in each that were at these moments; `false` when it has no parts.
+    pub(super) fn part(&mut self, span: Span, mut moments: Vec<DateTime<Utc>>) -> bool {
+        moments.sort_unstable();
+        let parts = moments.get(moments.len() / 2).and_then(|middle| span.parts(*middle));
+        self.0.extend(parts.into_iter().flatten());
+        parts.is_some()
     }
 
     pub(super) fn read(page: &str) -> Option<Self> {
