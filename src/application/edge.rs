@@ -2,44 +2,45 @@
 //! too long. The other way round half a number would be left.
 
 use crate::domain::{
-    account_number::AccountNumber,
     card_number,
     id::UserId,
     provider::{ReportedAccount, ReportedTransaction},
 };
 
 use super::{
-    payload::redaction::{Names, shown},
+    payload::redaction::{Names, Numbers, shown},
     ports::Sealer,
 };
 
 /// The most characters that are kept of a text.
 const LONGEST_TEXT: usize = 1_000;
 
+/// The most that are looked at: however many numbers stand in them, more than are kept are left.
+const LOOKED_AT: usize = 8 * LONGEST_TEXT;
+
 /// What comes in for one user from one provider.
 pub struct Edge<'a> {
     names: Names<'a>,
-    /// Numbers of accounts that the provider told, longest first.
-    numbers: &'a [String],
-    spelt: Vec<AccountNumber>,
+    /// Numbers of accounts that the provider told.
+    numbers: Numbers,
 }
 
 impl<'a> Edge<'a> {
     /// Of that user and provider. `sealer` names numbers that something goes by; `numbers` are those of accounts that the provider told, longest first.
-    pub fn new(sealer: &'a dyn Sealer, user: UserId, provider: &'a str, numbers: &'a [String]) -> Self {
-        Self { names: Names { sealer, user, provider }, numbers, spelt: numbers.iter().map(|number| AccountNumber::new(number)).collect() }
+    pub fn new(sealer: &'a dyn Sealer, user: UserId, provider: &'a str, numbers: &[String]) -> Self {
+        Self { names: Names { sealer, user, provider }, numbers: Numbers::of(numbers.to_vec()) }
     }
 
     /// A text without numbers of cards, and of the accounts it may be about.
     fn cut(&self, text: &mut String) {
-        let without = self.spelt.iter().fold(shown(text), |text, number| number.cut(&text));
-        *text = card_number::cut(&without).chars().take(LONGEST_TEXT).collect();
+        let looked_at: String = text.chars().take(LOOKED_AT).collect();
+        *text = card_number::cut(&self.numbers.cut(&shown(&looked_at))).chars().take(LONGEST_TEXT).collect();
     }
 
     /// Cuts a row. One whose id holds a number goes by a name of it instead; what was stored under the id, or under a name that an older key gave it,
     /// is still found by that.
     pub fn cut_row(&self, row: &mut ReportedTransaction) {
-        let ever = |id: &String| self.names.ever_of_id(id, self.numbers);
+        let ever = |id: &String| self.names.ever_of_id(id, &self.numbers);
         let mut before: Vec<String> = row.replaces.iter().flat_map(ever).collect();
         if let Some(id) = row.reference.as_mut() {
             let mut ever = ever(id).into_iter();
@@ -61,7 +62,7 @@ impl<'a> Edge<'a> {
 
     /// Every name that something with this id is or was stored under.
     pub fn ever_called(&self, id: &str) -> Vec<String> {
-        let mut names = self.names.ever_of_id(id, self.numbers);
+        let mut names = self.names.ever_of_id(id, &self.numbers);
         names.push(id.to_owned());
         names
     }
@@ -72,7 +73,7 @@ impl<'a> Edge<'a> {
         account.institution.iter_mut().for_each(|text| self.cut(text));
         for held in account.holdings.iter_mut().flatten() {
             if let Some(reference) = &mut held.reference {
-                *reference = self.names.id(reference, self.numbers);
+                *reference = self.names.id(reference, &self.numbers);
             }
             self.cut(&mut held.security.symbol);
             held.security.name.iter_mut().for_each(|text| self.cut(text));

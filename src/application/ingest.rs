@@ -26,8 +26,8 @@ pub struct Reported<'a> {
     pub period: Option<Period>,
     /// The rows.
     pub rows: &'a [ReportedTransaction],
-    /// What others go by that were reported and could not be read.
-    pub unread: &'a [String],
+    /// Every name of each of the others that were reported and could not be read.
+    pub unread: &'a [Vec<String>],
 }
 
 /// What earlier parts of the same report were found to be, and their days: stored rows that are spoken for.
@@ -109,6 +109,7 @@ pub async fn assess(work: &mut dyn Work, account: Option<&Account>, reported: &R
     taken.forget_before(first);
     let mut names = matching::references(rows);
     names.extend(rows.iter().flat_map(|row| row.replaces.iter().cloned()));
+    names.extend(unread.iter().flatten().cloned());
     let (from, to) = (first.plus_days(-MARGIN_DAYS), last.plus_days(MARGIN_DAYS));
     let mut known = match account {
         Some(account) => work.transactions().known(account.user, account.id, from, to, source, &names).await?,
@@ -119,10 +120,9 @@ pub async fn assess(work: &mut dyn Work, account: Option<&Account>, reported: &R
     for row in &mut known {
         row.facts.amount = account.map_or(row.facts.amount, |account| account.corrections.amount(row.facts.amount));
     }
-    let Plan { rows: found, mut withdrawn } = matching::plan(&known, rows, source, period);
+    let period = period.filter(|_| set_aside(&mut known, unread, source));
+    let Plan { rows: found, withdrawn } = matching::plan(&known, rows, source, period);
     let known: HashMap<TransactionId, KnownTransaction> = known.into_iter().map(|row| (row.id, row)).collect();
-    let is_unread = |id: &TransactionId| known.get(id).is_some_and(|row| row.references.iter().any(|(at, name)| *at == source && unread.contains(name)));
-    withdrawn.retain(|id| !is_unread(id));
     for (row, (_, found)) in rows.iter().zip(&found) {
         if let Match::Known(id) = found {
             let stored = known.get(id).map_or(row.facts.posted_on, |known| known.facts.posted_on);
@@ -130,6 +130,18 @@ pub async fn assess(work: &mut dyn Work, account: Option<&Account>, reported: &R
         }
     }
     Ok(Some(Assessment { rows: found, known, withdrawn }))
+}
+
+/// Takes the stored rows away that were reported and could not be read: they are there, and are nothing else that was reported. Answers whether
+/// that is all of them. One that is not stored may be what has become of any that is missing.
+fn set_aside(known: &mut Vec<KnownTransaction>, unread: &[Vec<String>], source: Source) -> bool {
+    let mut all_are_stored = true;
+    for names in unread {
+        let before = known.len();
+        known.retain(|row| !row.references.iter().any(|(at, name)| *at == source && names.contains(name)));
+        all_are_stored &= known.len() < before;
+    }
+    all_are_stored
 }
 
 /// Matches and writes.

@@ -100,7 +100,9 @@ pub async fn pack(sealer: &Arc<dyn Sealer>, user: UserId, provider: &str, record
         }
         let can_be_kept = is_readable && !recording.is_too_long;
         let mut found = recording.numbers;
-        bodies.iter().for_each(|body| redaction::collect(body, &mut found));
+        for body in &bodies {
+            redaction::collect(body, &mut found);
+        }
         let redaction = Redaction::of(&names, found);
         // A reference may be put together from ids, which go by their names one by one.
         let called = |reference: AccountReference| (redaction.asked(reference.expose()), reference);

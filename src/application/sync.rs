@@ -10,6 +10,7 @@ mod request;
 use std::{collections::HashSet, sync::Arc};
 
 use chrono::Duration;
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::domain::{
@@ -97,7 +98,7 @@ impl SyncEngine {
     /// Takes one queued sync and runs it; `false` when none was waiting.
     pub async fn run_next(&self) -> anyhow::Result<bool> {
         let Some(sync) = self.take_next(&[]).await? else { return Ok(false) };
-        self.run(sync).await?;
+        self.run(sync, &CancellationToken::new()).await?;
         Ok(true)
     }
 
@@ -111,20 +112,20 @@ impl SyncEngine {
         Ok(self.links.find_many(sync.user, &[sync.link]).await?.pop().map(|link| link.provider))
     }
 
-    /// Runs a sync that was taken.
-    pub async fn run(&self, sync: Sync) -> anyhow::Result<()> {
+    /// Runs a sync that was taken. Once it is cut off it asks its provider nothing more, and is given back.
+    pub async fn run(&self, sync: Sync, cut_off: &CancellationToken) -> anyhow::Result<()> {
         // A trace of its own: whoever asked for it has long been answered.
         let trace = format!("{:032x}", self.randomness.id().as_u128());
         let span = tracing::info_span!("sync", trace_id = %trace, sync = %sync.id.0);
-        errand::traced(trace, self.run_stages(sync)).instrument(span).await
+        errand::traced(trace, self.run_stages(sync, cut_off)).instrument(span).await
     }
 
-    async fn run_stages(&self, mut sync: Sync) -> anyhow::Result<()> {
+    async fn run_stages(&self, mut sync: Sync, cut_off: &CancellationToken) -> anyhow::Result<()> {
         let mut progress = Progress::default();
         loop {
             let attempt = self.journal.attempt(&Requester::worker(sync.user), Act::SyncLink).await?;
             attempt.upon(ResourceKind::Sync, sync.id.0);
-            let stage = errand::on_behalf_of(sync.link, self.stage(&attempt, &mut sync, &mut progress));
+            let stage = errand::on_behalf_of(sync.link, self.stage(&attempt, &mut sync, &mut progress, cut_off));
             match attempt.settle(stage).await {
                 Ok(false) => {}
                 Ok(true) => {
@@ -132,6 +133,10 @@ impl SyncEngine {
                     return Ok(());
                 }
                 Err(RunError::TakenOver) => return Ok(()),
+                Err(RunError::CutOff) => {
+                    tracing::info!("a sync is given back for a stop; the next worker begins it anew");
+                    return self.queue.give_back_for_worker(&sync, self.clock.now()).await;
+                }
                 Err(failure) => {
                     self.meter.synced("failed");
                     if let RunError::Unexpected(cause) = &failure {
@@ -144,10 +149,10 @@ impl SyncEngine {
     }
 
     /// Runs one stage and commits it, or commits how it failed. Answers whether the sync is done.
-    async fn stage(&self, attempt: &Attempt, sync: &mut Sync, progress: &mut Progress) -> Result<bool, RunError> {
-        match self.try_stage(attempt, sync, progress).await {
+    async fn stage(&self, attempt: &Attempt, sync: &mut Sync, progress: &mut Progress, cut_off: &CancellationToken) -> Result<bool, RunError> {
+        match self.try_stage(attempt, sync, progress, cut_off).await {
             Ok(done) => Ok(done),
-            Err(RunError::TakenOver) => Err(RunError::TakenOver),
+            Err(failure @ (RunError::TakenOver | RunError::CutOff)) => Err(failure),
             Err(failure) => {
                 self.note_failure(attempt, sync, &failure).await?;
                 Err(failure)
@@ -155,7 +160,7 @@ impl SyncEngine {
         }
     }
 
-    async fn try_stage(&self, attempt: &Attempt, sync: &mut Sync, progress: &mut Progress) -> Result<bool, RunError> {
+    async fn try_stage(&self, attempt: &Attempt, sync: &mut Sync, progress: &mut Progress, cut_off: &CancellationToken) -> Result<bool, RunError> {
         if sync.attempts > MAX_SYNC_ATTEMPTS {
             return Err(RunError::Interrupted);
         }
@@ -168,7 +173,8 @@ impl SyncEngine {
             return Err(ProviderFault::RateLimited { retry_after: Some(u32::try_from(wait).unwrap_or(u32::MAX)) }.into());
         }
         let opened = self.working_credentials(attempt, provider, &link, opened).await?;
-        let mut stage = Stage { attempt, provider, link: &link, progress: *progress, tokens_may_be_over: matches!(opened.credentials, Credentials::Oauth(_)) };
+        let mut stage =
+            Stage { attempt, provider, link: &link, progress: *progress, cut_off, tokens_may_be_over: matches!(opened.credentials, Credentials::Oauth(_)) };
         let fetched = match self.fetch(&stage, sync, &opened.credentials).await {
             // Access tokens end early too. Only a bank that refuses the refresh token as well has ended the consent.
             Err(RunError::Provider(ProviderFault::Refused)) if stage.tokens_may_be_over => {
@@ -206,7 +212,10 @@ impl SyncEngine {
     async fn fetch(&self, stage: &Stage<'_>, sync: &mut Sync, credentials: &Credentials) -> Result<Fetched, RunError> {
         let link = stage.link;
         let all = self.fetch_all(stage, sync, credentials);
-        let (fetched, recording) = tape::recorded(tokio::time::timeout(FETCH_LIMIT, all)).await;
+        let (fetched, recording) = tokio::select! {
+            recorded = tape::recorded(tokio::time::timeout(FETCH_LIMIT, all)) => recorded,
+            () = stage.cut_off.cancelled() => return Err(RunError::CutOff),
+        };
         let mut fetched = fetched.unwrap_or(Err(ProviderFault::Unreachable.into()))?;
         let references = fetched.accounts.iter().map(|account| account.account.reference.clone()).collect();
         let has_answers = recording.has_something();
@@ -217,7 +226,7 @@ impl SyncEngine {
             for row in &mut account.rows {
                 edge.cut_row(row);
             }
-            account.refused_ids = account.refused_ids.iter().flat_map(|id| edge.ever_called(id)).collect();
+            account.unread = account.refused_ids.iter().map(|id| edge.ever_called(id)).collect();
         }
         fetched.packed = Some(packed).filter(|_| has_answers && self.keep_days > 0);
         Ok(fetched)
@@ -247,7 +256,7 @@ impl SyncEngine {
                 // What one account does not tell holds up no other.
                 Err(RunError::Provider(fault)) if stage.can_do_without(fault, sync) => {
                     first_fault.get_or_insert(fault);
-                    FetchedAccount { account, rows: Vec::new(), refused: 0, refused_ids: Vec::new(), answered: false, from }
+                    FetchedAccount { account, rows: Vec::new(), refused: 0, refused_ids: Vec::new(), unread: Vec::new(), answered: false, from }
                 }
                 read => {
                     has_any = true;
@@ -285,7 +294,7 @@ impl SyncEngine {
             answered &= answer.complete;
             page = answer.next;
             if page.is_none() {
-                return Ok(FetchedAccount { account, rows: once_each(rows), refused, refused_ids, answered, from });
+                return Ok(FetchedAccount { account, rows: once_each(rows), refused, refused_ids, unread: Vec::new(), answered, from });
             }
         }
         Err(ProviderFault::Malformed.into())
@@ -307,7 +316,7 @@ impl SyncEngine {
         let mut accounts = work.accounts().of_link(link.user, link.id).await?;
         let (mut kept, mut is_someone_missing) = (Vec::new(), false);
         let mut counts = SyncCounts { accounts: u32::try_from(fetched.accounts.len()).unwrap_or(u32::MAX), ..sync.counts };
-        for FetchedAccount { account: reported_account, rows, refused, refused_ids, answered, from } in &fetched.accounts {
+        for FetchedAccount { account: reported_account, rows, refused, refused_ids, unread, answered, from } in &fetched.accounts {
             if self.is_left_out(&link, &accounts, reported_account) {
                 continue;
             }
@@ -318,7 +327,7 @@ impl SyncEngine {
             // Rows that could not be read are there all the same. One that is not even called anything may be any that is missing.
             let all_are_called = usize::try_from(*refused).is_ok_and(|refused| refused <= refused_ids.len());
             let period = (*answered && all_are_called).then_some((*from, fetched.to));
-            let reported = Reported { source: Source::Feed, period, rows, unread: refused_ids };
+            let reported = Reported { source: Source::Feed, period, rows, unread };
             let done = ingest(work.as_mut(), &account, reported, &mut Taken::default(), now, self.randomness.as_ref()).await?;
             if let Some(holdings) = &reported_account.holdings {
                 take_stock(work.as_mut(), &account, holdings, now, self.randomness.as_ref()).await?;
@@ -360,7 +369,7 @@ impl SyncEngine {
         if let Some(until) = fetched.rests_until {
             work.links().rest_credentials(link.user, link.id, until).await?;
         }
-        let mut written = Sync { counts, recent_at, ..sync.clone() };
+        let mut written = Sync { recent_at, counts, ..sync.clone() };
         if done {
             written.succeed(after.left_out, now);
             let interval = self.pace.interval(provider.manifest().fresh_days);
@@ -440,6 +449,7 @@ struct Stage<'a> {
     provider: &'a dyn FinancialProvider,
     link: &'a Link,
     progress: Progress,
+    cut_off: &'a CancellationToken,
     /// Whether a refusal may say no more than that the access token is over.
     tokens_may_be_over: bool,
 }

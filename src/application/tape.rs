@@ -4,7 +4,7 @@
 //! answered from the tape, without knowing of it.
 
 use std::{
-    collections::HashSet,
+    collections::BTreeSet,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -38,7 +38,7 @@ pub struct Recording {
     /// The answers; none when there was too much.
     pub answers: Vec<Answer>,
     /// Numbers of accounts that were told by what there was too much of.
-    pub numbers: HashSet<String>,
+    pub numbers: BTreeSet<String>,
     bytes: usize,
     /// Whether there was too much to be recorded.
     pub is_too_long: bool,
@@ -80,7 +80,9 @@ pub fn take_down(asked: &str, body: &[u8]) {
         // What is not kept still tells what is to be cut out of the texts that are.
         let Recording { answers, numbers, .. } = &mut *recording;
         let told = std::mem::take(answers).into_iter().map(|answer| serde_json::from_slice(&answer.body)).chain([serde_json::from_slice(body)]);
-        told.flatten().for_each(|body| redaction::collect(&body, numbers));
+        for body in told.flatten() {
+            redaction::collect(&body, numbers);
+        }
     } else {
         recording.answers.push(Answer { asked: asked.to_owned(), body: body.to_vec() });
     }

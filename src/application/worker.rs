@@ -15,7 +15,7 @@ use super::{audit::Journal, sync::SyncEngine};
 /// How long the queue is left alone when nobody wakes the worker: other processes queue too.
 const POLL: Duration = Duration::from_secs(1);
 
-/// How long a sync may go on after a stop; less than a server waits for everything that is in flight.
+/// How long a sync may go on asking after a stop; less than a server waits for everything that is in flight.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How often attempts of dead processes are closed.
@@ -118,29 +118,34 @@ impl Worker {
     async fn run_one(&self, stop: &CancellationToken) -> anyhow::Result<bool> {
         let turn = self.at_work.taking.lock().await;
         let Some(sync) = self.engine.take_next(&self.at_work.busy(self.at_once)).await? else { return Ok(false) };
-        let _at_work = self.at_work.begin(self.engine.provider_of(&sync).await?);
+        let provider = match self.engine.provider_of(&sync).await {
+            Ok(provider) => provider,
+            Err(failure) => {
+                self.engine.queue.give_back_for_worker(&sync, self.engine.clock.now()).await?;
+                return Err(failure);
+            }
+        };
+        let _at_work = self.at_work.begin(provider);
         drop(turn);
         // In a task of its own, so that a panic over one bank's data costs that sync its turn and nobody else theirs.
-        let (engine, held) = (self.engine.clone(), sync.clone());
-        let mut running = tokio::spawn(async move { engine.run(sync).await });
+        let (engine, cut_off) = (self.engine.clone(), CancellationToken::new());
+        let cuts = cut_off.clone();
+        let mut running = tokio::spawn(async move { engine.run(sync, &cuts).await });
         let patience = async {
             stop.cancelled().await;
             tokio::time::sleep(PATIENCE).await;
         };
         let ended = tokio::select! {
-            ended = &mut running => Some(ended),
-            () = patience => None,
+            ended = &mut running => ended,
+            () = patience => {
+                // Only its asking is cut off: what a bank has handed out, and what is being written, is not.
+                cut_off.cancel();
+                running.await
+            }
         };
         match ended {
-            Some(Ok(ran)) => ran?,
-            Some(Err(stopped)) => tracing::error!(panicked = stopped.is_panic(), "a sync stopped in the middle; it is tried again when its lease ends"),
-            None => {
-                running.abort();
-                if running.await.is_err_and(|ended| ended.is_cancelled()) {
-                    self.engine.queue.give_back_for_worker(&held, self.engine.clock.now()).await?;
-                    tracing::info!(sync = %held.id.0, "a sync was given back for a stop; the next worker begins it anew");
-                }
-            }
+            Ok(ran) => ran?,
+            Err(stopped) => tracing::error!(panicked = stopped.is_panic(), "a sync stopped in the middle; it is tried again when its lease ends"),
         }
         Ok(true)
     }

@@ -20,7 +20,10 @@ impl AccountNumber {
         let parts = number.split_whitespace().map(|part| (part, SHORTEST_PART));
         let spellings = std::iter::once((number, SHORTEST_NUMBER)).chain(parts).filter_map(|(number, shortest)| {
             let letters = number.chars().filter(char::is_ascii_alphanumeric).map(|char| char.to_ascii_uppercase());
-            let letters: Vec<char> = letters.skip_while(|char| *char == '0').collect();
+            let letters: Vec<char> = letters.collect();
+            let zeros = letters.iter().take_while(|char| **char == '0').count();
+            // What is left of a short number without its zeros would be found in amounts.
+            let letters = if letters.len() - zeros >= shortest { letters[zeros..].to_vec() } else { letters };
             let mask = MaskedNumber::cut(number)?.as_str().to_owned();
             (letters.len() >= shortest).then_some((letters, mask))
         });
@@ -36,24 +39,41 @@ impl AccountNumber {
 
 /// `text` with `mask` wherever `number` is spelled.
 fn replaced(text: &str, number: &[char], mask: &str) -> String {
-    let places: Vec<(usize, usize, char)> = text
-        .char_indices()
-        .enumerate()
-        .filter(|(_, (_, char))| char.is_ascii_alphanumeric())
-        .map(|(nth, (at, char))| (nth, at, char.to_ascii_uppercase()))
-        .collect();
     let mut redacted = String::with_capacity(text.len());
     let mut copied = 0;
-    for window in places.windows(number.len()) {
-        let (first, last) = (window[0].1, window[window.len() - 1].1);
-        let spelled = || window.iter().zip(number).all(|(place, char)| place.2 == *char);
-        let together = || window.windows(2).all(|pair| pair[1].0 - pair[0].0 <= 2);
-        if first >= copied && spelled() && together() {
-            redacted.push_str(&text[copied..first]);
+    for (at, _) in text.char_indices() {
+        if at >= copied
+            && let Some(length) = spelled(&text[at..], number)
+        {
+            redacted.push_str(&text[copied..at]);
             redacted.push_str(mask);
-            copied = last + 1;
+            copied = at + length;
         }
     }
     redacted.push_str(&text[copied..]);
     redacted
+}
+
+/// How many bytes `number` takes at the beginning of a text, with no more than one sign between two of its own; `None` when it is not there.
+fn spelled(text: &str, number: &[char]) -> Option<usize> {
+    let mut wanted = number.iter();
+    let mut next = wanted.next()?;
+    let mut was_sign = true;
+    for (at, char) in text.char_indices() {
+        if char.is_ascii_alphanumeric() {
+            if char.to_ascii_uppercase() != *next {
+                return None;
+            }
+            was_sign = false;
+            match wanted.next() {
+                Some(following) => next = following,
+                None => return Some(at + char.len_utf8()),
+            }
+        } else if was_sign {
+            return None;
+        } else {
+            was_sign = true;
+        }
+    }
+    None
 }

@@ -353,6 +353,8 @@ pub trait Links: Send {
     async fn start_authorization(&mut self, id: AuthorizationId, cookie_hash: &[u8], now: Timestamp) -> anyhow::Result<bool>;
     /// Uses a state; `false` when it was used before.
     async fn spend_authorization(&mut self, id: AuthorizationId, now: Timestamp) -> anyhow::Result<bool>;
+    /// Whether a link has a walk to the bank that ends after that instant.
+    async fn has_walk_after(&mut self, owner: UserId, link: LinkId, instant: Timestamp) -> anyhow::Result<bool>;
     /// Whether a walk still counts. Those of a link that is unlinked, or of a user who asked to be erased, are gone.
     async fn authorization_stands(&mut self, owner: UserId, id: AuthorizationId) -> anyhow::Result<bool>;
     /// Stores what a link was given in place of whatever there is.

@@ -128,12 +128,17 @@ impl<'a> Matcher<'a> {
 
     fn by_succession(&mut self) {
         // What a provider names is claimed before anything is guessed.
+        let mut named: HashMap<&str, Vec<TransactionId>> = HashMap::new();
+        if self.reported.iter().any(|row| !row.replaces.is_empty()) {
+            for row in self.known {
+                for (_, name) in row.references.iter().filter(|(source, _)| *source == self.source) {
+                    named.entry(name).or_default().push(row.id);
+                }
+            }
+        }
         for at in self.open() {
-            let named = |old: &str| {
-                let goes_by_it = |known: &&KnownTransaction| known.references.iter().any(|(source, name)| *source == self.source && name == old);
-                self.free().find(goes_by_it).map(|known| known.id)
-            };
-            let found = self.reported[at].replaces.iter().find_map(|old| named(old));
+            let free = |old: &String| named.get(old.as_str())?.iter().find(|id| !self.claimed.contains(id)).copied();
+            let found = self.reported[at].replaces.iter().find_map(free);
             if let Some(id) = found {
                 self.claim(at, id);
             }

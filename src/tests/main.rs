@@ -1,6 +1,7 @@
 //! Every test of the house, in one binary so that a build links once. One file a feature, besides those about the house itself.
 
 mod account;
+mod account_number;
 mod administration;
 mod alpaca;
 mod architecture;

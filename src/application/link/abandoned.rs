@@ -16,7 +16,7 @@ use crate::{
         audit::{Act, ResourceKind},
         link::{LinkReason, LinkStatus},
         schedule::{DueLink, Schedule},
-        time::Clock,
+        time::{Clock, Timestamp},
     },
 };
 
@@ -46,13 +46,14 @@ impl AbandonedLinks {
         let now = self.clock.now();
         self.schedule.forget_walks_for_worker(now.minus(Duration::hours(KEPT_HOURS))).await?;
         let mut failed = 0;
-        for due in self.schedule.any_abandoned_for_worker(now.minus(Duration::minutes(GRACE_MINUTES))).await? {
+        let over = now.minus(Duration::minutes(GRACE_MINUTES));
+        for due in self.schedule.any_abandoned_for_worker(over).await? {
             if stop.is_cancelled() {
                 break;
             }
             let attempt = self.journal.attempt(&Requester::worker(due.user), Act::CompleteLink).await?;
             attempt.upon(ResourceKind::Link, due.link.0);
-            match attempt.settle(self.fail(&attempt, due)).await {
+            match attempt.settle(self.fail(&attempt, due, over)).await {
                 Err(LinkError::Failed(_)) => failed += 1,
                 Err(LinkError::Unexpected(failure)) => pass_over(due, failure)?,
                 // Somebody came back, or another worker was here first.
@@ -62,11 +63,15 @@ impl AbandonedLinks {
         Ok(failed)
     }
 
-    async fn fail(&self, attempt: &Attempt, DueLink { link, user }: DueLink) -> Result<(), LinkError> {
+    async fn fail(&self, attempt: &Attempt, DueLink { link, user }: DueLink, over: Timestamp) -> Result<(), LinkError> {
         let mut work = self.store.begin(attempt).await?;
         work.accounts().take_turn(user).await?;
         let found = work.links().find(user, link).await?.filter(|link| link.status == LinkStatus::Pending);
         let mut link = found.ok_or(LinkError::SpentState)?;
+        // Its user may have set out again.
+        if work.links().has_walk_after(user, link.id, over).await? {
+            return Err(LinkError::SpentState);
+        }
         link.fail(LinkReason::TimedOut).map_err(|_| LinkError::SpentState)?;
         work.links().save(&link).await?;
         let refusal = LinkError::Failed(LinkReason::TimedOut);

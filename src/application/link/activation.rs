@@ -52,11 +52,13 @@ impl LinkCommands {
         let activated = loop {
             match self.try_to_activate(attempt, &target, credentials, &sealed).await {
                 Err(LinkError::Unexpected(failure)) => {
-                    if !storing.goes_on_after(&failure).await {
-                        break Err(LinkError::Unexpected(failure));
-                    }
-                    if let Some(link) = self.stored_all_the_same(owner, id, &sealed).await {
-                        break Ok(link);
+                    // A commit whose answer was lost has stored them all the same.
+                    match self.stored_until_known(&storing, &failure, owner, id, &sealed).await {
+                        Ok(Some(link)) => return Ok(link),
+                        Ok(None) if storing.goes_on_after(&failure).await => {}
+                        Ok(None) => break Err(LinkError::Unexpected(failure)),
+                        // Nobody knows whether they are stored, so they are not given back.
+                        Err(_) => return Err(LinkError::Unexpected(failure)),
                     }
                 }
                 settled => break settled,
@@ -68,10 +70,28 @@ impl LinkCommands {
         activated
     }
 
-    /// The link, when a commit whose answer was lost has stored it.
-    async fn stored_all_the_same(&self, owner: UserId, id: LinkId, sealed: &SealedCredentials) -> Option<Link> {
-        let stored = self.links.credentials(owner, id).await.ok()??;
-        if stored.envelope == sealed.envelope { self.links.find_many(owner, &[id]).await.ok()?.pop() } else { None }
+    /// The link, when these credentials are stored for it; `None` when they are not. A database that is away cannot tell, and is waited for.
+    async fn stored_until_known(
+        &self,
+        storing: &Storing,
+        failure: &anyhow::Error,
+        owner: UserId,
+        id: LinkId,
+        sealed: &SealedCredentials,
+    ) -> anyhow::Result<Option<Link>> {
+        loop {
+            match self.stored_now(owner, id, sealed).await {
+                Err(_) if storing.goes_on_after(failure).await => {}
+                told => return told,
+            }
+        }
+    }
+
+    async fn stored_now(&self, owner: UserId, id: LinkId, sealed: &SealedCredentials) -> anyhow::Result<Option<Link>> {
+        match self.links.credentials(owner, id).await? {
+            Some(stored) if stored.envelope == sealed.envelope => Ok(self.links.find_many(owner, &[id]).await?.pop()),
+            _ => Ok(None),
+        }
     }
 
     async fn try_to_activate(&self, attempt: &Attempt, target: &Target<'_>, credentials: &Credentials, sealed: &SealedCredentials) -> Result<Link, LinkError> {

@@ -29,6 +29,8 @@ impl LinkCommands {
             .settle(async {
                 let owner = self.access.attempt(&command.requester, Act::Relink)?;
                 let mut work = self.store.begin(&attempt).await?;
+                // What is found out about it meanwhile is found out before, or sees the new walk.
+                work.accounts().take_turn(owner).await?;
                 let link = work.links().find(owner, command.link).await?.ok_or(LinkError::NotFound)?;
                 attempt.upon(ResourceKind::Link, command.link.0);
                 let provider = self.catalogue.linkable(&link.provider).ok_or(LinkError::NotRelinkable)?;

@@ -3,7 +3,7 @@
 //! A number is replaced by a name of its own: a keyed hash in letters and its last four characters, so that whatever joins one part of an
 //! answer with another still does, and what is read of it once more ends in the same four.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
@@ -20,8 +20,32 @@ const HASHED: usize = 10;
 /// The fewest characters of an account number that are looked for in other texts: shorter ones stand in dates and amounts.
 const LONG_ENOUGH: usize = 6;
 
+/// The most bytes of an account number: an IBAN has 34, and what is longer is none.
+const LONGEST_NUMBER: usize = 64;
+
 /// The fewest digits of a JSON number that is taken for an account's wherever it stands.
 const LONG_AMOUNT: usize = 8;
+
+/// Numbers of accounts that are looked for.
+pub struct Numbers {
+    /// As they were told, longest first.
+    pub plain: Vec<String>,
+    /// However they are spelt.
+    spelt: Vec<AccountNumber>,
+}
+
+impl Numbers {
+    /// Of these, longest first.
+    pub fn of(plain: Vec<String>) -> Self {
+        let spelt = plain.iter().map(|number| AccountNumber::new(number)).collect();
+        Self { plain, spelt }
+    }
+
+    /// A text without them.
+    pub fn cut(&self, text: &str) -> String {
+        self.spelt.iter().fold(text.to_owned(), |text, number| number.cut(&text))
+    }
+}
 
 /// Names for numbers of one user at one provider.
 pub struct Names<'a> {
@@ -58,18 +82,17 @@ impl Names<'_> {
     }
 
     /// An id as it may be kept: one that holds the number of a card, or of one of these accounts, goes by a name.
-    pub fn id(&self, id: &str, numbers: &[String]) -> String {
+    pub fn id(&self, id: &str, numbers: &Numbers) -> String {
         self.ever_of_id(id, numbers).into_iter().next().unwrap_or_else(|| id.to_owned())
     }
 
     /// The names of such an id under each key, the current one first; none for one that may be kept as it is.
-    pub fn ever_of_id(&self, id: &str, numbers: &[String]) -> Vec<String> {
-        let holds = |number: &String| number.len() >= LONG_ENOUGH && id.contains(number.as_str());
+    pub fn ever_of_id(&self, id: &str, numbers: &Numbers) -> Vec<String> {
         if id.starts_with(NAMED) {
             Vec::new()
-        } else if is_card(id) || numbers.iter().any(|number| number == id) {
+        } else if is_card(id) || numbers.plain.iter().any(|number| number == id) {
             self.ever_of(id)
-        } else if card_number::cut(id) != id || numbers.iter().any(holds) {
+        } else if card_number::cut(id) != id || numbers.spelt.iter().any(|number| number.cut(id) != id) {
             self.hashed(format!("id:{id}"), id)
         } else {
             Vec::new()
@@ -117,22 +140,22 @@ pub struct Redaction<'a> {
     names: &'a Names<'a>,
     /// Account numbers that were found, longest first.
     numbers: Vec<String>,
-    /// Those that are long enough to be looked for in texts.
-    spelt: Vec<AccountNumber>,
+    /// Those that are long enough to be looked for in texts and ids.
+    long: Numbers,
 }
 
 impl<'a> Redaction<'a> {
     /// Of answers that told these numbers of accounts.
-    pub fn of(names: &'a Names<'a>, found: HashSet<String>) -> Self {
+    pub fn of(names: &'a Names<'a>, found: BTreeSet<String>) -> Self {
         let mut numbers: Vec<String> = found.into_iter().collect();
         numbers.sort_by(|one, other| (other.len(), other).cmp(&(one.len(), one)));
-        let spelt = numbers.iter().filter(|number| is_long_enough(number)).map(|number| AccountNumber::new(number)).collect();
-        Self { names, numbers, spelt }
+        let long = Numbers::of(numbers.iter().filter(|number| is_long_enough(number)).cloned().collect());
+        Self { names, numbers, long }
     }
 
     /// The account numbers that are long enough to be looked for in texts, longest first.
     pub fn numbers(&self) -> Vec<String> {
-        self.numbers.iter().filter(|number| is_long_enough(number)).cloned().collect()
+        self.long.plain.clone()
     }
 
     /// Whether a number that stands under no telling key is that of an account. Short ones are amounts as well.
@@ -145,12 +168,12 @@ impl<'a> Redaction<'a> {
         if let Some(number) = self.numbers.iter().find(|number| *number == text) {
             return self.names.of(number);
         }
-        card_number::cut(&self.spelt.iter().fold(text.to_owned(), |text, number| number.cut(&text)))
+        card_number::cut(&self.long.cut(text))
     }
 
     /// What an account or a row is called.
     pub fn id(&self, id: &str) -> String {
-        self.names.id(id, &self.numbers)
+        self.names.id(id, &self.long)
     }
 
     /// A path and a query, each part of which may be what something is called.
@@ -159,7 +182,7 @@ impl<'a> Redaction<'a> {
         // An address may spell an id otherwise than an answer does.
         let id = |part: &str| {
             let plain = percent_encoding::percent_decode_str(part).decode_utf8_lossy();
-            let named = self.id(&plain);
+            let named = if self.numbers.iter().any(|number| *number == plain) { self.names.of(&plain) } else { self.id(&plain) };
             if named == plain { part.to_owned() } else { named }
         };
         let part = |part: &str| match part.char_indices().next_back() {
@@ -206,12 +229,12 @@ fn whole(number: &serde_json::Number) -> String {
 }
 
 /// Collects what stands where numbers of accounts do.
-pub fn collect(value: &Value, found: &mut HashSet<String>) {
+pub fn collect(value: &Value, found: &mut BTreeSet<String>) {
     match value {
         Value::Object(fields) => {
             for (key, value) in fields {
                 match value {
-                    Value::String(text) if holds_number(key) && !text.is_empty() => drop(found.insert(text.clone())),
+                    Value::String(text) if holds_number(key) && (1..=LONGEST_NUMBER).contains(&text.len()) => drop(found.insert(text.clone())),
                     Value::Number(number) if holds_number(key) => drop(found.insert(whole(number))),
                     other => collect(other, found),
                 }

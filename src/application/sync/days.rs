@@ -39,8 +39,10 @@ pub(super) struct FetchedAccount {
     pub(super) account: ReportedAccount,
     pub(super) rows: Vec<ReportedTransaction>,
     pub(super) refused: u32,
-    /// What those go by that could not be read, as far as they are called anything.
+    /// The ids of those that have one.
     pub(super) refused_ids: Vec<String>,
+    /// Every name each of those is or was stored under.
+    pub(super) unread: Vec<Vec<String>>,
     /// Whether it answered for all of the days.
     pub(super) answered: bool,
     pub(super) from: LocalDate,

@@ -28,6 +28,8 @@ pub(super) enum RunError {
     NotActive,
     #[error("another worker took this run over, or it was ended")]
     TakenOver,
+    #[error("the worker was told to stop")]
+    CutOff,
     #[error("the worker stopped in the middle too often")]
     Interrupted,
     #[error(transparent)]
@@ -38,6 +40,7 @@ impl Reason for RunError {
     fn reason(&self) -> &'static str {
         match self {
             Self::TakenOver => "taken_over",
+            Self::CutOff => "cut_off",
             _ => self.problem().as_str(),
         }
     }
@@ -72,7 +75,7 @@ impl RunError {
         match self {
             Self::Provider(fault) => (*fault).into(),
             Self::NotActive => SyncProblem::LinkEnded,
-            Self::Interrupted | Self::TakenOver => SyncProblem::Interrupted,
+            Self::Interrupted | Self::TakenOver | Self::CutOff => SyncProblem::Interrupted,
             Self::Unexpected(_) => SyncProblem::Internal,
         }
     }
@@ -95,7 +98,9 @@ impl SyncEngine {
             // Another try heals none of these; once the provider is paid, its owner asks again.
             RunError::NotActive | RunError::Interrupted | RunError::Provider(ProviderFault::Unpaid) => sync.give_up(problem, now),
             RunError::Provider(fault) => sync.retry_or_give_up(problem, self.pause(*fault, sync.attempts), now),
-            RunError::Unexpected(_) | RunError::TakenOver => sync.retry_or_give_up(problem, self.pause(ProviderFault::ServerError, sync.attempts), now),
+            RunError::Unexpected(_) | RunError::TakenOver | RunError::CutOff => {
+                sync.retry_or_give_up(problem, self.pause(ProviderFault::ServerError, sync.attempts), now);
+            }
         }
         if !work.syncs().save(sync).await? {
             return Ok(());

@@ -17,12 +17,23 @@ use crate::domain::{
     balance::Balances,
     change::ChangedKind,
     id::{AccountId, LinkId, UserId},
+    import::ImportStatus,
     money::{Amount, Currency},
     page::{CreatedKey, Page, Slice},
     time::Timestamp,
 };
 
-use super::{Readers, error::broken, holding::holdings, import::import_statements, page, transaction::transactions, user::users, value, work::DatabaseWork};
+use super::{
+    Readers,
+    error::broken,
+    holding::holdings,
+    import::{import_statements, imports},
+    page,
+    transaction::transactions,
+    user::users,
+    value,
+    work::DatabaseWork,
+};
 
 pub(super) mod accounts {
     use sea_orm::entity::prelude::*;
@@ -222,13 +233,27 @@ impl Accounts for DatabaseWork {
             .all(&self.transaction)
             .await
             .map_err(broken("reading a link's holdings"))?;
-        // Their parts of what files said go along, which nothing else would take away.
+        // Their parts of what files said go along, which nothing else would take away. What was only looked at can still come in, as new.
+        let of_accounts = import_statements::Column::UserId.eq(owner.0).and(import_statements::Column::AccountId.in_subquery(of_link().into_query()));
+        let previewed = imports::Entity::find()
+            .select_only()
+            .column(imports::Column::Id)
+            .filter(imports::Column::UserId.eq(owner.0))
+            .filter(imports::Column::Status.eq(ImportStatus::Previewed.as_str()))
+            .into_query();
         let told = import_statements::Entity::delete_many()
-            .filter(import_statements::Column::UserId.eq(owner.0))
-            .filter(import_statements::Column::AccountId.in_subquery(of_link().into_query()))
+            .filter(of_accounts.clone())
+            .filter(import_statements::Column::ImportId.not_in_subquery(previewed))
             .exec(&self.transaction)
             .await;
         told.map_err(broken("removing what files said of a link's accounts"))?;
+        let looked_at = import_statements::Entity::update_many()
+            .col_expr(import_statements::Column::AccountId, Expr::val(None::<Uuid>))
+            .col_expr(import_statements::Column::IsNew, Expr::val(true))
+            .filter(of_accounts)
+            .exec(&self.transaction)
+            .await;
+        looked_at.map_err(broken("forgetting whose a preview is"))?;
         let removed = accounts::Entity::delete_many()
             .filter(accounts::Column::UserId.eq(owner.0))
             .filter(accounts::Column::LinkId.eq(link.0))

@@ -276,6 +276,16 @@ impl Links for DatabaseWork {
         Ok(spent.rows_affected == 1)
     }
 
+    async fn has_walk_after(&mut self, owner: UserId, link: LinkId, instant: Timestamp) -> anyhow::Result<bool> {
+        let row = authorizations::Entity::find()
+            .filter(authorizations::Column::UserId.eq(owner.0))
+            .filter(authorizations::Column::LinkId.eq(link.0))
+            .filter(authorizations::Column::ExpiresAt.gte(instant.utc()))
+            .one(&self.transaction)
+            .await;
+        Ok(row.map_err(broken("reading a link's walks to its bank"))?.is_some())
+    }
+
     async fn authorization_stands(&mut self, owner: UserId, id: AuthorizationId) -> anyhow::Result<bool> {
         let row = authorizations::Entity::find_by_id(id.0).filter(authorizations::Column::UserId.eq(owner.0)).one(&self.transaction).await;
         Ok(row.map_err(broken("reading an authorization"))?.is_some())

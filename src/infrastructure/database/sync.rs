@@ -154,7 +154,7 @@ impl Syncs for DatabaseWork {
     }
 
     async fn hurry(&mut self, owner: UserId, link: LinkId, now: Timestamp) -> anyhow::Result<Option<Sync>> {
-        use syncs::Column::{LinkId as Of, Origin, RunAfter, Status, UserId as Owner};
+        use syncs::Column::{Attempts, LinkId as Of, Origin, RunAfter, Status, UserId as Owner};
         let waits = RunAfter.gt(now.utc()).or(Origin.eq(SyncOrigin::Scheduled.as_str()));
         let at_rest = credentials::Entity::find()
             .select_only()
@@ -165,6 +165,8 @@ impl Syncs for DatabaseWork {
         let hurried = syncs::Entity::update_many()
             .col_expr(RunAfter, Expr::val(now.utc()))
             .col_expr(Origin, Expr::val(SyncOrigin::Requested.as_str()))
+            // However often somebody asks, the tries that are left are the schedule's own.
+            .col_expr(Attempts, CaseStatement::new().case(Attempts.gt(0), Expr::col(Attempts).sub(1)).finally(0).into())
             .filter(Owner.eq(owner.0))
             .filter(Of.eq(link.0))
             .filter(Status.eq(SyncStatus::Queued.as_str()))

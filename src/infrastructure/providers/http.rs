@@ -149,8 +149,8 @@ const LONGEST_TURN: Duration = Duration::from_mins(2);
 
 /// Why one try came to nothing.
 enum Failed {
-    /// It was made.
-    Try(ProviderFault),
+    /// It was made, and took so long.
+    Try(ProviderFault, Duration),
     /// It was not even made.
     HeldBack(ProviderFault),
 }
@@ -172,17 +172,19 @@ impl Line {
     }
 
     async fn ask(&self, mut request: reqwest::Request, asked: Asked) -> Result<http::Response<Vec<u8>>, ProviderFault> {
-        let began = Instant::now();
+        let mut spent = Duration::ZERO;
         let is_repeatable = *request.method() == Method::GET && asked == Asked::Data;
         for tries in 1.. {
             let again = if is_repeatable && tries < self.0.policy.tries { request.try_clone() } else { None };
-            let fault = match self.try_once(request, asked).await {
+            let (fault, took) = match self.try_once(request, asked).await {
                 Ok(answer) => return Ok(answer),
                 Err(Failed::HeldBack(fault)) => return Err(fault),
-                Err(Failed::Try(fault)) => fault,
+                Err(Failed::Try(fault, took)) => (fault, took),
             };
             let (Some(next), Some(pause)) = (again, self.pause(fault, tries)) else { return Err(fault) };
-            if began.elapsed() + pause >= self.0.policy.all_tries {
+            // Waiting for its turn is no part of a try.
+            spent += took + pause;
+            if spent >= self.0.policy.all_tries {
                 return Err(fault);
             }
             tokio::time::sleep(pause).await;
@@ -234,7 +236,7 @@ impl Line {
         if matches!(answer, Err(ProviderFault::AppRefused)) {
             tracing::error!(provider, "a provider does not accept this server's own id and secret: look at the provider's settings");
         }
-        answer.map_err(Failed::Try)
+        answer.map_err(|fault| Failed::Try(fault, took))
     }
 
     /// Leave to ask. What others ask the provider for just now is waited for: within a sync for long, else no longer than a person waits.
@@ -254,7 +256,9 @@ impl Line {
     /// Has everybody leave a provider alone that counts for everyone together and asks for that.
     fn rest(&self, fault: ProviderFault) {
         if let (Some(_), Some(wait)) = (self.0.policy.for_everyone, fault.wait()) {
-            *self.0.rests_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.0.clock.now().plus(wait));
+            let until = self.0.clock.now().plus(wait);
+            let mut rests_until = self.0.rests_until.lock().unwrap_or_else(PoisonError::into_inner);
+            *rests_until = Some(rests_until.map_or(until, |before| before.max(until)));
         }
     }
 

@@ -19,7 +19,11 @@ use super::{
     stand_in::{CARD, Mood, NUMBER},
     *,
 };
-use crate::harness::{app::keys, clock::TestRandomness};
+use crate::harness::{
+    app::{TestApp, keys},
+    clock::TestRandomness,
+    log::Log,
+};
 
 pub(super) type Read = Vec<(ReportedAccount, Vec<ReportedTransaction>)>;
 
@@ -100,5 +104,32 @@ async fn planted_numbers_are_in_nothing_that_is_stored_or_kept_and_what_is_kept_
         assert!(played.iter().zip(&accounts).all(|((account, _), kept)| account.reference.expose() == kept.reference), "{name}");
         let edge = Edge::new(sealer.as_ref(), user, name, &[]);
         assert_eq!(stored(&edge, played), live, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn planted_numbers_are_nowhere_after_a_sync_through_the_whole_product() {
+    let log = Log::capture();
+    let adapter = adapters().await.into_iter().find(|adapter| adapter.name == "alpaca").unwrap();
+    for app in TestApp::configured(|config| config.providers.alpaca.base_url = Some(adapter.stand_in.url.clone())).await {
+        adapter.stand_in.is(Mood::Well);
+        let ann = app.signed_in("ann").await;
+        let link = ann.link_with_key(json!({ "provider": "alpaca", "key": "canary-key", "secret": "canary-credential" })).await.succeeds();
+        let link = link["link"]["id"].as_str().unwrap().to_owned();
+        adapter.stand_in.is(Mood::Planted);
+        assert_eq!(app.work().await, 1);
+        let told = ann.link(&link).await;
+        assert_eq!(told["lastSync"]["status"], "SUCCEEDED", "{told}");
+        let rows = ann.transactions().await;
+        assert!(!rows.is_empty() && format!("{rows:?}").contains("••••"), "{rows:?}");
+        adapter.stand_in.is(Mood::Status(500));
+        ann.sync(&link, true).await.succeeds();
+        app.work().await;
+        let told = format!("{rows:?} {:?} {}", ann.accounts().await, log.text());
+        is_clean(&told, "told", true);
+        for number in [CARD.to_owned(), CARD.replace(' ', ""), CARD.replace(' ', "-"), NUMBER.to_owned(), "canary-credential".to_owned()] {
+            assert!(!app.store.spells(&number).await, "{number} in {}", app.store.name);
+        }
+        assert!(!told.contains("canary-credential") && !told.contains("canary-body"));
     }
 }

@@ -112,14 +112,16 @@ async fn what_another_import_has_found_since_is_that_ones_then() {
     }
 }
 
+/// A file of one row, and what the account held on that day.
+fn with_balance(day: u32, amount: &str) -> String {
+    let file = statement("12345678", "USD", &[(day, "-5.00", &format!("r{day}"), "Coffee")]);
+    file.replace("</BANKTRANLIST>", &format!("</BANKTRANLIST><LEDGERBAL><BALAMT>{amount}<DTASOF>202611{day:02}</LEDGERBAL>"))
+}
+
 #[tokio::test]
 async fn a_balance_is_as_it_was_before() {
     for app in TestApp::on_every_store().await {
         let ann = app.signed_in("ann").await;
-        let with_balance = |day: u32, amount: &str| {
-            let file = statement("12345678", "USD", &[(day, "-5.00", &format!("r{day}"), "Coffee")]);
-            file.replace("</BANKTRANLIST>", &format!("</BANKTRANLIST><LEDGERBAL><BALAMT>{amount}<DTASOF>202611{day:02}</LEDGERBAL>"))
-        };
         ann.import("a.ofx", &with_balance(3, "100.00"), None).await.succeeds();
         app.pass(chrono::Duration::seconds(1));
         let before = everything(&app).await;
@@ -203,5 +205,35 @@ async fn an_import_that_changed_what_another_had_added_leaves_with_everything_on
         let payload = revert(&ann, &second).await.succeeds();
         assert_eq!((taken_back(&payload), &payload["transactionsRestored"]), ((1, 0, 1), &json!(0)), "{}", app.store.name);
         app.holds(&[("transactions", 0), ("accounts", 0), ("import_transactions", 0)]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_balance_that_another_file_told_as_well_stays() {
+    for app in TestApp::on_every_store().await {
+        let ann = app.signed_in("ann").await;
+        let first = ann.import("a.ofx", &with_balance(10, "80.00"), None).await.succeeds()["import"].clone();
+        app.pass(chrono::Duration::days(1));
+        let ann = app.signed_in("ann").await;
+        let second = ann.import("b.ofx", &with_balance(10, "80.00"), None).await.succeeds()["import"].clone();
+        let balance = async || ann.accounts().await[0]["balances"]["current"]["amount"].clone();
+        revert(&ann, &first).await.succeeds();
+        assert_eq!((balance().await, app.count("balance_snapshots").await), (json!("80.00"), 1), "{}", app.store.name);
+        revert(&ann, &second).await.succeeds();
+        app.holds(&[("accounts", 0), ("transactions", 0), ("balance_snapshots", 0)]).await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_later_import_told_as_well_stays_as_that_has_it() {
+    for app in TestApp::on_every_store().await {
+        let ann = app.signed_in("ann").await;
+        imported(&app, &ann, "Coffee").await;
+        let second = imported(&app, &ann, "Coffee bar").await;
+        let third = imported(&app, &ann, "Coffee bar").await;
+        let payload = revert(&ann, &second).await.succeeds();
+        assert_eq!((&payload["transactionsRestored"], says(&ann).await), (&json!(0), said("Coffee bar", "-5.00")), "{}", app.store.name);
+        let payload = revert(&ann, &third).await.succeeds();
+        assert_eq!((&payload["transactionsRestored"], says(&ann).await), (&json!(1), said("Coffee", "-5.00")));
     }
 }

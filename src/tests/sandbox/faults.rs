@@ -210,7 +210,8 @@ async fn rows_that_cannot_be_read_are_counted() {
     let page = visit(&provider_at(&server.uri())).await.transactions(&account(), day, day, None).await.unwrap();
     assert_eq!((page.transactions.len(), page.refused, page.next), (2, 9, None));
     assert_eq!((page.transactions[0].reference.as_deref(), &page.transactions[1].reference), (Some("1"), &None));
-    assert_eq!(page.transactions[0].facts.description.len(), 1_000);
+    assert_eq!(page.transactions[0].facts.description.len(), 2_000, "what is too long is cut behind the adapter");
+    assert_eq!(page.refused_ids, ["1"; 8], "whatever they say, they are there");
     assert_eq!(page.transactions[0].facts.amount.to_text(&account().currency), "-12.50");
     let asked = &server.received_requests().await.unwrap()[0];
     assert_eq!(asked.url.path(), "/accounts/an%20account%2Fwith%20odd%3Fsigns/transactions");

@@ -1,7 +1,7 @@
 //! SimpleFIN through the whole product: linked by a setup token, synced by the engine, re-linked to the same accounts.
 
 use super::*;
-use crate::harness::{app::TestApp, client::Client};
+use crate::harness::{app::TestApp, client::Client, log::Log};
 
 async fn apps() -> Vec<TestApp> {
     TestApp::configured(|config| config.providers.simplefin.hosts = vec!["127.0.0.1".to_owned()]).await
@@ -142,5 +142,28 @@ async fn the_next_day_it_goes_on_where_it_was() {
         assert_eq!(app.work().await, 1);
         let ann = app.signed_in("ann").await;
         assert_eq!((&ann.link(&link).await["lastSync"]["status"], ann.transactions().await.len()), (&json!("SUCCEEDED"), 2));
+    }
+}
+
+#[tokio::test]
+async fn numbers_that_a_bank_plants_are_nowhere_after_a_sync() {
+    let log = Log::capture();
+    for app in apps().await {
+        let card = "4539 5838 2750 6202";
+        let mut planted = row(&format!("ROW-{card}"), "2026-11-20", "-5.00");
+        (planted["description"], planted["payee"], planted["memo"]) = (json!(format!("Paid by {card}")), json!(card), json!(card.replace(' ', "\u{a0}")));
+        let bridge = Bridge::with(vec![account("A", &format!("ACT-{card}"), &format!("Visa {card}"), &[planted])]).await;
+        let ann = app.signed_in("ann").await;
+        let link = link_id(&ann, input(&bridge, "first")).await;
+        app.work().await;
+        let ids = ann.transaction_ids().await;
+        ann.sync(&link, true).await.succeeds();
+        app.work().await;
+        assert_eq!((ids.len(), ann.transaction_ids().await), (1, ids), "{}", app.store.name);
+        let told = format!("{:?} {:?} {}", ann.transactions().await, ann.accounts().await, log.text());
+        assert!(told.contains("••••6202"), "{told}");
+        for spelt in [card.to_owned(), card.replace(' ', ""), card.replace(' ', "\u{a0}"), card.replace(' ', "%20")] {
+            assert!(!told.contains(&spelt) && !app.store.spells(&spelt).await, "{spelt} in {}", app.store.name);
+        }
     }
 }

@@ -138,6 +138,29 @@ async fn rows_that_cannot_be_read_and_have_an_id_stay_and_what_is_gone_beside_th
 }
 
 #[tokio::test]
+async fn what_has_become_of_a_row_may_be_one_that_cannot_be_read_and_two_stay_two() {
+    for app in TestApp::on_every_store().await {
+        let coffee = |name: &str| posted(name, "2026-11-20", -500, "Coffee");
+        let (ann, link) = synced(&app, vec![coffee("a"), pending("p", "2026-11-21", -900, "Bakery")]).await;
+        let before = ann.transaction_ids().await;
+        // The bakery was booked as a row that cannot be read.
+        app.bank.script(|script| (script.refused, script.refused_ids) = (1, vec!["t9".to_owned()]));
+        syncs_again(&app, &ann, &link, vec![coffee("a")]).await;
+        assert_eq!(ann.transaction_ids().await, before, "nothing is taken for withdrawn, {}", app.store.name);
+        // One coffee cannot be read, and there is a second one just like it.
+        app.bank.script(|script| script.refused_ids = vec!["a".to_owned()]);
+        syncs_again(&app, &ann, &link, vec![coffee("b")]).await;
+        let of_coffee = ann.transactions().await.iter().filter(|row| row["description"] == "Coffee").count();
+        assert_eq!(of_coffee, 2, "{}", app.store.name);
+        app.bank.script(|script| (script.refused, script.refused_ids) = (0, Vec::new()));
+        syncs_again(&app, &ann, &link, vec![coffee("a"), coffee("b")]).await;
+        let ids = ann.transaction_ids().await;
+        assert_eq!(ids.len(), 2);
+        assert!(before.iter().any(|id| ids.contains(id)), "the first is the same one");
+    }
+}
+
+#[tokio::test]
 async fn every_kind_of_movement_arrives_as_it_was_mapped() {
     for app in TestApp::on_every_store().await {
         let rows = TransactionSubtype::ALL.iter().map(|subtype| {

@@ -100,15 +100,20 @@ async fn one_place_is_left_for_other_providers() {
         for name in ["ann", "bob"] {
             links.push((name, app.signed_in(name).await.link_scripted().await));
         }
-        let eve = app.signed_in("eve").await;
-        let keyed = eve.link_with_key(json!({ "provider": "keyed", "key": "k", "secret": "s" })).await.succeeds()["link"]["id"].as_str().unwrap().to_owned();
         let gate = app.bank.hold_page(0);
         let stop = CancellationToken::new();
         let working = tokio::spawn(worker(&app, 2).run(stop.clone()));
         gate.reached().await;
-        while app.last_sync("eve", &keyed).await.status != SyncStatus::Succeeded {
+        let eve = app.signed_in("eve").await;
+        let keyed = eve.link_with_key(json!({ "provider": "keyed", "key": "k", "secret": "s" })).await.succeeds()["link"]["id"].as_str().unwrap().to_owned();
+        for _ in 0..500 {
+            if app.last_sync("eve", &keyed).await.status == SyncStatus::Succeeded {
+                break;
+            }
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
+        let told = app.last_sync("eve", &keyed).await;
+        assert_eq!(told.status, SyncStatus::Succeeded, "{told:?}, {}", app.store.name);
         let mut waiting = 0;
         for (name, link) in &links {
             waiting += usize::from(app.last_sync(name, link).await.status == SyncStatus::Queued);

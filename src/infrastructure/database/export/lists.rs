@@ -250,6 +250,7 @@ pub(super) const LISTS: [List; 29] = [
             ("attempts", Count),
             ("started_at", Instant),
             ("finished_at", Instant),
+            ("recent_at", Instant),
             ("problem", Text),
             ("accounts_seen", Count),
             ("transactions_added", Count),
@@ -313,7 +314,7 @@ pub(super) const LISTS: [List; 29] = [
         name: "import_transactions",
         about: "Which transactions each statement file added, and which it found.",
         from: "import_transactions AS t WHERE t.user_id = {user} ORDER BY t.import_id, t.transaction_id",
-        columns: &[("import_id", Id), ("transaction_id", Id), ("is_added", Flag), ("reference", Text)],
+        columns: &[("import_id", Id), ("transaction_id", Id), ("is_added", Flag), ("reference", Text), ("before", Text)],
     },
     List {
         name: "outbox",

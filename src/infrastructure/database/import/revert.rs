@@ -1,14 +1,14 @@
 //! Taking a batch back.
 //!
 //! What a batch added goes, unless something else speaks for it by now: a feed that names it, or another import that found it there (which then
-//! counts as the one that added it). What it changed says again what it said before, unless a feed names it by now, or a later batch has changed
+//! counts as the one that added it). What it changed says again what it said before, unless a feed names it by now, or a later batch has told
 //! it once more; of that, this is then what it said before. Of what it found there the names go that it gave.
 
 use std::collections::HashSet;
 
 use anyhow::Context as _;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder as _, QuerySelect as _, Statement, Value,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder as _, QuerySelect as _, QueryTrait as _, Statement, Value,
     sea_query::{Expr, ExprTrait as _},
 };
 use uuid::Uuid;
@@ -18,7 +18,7 @@ use crate::{
         account::Accounts,
         change::ChangedKind,
         id::{AccountId, TransactionId, UserId},
-        import::{Import, Reverted},
+        import::{Import, ImportStatus, Reverted},
         provider::ReportedTransaction,
         time::Timestamp,
         transaction::{Source, Transactions},
@@ -32,7 +32,7 @@ use crate::{
     },
 };
 
-use super::{import_statements, import_transactions};
+use super::{import_statements, import_transactions, imports};
 
 /// Rows removed in one statement.
 const ROWS_AT_ONCE: usize = 5_000;
@@ -57,10 +57,10 @@ SELECT mine.transaction_id AS id FROM import_transactions AS mine
 WHERE mine.import_id = $1 AND mine.before IS NOT NULL
     AND NOT EXISTS (SELECT 1 FROM transaction_references AS names WHERE names.transaction_id = mine.transaction_id AND names.source <> $2)";
 
-/// The batch that changed a transaction next after a moment.
-const CHANGED_NEXT: &str = "
+/// The batch that told a transaction next after a moment, and left it as it is or changed it.
+const TOLD_NEXT: &str = "
 SELECT later.import_id AS id FROM import_transactions AS later JOIN imports ON imports.id = later.import_id
-WHERE later.transaction_id = $1 AND later.before IS NOT NULL AND imports.committed_at > $2 ORDER BY imports.committed_at, later.import_id LIMIT 1";
+WHERE later.transaction_id = $1 AND imports.committed_at > $2 ORDER BY imports.committed_at, later.import_id LIMIT 1";
 
 /// The names that the batch gave to what it found, where no other import has found it.
 const NAMES: &str = "
@@ -148,7 +148,7 @@ async fn restore(work: &mut DatabaseWork, import: &Import, committed_at: Timesta
     let (mut restored, mut left) = (0, 0);
     for row in changed.into_iter().filter(|row| !going.contains(&row.transaction_id)) {
         let (transaction, Some(before)) = (row.transaction_id, row.before) else { continue };
-        let next = work.ids(CHANGED_NEXT, vec![transaction.into(), committed_at.utc().into()], "reading what changed a transaction next").await?.pop();
+        let next = work.ids(TOLD_NEXT, vec![transaction.into(), committed_at.utc().into()], "reading what told a transaction next").await?.pop();
         if let Some(next) = next {
             let inherited = import_transactions::Entity::update_many()
                 .col_expr(import_transactions::Column::Before, Expr::val(before))
@@ -206,6 +206,9 @@ async fn take_back_accounts(work: &mut DatabaseWork, import: &Import, committed_
     let statements = import_statements::Entity::find().filter(import_statements::Column::ImportId.eq(id)).all(&work.transaction).await;
     for statement in statements.map_err(broken("reading the accounts of an import"))? {
         let Some(account) = statement.account_id.filter(|account| !empty.contains(account)) else { continue };
+        if hand_balance_over(work, &statement, account, committed_at).await? {
+            continue;
+        }
         let dropped = balance_snapshots::Entity::delete_many()
             .filter(balance_snapshots::Column::AccountId.eq(account))
             .filter(balance_snapshots::Column::TakenAt.eq(committed_at.utc()))
@@ -237,6 +240,37 @@ async fn uncover(work: &mut DatabaseWork, import: &Import, committed_at: Timesta
     let values = vec![import.id.0.into(), import.user.0.into(), committed_at.utc().into()];
     work.run(LAST_FILE, values, "finding out which file was the last before").await?;
     work.note(import.user, ChangedKind::Account, covered.into_iter().filter(|account| !gone.contains(account))).await
+}
+
+/// A balance that another import told as well is from now on told by that; `false` when none did.
+async fn hand_balance_over(work: &DatabaseWork, statement: &import_statements::Model, account: Uuid, committed_at: Timestamp) -> anyhow::Result<bool> {
+    let heir = imports::Entity::find()
+        .filter(imports::Column::Status.eq(ImportStatus::Committed.as_str()))
+        .filter(
+            imports::Column::Id.in_subquery(
+                import_statements::Entity::find()
+                    .select_only()
+                    .column(import_statements::Column::ImportId)
+                    .filter(import_statements::Column::AccountId.eq(account))
+                    .filter(import_statements::Column::ImportId.ne(statement.import_id))
+                    .filter(import_statements::Column::CurrentAmount.eq(statement.current_amount))
+                    .filter(import_statements::Column::BalanceAsOf.eq(statement.balance_as_of))
+                    .into_query(),
+            ),
+        )
+        .order_by_asc(imports::Column::CommittedAt)
+        .limit(1)
+        .one(&work.transaction)
+        .await
+        .map_err(broken("reading who else told a balance"))?;
+    let Some(told_at) = heir.and_then(|heir| heir.committed_at) else { return Ok(false) };
+    let handed_over = balance_snapshots::Entity::update_many()
+        .col_expr(balance_snapshots::Column::TakenAt, Expr::val(told_at))
+        .filter(balance_snapshots::Column::AccountId.eq(account))
+        .filter(balance_snapshots::Column::TakenAt.eq(committed_at.utc()))
+        .exec(&work.transaction)
+        .await;
+    handed_over.map(|_| true).map_err(broken("handing over a balance"))
 }
 
 /// The balance before the batch, unless a later one has come in.

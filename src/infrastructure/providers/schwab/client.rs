@@ -232,9 +232,9 @@ impl Visit for SchwabVisit {
         let OrEmpty(rows): OrEmpty<Vec<Value>> = self.get(&["accounts", hash, "transactions"], &query).await?;
         let is_full = rows.len() >= MOST_ROWS;
         let moments: Vec<_> = rows.iter().filter_map(mapping::moment).collect();
-        // That Schwab looks at times and not at days alone is not known for sure: rows from outside of what was asked for say that parts of it would
-        // be answered alike.
-        if is_full && moments.iter().all(|moment| span.holds(*moment)) && spans.part(span, moments) {
+        // That Schwab looks at times and not at days alone is not known for sure: rows from outside of what was asked for say that parts of a
+        // day would be answered alike.
+        if is_full && (span.first < span.last || moments.iter().all(|moment| span.holds(*moment))) && spans.part(span, moments) {
             return Ok(TransactionPage { next: spans.written(), ..TransactionPage::default() });
         }
         let mut answer = TransactionPage { next: spans.written(), complete: !is_full, ..TransactionPage::default() };

@@ -222,7 +222,8 @@ fn unless_too_precise(read: Option<Result<Amount, InvalidAmount>>) -> Result<Opt
 
 /// When a row says that it was.
 pub(super) fn moment(row: &Value) -> Option<DateTime<Utc>> {
-    instant(row.get("time").or_else(|| row.get("tradeDate"))?.as_str()?)
+    let text = |key| row.get(key).and_then(Value::as_str);
+    instant(text("time").or_else(|| text("tradeDate"))?)
 }
 
 /// One row; `None` when it cannot be read. `numbers` are those of this login: they stand in descriptions, and only their ends stay there.

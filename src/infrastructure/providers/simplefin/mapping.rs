@@ -249,12 +249,11 @@ fn account(record: AccountRecord, connections: &[ConnectionRecord], troubles: &T
     let (mut rows, mut refused, mut refused_ids) = (Vec::new(), 0, Vec::new());
     for row in record.transactions {
         let id = id_in(&row, "id");
-        match serde_json::from_value(row).ok().and_then(|row| transaction(row, &account.currency, now)) {
-            Some(row) => rows.push(row),
-            None => {
-                refused += 1;
-                refused_ids.extend(id);
-            }
+        if let Some(row) = serde_json::from_value(row).ok().and_then(|row| transaction(row, &account.currency, now)) {
+            rows.push(row);
+        } else {
+            refused += 1;
+            refused_ids.extend(id);
         }
     }
     let complete = !troubles.concern(connection, &record.id);
