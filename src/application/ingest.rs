@@ -120,8 +120,11 @@ pub async fn assess(work: &mut dyn Work, account: Option<&Account>, reported: &R
     for row in &mut known {
         row.facts.amount = account.map_or(row.facts.amount, |account| account.corrections.amount(row.facts.amount));
     }
-    let period = period.filter(|_| set_aside(&mut known, unread, source));
-    let Plan { rows: found, withdrawn } = matching::plan(&known, rows, source, period);
+    let is_whole = set_aside(&mut known, unread, source);
+    let Plan { rows: found, mut withdrawn } = matching::plan(&known, rows, source, period.filter(|_| is_whole));
+    if let Some((_, last)) = vouched.filter(|_| !is_whole) {
+        withdrawn = matching::overdue(&known, &found, last);
+    }
     let known: HashMap<TransactionId, KnownTransaction> = known.into_iter().map(|row| (row.id, row)).collect();
     for (row, (_, found)) in rows.iter().zip(&found) {
         if let Match::Known(id) = found {

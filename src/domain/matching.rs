@@ -82,6 +82,20 @@ pub fn plan(known: &[KnownTransaction], reported: &[ReportedTransaction], source
     Plan { rows, withdrawn }
 }
 
+/// Pending rows of a feed that none of the reported rows was found to be, and that have waited for longer than any posted row takes their place
+/// after. They are gone even where one that cannot be read may be what has become of another.
+pub fn overdue(known: &[KnownTransaction], found: &[(String, Match)], last: LocalDate) -> Vec<TransactionId> {
+    let claimed: HashSet<_> = found.iter().filter_map(|(_, found)| if let Match::Known(id) = found { Some(*id) } else { None }).collect();
+    let is_overdue = |row: &&KnownTransaction| {
+        row.facts.status == TransactionStatus::Pending
+            && !row.removed
+            && !claimed.contains(&row.id)
+            && last.days_since(row.facts.posted_on) > PENDING_DAYS
+            && row.references.iter().any(|(source, _)| *source == Source::Feed)
+    };
+    known.iter().filter(is_overdue).map(|row| row.id).collect()
+}
+
 struct Matcher<'a> {
     known: &'a [KnownTransaction],
     reported: &'a [ReportedTransaction],

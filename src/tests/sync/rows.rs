@@ -161,6 +161,25 @@ async fn what_has_become_of_a_row_may_be_one_that_cannot_be_read_and_two_stay_tw
 }
 
 #[tokio::test]
+async fn a_row_that_can_never_be_read_keeps_a_pending_one_for_as_long_as_it_may_be_what_became_of_it() {
+    for app in TestApp::on_every_store().await {
+        let (_, link) = synced(&app, vec![posted("x", "2026-11-20", -900, "Shoes"), pending("p", "2026-11-21", -500, "Bakery")]).await;
+        app.bank.script(|script| (script.refused, script.refused_ids) = (1, vec!["t9".to_owned()]));
+        app.pass(chrono::Duration::days(5));
+        let ann = app.signed_in("ann").await;
+        syncs_again(&app, &ann, &link, vec![posted("x", "2026-11-20", -900, "Shoes")]).await;
+        assert_eq!(ann.transactions().await.len(), 2, "{}", app.store.name);
+        app.pass(chrono::Duration::days(1));
+        let ann = app.signed_in("ann").await;
+        syncs_again(&app, &ann, &link, vec![pending("q", "2026-11-29", -100, "Gum")]).await;
+        let said: Vec<_> = ann.transactions().await.iter().map(|row| row["description"].clone()).collect();
+        assert_eq!(said, ["Gum", "Shoes"], "what is booked may still be what cannot be read, what was announced is not");
+        assert_eq!(ann.link(&link).await["lastSync"]["removed"], 1);
+        app.every_attempt_ended_once().await;
+    }
+}
+
+#[tokio::test]
 async fn every_kind_of_movement_arrives_as_it_was_mapped() {
     for app in TestApp::on_every_store().await {
         let rows = TransactionSubtype::ALL.iter().map(|subtype| {
