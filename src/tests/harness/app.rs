@@ -7,11 +7,12 @@ use dashtam::{
     app::{App, Surroundings},
     application::{
         access::Requester,
-        ports::{Authorizer, EventBus, FinancialProvider, Heard, Signals},
+        ports::{Authorizer, EventBus, FinancialProvider, Heard, Signals, Work},
         user::{AssignRole, CreateUser, Whom},
     },
     config::{Config, Environment},
     domain::{
+        audit::Act,
         id::UserId,
         sync::{Sync, SyncReader as _},
         user::{Role, SessionTier, User},
@@ -271,6 +272,19 @@ impl TestApp {
     pub(crate) fn worker(&self) -> tokio::task::JoinHandle<bool> {
         let engine = self.app.engine.clone();
         tokio::spawn(async move { engine.run_next().await.unwrap() })
+    }
+
+    /// Keeps the database from writing anything of a user's for longer than anyone waits for SQLite's lock; on PostgreSQL it is the user's turn that
+    /// has to be waited for. `then` is done once it is away, and it is back when the answer is dropped.
+    pub(crate) async fn away(&self, name: &str, then: impl FnOnce()) -> (App, Box<dyn Work>) {
+        let other = self.beside().await;
+        let owner = self.user_id(name).await;
+        let attempt = other.engine.journal.attempt(&Requester::worker(owner), Act::SyncLink).await.unwrap();
+        let mut work = other.engine.store.begin(&attempt).await.unwrap();
+        work.accounts().take_turn(owner).await.unwrap();
+        then();
+        tokio::time::sleep(Duration::from_secs(7)).await;
+        (other, work)
     }
 
     /// Lets time pass, and signs in again since access tokens do not last.

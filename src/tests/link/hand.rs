@@ -3,10 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 use chrono::Duration;
-use dashtam::{
-    application::{access::Requester, ports::ProviderFault},
-    domain::{audit::Act, user::Role},
-};
+use dashtam::{application::ports::ProviderFault, domain::user::Role};
 use serde_json::{Value, json};
 
 use crate::harness::{
@@ -317,15 +314,7 @@ async fn a_database_that_is_away_when_a_token_was_claimed_is_waited_for() {
         let linking = ann.link_with_token(token("a-token"));
         let away = async {
             gate.reached().await;
-            let other = app.beside().await;
-            let owner = app.user_id("ann").await;
-            let attempt = other.engine.journal.attempt(&Requester::worker(owner), Act::SyncLink).await.unwrap();
-            let mut work = other.engine.store.begin(&attempt).await.unwrap();
-            work.accounts().take_turn(owner).await.unwrap();
-            gate.open();
-            // Longer than anyone waits for SQLite's lock; on PostgreSQL it is the user's turn that has to be waited for.
-            tokio::time::sleep(std::time::Duration::from_secs(7)).await;
-            drop(work);
+            drop(app.away("ann", || gate.open()).await);
         };
         let (linked, ()) = tokio::join!(linking, away);
         assert_eq!(linked.succeeds()["link"]["status"], "ACTIVE", "{}", app.store.name);

@@ -2,15 +2,19 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+use std::sync::Arc;
+
 use chrono::Duration;
-use dashtam::{
-    application::{access::Requester, ports::ProviderFault},
-    domain::{audit::Act, id::UserId},
-};
+use dashtam::application::ports::ProviderFault;
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::harness::{app::TestApp, bank::posted, client::Client};
+use crate::harness::{
+    app::TestApp,
+    bank::{Gate, posted},
+    client::Client,
+};
 
 use super::synced;
 
@@ -35,6 +39,15 @@ async fn strictly_linked(app: &TestApp) -> String {
     let (_, link) = synced(app, vec![posted("x", "2026-11-20", -900, "Shoes")]).await;
     app.bank.script(|script| script.rotates = Some("first-refresh-canary".to_owned()));
     link
+}
+
+/// A renewal that waits for the bank's answer.
+async fn at_the_bank(app: &TestApp) -> (Arc<Gate>, JoinHandle<usize>) {
+    let gate = app.bank.hold_refresh();
+    let timekeeper = app.app.timekeeper.clone();
+    let renewing = tokio::spawn(async move { timekeeper.renewer.renew_due(&CancellationToken::new()).await.unwrap() });
+    gate.reached().await;
+    (gate, renewing)
 }
 
 #[tokio::test]
@@ -155,10 +168,7 @@ async fn a_sync_waits_for_the_renewal_of_another_and_uses_what_came_of_it() {
     for app in TestApp::on_every_store().await {
         let link = strictly_linked(&app).await;
         app.pass(Duration::days(1));
-        let gate = app.bank.hold_refresh();
-        let timekeeper = app.app.timekeeper.clone();
-        let renewing = tokio::spawn(async move { timekeeper.renewer.renew_due(&CancellationToken::new()).await.unwrap() });
-        gate.reached().await;
+        let (gate, renewing) = at_the_bank(&app).await;
         app.signed_in("ann").await.sync(&link, true).await.succeeds();
         let other = app.beside().await.engine.clone();
         let syncing = tokio::spawn(async move { other.run_next().await.unwrap() });
@@ -177,10 +187,7 @@ async fn tokens_that_died_with_a_worker_end_the_link_and_not_in_silence() {
     for app in TestApp::on_every_store().await {
         let link = strictly_linked(&app).await;
         app.pass(Duration::days(1));
-        let gate = app.bank.hold_refresh();
-        let timekeeper = app.app.timekeeper.clone();
-        let renewing = tokio::spawn(async move { timekeeper.renewer.renew_due(&CancellationToken::new()).await.unwrap() });
-        gate.reached().await;
+        let (_gate, renewing) = at_the_bank(&app).await;
         renewing.abort();
         assert!(renewing.await.unwrap_err().is_cancelled());
         app.pass(Duration::minutes(4));
@@ -198,10 +205,7 @@ async fn what_the_bank_hands_out_for_an_older_consent_does_not_replace_the_newer
     for app in TestApp::on_every_store().await {
         let link = strictly_linked(&app).await;
         app.pass(Duration::days(1));
-        let gate = app.bank.hold_refresh();
-        let timekeeper = app.app.timekeeper.clone();
-        let renewing = tokio::spawn(async move { timekeeper.renewer.renew_due(&CancellationToken::new()).await.unwrap() });
-        gate.reached().await;
+        let (gate, renewing) = at_the_bank(&app).await;
         let ann = app.signed_in("ann").await;
         let mut walk = ann.walk_again(&link, None).await;
         walk.leave().await;
@@ -219,10 +223,7 @@ async fn what_the_bank_hands_out_for_a_link_that_was_taken_away_meanwhile_is_giv
     for app in TestApp::on_every_store().await {
         let link = strictly_linked(&app).await;
         app.pass(Duration::days(1));
-        let gate = app.bank.hold_refresh();
-        let timekeeper = app.app.timekeeper.clone();
-        let renewing = tokio::spawn(async move { timekeeper.renewer.renew_due(&CancellationToken::new()).await.unwrap() });
-        gate.reached().await;
+        let (gate, renewing) = at_the_bank(&app).await;
         assert_eq!(stored(&app, &link).await, "first-refresh-canary");
         gate.open();
         renewing.await.unwrap();
@@ -237,20 +238,10 @@ async fn a_database_that_is_away_when_the_bank_answers_is_waited_for() {
     for app in TestApp::on_every_store().await {
         let link = strictly_linked(&app).await;
         app.pass(Duration::days(1));
-        let gate = app.bank.hold_refresh();
-        let timekeeper = app.app.timekeeper.clone();
-        let renewing = tokio::spawn(async move { timekeeper.renewer.renew_due(&CancellationToken::new()).await.unwrap() });
-        gate.reached().await;
-        // Longer than anyone waits for SQLite's lock; on PostgreSQL it is the user's turn that has to be waited for.
-        let other = app.beside().await;
-        let owner = UserId(app.store.query("SELECT user_id FROM credentials").await[0].try_get("", "user_id").unwrap());
-        let attempt = other.engine.journal.attempt(&Requester::worker(owner), Act::SyncLink).await.unwrap();
-        let mut work = other.engine.store.begin(&attempt).await.unwrap();
-        work.accounts().take_turn(owner).await.unwrap();
-        gate.open();
-        tokio::time::sleep(std::time::Duration::from_secs(7)).await;
+        let (gate, renewing) = at_the_bank(&app).await;
+        let away = app.away("ann", || gate.open()).await;
         assert!(!renewing.is_finished());
-        drop(work);
+        drop(away);
         renewing.await.unwrap();
         assert_eq!(app.last_outcome("renew_credentials").await, ("succeeded".to_owned(), None), "{}", app.store.name);
         assert_eq!(stored(&app, &link).await, "renewed-1-refresh-canary");
