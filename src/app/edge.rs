@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use axum::Router;
+use axum::{Router, response::Redirect, routing::get};
 
 use super::sharing::Parts;
 
@@ -65,7 +65,7 @@ impl Surface<'_> {
         };
         let routes = router(edge);
         let routes = match sandbox {
-            Some(bank) => routes.nest("/sandbox", bank.router()),
+            Some(bank) => routes.nest("/sandbox", bank.router()).route("/sandbox/", get(async || Redirect::permanent("/sandbox"))),
             None => routes,
         };
         Ok(counted(with_common_layers(routes, seconds(config.limits.request_seconds), &browsers), meter))

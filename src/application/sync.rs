@@ -238,7 +238,7 @@ impl SyncEngine {
         let (from, to) = window(stage.progress.reached(link), has_recent, stage.provider, self.clock.today());
         let mut visit = stage.provider.visit(credentials, at).await?;
         let reported = in_time(visit.accounts()).await?;
-        let mut fetched = Fetched { accounts: Vec::new(), complete: reported.complete, from, to, at, rests_until: None, packed: None };
+        let mut fetched = Fetched { accounts: Vec::new(), complete: reported.complete, from, to, told_until: to, at, rests_until: None, packed: None };
         let known = self.accounts.of_link(link.user, link.id).await?;
         let ids: Vec<AccountId> = known.iter().map(|account| account.id).collect();
         let (spans, nothing) = (self.coverages.spans_of(link.user, &ids).await?, Spans::default());
@@ -269,6 +269,7 @@ impl SyncEngine {
             return Err(fault.into());
         }
         fetched.rests_until = visit.rests_until();
+        fetched.told_until = visit.today().filter(|_| to >= at.day()).map_or(to, |theirs| theirs.max(to));
         Ok(fetched)
     }
 
@@ -326,7 +327,7 @@ impl SyncEngine {
             };
             // Rows that could not be read are there all the same. One that is not even called anything may be any that is missing.
             let all_are_called = usize::try_from(*refused).is_ok_and(|refused| refused <= refused_ids.len());
-            let period = (*answered && all_are_called).then_some((*from, fetched.to));
+            let period = (*answered && all_are_called).then_some((*from, fetched.told_until));
             let reported = Reported { source: Source::Feed, period, rows, unread };
             let done = ingest(work.as_mut(), &account, reported, &mut Taken::default(), now, self.randomness.as_ref()).await?;
             if let Some(holdings) = &reported_account.holdings {

@@ -73,6 +73,7 @@ struct Remembered {
 struct Ready<'a> {
     url: &'a str,
     playground: &'a str,
+    bank: &'a str,
     email: &'a str,
     password: &'a str,
     access_token: &'a str,
@@ -183,14 +184,15 @@ impl Demo {
     }
 
     fn report(&self, url: &str, user: &Remembered, token: &str) -> anyhow::Result<()> {
-        let playground = format!("{url}/playground");
+        let (playground, bank) = (format!("{url}/playground"), format!("{url}/sandbox"));
         if self.json {
-            let line = Ready { url, playground: &playground, email: &user.email, password: &user.password, access_token: token };
+            let line = Ready { url, playground: &playground, bank: &bank, email: &user.email, password: &user.password, access_token: token };
             return say(&serde_json::to_string(&line)?);
         }
         say(&format!(
             "\nDashtam is ready at {url}\n\n  \
              playground  {playground}\n  \
+             bank        {bank}\n  \
              e-mail      {}\n  \
              password    {}\n\n\
              Try a query (the token works for 15 minutes):\n\n  \

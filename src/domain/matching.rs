@@ -182,18 +182,24 @@ impl<'a> Matcher<'a> {
         self.count(|source, known, _| !known.references.iter().any(|(named_by, _)| *named_by == source));
     }
 
-    /// Claims for each open row of a covered day one free stored row of that day and amount which is `alike`.
+    /// Claims for each open row of a covered day one free stored row of that day, amount and status which is `alike`.
     fn count(&mut self, alike: impl Fn(Source, &KnownTransaction, &TransactionFacts) -> bool) {
-        let mut unclaimed: HashMap<(LocalDate, Amount), Vec<&'a KnownTransaction>> = HashMap::new();
-        for row in self.free().filter(|row| !row.removed && row.facts.status == TransactionStatus::Posted) {
-            unclaimed.entry((row.facts.posted_on, row.facts.amount)).or_default().push(row);
+        let mut unclaimed: HashMap<(LocalDate, Amount, TransactionStatus), Vec<&'a KnownTransaction>> = HashMap::new();
+        for row in self.free().filter(|row| !row.removed) {
+            unclaimed.entry((row.facts.posted_on, row.facts.amount, row.facts.status)).or_default().push(row);
         }
         for at in self.open() {
             let facts = &self.reported[at].facts;
-            if facts.status != TransactionStatus::Posted || !self.covers(facts.posted_on) {
+            let is_covered = match facts.status {
+                TransactionStatus::Posted => self.covers(facts.posted_on),
+                // A feed tells of everything that waits, whatever its day; some name it anew each time.
+                TransactionStatus::Pending => self.source == Source::Feed && self.period.is_some(),
+                TransactionStatus::Failed | TransactionStatus::Cancelled => false,
+            };
+            if !is_covered {
                 continue;
             }
-            let Some(candidates) = unclaimed.get_mut(&(facts.posted_on, facts.amount)) else { continue };
+            let Some(candidates) = unclaimed.get_mut(&(facts.posted_on, facts.amount, facts.status)) else { continue };
             if let Some(found) = candidates.iter().position(|known| alike(self.source, known, facts)) {
                 let id = candidates.remove(found).id;
                 self.claim(at, id);

@@ -39,10 +39,11 @@ async fn a_demo_says_one_line_answers_and_finds_everything_again_at_its_next_sta
     let demo = binary.demo();
     let ready = demo.ready.clone();
     let keys: BTreeSet<_> = ready.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(keys, BTreeSet::from(["accessToken", "email", "password", "playground", "url"]));
+    assert_eq!(keys, BTreeSet::from(["accessToken", "bank", "email", "password", "playground", "url"]));
     let first = ask(&demo, CONTRACT).await;
     let accounts = account_ids(&first);
     assert_eq!((accounts.len(), &first["data"]["viewer"]["email"]), (7, &ready["email"]));
+    assert_eq!(reqwest::get(ready["bank"].as_str().unwrap()).await.unwrap().status(), 200);
     let page = reqwest::get(ready["playground"].as_str().unwrap()).await.unwrap();
     assert!(page.status().is_success());
 

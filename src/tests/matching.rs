@@ -144,6 +144,20 @@ fn a_feed_that_reissues_its_ids_changes_no_row() {
 }
 
 #[test]
+fn a_feed_that_names_what_waits_anew_each_time_changes_no_row() {
+    let mut ledger = Ledger::default();
+    let rows = |prefix: &str| ["a", "b", "c"].map(|id| pending(&format!("{prefix}{id}"), "2026-10-28", -500, if id == "c" { "Tea" } else { "Coffee" }));
+    ledger.feed(&rows("old-"));
+    let plan = ledger.feed(&rows("new-"));
+    assert!(is_known(&plan) && plan.withdrawn.is_empty(), "{plan:?}");
+    // Another amount is another row, and what is booked is not what waits beside it.
+    let plan =
+        ledger.feed(&[pending("newer-c", "2026-10-28", -501, "Tea"), posted("x", "2026-10-29", -500, "Coffee"), pending("z", "2026-10-28", -500, "Coffee")]);
+    assert_eq!(ids(&plan)[0], Match::New);
+    assert_eq!((ids(&plan)[1..].to_vec(), plan.withdrawn.len()), (vec![known(1), known(2)], 1), "{plan:?}");
+}
+
+#[test]
 fn a_posted_row_takes_the_place_of_the_pending_one_its_bank_names() {
     let mut ledger = Ledger::default();
     ledger.feed(&[pending("p1", "2026-11-03", -500, "HOTEL"), pending("p2", "2026-11-03", -500, "HOTEL")]);

@@ -30,6 +30,7 @@ use crate::harness::lines::line;
 mod adapter;
 mod books;
 mod consent;
+mod control;
 mod faults;
 mod tokens;
 

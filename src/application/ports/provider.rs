@@ -208,4 +208,8 @@ pub trait Visit: Send {
     fn rests_until(&self) -> Option<Timestamp> {
         None
     }
+    /// The bank's own day, where it says so. Rows up to now go up to it, which further east may be tomorrow.
+    fn today(&self) -> Option<LocalDate> {
+        None
+    }
 }

@@ -26,6 +26,8 @@ pub(super) struct Fetched {
     pub(super) complete: bool,
     pub(super) from: LocalDate,
     pub(super) to: LocalDate,
+    /// The last day that rows can be of: the bank's own, where that is later.
+    pub(super) told_until: LocalDate,
     /// When the provider was asked.
     pub(super) at: Timestamp,
     /// Until when it wants to be left alone, as it said beside its answers.

@@ -6,7 +6,8 @@
 //!
 //! - [`bank`], [`life`], `shops`: the accounts and what happens in them; pure.
 //! - [`authorization`], [`register`]: the rules of consent, codes and tokens, and what is remembered over a restart.
-//! - `server`, `pages`, [`answers`]: the same over HTTP.
+//! - `script`, [`faults`]: what it can be told to do: move its clock, treat its books as real banks do, answer badly.
+//! - `server`, [`control`], `pages`, [`answers`]: the same over HTTP.
 //! - [`client`], [`mapping`]: the adapter.
 
 use std::{
@@ -15,24 +16,28 @@ use std::{
 };
 
 use anyhow::Context;
+use axum::response::Response;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use secrecy::SecretString;
 use url::Url;
 
 use crate::{
     application::ports::Randomness,
-    domain::time::{Clock, LocalDate},
+    domain::time::{Clock, LocalDate, Timestamp},
 };
 
 pub mod answers;
 pub mod authorization;
 pub mod bank;
 pub mod client;
+pub mod control;
+pub mod faults;
 pub mod life;
 pub mod mapping;
 mod pages;
 mod parameters;
 pub mod register;
+mod script;
 mod server;
 mod shops;
 pub mod visitor;
@@ -43,6 +48,7 @@ use authorization::{Desk, Registration, TokenRefusal};
 use bank::Ledger;
 use parameters::Parameters;
 use register::{Issued, Register, TokenPair};
+use script::Changes;
 
 /// The bank: its books, and whom it lets see them.
 pub struct SandboxBank {
@@ -52,8 +58,8 @@ pub struct SandboxBank {
     clock: Arc<dyn Clock>,
     randomness: Arc<dyn Randomness>,
     desk: Mutex<Desk>,
-    /// The books of the day they were last asked for.
-    ledger: Mutex<Option<(LocalDate, Arc<Ledger>)>>,
+    /// The books as they were last asked for.
+    ledger: Mutex<Option<(LocalDate, Changes, Arc<Ledger>)>>,
 }
 
 impl SandboxBank {
@@ -84,15 +90,21 @@ impl SandboxBank {
         self.desk().register.client_secret.clone().into()
     }
 
+    /// The bank's time, which may be ahead of ours.
+    fn now(&self) -> Timestamp {
+        self.desk().register.script.time(self.clock.now())
+    }
+
     /// The books as they stand today.
     pub fn ledger(&self) -> Arc<Ledger> {
-        let today = self.clock.today();
+        let script = self.desk().register.script.clone();
+        let (today, changes) = (script.time(self.clock.now()).day(), script.changes);
         let mut kept = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, ledger)) = kept.as_ref().filter(|(day, _)| *day == today) {
+        if let Some((.., ledger)) = kept.as_ref().filter(|(day, done, _)| *day == today && *done == changes) {
             return ledger.clone();
         }
-        let ledger = Arc::new(Ledger::as_of(self.seed, self.opened_on, today));
-        *kept = Some((today, ledger.clone()));
+        let ledger = Arc::new(Ledger::changed(self.seed, self.opened_on, today, &changes));
+        *kept = Some((today, changes, ledger.clone()));
         ledger
     }
 
@@ -106,13 +118,19 @@ impl SandboxBank {
 
     /// Answers a token request.
     fn token(&self, credentials: Option<&(String, String)>, form: &Parameters) -> anyhow::Result<Result<Issued, TokenRefusal>> {
-        let fresh = TokenPair { access: self.secret("sba"), refresh: self.secret("sbr") };
-        self.keep(|desk| desk.token(credentials, form, fresh, self.clock.now()))
+        let (fresh, now) = (TokenPair { access: self.secret("sba"), refresh: self.secret("sbr") }, self.now());
+        self.keep(|desk| desk.token(credentials, form, fresh, now))
     }
 
     /// Answers a revocation request.
     fn revoke(&self, credentials: Option<&(String, String)>, form: &Parameters) -> anyhow::Result<Result<(), TokenRefusal>> {
         self.keep(|desk| desk.revoke(credentials, form))
+    }
+
+    /// Changes what the bank remembers, or answers that it could not.
+    async fn told<T: Send + 'static>(self: &Arc<Self>, order: impl FnOnce(&mut Register) -> T + Send + 'static) -> Result<T, Response> {
+        let bank = self.clone();
+        server::kept(move || bank.keep(|desk| order(&mut desk.register))).await
     }
 
     /// What an answer changes is on the disk before it is given; what cannot be written has not happened.

@@ -1,7 +1,7 @@
 //! The data API's answers, in the sandbox bank's own way of writing.
 //!
 //! Amounts are decimal texts. On debts (`CCD`, `LON`) the bank counts what is owed, as many banks do: a purchase and the balance are
-//! positive, a payment is negative. `date` is the bank's day; `time` is given where it knows the minute, five hours behind UTC.
+//! positive, a payment is negative. `date` is the bank's day; `time` is given where it knows the minute, by the bank's clocks.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::Serialize;
@@ -116,7 +116,7 @@ pub(super) fn account(book: &Book, now: Timestamp) -> AccountAnswer<'_> {
         kind: spec.kind,
         number: &book.number,
         currency: spec.currency,
-        status: "open",
+        status: if book.is_closed { "closed" } else { "open" },
         balances,
         positions: book.positions.as_ref().map(|positions| positions.iter().map(|position| held(position, now)).collect()),
     }
@@ -133,23 +133,28 @@ fn held(position: &Position, now: Timestamp) -> PositionAnswer<'_> {
     }
 }
 
-/// One page: booked rows of the days asked for and every pending one, by day and id. The cursor names the last row given, so that rows
+/// One page: booked rows of the days asked for, up to now when no last day is, and every pending one, by day and id. The cursor names the last row given, so that rows
 /// which come or go between two pages neither shift nor repeat the others.
-pub(super) fn page<'a>(book: &'a Book, from: LocalDate, to: LocalDate, cursor: Option<&str>, limit: usize) -> Result<Page<'a>, UnknownCursor> {
+pub(super) fn page<'a>(
+    book: &'a Book,
+    (from, to): (LocalDate, Option<LocalDate>),
+    cursor: Option<&str>,
+    (limit, zone): (usize, &str),
+) -> Result<Page<'a>, UnknownCursor> {
     let after = cursor.map(read_cursor).transpose()?;
     let mut rows: Vec<&Row> = book
         .rows
         .iter()
-        .filter(|row| row.pending || (from..=to).contains(&row.date))
+        .filter(|row| row.pending || (row.date >= from && to.is_none_or(|to| row.date <= to)))
         .filter(|row| after.as_ref().is_none_or(|(date, id)| (row.date, row.id.as_str()) > (*date, id.as_str())))
         .collect();
     rows.sort_by(|left, right| (left.date, &left.id).cmp(&(right.date, &right.id)));
     let next = if rows.len() > limit { rows[..limit].last().map(|row| write_cursor(row)) } else { None };
     rows.truncate(limit);
-    Ok(Page { transactions: rows.into_iter().map(|row| answer(book, row)).collect(), next })
+    Ok(Page { transactions: rows.into_iter().map(|row| answer(book, row, zone)).collect(), next })
 }
 
-fn answer<'a>(book: &Book, row: &'a Row) -> RowAnswer<'a> {
+fn answer<'a>(book: &Book, row: &'a Row, zone: &str) -> RowAnswer<'a> {
     let made_on = row.made_on.unwrap_or(row.date);
     RowAnswer {
         id: &row.id,
@@ -157,7 +162,7 @@ fn answer<'a>(book: &Book, row: &'a Row) -> RowAnswer<'a> {
         status: if row.pending { "pending" } else { "booked" },
         date: row.date.to_string(),
         made_on: row.made_on.map(|day| day.to_string()),
-        time: row.minute.map(|minute| format!("{made_on}T{:02}:{:02}:00-05:00", minute / 60, minute % 60)),
+        time: row.minute.map(|minute| format!("{made_on}T{:02}:{:02}:00{zone}", minute / 60, minute % 60)),
         code: row.code,
         amount: cents(turned(book, row.cents)),
         description: &row.description,
@@ -172,7 +177,7 @@ fn answer<'a>(book: &Book, row: &'a Row) -> RowAnswer<'a> {
 
 /// From the owner's view to the bank's.
 fn turned(book: &Book, cents: i64) -> i64 {
-    if matches!(book.spec.kind, "CCD" | "LON") { -cents } else { cents }
+    if matches!(book.spec.kind, "CCD" | "LON") == book.is_flipped { cents } else { -cents }
 }
 
 /// Hundredths as a decimal text.
@@ -188,6 +193,11 @@ fn decimal(parts: i64, decimals: u32) -> String {
 
 fn write_cursor(row: &Row) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(format!("{}|{}", row.date, row.id))
+}
+
+/// The id of the last row that was given before that cursor; `None` for a cursor that this bank did not write.
+pub(super) fn last_told(cursor: &str) -> Option<String> {
+    read_cursor(cursor).ok().map(|(_, id)| id)
 }
 
 fn read_cursor(cursor: &str) -> Result<(LocalDate, String), UnknownCursor> {

@@ -7,6 +7,7 @@
 use chrono::Datelike;
 use sha2::{Digest, Sha256};
 
+use super::script::Changes;
 use crate::domain::time::LocalDate;
 
 /// What is known of an account before anything happens in it.
@@ -191,7 +192,7 @@ pub struct Row {
     pub date: LocalDate,
     /// The day it was made, where that is another.
     pub made_on: Option<LocalDate>,
-    /// The minute of that day it was made in, five hours behind UTC, where the bank knows.
+    /// The minute of that day it was made in, by the bank's clocks, where the bank knows.
     pub minute: Option<u32>,
     /// Announced, not booked.
     pub pending: bool,
@@ -253,6 +254,10 @@ pub struct Book {
     pub rows: Vec<Row>,
     /// What a broker's account holds besides money; `None` for an account that holds money only.
     pub positions: Option<Vec<Position>>,
+    /// Whether the bank has closed it.
+    pub is_closed: bool,
+    /// Whether the bank writes its amounts with the other sign.
+    pub is_flipped: bool,
     /// The sum of the booked rows, in cents.
     pub(super) booked: i64,
     /// Rows that wait to be booked, with the cents they will be booked with.
@@ -266,7 +271,13 @@ impl Book {
         let missing = spec.number_length - spec.number_prefix.len();
         let digits: String = (0..missing).map(|_| dice.roll(10).to_string()).collect();
         let number = format!("{}{digits}", spec.number_prefix);
-        Self { spec, number, rows: Vec::new(), positions: None, booked: 0, waiting: Vec::new(), last_place: (None, 0) }
+        Self { spec, number, rows: Vec::new(), positions: None, is_closed: false, is_flipped: false, booked: 0, waiting: Vec::new(), last_place: (None, 0) }
+    }
+
+    /// Takes rows away, and out of what the account holds.
+    pub(super) fn remove(&mut self, is_gone: impl Fn(&Row) -> bool) {
+        self.booked -= self.rows.iter().filter(|row| !row.pending && is_gone(row)).map(|row| row.cents).sum::<i64>();
+        self.rows.retain(|row| !is_gone(row));
     }
 
     /// What the account holds.
@@ -288,7 +299,14 @@ pub struct Ledger {
 impl Ledger {
     /// The books of a bank of that seed, first opened on `opened_on`, as they stand on `today`.
     pub fn as_of(seed: u64, opened_on: LocalDate, today: LocalDate) -> Self {
-        Self { books: super::life::live(seed, opened_on, today) }
+        Self::changed(seed, opened_on, today, &Changes::default())
+    }
+
+    /// The same after what the bank was told to do to them.
+    pub(super) fn changed(seed: u64, opened_on: LocalDate, today: LocalDate, changes: &Changes) -> Self {
+        let mut books = super::life::live(seed, opened_on, today);
+        changes.apply(&mut books);
+        Self { books }
     }
 
     /// The book of that account.

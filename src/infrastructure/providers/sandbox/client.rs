@@ -103,6 +103,8 @@ struct SandboxVisit {
     http: Line,
     access_token: SecretString,
     now: Timestamp,
+    /// The bank's day, once it has told of its accounts.
+    today: Option<LocalDate>,
 }
 
 impl SandboxVisit {
@@ -137,7 +139,7 @@ impl FinancialProvider for SandboxProvider {
     async fn visit(&self, credentials: &Credentials, now: Timestamp) -> Result<Box<dyn Visit>, ProviderFault> {
         let Credentials::Oauth(tokens) = credentials else { return Err(ProviderFault::Refused) };
         let (base_url, http, access_token) = (self.base_url.clone(), self.http.clone(), tokens.access_token.clone());
-        Ok(Box::new(SandboxVisit { base_url, http, access_token, now }))
+        Ok(Box::new(SandboxVisit { base_url, http, access_token, now, today: None }))
     }
 }
 
@@ -177,16 +179,24 @@ impl Visit for SandboxVisit {
         let answer: AccountsAnswer = http::json(&self.http, self.get(&["accounts"], &[])?).await?;
         // An account left out would look closed: one that cannot be read spoils the answer.
         let mapped = answer.accounts.iter().map(|account| mapping::account(account, self.now).ok_or(ProviderFault::Malformed));
-        mapped.collect::<Result<_, _>>().map(ReportedAccounts::all)
+        let accounts: Vec<ReportedAccount> = mapped.collect::<Result<_, _>>()?;
+        self.today = accounts.iter().filter_map(|account| account.balances.as_of).max().map(Timestamp::day);
+        Ok(ReportedAccounts::all(accounts))
     }
 
     async fn transactions(&mut self, account: &ReportedAccount, from: LocalDate, to: LocalDate, page: Option<&str>) -> Result<TransactionPage, ProviderFault> {
-        let (from, to) = (from.to_string(), to.to_string());
-        let mut query = vec![("from", from.as_str()), ("to", to.as_str())];
+        let (from, last) = (from.to_string(), to.to_string());
+        let mut query = vec![("from", from.as_str())];
+        // Up to now is up to the bank's now, whose clock can be ahead.
+        query.extend((to < self.now.day()).then_some(("to", last.as_str())));
         query.extend(page.map(|cursor| ("cursor", cursor)));
         let request = self.get(&["accounts", account.reference.expose(), "transactions"], &query)?;
         let answer: PageAnswer = http::json(&self.http, request).await?;
         Ok(mapping::page(answer, account))
+    }
+
+    fn today(&self) -> Option<LocalDate> {
+        self.today
     }
 }
 

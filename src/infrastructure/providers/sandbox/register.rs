@@ -1,4 +1,5 @@
-//! What the sandbox bank remembers over a restart: the day it was first opened, its client's secret, and the consents given.
+//! What the sandbox bank remembers over a restart: the day it was first opened, its client's secret, the consents given, and what it was told to
+//! do.
 //!
 //! The rules of tokens stand here as well, since they are rules about what is remembered: a code and a refresh token serve once, and a
 //! second use ends the consent (RFC 9700 §4.14). Tokens are kept as SHA-256 only. The file is replaced whole, so a crash leaves the old
@@ -12,11 +13,12 @@ use chrono::Duration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::{faults::Faults, script::Script};
 use crate::domain::time::{LocalDate, Timestamp};
 
 /// How long an access token serves.
 pub const ACCESS_MINUTES: i64 = 30;
-/// How long a consent lasts, refreshed or not.
+/// How long a consent lasts, refreshed or not, unless the bank was told otherwise.
 pub const CONSENT_DAYS: u32 = 90;
 /// How many spent refresh tokens of a consent are still known as such; older ones are merely unknown.
 const SPENT_KEPT: usize = 100;
@@ -32,6 +34,10 @@ pub(super) struct Register {
     opened_on: String,
     pub(super) client_secret: String,
     consents: Vec<Consent>,
+    #[serde(default)]
+    pub(super) script: Script,
+    #[serde(default)]
+    pub(super) faults: Faults,
 }
 
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,7 +72,7 @@ pub(super) struct Issued {
 
 impl Register {
     pub(super) fn new(opened_on: LocalDate, client_secret: String) -> Self {
-        Self { opened_on: opened_on.to_string(), client_secret, consents: Vec::new() }
+        Self { opened_on: opened_on.to_string(), client_secret, consents: Vec::new(), script: Script::default(), faults: Faults::default() }
     }
 
     /// What the file holds; `None` when there is none yet.
@@ -98,7 +104,7 @@ impl Register {
     /// Begins a consent with its first tokens.
     pub(super) fn begin(&mut self, code: &str, accounts: Vec<String>, tokens: TokenPair, now: Timestamp) -> Issued {
         self.consents.retain(|consent| consent.ends_at > now.micros());
-        let ends_at = now.plus(Duration::days(CONSENT_DAYS.into())).micros();
+        let ends_at = now.plus(self.script.consent()).micros();
         let mut consent = Consent { code: digest(code), accounts, ends_at, refresh: String::new(), spent: Vec::new(), access: Vec::new() };
         let issued = consent.issue(tokens, now);
         self.consents.push(consent);
@@ -115,6 +121,21 @@ impl Register {
     pub(super) fn revoke(&mut self, token: &str) {
         let token = digest(token);
         self.consents.retain(|consent| consent.refresh != token && consent.access.iter().all(|access| access.token != token));
+    }
+
+    /// Ends every consent.
+    pub(super) fn end_all(&mut self) {
+        self.consents.clear();
+    }
+
+    /// Ends every access token, as if its time had come.
+    pub(super) fn end_access(&mut self) {
+        self.consents.iter_mut().for_each(|consent| consent.access.clear());
+    }
+
+    /// How many consents there are.
+    pub(super) fn consents(&self, now: Timestamp) -> usize {
+        self.consents.iter().filter(|consent| consent.ends_at > now.micros()).count()
     }
 
     /// Spends a refresh token. A spent one that comes again ends the consent; `None` for that and for an unknown one.

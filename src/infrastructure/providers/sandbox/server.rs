@@ -1,11 +1,12 @@
-//! The sandbox bank over HTTP: `/authorize`, `/token`, `/revoke`, `/accounts`, `/accounts/{id}/transactions`.
+//! The sandbox bank over HTTP: `/authorize`, `/token`, `/revoke`, `/accounts`, `/accounts/{id}/transactions`, and what tells it what to do.
 
 use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::{DefaultBodyLimit, FromRequestParts, Path, RawForm, RawQuery, State},
+    extract::{DefaultBodyLimit, FromRequestParts, Path, RawForm, RawQuery, Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
+    middleware::{self, Next},
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
@@ -15,6 +16,8 @@ use serde_json::json;
 use super::{
     SandboxBank, answers,
     authorization::{AuthorizationRequest, Rejection, TokenRefusal},
+    control,
+    faults::Door,
     pages,
     parameters::Parameters,
     register::Issued,
@@ -33,8 +36,21 @@ impl SandboxBank {
             .route("/accounts", get(accounts))
             .route("/accounts/{id}/transactions", get(transactions))
             .route("/sandbox.css", get(stylesheet))
+            .layer(middleware::from_fn_with_state(self.clone(), misanswer))
+            .merge(control::routes())
             .layer(DefaultBodyLimit::max(BODY_BYTES))
             .with_state(self)
+    }
+}
+
+/// Lets a door answer as badly as the bank was told to.
+async fn misanswer(State(bank): State<Arc<SandboxBank>>, request: Request, next: Next) -> Response {
+    let door = Door::of(request.method(), request.uri().path()).filter(|door| bank.desk().register.faults.are_at(*door));
+    let Some(door) = door else { return next.run(request).await };
+    match bank.told(move |register| register.faults.take(door)).await {
+        Ok(Some(bad)) => bad.answer(next.run(request)).await,
+        Ok(None) => next.run(request).await,
+        Err(failed) => failed,
     }
 }
 
@@ -52,7 +68,7 @@ async fn ask(State(bank): State<Arc<SandboxBank>>, RawQuery(query): RawQuery) ->
 /// `POST /authorize`: what the owner decided.
 async fn decide(State(bank): State<Arc<SandboxBank>>, RawForm(form): RawForm) -> Response {
     let form = Parameters::parse(&form);
-    let now = bank.clock.now();
+    let now = bank.now();
     let request = form.one("ticket").ok().flatten().and_then(|ticket| bank.desk().claim(ticket, now));
     let Some(request) = request else {
         return pages::problem("This page was answered before or has waited too long. Go back to the application and begin again.");
@@ -74,13 +90,13 @@ async fn decide(State(bank): State<Arc<SandboxBank>>, RawForm(form): RawForm) ->
 }
 
 fn show_consent(bank: &SandboxBank, request: AuthorizationRequest, problem: Option<&str>) -> Response {
-    let ticket = bank.secret("sbt");
-    let redirect_to = {
+    let (ticket, now) = (bank.secret("sbt"), bank.now());
+    let (redirect_to, lasts) = {
         let mut desk = bank.desk();
-        desk.hold(request, &ticket, bank.clock.now());
-        desk.registration.as_ref().map(|known| known.redirect_to.clone())
+        desk.hold(request, &ticket, now);
+        (desk.registration.as_ref().map(|known| known.redirect_to.clone()), desk.register.script.consent())
     };
-    redirect_to.map_or_else(|| pages::problem("This bank is not open yet."), |address| pages::consent(&bank.ledger(), &ticket, &address, problem))
+    redirect_to.map_or_else(|| pages::problem("This bank is not open yet."), |address| pages::consent(&bank.ledger(), &ticket, (&address, lasts), problem))
 }
 
 fn leave_for(address: &str) -> Response {
@@ -110,15 +126,21 @@ where
         Some(None) => return refusal(TokenRefusal::InvalidClient),
         known => known.flatten(),
     };
-    match tokio::task::spawn_blocking(move || answer(credentials.as_ref())).await {
-        Ok(Ok(Ok(answer))) => no_store(StatusCode::OK, answer),
-        Ok(Ok(Err(refused))) => refusal(refused),
-        Ok(Err(error)) => {
-            tracing::error!(%error, "the sandbox bank could not keep its state");
-            no_store(StatusCode::INTERNAL_SERVER_ERROR, json!({ "error": "server_error" }))
-        }
-        Err(_) => no_store(StatusCode::INTERNAL_SERVER_ERROR, json!({ "error": "server_error" })),
+    match kept(move || answer(credentials.as_ref())).await {
+        Ok(Ok(answer)) => no_store(StatusCode::OK, answer),
+        Ok(Err(refused)) => refusal(refused),
+        Err(failed) => failed,
     }
+}
+
+/// What `work` answers, which writes to the disk, or the answer that says that it failed.
+pub(super) async fn kept<T: Send + 'static>(work: impl FnOnce() -> anyhow::Result<T> + Send + 'static) -> Result<T, Response> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(Ok(done)) => return Ok(done),
+        Ok(Err(error)) => tracing::error!(%error, "the sandbox bank could not keep its state"),
+        Err(stopped) => tracing::error!(panicked = stopped.is_panic(), "the sandbox bank stopped in the middle of an answer"),
+    }
+    Err(no_store(StatusCode::INTERNAL_SERVER_ERROR, json!({ "error": "server_error" })))
 }
 
 fn token_answer(issued: &Issued) -> serde_json::Value {
@@ -161,34 +183,44 @@ fn basic_credentials(value: &HeaderValue) -> Option<(String, String)> {
 
 /// `GET /accounts`: those the consent covers.
 async fn accounts(State(bank): State<Arc<SandboxBank>>, covered: Covered) -> Response {
-    let (ledger, now) = (bank.ledger(), bank.clock.now());
+    let (ledger, now) = (bank.ledger(), bank.now());
     let accounts = ledger.books.iter().filter(|book| covered.has(book.spec.id)).map(|book| answers::account(book, now)).collect();
     private(answers::Accounts { accounts })
 }
 
 /// `GET /accounts/{id}/transactions?from&to&cursor&limit`.
 async fn transactions(State(bank): State<Arc<SandboxBank>>, Path(id): Path<String>, RawQuery(query): RawQuery, covered: Covered) -> Response {
+    let parameters = Parameters::parse(query.unwrap_or_default().as_bytes());
+    let Some((from, to, limit)) = window(&parameters) else { return problem(StatusCode::BAD_REQUEST, "invalid_window") };
+    let Ok(cursor) = parameters.one("cursor") else { return problem(StatusCode::BAD_REQUEST, "invalid_cursor") };
+    let script = bank.desk().register.script.clone();
+    if let Some(told) = cursor.and_then(answers::last_told).filter(|_| script.changes_while_paging) {
+        let gone = bank.told(move |register| {
+            register.script.changes_while_paging = false;
+            register.script.changes.remove(&told);
+        });
+        if let Err(failed) = gone.await {
+            return failed;
+        }
+    }
     let ledger = bank.ledger();
     let Some(book) = ledger.book(&id).filter(|book| covered.has(book.spec.id)) else {
         return problem(StatusCode::NOT_FOUND, "not_found");
     };
-    let parameters = Parameters::parse(query.unwrap_or_default().as_bytes());
-    let Some((from, to, limit)) = window(&parameters) else { return problem(StatusCode::BAD_REQUEST, "invalid_window") };
-    let Ok(cursor) = parameters.one("cursor") else { return problem(StatusCode::BAD_REQUEST, "invalid_cursor") };
-    match answers::page(book, from, to, cursor, limit) {
+    match answers::page(book, (from, to), cursor, (limit.min(script.page_rows()), &script.zone())) {
         Ok(page) => private(page),
         Err(answers::UnknownCursor) => problem(StatusCode::BAD_REQUEST, "invalid_cursor"),
     }
 }
 
-/// The days and the number of rows asked for; `None` when they cannot be read.
-fn window(parameters: &Parameters) -> Option<(LocalDate, LocalDate, usize)> {
-    let day = |name| LocalDate::parse(parameters.one(name).ok()??).ok();
+/// The days and the number of rows asked for; `None` when they cannot be read. Without a last day it is all there is until now.
+fn window(parameters: &Parameters) -> Option<(LocalDate, Option<LocalDate>, usize)> {
+    let day = |name| parameters.one(name).ok().map(|day| day.map(LocalDate::parse))?.transpose().ok();
     let limit = match parameters.one("limit").ok()? {
         Some(limit) => limit.parse::<usize>().ok().filter(|limit| *limit > 0)?.min(answers::PAGE_ROWS),
         None => answers::PAGE_ROWS,
     };
-    Some((day("from")?, day("to")?, limit))
+    Some((day("from")??, day("to")?, limit))
 }
 
 /// The accounts the request's token opens.
@@ -209,7 +241,8 @@ impl FromRequestParts<Arc<SandboxBank>> for Covered {
     async fn from_request_parts(parts: &mut Parts, bank: &Arc<SandboxBank>) -> Result<Self, Unauthorized> {
         let value = parts.headers.get(header::AUTHORIZATION).ok_or(Unauthorized("Bearer realm=\"sandbox\""))?;
         let token = value.to_str().ok().and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-        let accounts = token.and_then(|(_, token)| bank.desk().register.accounts(token.trim(), bank.clock.now()).map(<[String]>::to_vec));
+        let now = bank.now();
+        let accounts = token.and_then(|(_, token)| bank.desk().register.accounts(token.trim(), now).map(<[String]>::to_vec));
         accounts.map(Self).ok_or(Unauthorized("Bearer realm=\"sandbox\", error=\"invalid_token\""))
     }
 }
@@ -220,7 +253,7 @@ impl IntoResponse for Unauthorized {
     }
 }
 
-fn private(body: impl serde::Serialize) -> Response {
+pub(super) fn private(body: impl serde::Serialize) -> Response {
     ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }
 
