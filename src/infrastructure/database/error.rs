@@ -38,6 +38,8 @@ fn classify_driver(error: &sqlx::Error) -> anyhow::Error {
     match error {
         sqlx::Error::PoolTimedOut => unavailable("no connection became free in time".to_owned()),
         sqlx::Error::PoolClosed => unavailable("the database is closed".to_owned()),
+        // A kind says nothing of what the system has no kind for, such as a name that cannot be looked up.
+        sqlx::Error::Io(error) if error.get_ref().is_some() => unavailable(format!("the connection broke: {error}")),
         sqlx::Error::Io(error) => unavailable(format!("the connection broke: {}", error.kind())),
         sqlx::Error::WorkerCrashed | sqlx::Error::BeginFailed => unavailable("the connection broke".to_owned()),
         sqlx::Error::Database(error) if is_passing(error.as_ref()) => unavailable(describe(error.as_ref())),
