@@ -287,14 +287,9 @@ pub(super) async fn head(connection: &impl ConnectionTrait) -> anyhow::Result<He
     Ok(cut.map_err(broken("reading the last cut of the audit trail"))?.map(Cut::try_from).transpose()?.map_or(Head::START, |cut| cut.head))
 }
 
-async fn last_checkpoint(connection: &impl ConnectionTrait) -> anyhow::Result<Option<Checkpoint>> {
+pub(super) async fn last_checkpoint(connection: &impl ConnectionTrait) -> anyhow::Result<Option<Checkpoint>> {
     let last = audit_checkpoints::Entity::find().order_by_desc(audit_checkpoints::Column::Number).one(connection).await;
     last.map_err(broken("reading the last checkpoint of the audit trail"))?.map(Checkpoint::try_from).transpose()
-}
-
-/// The id of the key that signed last.
-pub(super) async fn last_signer(connection: &impl ConnectionTrait) -> anyhow::Result<Option<String>> {
-    Ok(last_checkpoint(connection).await?.map(|last| last.key_id))
 }
 
 /// How far the chain has come.

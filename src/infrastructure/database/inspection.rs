@@ -26,7 +26,7 @@ use crate::{
 };
 
 use super::{
-    chain::{last_signer, standing},
+    chain::{last_checkpoint, standing},
     connect::{PATIENCE, reach},
     credential::credentials,
     error::{broken, broken_driver},
@@ -113,7 +113,7 @@ impl Inspection {
 
     /// The id of the key that signed the audit trail last; `None` when nothing is signed yet.
     pub async fn last_signer(&self) -> anyhow::Result<Option<String>> {
-        last_signer(&self.connection).await
+        Ok(last_checkpoint(&self.connection).await?.map(|last| last.key_id))
     }
 
     async fn ask<T: sea_orm::TryGetable>(&self, question: &str) -> anyhow::Result<Option<T>> {
