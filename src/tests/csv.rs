@@ -162,8 +162,12 @@ fn numbers_that_fit_two_marks_are_asked() {
 fn account_currency_and_columns_are_asked_when_nothing_says_them() {
     let text = "Date,Memo,Amount\n2026-01-31,Coffee,-4.50\n";
     assert_eq!(question(text, &StatementHints::default()).0, CsvQuestion::Account);
-    let nameless =
-        |csv| StatementHints { csv, account: Some(NamedAccount { name: "A".to_owned(), kind: AccountType::Savings, currency: None }), currency: None, today: None };
+    let nameless = |csv| StatementHints {
+        csv,
+        account: Some(NamedAccount { name: "A".to_owned(), kind: AccountType::Savings, currency: None }),
+        currency: None,
+        today: None,
+    };
     assert_eq!(question(text, &nameless(CsvCorrection::default())).0, CsvQuestion::Currency);
     let told = read_with(b"Date,Memo,Amount,Currency\n2026-01-31,Coffee,-4.50,chf\n", &nameless(CsvCorrection::default())).unwrap();
     assert_eq!((told.account.currency.code(), told.account.kind), ("CHF", AccountType::Savings));

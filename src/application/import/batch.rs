@@ -184,7 +184,7 @@ impl ImportCommands {
     /// Positions, when the file lists them.
     async fn stock(&self, work: &mut dyn Work, account: &Account, statement: &ImportStatement, now: Timestamp) -> anyhow::Result<()> {
         match &statement.holdings {
-            Some(holdings) => take_stock(work, account, holdings, now, self.randomness.as_ref()).await,
+            Some(holdings) => take_stock(work, account, (holdings, &[]), now, self.randomness.as_ref()).await,
             None => Ok(()),
         }
     }
@@ -282,6 +282,7 @@ fn reported(statement: &ImportStatement) -> ReportedAccount {
         balances: statement.balances,
         is_active: true,
         holdings: None,
+        unread_holdings: Vec::new(),
     }
 }
 

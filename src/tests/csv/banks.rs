@@ -56,7 +56,9 @@ fn where_only_what_came_in_is_marked_the_others_were_spent() {
 
 #[test]
 fn unknown_letters_beside_a_number_cost_the_row() {
-    let told = read("Date,Text,Amount\n30/01/2026,a,1.00 Q\n29/01/2026,b,2.00\n28/01/2026,c,3.00 ABC\n27/01/2026,d,-4.00 usd\n26/01/2026,e,5.00 D C\n25/01/2026,f,6.00\n24/01/2026,g,7.00\n23/01/2026,h,8.00\n22/01/2026,i,9.00\n21/01/2026,j,1.00\n");
+    let told = read(
+        "Date,Text,Amount\n30/01/2026,a,1.00 Q\n29/01/2026,b,2.00\n28/01/2026,c,3.00 ABC\n27/01/2026,d,-4.00 usd\n26/01/2026,e,5.00 D C\n25/01/2026,f,6.00\n24/01/2026,g,7.00\n23/01/2026,h,8.00\n22/01/2026,i,9.00\n21/01/2026,j,1.00\n",
+    );
     assert_eq!(told.problems.iter().map(|problem| problem.line).collect::<Vec<_>>(), [2, 4, 6]);
     assert!(told.problems.iter().all(|problem| problem.message.contains("letters stand beside it")), "{:?}", told.problems);
     assert_eq!(rows(&told).len(), 7);
@@ -85,7 +87,8 @@ fn balances_between_the_rows_are_not_booked() {
     let message = |which| format!("the row is {which} balance and no transaction, so it is not booked");
     assert_eq!(said, [(2, message("an opening").as_str()), (4, message("a closing").as_str())]);
     assert_eq!(current(&told).as_deref(), Some("497.00"));
-    let bradesco = read("Data;Histórico;Docto.;Crédito (R$);Débito (R$);Saldo (R$)\n28/01/2026;SALDO ANTERIOR;;;;1.000,00\n29/01/2026;PIX;1;500,00;;1.500,00\n");
+    let bradesco =
+        read("Data;Histórico;Docto.;Crédito (R$);Débito (R$);Saldo (R$)\n28/01/2026;SALDO ANTERIOR;;;;1.000,00\n29/01/2026;PIX;1;500,00;;1.500,00\n");
     assert_eq!((rows(&bradesco).len(), bradesco.problems.len()), (1, 1));
     // Somebody's reference is no balance.
     assert_eq!(rows(&read("Date,Payee,Description,Amount\n2026-01-31,John,Closing balance,-5.00\n")).len(), 1);
@@ -103,7 +106,8 @@ fn a_row_of_a_day_to_come_says_nothing_of_what_an_account_holds() {
 
 #[test]
 fn an_empty_column_holds_nothing_where_others_are_filled() {
-    let text = "Buchungstag;Wert;Verwendungszweck;Betrag;Soll;Haben;Währung\n30.1.2026;30.1.2026;Einkauf;;-12,34;;EUR\n29.1.2026;29.1.2026;Gehalt;;;500,00;EUR\n";
+    let text =
+        "Buchungstag;Wert;Verwendungszweck;Betrag;Soll;Haben;Währung\n30.1.2026;30.1.2026;Einkauf;;-12,34;;EUR\n29.1.2026;29.1.2026;Gehalt;;;500,00;EUR\n";
     let told = read(text);
     assert_eq!((amounts(&told), roles(&told.format)[3]), (vec!["-12.34".to_owned(), "500.00".to_owned()], "ignored"));
     let filled = read(&text.replace("Einkauf;;-12,34;", "Einkauf;-12,34;;").replace("Gehalt;;;500,00", "Gehalt;500,00;;"));
@@ -155,7 +159,10 @@ fn a_fee_beside_an_amount_is_in_it_as_the_balance_tells() {
 
 #[test]
 fn tables_whose_columns_cannot_be_told_are_shown_so_that_they_can_be() {
-    for text in ["01/30/2026,GROCERY,12.34,,987.66\n01/29/2026,PAYROLL,,500.00,1000.00\n", "30/01/2026,\"-12.34\",\"COLES\",\"+987.66\"\n29/01/2026,\"+500.00\",\"SALARY\",\"+1000.00\"\n"] {
+    for text in [
+        "01/30/2026,GROCERY,12.34,,987.66\n01/29/2026,PAYROLL,,500.00,1000.00\n",
+        "30/01/2026,\"-12.34\",\"COLES\",\"+987.66\"\n29/01/2026,\"+500.00\",\"SALARY\",\"+1000.00\"\n",
+    ] {
         let (asked, format) = question(text, &hints("USD", CsvCorrection::default()));
         let format = format.unwrap();
         assert_eq!((asked, format.columns.len(), roles(&format)[0]), (CsvQuestion::Columns, text.lines().next().unwrap().split(',').count(), "posted_on"));
@@ -193,11 +200,15 @@ fn a_file_of_several_accounts_makes_a_statement_of_each() {
         (name.to_owned(), mask.map(str::to_owned), rows.iter().map(|row| (*row).to_owned()).collect::<Vec<_>>())
     };
     assert_eq!(
-        several("Account Type,Account Number,Transaction Date,Description 1,Description,Amount\nChequing,1234-1234567,1/30/2026,x,from 1234-1234567,-1.00\nSavings,1234-7654321,1/29/2026,x,interest,0.50\nChequing,1234-1234567,1/28/2026,x,food,-2.00\n"),
+        several(
+            "Account Type,Account Number,Transaction Date,Description 1,Description,Amount\nChequing,1234-1234567,1/30/2026,x,from 1234-1234567,-1.00\nSavings,1234-7654321,1/29/2026,x,interest,0.50\nChequing,1234-1234567,1/28/2026,x,food,-2.00\n"
+        ),
         [account("Everyday ••••4567", Some("••••4567"), &["food", "from ••••4567"]), account("Everyday ••••4321", Some("••••4321"), &["interest"])]
     );
     assert_eq!(
-        several("Type,Product,Completed Date,Description,Amount,Balance\nCARD,Current,2026-01-29,Tesco,-12.34,987.66\nCARD,Savings,2026-01-31,Vault,50.00,50.00\n"),
+        several(
+            "Type,Product,Completed Date,Description,Amount,Balance\nCARD,Current,2026-01-29,Tesco,-12.34,987.66\nCARD,Savings,2026-01-31,Vault,50.00,50.00\n"
+        ),
         [account("Everyday Current", None, &["Tesco"]), account("Everyday Savings", None, &["Vault"])]
     );
     // One account is known by the name alone, and so is one whose other sides have numbers.
@@ -220,5 +231,8 @@ fn accounts_of_one_file_are_told_apart_by_more_than_the_end_of_their_numbers() {
     };
     let file = StatementFiles.read(&mut text.as_bytes(), &hints).unwrap();
     assert_ne!(file.statements[0].account.reference, file.statements[1].account.reference);
-    assert_eq!(file.problems.iter().map(|problem| (problem.line, problem.message.as_str())).collect::<Vec<_>>(), [(4, "the row does not say which account it is of")]);
+    assert_eq!(
+        file.problems.iter().map(|problem| (problem.line, problem.message.as_str())).collect::<Vec<_>>(),
+        [(4, "the row does not say which account it is of")]
+    );
 }

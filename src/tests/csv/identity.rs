@@ -26,11 +26,13 @@ fn ids_are_what_a_bank_makes_and_not_what_a_payer_writes() {
 
 #[test]
 fn a_correction_changes_what_a_row_says_and_not_what_it_goes_by() {
-    let text = "Date,Party,Text,Amount,Started\n2026-01-30,Tesco,AB1,-5.00,2026-01-29\n2026-01-30,Tesco,AB1,-5.00,2026-01-29\n2026-01-31,Bob,AB2,6.00,2026-01-30\n";
+    let text =
+        "Date,Party,Text,Amount,Started\n2026-01-30,Tesco,AB1,-5.00,2026-01-29\n2026-01-30,Tesco,AB1,-5.00,2026-01-29\n2026-01-31,Bob,AB2,6.00,2026-01-30\n";
     let plain = names(text, CsvCorrection::default());
     assert_eq!(plain.iter().collect::<std::collections::HashSet<_>>().len(), 3, "equal rows are told apart by their place");
     let inverted = CsvCorrection { invert_sign: Some(true), ..CsvCorrection::default() };
-    let columns = CsvCorrection { columns: vec![(2, ColumnRole::Description), (5, ColumnRole::PostedOn), (3, ColumnRole::Ignored)], ..CsvCorrection::default() };
+    let columns =
+        CsvCorrection { columns: vec![(2, ColumnRole::Description), (5, ColumnRole::PostedOn), (3, ColumnRole::Ignored)], ..CsvCorrection::default() };
     for csv in [inverted, columns] {
         assert_eq!(names(text, csv), plain);
     }

@@ -63,6 +63,7 @@ impl Accounts {
             balances: Balances::default(),
             is_active: true,
             holdings: None,
+            unread_holdings: Vec::new(),
         };
         if self.keys.is_empty() {
             let reference = name.to_lowercase();

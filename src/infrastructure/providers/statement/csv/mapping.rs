@@ -190,7 +190,9 @@ fn status(word: &str) -> TransactionStatus {
     let word = plain(word);
     let begins = |words: &[&str]| words.iter().any(|beginning| word.starts_with(beginning));
     let says = |words: &[&str]| words.iter().any(|part| word.contains(part));
-    if says(&["pending", "vorgemerkt", "authoris", "authoriz"]) || begins(&["pend", "vorlaufig", "en attente", "en cours", "in attesa", "reserver", "gereserveerd", "unposted", "uncleared"]) {
+    if says(&["pending", "vorgemerkt", "authoris", "authoriz"])
+        || begins(&["pend", "vorlaufig", "en attente", "en cours", "in attesa", "reserver", "gereserveerd", "unposted", "uncleared"])
+    {
         TransactionStatus::Pending
     } else if begins(&["fail", "declin", "reject", "denied", "abgelehnt", "refus", "rechaz"]) {
         TransactionStatus::Failed

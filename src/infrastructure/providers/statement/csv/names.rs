@@ -86,7 +86,6 @@ const EITHER_ACCOUNT: &str = "account number|account no|kontonummer|konto nr|kon
 const PRODUCTS: &str = "current|savings|saving|deposit|checking|chequing|pocket|pockets|vault|joint|personal|business|investment|investments|credit|flexible cash funds|\
     giro|girokonto|sparkonto|tagesgeld|tagesgeldkonto|festgeld|depot|aktuell|ersparnisse|courant|epargne|corriente|ahorro";
 
-
 /// What a heading says that its column holds, and how surely, 0 being the surest. `is_date` tells whether its cells are days, since some
 /// words mean a day at one bank and a currency at the next.
 pub(super) fn role(heading: &str, is_date: bool) -> Option<(ColumnRole, usize)> {
@@ -169,9 +168,8 @@ pub(super) fn names_an_amount(heading: &str) -> bool {
 /// Whether words are those of a day, and of what stands before one.
 pub(super) fn words_of_dates(plain: &str) -> bool {
     const BEFORE: &str = "as|of|at|on|in|am|vom|per|zum|au|du|le|a|al|del|de|em|op|den|til|pr|eur|usd|gbp|chf";
-    let is_of_date = |word: &str| {
-        word.starts_with(|char: char| char.is_ascii_digit()) || BEFORE.split('|').any(|known| known == word) || super::dates::is_month(word)
-    };
+    let is_of_date =
+        |word: &str| word.starts_with(|char: char| char.is_ascii_digit()) || BEFORE.split('|').any(|known| known == word) || super::dates::is_month(word);
     plain.split_whitespace().all(is_of_date)
 }
 
@@ -188,11 +186,8 @@ pub(super) fn is_outgoing_mark(word: &str) -> Option<bool> {
 pub(super) fn is_outgoing(word: &str) -> Option<bool> {
     let plain = plain(word);
     match plain.as_str() {
-        "debet" | "dbit" | "debito" | "cargo" | "af" | "out" | "outgoing" | "withdrawal" | "lastschrift"
-        | "belastung" | "expense" => Some(true),
-        "crdt" | "credito" | "abono" | "bij" | "in" | "incoming" | "deposit" | "gutschrift" | "kredit" | "income" => {
-            Some(false)
-        }
+        "debet" | "dbit" | "debito" | "cargo" | "af" | "out" | "outgoing" | "withdrawal" | "lastschrift" | "belastung" | "expense" => Some(true),
+        "crdt" | "credito" | "abono" | "bij" | "in" | "incoming" | "deposit" | "gutschrift" | "kredit" | "income" => Some(false),
         plain => is_outgoing_mark(plain),
     }
 }
