@@ -227,15 +227,15 @@ impl<'a> Matcher<'a> {
             let doubtful = candidates.iter().position(|known| {
                 let reused = row.reference.is_some() && known.references.iter().any(|(source, known_name)| *source == self.source && known_name == name);
                 let apart = row.facts.posted_on.days_since(known.facts.posted_on).abs();
-                let is_alike = same_words(&known.facts.description, &row.facts.description);
+                let is_alike = || same_words(&known.facts.description, &row.facts.description);
                 let is_left = apart == 0
                     && match self.source {
-                        Source::Feed => !self.covers(row.facts.posted_on) && (is_alike || is_told_elsewhere(known, self.source)),
+                        Source::Feed => !self.covers(row.facts.posted_on) && (is_told_elsewhere(known, self.source) || is_alike()),
                         // All files are one source, and two of them may tell of one movement in two ways.
                         Source::File => true,
                     };
                 let foreign = !known.references.iter().any(|(source, _)| *source == self.source);
-                let shifted = foreign && (1..=DOUBT_DAYS).contains(&apart) && is_alike;
+                let shifted = foreign && (1..=DOUBT_DAYS).contains(&apart) && is_alike();
                 reused || is_left || shifted
             });
             if let Some(place) = doubtful {
