@@ -80,6 +80,7 @@ impl<'a> Edge<'a> {
             held.cusip.iter_mut().for_each(|text| self.cut(text));
             held.isin.iter_mut().for_each(|text| self.cut(text));
         }
+        account.unread_holdings.iter_mut().for_each(|name| self.cut(name));
         account
     }
 }

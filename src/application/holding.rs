@@ -22,11 +22,11 @@ use super::{
 };
 
 /// Makes what is stored of an account what was reported, inside a unit of work that somebody else opened and will settle. `reported` is all
-/// the account holds: what is not in it is held no more.
+/// the account holds: what is not in it is held no more, unless it may be one of the `unread`, which could not be read and stay as they were.
 pub async fn take_stock(
     work: &mut dyn Work,
     account: &Account,
-    reported: &[ReportedHolding],
+    (reported, unread): (&[ReportedHolding], &[String]),
     now: Timestamp,
     randomness: &dyn Randomness,
 ) -> anyhow::Result<()> {
@@ -34,7 +34,7 @@ pub async fn take_stock(
     let known = work.holdings().of_account(account.user, account.id).await?;
     let found = holding::recognise(&known, &reported);
     let kept: HashSet<HoldingId> = found.iter().flatten().copied().collect();
-    for gone in known.iter().filter(|known| !kept.contains(&known.id)) {
+    for gone in known.iter().filter(|known| !kept.contains(&known.id) && !unread.iter().any(|name| known.facts.may_be(name))) {
         work.holdings().remove(account.user, gone.id).await?;
     }
     let by_id: HashMap<HoldingId, &Holding> = known.iter().map(|known| (known.id, known)).collect();

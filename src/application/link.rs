@@ -99,7 +99,7 @@ pub enum LinkError {
     #[error("the browser that came back is not the one that left")]
     OtherBrowser,
     /// The link did not come about.
-    #[error("linking failed")]
+    #[error("nothing was linked: {}", .0.explanation())]
     Failed(LinkReason),
     /// There is no bank to go to once more: its files are imported, or this server no longer knows its provider.
     #[error("there is no bank to go to for this link")]

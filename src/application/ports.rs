@@ -48,7 +48,7 @@ use crate::domain::{
 
 pub use archive::{Archive, Archiver, Cell, ExportRows, ExportTable, Snapshot, Snapshots};
 pub use mail::{KeptMail, Mailbox, Mailer, MailerFault};
-pub use provider::{Credentials, FinancialProvider, OauthDoor, Pasted, ProviderFault, ReportedAccounts, Tokens, TransactionPage, Visit, Walk};
+pub use provider::{Credentials, FinancialProvider, OauthDoor, Pasted, ProviderFault, ReportedAccounts, Revocation, Tokens, TransactionPage, Visit, Walk};
 
 use super::{
     access::{Action, Resource, Scope},

@@ -286,7 +286,7 @@ impl RemapCommands {
             done.accounts += 1;
         }
         if let Some(holdings) = &facts.holdings {
-            take_stock(work, &renewed, holdings, now, self.randomness.as_ref()).await?;
+            take_stock(work, &renewed, (holdings, &facts.unread_holdings), now, self.randomness.as_ref()).await?;
         }
         Ok(renewed)
     }

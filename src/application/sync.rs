@@ -331,7 +331,7 @@ impl SyncEngine {
             let reported = Reported { source: Source::Feed, period, rows, unread };
             let done = ingest(work.as_mut(), &account, reported, &mut Taken::default(), now, self.randomness.as_ref()).await?;
             if let Some(holdings) = &reported_account.holdings {
-                take_stock(work.as_mut(), &account, holdings, now, self.randomness.as_ref()).await?;
+                take_stock(work.as_mut(), &account, (holdings, &reported_account.unread_holdings), now, self.randomness.as_ref()).await?;
             }
             kept.push((reported_account.reference.clone(), account.id, *from, *answered));
             if *answered {
@@ -343,9 +343,11 @@ impl SyncEngine {
             counts.added += done.added;
             counts.modified += done.modified;
             counts.removed += done.removed;
-            counts.refused = counts.refused.saturating_add(*refused);
-            if *refused > 0 {
-                tracing::warn!(account = %account.id.0, refused, "rows of a provider could not be read and were left out");
+            // Each stage tells of all positions; those of the youngest days count.
+            let positions = if fetched.to >= now.day() { u32::try_from(reported_account.unread_holdings.len()).unwrap_or(u32::MAX) } else { 0 };
+            counts.refused = counts.refused.saturating_add(*refused).saturating_add(positions);
+            if *refused > 0 || positions > 0 {
+                tracing::warn!(account = %account.id.0, rows = refused, positions, "what a provider reported could not all be read, and that was left out");
             }
         }
         self.keep(work.as_mut(), &link, &fetched, &kept).await?;

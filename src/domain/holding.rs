@@ -40,6 +40,14 @@ pub struct ReportedHolding {
     pub as_of: Option<Timestamp>,
 }
 
+impl ReportedHolding {
+    /// Whether this may be what a position is called that could not be read; one that is called nothing may be any.
+    pub fn may_be(&self, name: &str) -> bool {
+        let names = [self.reference.as_deref(), self.cusip.as_deref(), self.isin.as_deref(), self.security.name.as_deref()];
+        name.is_empty() || self.security.symbol == name || names.contains(&Some(name))
+    }
+}
+
 /// One position of one account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holding {

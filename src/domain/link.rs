@@ -65,6 +65,25 @@ words! {
     }
 }
 
+impl LinkReason {
+    /// What it means for the person whose link it is.
+    pub fn explanation(self) -> &'static str {
+        match self {
+            Self::AccessDenied => "You, or your bank on your behalf, said no.",
+            Self::ProviderError => "The bank reported an error of its own.",
+            Self::MissingCode => "The bank's answer was incomplete.",
+            Self::WrongIssuer => "The answer came from another bank than the one asked.",
+            Self::WrongBrowser => "The browser that came back is not the one that left.",
+            Self::WrongUser => "Someone else began this.",
+            Self::TimedOut => "It took longer than ten minutes.",
+            Self::ExchangeRefused => "The bank did not accept its own answer any more.",
+            Self::ProviderUnreachable => "The bank could not be reached.",
+            Self::MalformedAnswer | Self::IncompleteAnswer => "The bank's answer could not be read.",
+            Self::CredentialsRejected | Self::ConsentEnded => "The bank no longer accepts this link.",
+        }
+    }
+}
+
 /// One user's relation to one provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {

@@ -134,8 +134,10 @@ pub struct ReportedAccount {
     pub balances: Balances,
     /// False when the provider says it is closed.
     pub is_active: bool,
-    /// Every position in it; empty when it holds none, `None` when this provider does not say.
+    /// Every position in it that could be read; empty when it holds none, `None` when this provider does not say.
     pub holdings: Option<Vec<ReportedHolding>>,
+    /// The positions that could not be read, each by whatever it is called: a symbol or an id; an empty text where it is called nothing.
+    pub unread_holdings: Vec<String>,
 }
 
 /// A provider's own id of an account; `Debug` hides it, since for files and some banks it is the account's number.

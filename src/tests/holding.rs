@@ -346,3 +346,31 @@ fn no_known_position_is_two_reported_ones() {
         prop_assert!(same.iter().all(Option::is_some), "the same report again is all known");
     });
 }
+
+#[tokio::test]
+async fn a_position_that_cannot_be_read_stays_as_it_was_and_says_so() {
+    for app in TestApp::on_every_store().await {
+        let (ann, link) =
+            linked(&app, vec![position("AAPL", "5", "500.00", "400.00"), position("MSFT", "1", "90.00", "80.00"), position("T", "2", "40.00", "30.00")]).await;
+        let before = held(&ann, "first: 9").await;
+        let tells = |holdings: Vec<ReportedHolding>, unread: &[&str]| {
+            holds(&app, Some(holdings));
+            app.bank.script(|script| script.accounts[0].0.unread_holdings = unread.iter().map(|name| (*name).to_owned()).collect());
+        };
+        let again = async || {
+            ann.sync(&link, true).await.succeeds();
+            assert_eq!(app.work().await, 1);
+            let told = ann.link(&link).await["lastSync"].clone();
+            assert_eq!((&told["status"], &told["problem"]), (&json!("SUCCEEDED"), &json!("ROWS_REFUSED")), "{}", app.store.name);
+            held(&ann, "first: 9").await
+        };
+        tells(vec![position("AAPL", "6", "600.00", "480.00")], &["MSFT"]);
+        let after = again().await;
+        assert_eq!(ids(&after), [before[0]["id"].as_str().unwrap(), before[1]["id"].as_str().unwrap()], "T was sold");
+        assert_eq!((&after[0]["quantity"], &after[1]), (&json!("6"), &before[1]));
+        tells(vec![], &[""]);
+        assert_eq!(again().await, after, "one that is called nothing may be any of them");
+        synced(&app, &ann, &link, Some(vec![])).await;
+        assert_eq!(held(&ann, "first: 9").await, Vec::<Value>::new());
+    }
+}

@@ -61,7 +61,7 @@ async fn shelf(store: TestStore) -> Shelf {
 
 /// The same questions, answered by going through the rows.
 fn expected(rows: &[Transaction], filter: &TransactionFilter, page: &Page<PostedKey>) -> Slice<Transaction> {
-    let holds = |text: &str, needle: &str| text.to_ascii_lowercase().contains(&needle.to_ascii_lowercase());
+    let holds = |text: &str, needle: &str| text.to_lowercase().contains(&needle.to_lowercase());
     let mut all: Vec<_> =
         rows.iter()
             .filter(|row| {

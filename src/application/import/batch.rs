@@ -308,6 +308,7 @@ fn reported(statement: &ImportStatement) -> ReportedAccount {
         balances: statement.balances,
         is_active: true,
         holdings: None,
+        unread_holdings: Vec::new(),
     }
 }
 

@@ -27,7 +27,7 @@ impl ImportCommands {
         let (Some(holdings), as_of) = (&statement.holdings, statement.balances.as_of) else { return Ok(()) };
         let last = work.imports().last_stock(account.user, account.id, import.id).await?;
         let is_youngest = as_of >= known && last.is_none_or(|Stock { as_of: last, .. }| as_of >= last);
-        if is_youngest { take_stock(work, account, holdings, now, self.randomness.as_ref()).await } else { Ok(()) }
+        if is_youngest { take_stock(work, account, (holdings, &[]), now, self.randomness.as_ref()).await } else { Ok(()) }
     }
 
     /// Has the accounts of a batch that was taken back hold what the youngest of the others lists, or nothing that only the batch did.
@@ -39,7 +39,7 @@ impl ImportCommands {
             if is_of_files(work, &account, self.reader.manifest().slug).await? {
                 let left = work.imports().last_stock(import.user, id, import.id).await?;
                 let holdings = left.map(|stock| stock.holdings).unwrap_or_default();
-                take_stock(work, &account, &holdings, now, self.randomness.as_ref()).await?;
+                take_stock(work, &account, (&holdings, &[]), now, self.randomness.as_ref()).await?;
             }
         }
         Ok(())

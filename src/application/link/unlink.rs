@@ -8,7 +8,7 @@ use crate::{
     application::{
         access::{Denied, Requester},
         credentials::open_credentials,
-        ports::{Credentials, FinancialProvider, Place, ProviderFault, Work},
+        ports::{Credentials, FinancialProvider, Place, ProviderFault, Revocation, Work},
     },
     domain::{
         audit::{Act, ResourceKind},
@@ -37,6 +37,8 @@ pub struct Unlink {
 enum NotTold {
     #[error("this server no longer knows the provider")]
     UnknownProvider,
+    #[error("the provider cannot be told; what it handed out works until its owner ends it there")]
+    NotOffered,
     #[error(transparent)]
     Provider(#[from] ProviderFault),
     #[error(transparent)]
@@ -49,6 +51,7 @@ impl Reason for NotTold {
     fn reason(&self) -> &'static str {
         match self {
             Self::UnknownProvider => "unknown_provider",
+            Self::NotOffered => "not_offered",
             Self::Provider(ProviderFault::Refused | ProviderFault::AppRefused) => LinkReason::CredentialsRejected.as_str(),
             Self::Provider(fault) => fault_reason(*fault).as_str(),
             Self::Denied(denied) => denied.reason(),
@@ -72,6 +75,9 @@ impl LinkCommands {
                 attempt.upon(ResourceKind::Link, command.link.0);
                 let was_unlinked = link.unlink().is_err();
                 if was_unlinked && (command.keep_data || work.accounts().of_link(owner, link.id).await?.is_empty()) {
+                    // Who has changed their mind about linking it once more does not come back from the bank to find it linked.
+                    work.links().wipe_credentials(&link).await?;
+                    work.refuse(&LinkError::Unlinked).await?;
                     return Err(LinkError::Unlinked);
                 }
                 if !command.keep_data {
@@ -113,7 +119,10 @@ impl LinkCommands {
             .settle(async {
                 let user = self.access.attempt(requester, Act::RevokeConsent)?;
                 let bank = self.catalogue.linkable(provider).ok_or(NotTold::UnknownProvider)?;
-                bank.revoke(&open_credentials(self.sealer.as_ref(), Place::credentials(user, *link), sealed)?).await?;
+                match bank.revoke(&open_credentials(self.sealer.as_ref(), Place::credentials(user, *link), sealed)?).await? {
+                    Revocation::Told => {}
+                    Revocation::NotOffered => return Err(NotTold::NotOffered),
+                }
                 self.store.begin(&attempt).await?.succeed(Event::ConsentRevoked { link: *link, user }).await?;
                 Ok(())
             })

@@ -176,11 +176,22 @@ pub trait FinancialProvider: Send + Sync {
     async fn connect(&self, _pasted: &Pasted, _now: Timestamp) -> Result<Credentials, ProviderFault> {
         Err(ProviderFault::Refused)
     }
-    /// Tells the provider that a consent is over, so that no copy of its credentials opens anything any more (RFC 7009). A provider that
-    /// cannot be told has nothing to do here.
-    async fn revoke(&self, credentials: &Credentials) -> Result<(), ProviderFault>;
+    /// Tells the provider that a consent is over, so that no copy of its credentials opens anything any more (RFC 7009). Most cannot be told:
+    /// their owners end it there.
+    async fn revoke(&self, _credentials: &Credentials) -> Result<Revocation, ProviderFault> {
+        Ok(Revocation::NotOffered)
+    }
     /// Opens the provider for one stage of one sync of one link.
     async fn visit(&self, credentials: &Credentials, now: Timestamp) -> Result<Box<dyn Visit>, ProviderFault>;
+}
+
+/// What became of telling a provider that a consent is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Revocation {
+    /// It knows, and takes what it handed out no more.
+    Told,
+    /// It has no way to be told.
+    NotOffered,
 }
 
 /// The way of a provider that is linked by signing in there (OAuth 2.0 authorization code with PKCE).

@@ -74,7 +74,7 @@ impl Progress {
         self.has_gaps |= is_someone_missing || fetched.accounts.iter().any(|account| !account.answered);
         if self.has_gaps || !fetched.complete {
             self.left_out = Some(SyncProblem::AccountsUnanswered);
-        } else if fetched.accounts.iter().any(|account| account.refused > 0) {
+        } else if fetched.accounts.iter().any(|account| account.refused > 0 || !account.account.unread_holdings.is_empty()) {
             self.left_out = self.left_out.or(Some(SyncProblem::RowsRefused));
         }
         self

@@ -290,6 +290,8 @@ impl Line {
         }
         match self.0.limiter.charge(&charges).await.refusal() {
             None => Ok(permit),
+            // A code lives for seconds and tokens are what everything else waits for: they count, and nobody is turned away for what others ask.
+            Some(_) if asked == Asked::Tokens => Ok(permit),
             Some(standing) => {
                 meter.provider_asked(provider, asked.as_str(), "out_of_budget", Duration::ZERO);
                 tracing::debug!(provider, call = asked.as_str(), wait = standing.enough_in, "a provider was not asked: it was asked often enough lately");

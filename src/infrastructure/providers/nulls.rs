@@ -1,7 +1,7 @@
 //! What providers answer otherwise than it should be. `null`: servers that keep lists by reference write it for one that nothing was ever put into.
 //! Rows that cannot be read, which still have their ids.
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::Value;
 
 /// What a row is called that may say anything else wrongly: a text, or a number.
@@ -11,6 +11,21 @@ pub(super) fn id_in(row: &Value, key: &str) -> Option<String> {
         Value::Number(id) => Some(id.to_string()),
         _ => None,
     }
+}
+
+/// Reads positions one by one, so that one that cannot be read spoils none of the others: those that could be, and what the others are called,
+/// which is the first of what `names` finds.
+pub(super) fn positions<T: DeserializeOwned, H>(records: &[Value], read: impl Fn(T) -> Option<H>, names: &[&str]) -> (Vec<H>, Vec<String>) {
+    let (mut holdings, mut unread) = (Vec::new(), Vec::new());
+    for record in records {
+        match T::deserialize(record).ok().and_then(&read) {
+            Some(holding) => holdings.push(holding),
+            None => unread.push(
+                names.iter().filter_map(|name| record.pointer(name)?.as_str()).map(str::trim).find(|name| !name.is_empty()).unwrap_or_default().to_owned(),
+            ),
+        }
+    }
+    (holdings, unread)
 }
 
 /// A field that says `null` says what it says when it is left out.

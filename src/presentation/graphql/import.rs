@@ -268,7 +268,7 @@ fn row_of(row: ImportRow, statements: &[ImportStatement], transaction: Option<Tr
 }
 
 /// An enum value as the graph writes it.
-fn word(value: impl InputType) -> serde_json::Value {
+fn word(value: &impl InputType) -> serde_json::Value {
     value.to_value().into_json().unwrap_or_default()
 }
 
@@ -294,7 +294,7 @@ pub fn to_json(import: &Import, statements: &[ImportStatement], rows: &[ImportRo
             "account": statement.account.map(|id| json!({ "id": GlobalId::from(id).to_string() })),
             "isNew": statement.is_new,
             "name": statement.name,
-            "type": word(AccountType::from(statement.kind)),
+            "type": word(&AccountType::from(statement.kind)),
             "maskedNumber": statement.masked_number.as_ref().map(MaskedNumber::as_str),
             "currency": statement.currency.code(),
             "balance": statement.balances.current.map(|amount| money(amount, &statement.currency)),

@@ -194,7 +194,7 @@ fn failure(refused: &LinkError) -> Response {
             "For your safety nothing was linked: the bank's answer counts only in the browser that left for the bank.",
         ),
         LinkError::Unlinked => (StatusCode::CONFLICT, "This link was taken away", "It was unlinked while the bank was asked. Nothing was linked."),
-        LinkError::Failed(reason) => (StatusCode::OK, "Nothing was linked", explain(*reason)),
+        LinkError::Failed(reason) => (StatusCode::OK, "Nothing was linked", reason.explanation()),
         LinkError::ReturnUrlNotAllowed | LinkError::Denied(_) => (StatusCode::FORBIDDEN, "Nothing was linked", "This server does not allow what was asked."),
         LinkError::Unexpected(cause) => {
             super::graphql::fault(cause);
@@ -203,23 +203,6 @@ fn failure(refused: &LinkError) -> Response {
     };
     let page = ResultTemplate { succeeded: false, title, message, next: "Go back to your app and start linking again." };
     html(status, &page, Forms::None)
-}
-
-/// What a reason means for the person in front of the page.
-fn explain(reason: LinkReason) -> &'static str {
-    match reason {
-        LinkReason::AccessDenied => "You, or your bank on your behalf, said no.",
-        LinkReason::ProviderError => "The bank reported an error of its own.",
-        LinkReason::MissingCode => "The bank's answer was incomplete.",
-        LinkReason::WrongIssuer => "The answer came from another bank than the one asked.",
-        LinkReason::WrongBrowser => "The browser that came back is not the one that left.",
-        LinkReason::WrongUser => "Someone else began this.",
-        LinkReason::TimedOut => "It took longer than ten minutes.",
-        LinkReason::ExchangeRefused => "The bank did not accept its own answer any more.",
-        LinkReason::ProviderUnreachable => "The bank could not be reached.",
-        LinkReason::MalformedAnswer | LinkReason::IncompleteAnswer => "The bank's answer could not be read.",
-        LinkReason::CredentialsRejected | LinkReason::ConsentEnded => "The bank no longer accepts this link.",
-    }
 }
 
 /// Whether another site's page sent this form: it would take a person past the page that names the account. Browsers say where a POST

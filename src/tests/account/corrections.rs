@@ -178,21 +178,33 @@ async fn kinds(client: &crate::harness::client::Client<'_>) -> Vec<(String, Stri
 #[tokio::test]
 async fn what_goes_by_another_name_in_the_other_direction_is_called_so_once_signs_are_turned() {
     let card = |rows: &[(u32, &str, &str)]| {
-        let row = |(day, kind, amount): &(u32, &str, &str)| format!("<STMTTRN><TRNTYPE>{kind}<DTPOSTED>202611{day:02}<TRNAMT>{amount}<FITID>c{day}<NAME>x{day}</STMTTRN>\n");
+        let row = |(day, kind, amount): &(u32, &str, &str)| {
+            format!("<STMTTRN><TRNTYPE>{kind}<DTPOSTED>202611{day:02}<TRNAMT>{amount}<FITID>c{day}<NAME>x{day}</STMTTRN>\n")
+        };
         let rows: String = rows.iter().map(row).collect();
         let list = format!("<BANKTRANLIST><DTSTART>20261101<DTEND>20261130\n{rows}</BANKTRANLIST>");
-        format!("<OFX><CREDITCARDMSGSRSV1><CCSTMTTRNRS><CCSTMTRS><CURDEF>USD<CCACCTFROM><ACCTID>4111111111111111</CCACCTFROM>{list}</CCSTMTRS></CCSTMTTRNRS></CREDITCARDMSGSRSV1></OFX>")
+        format!(
+            "<OFX><CREDITCARDMSGSRSV1><CCSTMTTRNRS><CCSTMTRS><CURDEF>USD<CCACCTFROM><ACCTID>4111111111111111</CCACCTFROM>{list}</CCSTMTRS></CCSTMTTRNRS></CREDITCARDMSGSRSV1></OFX>"
+        )
     };
-    let told = |rows: &[(&str, &str, &str)]| rows.iter().map(|(amount, kind, subtype)| ((*amount).to_owned(), (*kind).to_owned(), (*subtype).to_owned())).collect::<Vec<_>>();
+    let told = |rows: &[(&str, &str, &str)]| {
+        rows.iter().map(|(amount, kind, subtype)| ((*amount).to_owned(), (*kind).to_owned(), (*subtype).to_owned())).collect::<Vec<_>>()
+    };
     for app in TestApp::on_every_store().await {
         let ann = app.signed_in("ann").await;
         let rows = [(2, "DEBIT", "12.34"), (3, "PAYMENT", "-500.00"), (4, "FEE", "3.00"), (5, "INT", "1.00")];
         ann.import("a.ofx", &card(&rows), None).await.succeeds();
         let account = accounts(&ann, &json!(null)).await[0]["id"].clone();
-        let as_told = told(&[("1.00", "INCOME", "INTEREST"), ("3.00", "FEE", "OTHER_FEE"), ("-500.00", "PAYMENT", "BILL_PAYMENT"), ("12.34", "PAYMENT", "REFUND")]);
+        let as_told =
+            told(&[("1.00", "INCOME", "INTEREST"), ("3.00", "FEE", "OTHER_FEE"), ("-500.00", "PAYMENT", "BILL_PAYMENT"), ("12.34", "PAYMENT", "REFUND")]);
         assert_eq!(kinds(&ann).await, as_told);
         update(&ann, &account, json!({ "invertSign": true })).await.succeeds();
-        let turned = told(&[("-1.00", "FEE", "INTEREST_CHARGE"), ("-3.00", "FEE", "OTHER_FEE"), ("500.00", "TRANSFER", "TRANSFER_IN"), ("-12.34", "PAYMENT", "PURCHASE")]);
+        let turned = told(&[
+            ("-1.00", "FEE", "INTEREST_CHARGE"),
+            ("-3.00", "FEE", "OTHER_FEE"),
+            ("500.00", "TRANSFER", "TRANSFER_IN"),
+            ("-12.34", "PAYMENT", "PURCHASE"),
+        ]);
         assert_eq!(kinds(&ann).await, turned, "{}", app.store.name);
         let fields = "import { accountsCreated transactionsCreated transactionsKnown transactionsUpdated }";
         let import = async |rows: &[(u32, &str, &str)]| {

@@ -137,6 +137,9 @@ async fn a_key_that_was_revoked_ends_the_link_and_another_brings_it_back() {
         assert_eq!((ann.accounts().await.len(), &ann.accounts().await[0]["id"]), (1, &accounts[0]["id"]));
         assert_eq!(ann.transaction_ids().await, rows);
         stand_in.script(|script| script.key.1 = "a-secret-canary".to_owned());
+        // The key goes on working until its owner ends it there, and the trail does not say otherwise.
+        ann.unlink(&link, true).await.succeeds();
+        assert_eq!(app.last_outcome("revoke_consent").await, ("failed".to_owned(), Some("not_offered".to_owned())));
         app.every_attempt_ended_once().await;
     }
 }

@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use dashtam::{
-    application::ports::{Credentials, FinancialProvider, OauthDoor, Pasted, ProviderFault, ReportedAccounts, Tokens, TransactionPage, Visit, Walk},
+    application::ports::{
+        Credentials, FinancialProvider, OauthDoor, Pasted, ProviderFault, ReportedAccounts, Revocation, Tokens, TransactionPage, Visit, Walk,
+    },
     domain::{
         account::{AccountType, MaskedNumber},
         balance::Balances,
@@ -215,6 +217,7 @@ pub(crate) fn reported_account(reference: &str, cents: i64) -> ReportedAccount {
         balances: Balances { current: Some(Amount::from_units(cents * 100).unwrap()), ..Balances::default() },
         is_active: true,
         holdings: None,
+        unread_holdings: Vec::new(),
     }
 }
 
@@ -246,11 +249,11 @@ impl FinancialProvider for ScriptedBank {
         Some(self)
     }
 
-    async fn revoke(&self, credentials: &Credentials) -> Result<(), ProviderFault> {
+    async fn revoke(&self, credentials: &Credentials) -> Result<Revocation, ProviderFault> {
         let Credentials::Oauth(tokens) = credentials else { return Err(ProviderFault::Refused) };
         self.script(|script| {
             script.revoked.push(tokens.refresh_token.expose_secret().to_owned());
-            script.revoke_fault.map_or(Ok(()), Err)
+            script.revoke_fault.map_or(Ok(Revocation::Told), Err)
         })
     }
 
@@ -341,14 +344,14 @@ impl FinancialProvider for ByHand {
         })
     }
 
-    async fn revoke(&self, credentials: &Credentials) -> Result<(), ProviderFault> {
+    async fn revoke(&self, credentials: &Credentials) -> Result<Revocation, ProviderFault> {
         let opened = match credentials {
             Credentials::Oauth(_) => return Err(ProviderFault::Refused),
             Credentials::ApiKey { key, .. } => key,
             Credentials::AccessUrl(url) => url,
         };
         self.visit.script(|script| script.revoked.push(opened.expose_secret().to_owned()));
-        Ok(())
+        Ok(Revocation::Told)
     }
 
     async fn visit(&self, credentials: &Credentials, _: Timestamp) -> Result<Box<dyn Visit>, ProviderFault> {

@@ -48,7 +48,9 @@ async fn files_of_two_formats_and_exports_double_nothing_that_the_bank_has_told(
             let row = |day, amount, id| (day, amount, id, name);
             statement("1234567890", "USD", &[row(20, "-9.00", ids[0]), row(20, "-9.00", ids[1]), row(21, "-5.00", ids[2])])
         };
-        for (filename, file) in [("a.csv", csv.to_owned()), ("a.ofx", ofx(["1", "2", "3"], "POS 0042")), ("b.ofx", ofx(["7", "8", "9"], "POS")), ("a.csv", csv.to_owned())] {
+        for (filename, file) in
+            [("a.csv", csv.to_owned()), ("a.ofx", ofx(["1", "2", "3"], "POS 0042")), ("b.ofx", ofx(["7", "8", "9"], "POS")), ("a.csv", csv.to_owned())]
+        {
             let import = ann.import(filename, &file, Some(&account)).await.succeeds()["import"].clone();
             assert_eq!((counts(&import), &import["problems"]), ((0, 0, 3), &json!([])), "{filename}, {}", app.store.name);
         }

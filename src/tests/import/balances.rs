@@ -21,9 +21,7 @@ fn positions(as_of: &str, listed: Option<&[(&str, u32)]>) -> String {
     let list = listed.map_or_else(String::new, |listed| format!("<INVPOSLIST>{}</INVPOSLIST>", listed.iter().map(position).collect::<String>()));
     let account = "<INVACCTFROM><BROKERID>oak.example<ACCTID>55667788</INVACCTFROM>";
     let cash = "<INVBAL><AVAILCASH>1000.00<MARGINBALANCE>0<SHORTBALANCE>0</INVBAL>";
-    format!(
-        "<OFX><INVSTMTMSGSRSV1><INVSTMTTRNRS><INVSTMTRS><DTASOF>{as_of}<CURDEF>USD{account}{list}{cash}</INVSTMTRS></INVSTMTTRNRS></INVSTMTMSGSRSV1></OFX>"
-    )
+    format!("<OFX><INVSTMTMSGSRSV1><INVSTMTTRNRS><INVSTMTRS><DTASOF>{as_of}<CURDEF>USD{account}{list}{cash}</INVSTMTRS></INVSTMTTRNRS></INVSTMTMSGSRSV1></OFX>")
 }
 
 async fn brought(client: &Client<'_>, content: &str, account: Option<&str>) -> Value {

@@ -128,7 +128,10 @@ async fn an_account_is_called_what_can_be_read_and_counted_in_what_is_written_in
             let refused = import(&ann, FILE, named(name, "EUR")).await;
             refused.is_refused("NAME_INVALID");
             assert_eq!(refused.payload()["userErrors"][0]["field"], json!(["account", "name"]));
-            let parts = [&form_part("name=\"file\"; filename=\"a.csv\"", FILE.as_bytes())[..], &form_part("name=\"account\"", named(name, "EUR")["account"].to_string().as_bytes())];
+            let parts = [
+                &form_part("name=\"file\"; filename=\"a.csv\"", FILE.as_bytes())[..],
+                &form_part("name=\"account\"", named(name, "EUR")["account"].to_string().as_bytes()),
+            ];
             ann.upload_parts(&parts.concat()).await.is_problem(422, "NAME_INVALID");
         }
         app.holds(&[("imports", 0), ("accounts", 0), ("links", 0)]).await;

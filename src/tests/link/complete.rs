@@ -56,7 +56,9 @@ async fn an_exchange_that_fails_leaves_a_failed_link() {
         let ann = app.signed_in("ann").await;
         app.bank.script(|script| script.exchange = Some(ProviderFault::Refused));
         let walk = ann.walk(Some(FRONTEND)).await;
-        ann.complete(&walk.state, "a-code").await.is_refused("LINK_FAILED");
+        let answer = ann.complete(&walk.state, "a-code").await;
+        answer.is_refused("LINK_FAILED");
+        assert_eq!(answer.payload()["userErrors"][0]["message"], "nothing was linked: The bank did not accept its own answer any more.");
         came_to_nothing(&app, &ann, &walk, "exchange_refused").await;
     }
 }

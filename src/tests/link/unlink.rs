@@ -276,6 +276,20 @@ async fn workers_and_unlinking_at_once_leave_nothing() {
     }
 }
 
+#[tokio::test]
+async fn whoever_thinks_better_of_linking_it_once_more_does_not_find_it_linked() {
+    for app in TestApp::on_every_store().await {
+        let (ann, link) = synced(&app, vec![posted("x", "2026-11-20", -900, "Shoes")]).await;
+        ann.unlink(&link, false).await.succeeds();
+        let walk = ann.walk_again(&link, Some(FRONTEND)).await;
+        ann.unlink(&link, false).await.is_refused("LINK_UNLINKED");
+        ann.complete(&walk.state, "a-code").await.is_refused("STATE_INVALID");
+        is_gone(&app, &ann, &link).await;
+        assert_eq!(app.bank.script(|script| script.exchanges.len()), 1, "the code is not exchanged");
+        app.every_attempt_ended_once().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn of_many_who_take_it_away_one_does() {
     for app in TestApp::on_every_store().await {

@@ -50,6 +50,25 @@ async fn an_exhausted_budget_refuses_before_anything_is_sent_and_says_how_long()
 }
 
 #[tokio::test]
+async fn tokens_are_not_refused_for_what_everybody_else_asks() {
+    let line = line(Policy { for_everyone: Some(FEW), ..QUICK }, Arc::new(TestClock::new()));
+    let server = answering(ResponseTemplate::new(200)).await;
+    let address = server.uri();
+    let tokens = async || {
+        dashtam::infrastructure::providers::http::ask(&line, line.post(&address).build().unwrap(), dashtam::infrastructure::providers::http::Asked::Tokens)
+            .await
+    };
+    tokens().await.unwrap();
+    for _ in 0..2 {
+        errand::on_behalf_of(LinkId(Uuid::from_u128(1)), get(&line, &address)).await.unwrap();
+    }
+    get(&line, &address).await.unwrap_err();
+    // Whoever comes back from the bank has a code that lives for seconds.
+    tokens().await.unwrap();
+    assert_eq!(asked(&server).await, 4);
+}
+
+#[tokio::test]
 async fn a_budget_of_everyone_counts_every_link_and_every_try() {
     let clock = Arc::new(TestClock::new());
     let line = line(Policy { for_everyone: Some(FEW), ..QUICK }, clock);

@@ -233,8 +233,8 @@ async fn what_happens_to_its_books_can_be_taken_back() {
     let (_, restored) = bank.reported(&tokens, "harbour-checking").await;
     assert_eq!(restored.len(), before.len());
     bank.told("reset", &[]).await;
-    let (back, rows) = bank.reported(&tokens, "harbour-checking").await;
-    assert_eq!((references(&rows), current(&back)), (references(&before), current(&account)));
+    let (reset, rows) = bank.reported(&tokens, "harbour-checking").await;
+    assert_eq!((references(&rows), current(&reset)), (references(&before), current(&account)));
     bank.told("events", &[("event", "end_access_tokens")]).await;
     assert!(bank.accounts(&tokens).await.is_err());
     let tokens = bank.provider().refresh(&tokens, bank.clock.now()).await.unwrap();

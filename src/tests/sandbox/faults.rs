@@ -46,6 +46,7 @@ fn account() -> ReportedAccount {
         balances: Balances::default(),
         is_active: true,
         holdings: None,
+        unread_holdings: Vec::new(),
     }
 }
 

@@ -363,6 +363,10 @@ async fn an_account_tells_its_name_its_end_and_what_it_holds() {
         position("OPTION", "AAPL  240119C00150000", 1.0, 0.0, 2.05, 210.0),
         position("FIXED_INCOME", "912828", 1000.0, 0.0, 99.85, 998.0),
         position("MUTUAL_FUND", "SWPPX", 1.5, 0.0, 70.0, 120.12345),
+        position("EQUITY", "TINY", 1.234_56e-12, 0.0, 70.0, 1.0),
+        position("EQUITY", "MUCH", 1.0, 0.0, 70.0, 1e18),
+        json!({ "longQuantity": "NaN", "instrument": { "assetType": "EQUITY", "symbol": "NAN" } }),
+        json!({ "longQuantity": 1.0, "instrument": null }),
     ]);
     let balances = json!({ "liquidationValue": 10_250.75, "cashBalance": -20.0, "availableFunds": -20.0 });
     stand_in.script(|script| script.accounts = vec![account("12345678", &balances, &positions)]);
@@ -371,6 +375,7 @@ async fn an_account_tells_its_name_its_end_and_what_it_holds() {
     assert_eq!((told.kind, told.name.as_str(), told.masked_number.as_ref().unwrap().as_str()), (AccountType::Brokerage, "Nest egg", "••••5678"));
     assert_eq!((told.balances.current.unwrap().to_text(&usd()).as_str(), told.balances.available), ("10250.75", None));
     assert!(!format!("{told:?}").contains("12345678"), "the number is hidden from whoever prints it");
+    assert_eq!(told.unread_holdings, ["TINY", "MUCH", "NAN", ""], "and the others are as they are");
     let text = |amount: Option<Amount>| amount.map(|amount| amount.to_text(&usd()));
     let holdings: Vec<_> = told
         .holdings

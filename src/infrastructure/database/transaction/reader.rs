@@ -62,15 +62,27 @@ fn clamp(units: i128) -> i64 {
 }
 
 /// `text` somewhere in description or merchant. Both databases fold ASCII only: SQLite has no other `lower`, PostgreSQL is told to by
-/// the collation "C". A search for the text's place needs no escapes, unlike LIKE.
+/// the collation "C". So it is looked for in each way that people and banks write. A search for the text's place needs no escapes, unlike LIKE.
 fn holds_text(text: &str, backend: DbBackend) -> Condition {
     // PostgreSQL stores no NUL and refuses it even in a question.
     if text.contains('\0') {
         return Condition::all().add(Expr::cust("FALSE"));
     }
     let place = if backend == DbBackend::Postgres { r#"strpos(lower($1 COLLATE "C"), $2) > 0"# } else { "instr(lower(?), ?) > 0" };
-    let holds = |column: Column| Expr::cust_with_exprs(place, [column.into_expr(), Expr::val(text.to_ascii_lowercase())]);
-    Condition::any().add(holds(Column::Description)).add(holds(Column::MerchantName))
+    let holds = |column: Column, spelling: &String| Expr::cust_with_exprs(place, [column.into_expr(), Expr::val(spelling.clone())]);
+    spellings(text).iter().fold(Condition::any(), |any, spelling| any.add(holds(Column::Description, spelling)).add(holds(Column::MerchantName, spelling)))
+}
+
+/// A text in small letters, in capitals, with capitals where words begin, and as it is; ASCII in small letters in each.
+fn spellings(text: &str) -> BTreeSet<String> {
+    let (small, capital) = (text.to_lowercase(), text.to_uppercase());
+    let mut begins = true;
+    let title = small.chars().flat_map(|letter| {
+        let is_first = std::mem::replace(&mut begins, !letter.is_alphanumeric());
+        is_first.then(|| letter.to_uppercase()).into_iter().flatten().chain((!is_first).then_some(letter))
+    });
+    let title: String = title.collect();
+    [text, &small, &capital, &title].into_iter().map(str::to_ascii_lowercase).collect()
 }
 
 const COLUMNS: (Column, Column) = (Column::PostedOn, Column::Id);

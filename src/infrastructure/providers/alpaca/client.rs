@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-use super::mapping::{self, AccountRecord, Classes, PositionRecord};
+use super::mapping::{self, AccountRecord, Classes};
 
 /// Where keys of live accounts belong.
 const LIVE: &str = "https://api.alpaca.markets";
@@ -103,13 +103,8 @@ impl FinancialProvider for AlpacaProvider {
     async fn connect(&self, pasted: &Pasted, now: Timestamp) -> Result<Credentials, ProviderFault> {
         let Pasted::ApiKey { key, secret } = pasted else { return Err(ProviderFault::Refused) };
         let (_, account) = self.open(key, secret).await?;
-        mapping::account(&account, Vec::new(), now).ok_or(ProviderFault::Malformed)?;
+        mapping::account(&account, &[], now).ok_or(ProviderFault::Malformed)?;
         Ok(Credentials::ApiKey { key: key.clone(), secret: secret.clone() })
-    }
-
-    /// Keys are revoked in Alpaca's dashboard and nowhere else.
-    async fn revoke(&self, _: &Credentials) -> Result<(), ProviderFault> {
-        Ok(())
     }
 
     async fn visit(&self, credentials: &Credentials, now: Timestamp) -> Result<Box<dyn Visit>, ProviderFault> {
@@ -151,11 +146,9 @@ struct AlpacaVisit {
 #[async_trait]
 impl Visit for AlpacaVisit {
     async fn accounts(&mut self) -> Result<ReportedAccounts, ProviderFault> {
-        let OrEmpty(positions): OrEmpty<Vec<PositionRecord>> = self.door.get(&["v2", "positions"], &[]).await?;
+        let OrEmpty(positions): OrEmpty<Vec<serde_json::Value>> = self.door.get(&["v2", "positions"], &[]).await?;
         self.classes = mapping::classes(&positions);
-        let holdings = positions.iter().map(|position| mapping::holding(position, &self.account)).collect::<Option<Vec<_>>>();
-        // A position left out would look sold: one that cannot be read spoils the answer.
-        let account = holdings.and_then(|holdings| mapping::account(&self.account, holdings, self.now)).ok_or(ProviderFault::Malformed)?;
+        let account = mapping::account(&self.account, &positions, self.now).ok_or(ProviderFault::Malformed)?;
         Ok(ReportedAccounts::all(vec![account]))
     }
 

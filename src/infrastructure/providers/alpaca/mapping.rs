@@ -20,7 +20,7 @@ use crate::{
         time::{LocalDate, Timestamp},
         transaction::{AssetType, Security, TransactionFacts, TransactionStatus, TransactionSubtype},
     },
-    infrastructure::providers::{computed::computed, day},
+    infrastructure::providers::{computed::computed, day, nulls::positions},
 };
 
 /// What one option contract stands for.
@@ -39,7 +39,7 @@ pub(super) struct AccountRecord {
 
 /// An item of `GET /v2/positions`.
 #[derive(Deserialize)]
-pub(super) struct PositionRecord {
+struct PositionRecord {
     asset_id: Option<String>,
     symbol: String,
     asset_class: Option<String>,
@@ -112,15 +112,21 @@ fn is_quoted_in(currency: &Currency, symbol: &str, asset_type: AssetType) -> boo
 }
 
 /// What is held, by symbol.
-pub(super) fn classes(positions: &[PositionRecord]) -> Classes {
-    Classes(positions.iter().map(|position| (plain(&position.symbol), asset_type(position.asset_class.as_deref(), &position.symbol))).collect())
+pub(super) fn classes(positions: &[Value]) -> Classes {
+    let word = |position: &Value, key: &str| position.get(key).and_then(Value::as_str).map(str::to_owned);
+    let class = |position: &Value| {
+        let symbol = word(position, "symbol")?;
+        Some((plain(&symbol), asset_type(word(position, "asset_class").as_deref(), &symbol)))
+    };
+    Classes(positions.iter().filter_map(class).collect())
 }
 
 /// The account; `None` when it cannot be read. Its equity contains what it holds.
-pub(super) fn account(record: &AccountRecord, holdings: Vec<ReportedHolding>, now: Timestamp) -> Option<ReportedAccount> {
+pub(super) fn account(record: &AccountRecord, held: &[Value], now: Timestamp) -> Option<ReportedAccount> {
     let currency = Currency::parse(&record.currency).ok()?;
     let is_paper = record.account_number.starts_with("PA");
     let available = exact_amount(record.cash.as_deref(), &currency).ok()?.filter(|cash| !cash.is_negative());
+    let (holdings, unread_holdings) = positions(held, |position: PositionRecord| holding(&position, &currency), &["/symbol", "/asset_id"]);
     let balances = Balances { current: valuation(record.equity.as_deref(), &currency).ok()?, available, limit: None, as_of: Some(now) };
     Some(ReportedAccount {
         reference: AccountReference::new(record.id.clone()),
@@ -131,18 +137,18 @@ pub(super) fn account(record: &AccountRecord, holdings: Vec<ReportedHolding>, no
         currency,
         balances,
         holdings: Some(holdings),
+        unread_holdings,
         is_active: !matches!(record.status.as_str(), "ACCOUNT_CLOSED" | "REJECTED"),
     })
 }
 
 /// One position; `None` when it cannot be read. What is owed is negative, whether Alpaca writes the sign or only the side.
-pub(super) fn holding(record: &PositionRecord, account: &AccountRecord) -> Option<ReportedHolding> {
-    let currency = Currency::parse(&account.currency).ok()?;
+fn holding(record: &PositionRecord, currency: &Currency) -> Option<ReportedHolding> {
     let is_short = record.side.as_deref() == Some("short");
     let quantity = Quantity::parse(&record.qty).ok()?.decimal();
     let quantity = Quantity::new(if is_short { -quantity.abs() } else { quantity }).ok()?;
     let signed = |amount: Amount| if is_short { amount.abs().negated() } else { amount };
-    let cost_basis = valuation(record.cost_basis.as_deref(), &currency).ok()?.map(|amount| Money { amount: signed(amount), currency: currency.clone() });
+    let cost_basis = valuation(record.cost_basis.as_deref(), currency).ok()?.map(|amount| Money { amount: signed(amount), currency: currency.clone() });
     Some(ReportedHolding {
         reference: record.asset_id.clone(),
         security: Security { symbol: record.symbol.clone(), name: None, asset_type: asset_type(record.asset_class.as_deref(), &record.symbol) },
@@ -150,10 +156,10 @@ pub(super) fn holding(record: &PositionRecord, account: &AccountRecord) -> Optio
         isin: None,
         quantity,
         price: record.current_price.as_deref().and_then(|price| Quantity::parse(price).ok()),
-        market_value: valuation(record.market_value.as_deref(), &currency).ok()?.map(signed),
+        market_value: valuation(record.market_value.as_deref(), currency).ok()?.map(signed),
         cost_basis,
         as_of: None,
-        currency,
+        currency: currency.clone(),
     })
 }
 

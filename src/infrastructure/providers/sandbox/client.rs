@@ -16,7 +16,7 @@ use super::{
     register::CONSENT_DAYS,
 };
 use crate::{
-    application::ports::{Credentials, FinancialProvider, OauthDoor, ProviderFault, ReportedAccounts, Tokens, TransactionPage, Visit, Walk},
+    application::ports::{Credentials, FinancialProvider, OauthDoor, ProviderFault, ReportedAccounts, Revocation, Tokens, TransactionPage, Visit, Walk},
     domain::{
         provider::{LinkMethod, Manifest, ProviderCategory, ReportedAccount, Served},
         time::{LocalDate, Timestamp},
@@ -128,12 +128,12 @@ impl FinancialProvider for SandboxProvider {
         Some(self)
     }
 
-    async fn revoke(&self, credentials: &Credentials) -> Result<(), ProviderFault> {
+    async fn revoke(&self, credentials: &Credentials) -> Result<Revocation, ProviderFault> {
         let Credentials::Oauth(tokens) = credentials else { return Err(ProviderFault::Refused) };
         let form = [("token", tokens.refresh_token.expose_secret()), ("token_type_hint", "refresh_token")];
         let request = self.http.post(format!("{}/revoke", issuer(&self.base_url))).basic_auth(&self.client_id, Some(self.client_secret.expose_secret()));
         let request = request.form(&form).build().map_err(|_| ProviderFault::Refused)?;
-        http::ask(&self.http, request, Asked::Tokens).await.map(|_| ())
+        http::ask(&self.http, request, Asked::Tokens).await.map(|_| Revocation::Told)
     }
 
     async fn visit(&self, credentials: &Credentials, now: Timestamp) -> Result<Box<dyn Visit>, ProviderFault> {

@@ -150,31 +150,17 @@ async fn reset(State(bank): State<Arc<SandboxBank>>, headers: HeaderMap, RawForm
 fn happen(event: BankEvent, account: &str, register: &mut Register, ledger: &Ledger) -> Result<(), NotDone> {
     let changes = &mut register.script.changes;
     match event {
-        BankEvent::RemoveRow => changes.remove_youngest(ledger, account),
-        BankEvent::RestoreRows => {
-            changes.restore();
-            Ok(())
-        }
-        BankEvent::ReissueIds => {
-            changes.reissue();
-            Ok(())
-        }
-        BankEvent::ChangeWhilePaging => {
-            register.script.changes_while_paging = true;
-            Ok(())
-        }
-        BankEvent::CloseAccount => changes.close(ledger, account, true),
-        BankEvent::ReopenAccount => changes.close(ledger, account, false),
-        BankEvent::FlipSigns => changes.flip(ledger, account),
-        BankEvent::EndAccessTokens => {
-            register.end_access();
-            Ok(())
-        }
-        BankEvent::EndConsents => {
-            register.end_all();
-            Ok(())
-        }
+        BankEvent::RemoveRow => changes.remove_youngest(ledger, account)?,
+        BankEvent::RestoreRows => changes.restore(),
+        BankEvent::ReissueIds => changes.reissue(),
+        BankEvent::ChangeWhilePaging => register.script.changes_while_paging = true,
+        BankEvent::CloseAccount => changes.close(ledger, account, true)?,
+        BankEvent::ReopenAccount => changes.close(ledger, account, false)?,
+        BankEvent::FlipSigns => changes.flip(ledger, account)?,
+        BankEvent::EndAccessTokens => register.end_access(),
+        BankEvent::EndConsents => register.end_all(),
     }
+    Ok(())
 }
 
 /// Does what a form asks for, all of it or nothing, and answers how things stand: to a browser by its page, else as JSON.

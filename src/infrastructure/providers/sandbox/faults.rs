@@ -126,7 +126,8 @@ impl FaultKind {
 /// Some bad answers to come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Fault {
-    fault: FaultKind,
+    #[serde(rename = "fault")]
+    kind: FaultKind,
     at: Door,
     /// Good answers before the first bad one.
     after: u32,
@@ -172,7 +173,7 @@ impl Faults {
         if self.0.len() + at.len() > MOST {
             return Err(NotDone::new(format!("At most {MOST} faults can be waiting.")));
         }
-        self.0.extend(at.into_iter().map(|at| Fault { fault: kind, at, after: after.unwrap_or(0), times, seconds }));
+        self.0.extend(at.into_iter().map(|at| Fault { kind, at, after: after.unwrap_or(0), times, seconds }));
         Ok(())
     }
 
@@ -184,7 +185,7 @@ impl Faults {
             fault.after -= 1;
             return None;
         }
-        let bad = Bad { kind: fault.fault, seconds: fault.seconds };
+        let bad = Bad { kind: fault.kind, seconds: fault.seconds };
         fault.times = fault.times.map(|times| times - 1);
         if fault.times == Some(0) {
             self.0.remove(at);

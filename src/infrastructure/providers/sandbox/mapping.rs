@@ -17,7 +17,7 @@ use crate::{
         time::{LocalDate, Timestamp},
         transaction::{AssetType, Security, TransactionFacts, TransactionStatus, TransactionSubtype},
     },
-    infrastructure::providers::nulls::id_in,
+    infrastructure::providers::nulls::{id_in, positions},
 };
 
 /// `GET /accounts`.
@@ -37,7 +37,7 @@ pub(super) struct AccountRecord {
     currency: String,
     status: String,
     balances: BalancesRecord,
-    positions: Option<Vec<PositionRecord>>,
+    positions: Option<Vec<serde_json::Value>>,
 }
 
 #[derive(Deserialize)]
@@ -105,11 +105,8 @@ pub(super) fn account(record: &AccountRecord, now: Timestamp) -> Option<Reported
             None => now,
         }),
     };
-    // With one position left out, the others would not be all there is.
-    let holdings = match &record.positions {
-        Some(positions) => Some(positions.iter().map(|position| holding(position, &currency)).collect::<Option<Vec<_>>>()?),
-        None => None,
-    };
+    let read = record.positions.as_ref().map(|records| positions(records, |position: PositionRecord| holding(&position, &currency), &["/security/symbol"]));
+    let (holdings, unread_holdings) = read.map_or((None, Vec::new()), |(holdings, unread)| (Some(holdings), unread));
     Some(ReportedAccount {
         reference: AccountReference::new(record.id.clone()),
         institution: record.institution.clone(),
@@ -120,6 +117,7 @@ pub(super) fn account(record: &AccountRecord, now: Timestamp) -> Option<Reported
         balances,
         is_active: record.status != "closed",
         holdings,
+        unread_holdings,
     })
 }
 

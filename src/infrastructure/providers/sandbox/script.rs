@@ -175,10 +175,11 @@ impl Changes {
             book.is_flipped = self.flipped.contains(book.spec.id);
             book.remove(|row| self.removed.contains(&row.id));
             if self.reissues > 0 {
+                let mark = format!("~{}", self.reissues);
+                let reissue = |id: &mut String| id.push_str(&mark);
                 for row in &mut book.rows {
-                    let reissued = |id: &str| format!("{id}~{}", self.reissues);
-                    row.id = reissued(&row.id);
-                    row.replaces = row.replaces.as_deref().map(reissued);
+                    reissue(&mut row.id);
+                    row.replaces.iter_mut().for_each(reissue);
                 }
             }
         }

@@ -105,11 +105,6 @@ impl FinancialProvider for SchwabProvider {
         Some(self)
     }
 
-    /// Schwab has nobody to tell: a consent ends by itself, or in its own pages.
-    async fn revoke(&self, _: &Credentials) -> Result<(), ProviderFault> {
-        Ok(())
-    }
-
     async fn visit(&self, credentials: &Credentials, now: Timestamp) -> Result<Box<dyn Visit>, ProviderFault> {
         let Credentials::Oauth(tokens) = credentials else { return Err(ProviderFault::Refused) };
         let (base_url, line, access_token) = (self.base_url.clone(), self.line.clone(), tokens.access_token.clone());

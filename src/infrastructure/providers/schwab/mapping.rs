@@ -18,7 +18,11 @@ use crate::{
         time::{LocalDate, Timestamp},
         transaction::{AssetType, Security, TransactionFacts, TransactionStatus, TransactionSubtype as Subtype},
     },
-    infrastructure::providers::{computed::computed, day, nulls::null_is_empty},
+    infrastructure::providers::{
+        computed::computed,
+        day,
+        nulls::{null_is_empty, positions},
+    },
 };
 
 use super::{income, numbers::Digits};
@@ -41,7 +45,7 @@ pub(super) struct AccountItem {
 struct AccountRecord {
     account_number: String,
     #[serde(default, deserialize_with = "null_is_empty")]
-    positions: Vec<PositionRecord>,
+    positions: Vec<Value>,
     current_balances: Option<BalancesRecord>,
 }
 
@@ -158,13 +162,16 @@ pub(super) fn account(item: &AccountItem, nicknames: &[Nickname], now: Timestamp
     let nickname = nicknames.iter().find(|known| known.account_number == record.account_number).and_then(|known| known.nick_name.clone());
     let masked_number = MaskedNumber::cut(&record.account_number);
     let end = masked_number.as_ref().map(MaskedNumber::as_str).unwrap_or_default();
+    let (holdings, unread_holdings) =
+        positions(&record.positions, |position: PositionRecord| holding(&position, &currency), &["/instrument/symbol", "/instrument/cusip"]);
     Some(ReportedAccount {
         reference: AccountReference::new(record.account_number.clone()),
         institution: None,
         name: nickname.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).unwrap_or_else(|| format!("Schwab {end}")),
         kind: AccountType::Brokerage,
         masked_number,
-        holdings: Some(record.positions.iter().map(|position| holding(position, &currency)).collect::<Option<_>>()?),
+        holdings: Some(holdings),
+        unread_holdings,
         currency,
         balances,
         is_active: true,

@@ -112,11 +112,6 @@ impl FinancialProvider for SimpleFinProvider {
         }
     }
 
-    async fn revoke(&self, _credentials: &Credentials) -> Result<(), ProviderFault> {
-        // Only its owner can end an access, at the server.
-        Ok(())
-    }
-
     async fn visit(&self, credentials: &Credentials, now: Timestamp) -> Result<Box<dyn Visit>, ProviderFault> {
         let Credentials::AccessUrl(access) = credentials else { return Err(ProviderFault::Refused) };
         let access = OutsideUrl::parse(access.expose_secret(), self.line.reach()).map_err(|_| ProviderFault::Refused)?;

@@ -21,7 +21,7 @@ use crate::{
         time::{LocalDate, Timestamp},
         transaction::{AssetType, Security, TransactionFacts, TransactionStatus, TransactionSubtype},
     },
-    infrastructure::providers::nulls::{id_in, null_is_empty},
+    infrastructure::providers::nulls::{id_in, null_is_empty, positions},
 };
 
 use super::guess;
@@ -229,6 +229,7 @@ fn account(record: AccountRecord, connections: &[ConnectionRecord], troubles: &T
     let amount = |value: &Value| Amount::parse(said(value)?, &currency).ok();
     let kind = guess::kind(&record.name, !record.holdings.is_empty());
     let name = card_number::cut(&record.name);
+    let (holdings, unread_holdings) = holdings(&record.holdings, kind, &currency);
     let account = ReportedAccount {
         reference: AccountReference::new(format!("{within}/{}", record.id)),
         institution,
@@ -242,7 +243,8 @@ fn account(record: AccountRecord, connections: &[ConnectionRecord], troubles: &T
             limit: None,
             as_of: Some(record.balance_date.as_i64().and_then(instant).unwrap_or(now)),
         },
-        holdings: holdings(record.holdings, kind, &currency),
+        holdings,
+        unread_holdings,
         currency,
         is_active: true,
     };
@@ -310,15 +312,16 @@ fn transaction(record: RowRecord, currency: &Currency, now: Timestamp) -> Option
     Some(ReportedTransaction { reference: Some(record.id), replaces: Vec::new(), facts, line: None })
 }
 
-/// Every position; `None` where it has none and need not have any, and where of one it cannot be read how much or of what it is: it would look
-/// sold.
-fn holdings(records: Vec<Value>, kind: AccountType, currency: &Currency) -> Option<Vec<ReportedHolding>> {
+/// Every position, and what those are called of which it cannot be read how much or of what they are. `None` where there is none and need not be
+/// any.
+fn holdings(records: &[Value], kind: AccountType, currency: &Currency) -> (Option<Vec<ReportedHolding>>, Vec<String>) {
     let may_hold =
         matches!(kind, AccountType::Brokerage | AccountType::Ira | AccountType::RothIra | AccountType::Plan401k | AccountType::Plan403b | AccountType::Hsa);
     if records.is_empty() && !may_hold {
-        return None;
+        return (None, Vec::new());
     }
-    records.into_iter().map(|record| holding(&serde_json::from_value(record).ok()?, currency)).collect()
+    let (holdings, unread) = positions(records, |record: HoldingRecord| holding(&record, currency), &["/id", "/symbol", "/description"]);
+    (Some(holdings), unread)
 }
 
 fn holding(record: &HoldingRecord, of_account: &Currency) -> Option<ReportedHolding> {

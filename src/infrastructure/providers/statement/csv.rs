@@ -109,6 +109,7 @@ fn account(named: Option<&NamedAccount>, currency: Currency) -> ReportedAccount 
         balances: Balances::default(),
         is_active: true,
         holdings: None,
+        unread_holdings: Vec::new(),
     }
 }
 

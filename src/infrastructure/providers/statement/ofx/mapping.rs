@@ -77,6 +77,7 @@ pub(super) fn holder(leaves: &Leaves, of: StatementKind, curdef: Option<&str>, i
         balances: Balances::default(),
         is_active: true,
         holdings: None,
+        unread_holdings: Vec::new(),
     };
     Ok(Holder { account, redaction })
 }
