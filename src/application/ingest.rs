@@ -10,7 +10,7 @@ use crate::domain::{
     matching::{self, Match, Period, Plan},
     provider::ReportedTransaction,
     time::{LocalDate, Timestamp},
-    transaction::{KnownTransaction, Source, Transaction, TransactionStatus},
+    transaction::{KnownTransaction, Source, Transaction, TransactionFacts, TransactionStatus},
 };
 
 use super::ports::{Randomness, Work};
@@ -85,6 +85,8 @@ pub struct Assessment {
     pub known: HashMap<TransactionId, KnownTransaction>,
     /// Stored rows their feed stopped reporting.
     pub withdrawn: Vec<TransactionId>,
+    /// The account, if it is there.
+    account: Option<Account>,
 }
 
 impl Assessment {
@@ -94,7 +96,12 @@ impl Assessment {
         let Some(stored) = self.known.get(&id) else { return false };
         let by_file_alone = stored.references.iter().all(|(at, _)| *at == Source::File);
         let unbooks = stored.facts.status == TransactionStatus::Posted && row.facts.status == TransactionStatus::Pending;
-        (source == Source::Feed || by_file_alone && !unbooks) && (stored.facts != row.facts || stored.removed)
+        (source == Source::Feed || by_file_alone && !unbooks) && (stored.removed || self.shown(&stored.facts) != self.shown(&row.facts))
+    }
+
+    /// A row from its owner's view, since what it is called there need not be what it is called at its source.
+    fn shown(&self, facts: &TransactionFacts) -> TransactionFacts {
+        self.account.as_ref().map_or_else(|| facts.clone(), |account| account.facts(facts))
     }
 }
 
@@ -117,8 +124,10 @@ pub async fn assess(work: &mut dyn Work, account: Option<&Account>, reported: &R
     };
     known.retain(|row| !taken.0.contains_key(&row.id));
     // Compared as the source has it, since rows without a name go by what they say; stored from the owner's view.
-    for row in &mut known {
-        row.facts.amount = account.map_or(row.facts.amount, |account| account.corrections.amount(row.facts.amount));
+    if let Some(account) = account.filter(|account| account.corrections.is_inverted) {
+        for row in &mut known {
+            row.facts = account.facts(&row.facts);
+        }
     }
     let is_whole = set_aside(&mut known, unread, source);
     let Plan { rows: found, mut withdrawn } = matching::plan(&known, rows, source, period.filter(|_| is_whole));
@@ -132,7 +141,7 @@ pub async fn assess(work: &mut dyn Work, account: Option<&Account>, reported: &R
             taken.0.insert(*id, stored.max(row.facts.posted_on));
         }
     }
-    Ok(Some(Assessment { rows: found, known, withdrawn }))
+    Ok(Some(Assessment { rows: found, known, withdrawn, account: account.cloned() }))
 }
 
 /// Takes the stored rows away that were reported and could not be read: they are there, and are nothing else that was reported. Answers whether
@@ -181,7 +190,7 @@ pub async fn ingest_but(
             }
             let before = assessed.updates(id, row, source).then(|| stored.facts.clone());
             if before.is_some() {
-                work.transactions().update(account.user, id, &account.corrections.facts(&row.facts), now).await?;
+                work.transactions().update(account.user, id, &account.facts(&row.facts), now).await?;
                 done.modified += 1;
             }
             done.batch.push(Batched { transaction: id, is_added: false, reference: (!is_named).then_some(name), before });
@@ -199,7 +208,7 @@ pub async fn ingest_but(
             user: account.user,
             account: account.id,
             currency: account.currency.clone(),
-            facts: account.corrections.facts(&row.facts),
+            facts: account.facts(&row.facts),
             created_at: now,
         };
         taken.0.insert(transaction.id, row.facts.posted_on);

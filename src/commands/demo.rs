@@ -26,7 +26,7 @@ use crate::{
     domain::user::{Role, SessionTier},
 };
 
-use super::{say, serve::listen, stop_on_signal, terminal::Progress, user::made_up_password};
+use super::{mention, say, serve::listen, stop_on_signal, terminal::Progress, user::made_up_password};
 
 /// What a second start must know, in the data folder.
 const REMEMBERED: &str = "demo.toml";
@@ -97,7 +97,10 @@ impl Demo {
             config.bind.ip().is_loopback(),
             "the demo has a bank without locks and a known user, so it listens on this machine only; try --bind 127.0.0.1:8080"
         );
-        refuse_what_is_real(&config).await?;
+        for left_out in leave_out_what_is_real(&mut config) {
+            mention(&left_out)?;
+        }
+        refuse_what_is_somebodys(&config).await?;
         let stop = stop_on_signal()?;
         let _alone = embedded::take(&config)?;
         let listener = listen(config.bind).await?;
@@ -237,19 +240,21 @@ fn sandbox_link(links: &Value) -> Option<&Value> {
     links.min_by_key(|link| link["status"] != "ACTIVE")
 }
 
-/// Refuses what belongs to a server in earnest, before anything is written: a demo has a user whose password it shows, and a bank without locks.
-async fn refuse_what_is_real(config: &Config) -> anyhow::Result<()> {
-    let elsewhere = config.public_url.as_ref().is_some_and(|url| !is_here(url, config.bind));
+/// Leaves out what belongs to a server in earnest: a demo has a user whose password it shows, and a bank without locks. Answers what that was.
+fn leave_out_what_is_real(config: &mut Config) -> Vec<String> {
+    let elsewhere = config.public_url.take_if(|url| !is_here(url, config.bind)).is_some();
     let real = [
-        ("database_url", config.database_url.is_some(), "runs on the embedded database of its data folder alone"),
-        ("redis_url", config.redis_url.is_some(), "shares nothing with other servers"),
-        ("audit.checkpoints", config.audit.checkpoints.is_some(), "publishes nothing where the checkpoints of a real trail are kept"),
+        ("database_url", config.database_url.take().is_some(), "runs on the embedded database of its data folder alone"),
+        ("redis_url", config.redis_url.take().is_some(), "shares nothing with other servers"),
+        ("audit.checkpoints", config.audit.checkpoints.take().is_some(), "publishes nothing where the checkpoints of a real trail are kept"),
         ("public_url", elsewhere, "is reached on this machine and nowhere else"),
     ];
-    for (name, is_set, instead) in real {
-        let written = config.origins.get(name).map_or(name, |origin| &origin.written);
-        ensure!(!is_set, "{written} is set, and a demo {instead}; take it away for the demo, or name another configuration file with --config");
-    }
+    let written = |name: &'static str| config.origins.get(name).map_or(name.to_owned(), |origin| origin.written.clone());
+    real.into_iter().filter(|(_, is_set, _)| *is_set).map(|(name, _, instead)| format!("{} is left out: a demo {instead}", written(name))).collect()
+}
+
+/// Refuses a folder in which somebody has data of their own, before anything is written.
+async fn refuse_what_is_somebodys(config: &Config) -> anyhow::Result<()> {
     ensure!(
         config.data_dir.join(REMEMBERED).is_file() || !embedded::has_users(config).await?,
         "the database in {} has users, and no demo made them; take another folder, such as dashtam demo --data-dir demo-data",
