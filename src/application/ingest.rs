@@ -94,7 +94,8 @@ impl Assessment {
         let Some(stored) = self.known.get(&id) else { return false };
         let by_file_alone = stored.references.iter().all(|(at, _)| *at == Source::File);
         let unbooks = stored.facts.status == TransactionStatus::Posted && row.facts.status == TransactionStatus::Pending;
-        (source == Source::Feed || by_file_alone && !unbooks) && (stored.facts != row.facts || stored.removed)
+        let may_correct = matching::may_correct(row, &stored.facts);
+        (source == Source::Feed || by_file_alone && !unbooks && may_correct) && (stored.facts != row.facts || stored.removed)
     }
 }
 
