@@ -43,6 +43,7 @@ mod m20261126_000033_sync_history;
 mod m20261126_000034_import_befores;
 mod m20261126_000035_sync_recency;
 mod m20261126_000036_sync_refusals;
+mod m20261126_000038_balances_of_files;
 
 /// Every migration, in the order they are applied.
 pub struct Migrator;
@@ -85,6 +86,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000034_import_befores::Migration),
             Box::new(m20261126_000035_sync_recency::Migration),
             Box::new(m20261126_000036_sync_refusals::Migration),
+            Box::new(m20261126_000038_balances_of_files::Migration),
         ]
     }
 }

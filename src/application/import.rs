@@ -8,6 +8,8 @@
 //! since other rows may have come in meanwhile. Either way the batch remembers what it added, so that it can be taken back.
 
 mod batch;
+mod naming;
+mod stock;
 mod windows;
 
 use std::{
@@ -21,7 +23,6 @@ use sha2::{Digest, Sha256};
 use crate::domain::{
     account::AccountReader,
     audit::{Act, ResourceKind},
-    card_number,
     csv::{CsvCorrection, CsvFormat, CsvQuestion, NamedAccount},
     event::Event,
     failure::Reason,
@@ -30,8 +31,9 @@ use crate::domain::{
         Import, ImportReader, ImportRefusal, ImportRow, ImportStatement, ImportStatus, LineProblem, MAX_PREVIEWS, MAX_STATEMENT_BYTES, PREVIEW_MINUTES,
         Reverted, RowOutcome, Statement, StatementFile, UnreadableFile,
     },
+    name::{self, InvalidName},
     page::{CreatedKey, Page, Slice},
-    time::Clock,
+    time::{Clock, Timestamp},
 };
 
 use super::{
@@ -42,12 +44,24 @@ use super::{
     ports::{Randomness, Sealer, StatementHints, StatementReader, StatementRefusal, Store},
 };
 
+use naming::Naming;
 use windows::Windows;
 
 pub(super) use batch::new_account;
 
 /// The most problems an import keeps and answers with, besides the one that counts the others.
 pub const MAX_PROBLEMS: usize = 1000;
+
+/// By what the account of a file was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FoundBy {
+    /// It was named as the one that the rows go into.
+    Id,
+    /// It is called what the account of a CSV file was said to be called.
+    Name,
+    /// The file says its number.
+    Number,
+}
 
 /// Why a file is not taken in.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +80,10 @@ pub enum ImportError {
     SeveralAccounts,
     /// The account that was named, or is known by its number, is in another currency.
     #[error("the account is in another currency than the file")]
-    OtherCurrency,
+    OtherCurrency(FoundBy),
+    /// The account of a CSV file is called something that is no name.
+    #[error(transparent)]
+    InvalidName(#[from] InvalidName),
     /// The target account is absent or someone else's.
     #[error("no such account")]
     NotFound,
@@ -94,14 +111,15 @@ impl Reason for ImportError {
             Self::Undecided { .. } => "undecided_file",
             Self::TooLarge => "file_too_large",
             Self::SeveralAccounts => "several_accounts",
-            Self::OtherCurrency => "other_currency",
+            Self::OtherCurrency(_) => "other_currency",
+            Self::InvalidName(_) => "invalid_name",
             Self::NotFound | Self::UnknownImport => "not_found",
             Self::TooLongForPreview => "too_long_for_preview",
             Self::Refused(ImportRefusal::Expired) => "preview_expired",
             Self::Refused(ImportRefusal::Committed) => "already_committed",
             Self::Refused(ImportRefusal::Previewed) => "not_committed",
             Self::Refused(ImportRefusal::Reverted) => "already_reverted",
-            Self::Refused(ImportRefusal::Untracked) => "not_revertible",
+            Self::Refused(ImportRefusal::Untracked | ImportRefusal::Cleared) => "not_revertible",
             Self::Denied(denied) => denied.reason(),
             Self::Unexpected(_) => "internal",
         }
@@ -259,9 +277,11 @@ impl ImportCommands {
                 import.revert(self.clock.now())?;
                 let statements = work.imports().statements(owner, import.id).await?;
                 if statements.is_empty() {
-                    return Err(ImportRefusal::Untracked.into());
+                    let is_cleared = work.imports().is_cleared(owner, import.id).await?;
+                    return Err(if is_cleared { ImportRefusal::Cleared } else { ImportRefusal::Untracked }.into());
                 }
                 let reverted = work.imports().take_back(&import).await?;
+                self.put_stock_back(work.as_mut(), &import, &statements).await?;
                 if !work.imports().settle(&import, &statements, ImportStatus::Committed).await? {
                     return Err(ImportRefusal::Reverted.into());
                 }
@@ -275,14 +295,20 @@ impl ImportCommands {
     /// Reads a file, and makes what is kept of its accounts: not their numbers, but what these are recognised by.
     async fn bring(&self, owner: UserId, command: BringStatement) -> Result<Brought, ImportError> {
         let target = command.account;
+        let called = command.new_account.as_ref().filter(|_| target.is_none()).map(|account| name::read(&account.name));
         let hints = self.hints(owner, target, command.new_account, command.csv).await?;
-        let (file, digest) = self.read(command.content, hints).await?;
+        let (mut file, digest) = self.read(command.content, hints).await?;
+        if file.csv.is_some() {
+            called.transpose()?;
+        }
         let now = self.clock.now();
+        file.problems.extend(file.statements.iter_mut().filter_map(|statement| keep_from_ahead(statement, now)));
+        let naming = Naming::of(&file.statements);
         let import = Import {
             id: ImportId(self.randomness.id()),
             user: owner,
             status: ImportStatus::Previewed,
-            filename: last_part(&command.filename),
+            filename: naming.filename(&command.filename),
             digest,
             created_at: now,
             target,
@@ -303,8 +329,8 @@ impl ImportCommands {
             account: None,
             is_new: false,
             fingerprints: self.sealer.fingerprints(owner, slug, &account.reference),
-            institution: account.institution.as_deref().map(card_number::cut),
-            name: card_number::cut(&account.name),
+            institution: account.institution.as_deref().map(|name| naming.shown(name)),
+            name: naming.shown(&account.name),
             kind: account.kind,
             masked_number: account.masked_number,
             currency: account.currency,
@@ -397,7 +423,7 @@ impl ImportQueries {
         for row in &mut rows {
             let account = statements.iter().find(|statement| statement.number == row.statement).and_then(|statement| statement.account);
             if let Some(account) = accounts.iter().find(|known| Some(known.id) == account) {
-                row.row.facts = account.corrections.facts(&row.row.facts);
+                row.row.facts = account.facts(&row.row.facts);
             }
         }
         Ok(rows)
@@ -420,6 +446,15 @@ fn in_order(mut rows: Vec<ImportRow>) -> Windows {
     Windows::over(Box::new(rows.into_iter().map(|row| Ok((row.statement, row.row)))))
 }
 
+/// A balance of a time to come counts as one of now, so that later ones still take its place. Where a bank is it may be tomorrow already; what
+/// is further ahead than that is told.
+fn keep_from_ahead(statement: &mut Statement, now: Timestamp) -> Option<LineProblem> {
+    let as_of = statement.account.balances.as_of.filter(|as_of| *as_of > now)?;
+    statement.account.balances.as_of = Some(now);
+    let message = || format!("the balance of an account is of {}, which has not come yet; it is taken for today's", as_of.day());
+    (as_of.day() > now.day().plus_days(1)).then(|| LineProblem { line: 1, message: message() })
+}
+
 /// By line; of too many the first ones, and one that counts the others.
 fn shorten(problems: &mut Vec<LineProblem>) {
     problems.sort_by_key(|problem| problem.line);
@@ -427,13 +462,6 @@ fn shorten(problems: &mut Vec<LineProblem>) {
         let others = problems.split_off(MAX_PROBLEMS);
         problems.extend(others.first().map(|first| LineProblem { line: first.line, message: format!("and {} more problems from here on", others.len()) }));
     }
-}
-
-/// The file's name without folders of either kind, control characters and card numbers, at most 255 characters.
-fn last_part(filename: &str) -> String {
-    let last = filename.rsplit(['/', '\\']).next().unwrap_or_default();
-    let visible: String = last.chars().filter(|letter| !letter.is_control()).take(255).collect();
-    card_number::cut(&visible)
 }
 
 struct Hashing<R> {

@@ -10,7 +10,7 @@ use crate::domain::{
     matching::{self, Match, Period, Plan},
     provider::ReportedTransaction,
     time::{LocalDate, Timestamp},
-    transaction::{KnownTransaction, Source, Transaction, TransactionStatus},
+    transaction::{KnownTransaction, Source, Transaction, TransactionFacts, TransactionStatus},
 };
 
 use super::ports::{Randomness, Work};
@@ -85,6 +85,8 @@ pub struct Assessment {
     pub known: HashMap<TransactionId, KnownTransaction>,
     /// Stored rows their feed stopped reporting.
     pub withdrawn: Vec<TransactionId>,
+    /// The account, if it is there.
+    account: Option<Account>,
 }
 
 impl Assessment {
@@ -95,7 +97,13 @@ impl Assessment {
         let by_file_alone = stored.references.iter().all(|(at, _)| *at == Source::File);
         let unbooks = stored.facts.status == TransactionStatus::Posted && row.facts.status == TransactionStatus::Pending;
         let may_correct = matching::may_correct(row, &stored.facts);
-        (source == Source::Feed || by_file_alone && !unbooks && may_correct) && (stored.facts != row.facts || stored.removed)
+        let has_news = stored.removed || self.shown(&stored.facts) != self.shown(&row.facts);
+        (source == Source::Feed || by_file_alone && !unbooks && may_correct) && has_news
+    }
+
+    /// A row from its owner's view, since what it is called there need not be what it is called at its source.
+    fn shown(&self, facts: &TransactionFacts) -> TransactionFacts {
+        self.account.as_ref().map_or_else(|| facts.clone(), |account| account.facts(facts))
     }
 }
 
@@ -118,8 +126,10 @@ pub async fn assess(work: &mut dyn Work, account: Option<&Account>, reported: &R
     };
     known.retain(|row| !taken.0.contains_key(&row.id));
     // Compared as the source has it, since rows without a name go by what they say; stored from the owner's view.
-    for row in &mut known {
-        row.facts.amount = account.map_or(row.facts.amount, |account| account.corrections.amount(row.facts.amount));
+    if let Some(account) = account.filter(|account| account.corrections.is_inverted) {
+        for row in &mut known {
+            row.facts = account.facts(&row.facts);
+        }
     }
     let is_whole = set_aside(&mut known, unread, source);
     let Plan { rows: found, mut withdrawn } = matching::plan(&known, rows, source, period.filter(|_| is_whole));
@@ -133,7 +143,7 @@ pub async fn assess(work: &mut dyn Work, account: Option<&Account>, reported: &R
             taken.0.insert(*id, stored.max(row.facts.posted_on));
         }
     }
-    Ok(Some(Assessment { rows: found, known, withdrawn }))
+    Ok(Some(Assessment { rows: found, known, withdrawn, account: account.cloned() }))
 }
 
 /// Takes the stored rows away that were reported and could not be read: they are there, and are nothing else that was reported. Answers whether
@@ -182,7 +192,7 @@ pub async fn ingest_but(
             }
             let before = assessed.updates(id, row, source).then(|| stored.facts.clone());
             if before.is_some() {
-                work.transactions().update(account.user, id, &account.corrections.facts(&row.facts), now).await?;
+                work.transactions().update(account.user, id, &account.facts(&row.facts), now).await?;
                 done.modified += 1;
             }
             done.batch.push(Batched { transaction: id, is_added: false, reference: (!is_named).then_some(name), before });
@@ -200,7 +210,7 @@ pub async fn ingest_but(
             user: account.user,
             account: account.id,
             currency: account.currency.clone(),
-            facts: account.corrections.facts(&row.facts),
+            facts: account.facts(&row.facts),
             created_at: now,
         };
         taken.0.insert(transaction.id, row.facts.posted_on);

@@ -107,11 +107,6 @@ impl Corrections {
     pub fn amount(&self, amount: Amount) -> Amount {
         if self.is_inverted { amount.negated() } else { amount }
     }
-
-    /// A row from the owner's view, or back again.
-    pub fn facts(&self, facts: &TransactionFacts) -> TransactionFacts {
-        TransactionFacts { amount: self.amount(facts.amount), ..facts.clone() }
-    }
 }
 
 /// One account.
@@ -153,6 +148,15 @@ impl Account {
     /// What kind it is, as its owner says, else as far as it is known where it came from.
     pub fn shown_kind(&self) -> AccountType {
         self.corrections.kind.unwrap_or(self.kind)
+    }
+
+    /// A row from the owner's view, or back again: with the sign its owner wants, and called what it is with that sign.
+    pub fn facts(&self, facts: &TransactionFacts) -> TransactionFacts {
+        if !self.corrections.is_inverted {
+            return facts.clone();
+        }
+        let amount = facts.amount.negated();
+        TransactionFacts { amount, subtype: facts.subtype.of_turned(amount, self.kind.is_liability()), ..facts.clone() }
     }
 
     /// Whether it is a debt of which its owner has something: paid too much, or with its signs the other way round.

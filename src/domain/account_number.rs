@@ -1,4 +1,5 @@
-//! Numbers of accounts: found in any text however they are grouped, and cut to their end.
+//! Numbers of accounts: found in any text however they are grouped, and cut to their end. One's own are known; an IBAN (ISO 13616) says itself
+//! that it is one.
 
 use super::account::MaskedNumber;
 
@@ -7,6 +8,9 @@ const SHORTEST_NUMBER: usize = 5;
 
 /// A word of a number that is this long is a number by itself: some banks write `branch account`, and the account alone in rows.
 const SHORTEST_PART: usize = 8;
+
+/// How long IBANs are.
+const IBAN_LENGTHS: std::ops::RangeInclusive<usize> = 15..=34;
 
 /// Knows one account's number, and hides it wherever it is written.
 pub struct AccountNumber {
@@ -76,4 +80,56 @@ fn spelled(text: &str, number: &[char]) -> Option<usize> {
         }
     }
     None
+}
+
+/// A text whose IBANs are cut to their last four characters: words that begin with a country and two check digits and pass mod 97, also with single
+/// blanks or marks inside.
+pub fn cut_ibans(text: &str) -> String {
+    let mut redacted = String::with_capacity(text.len());
+    let (mut copied, mut was_word) = (0, false);
+    for (at, char) in text.char_indices() {
+        if at >= copied
+            && !was_word
+            && let Some((length, mask)) = iban(&text[at..])
+        {
+            redacted.push_str(&text[copied..at]);
+            redacted.push_str(mask.as_str());
+            copied = at + length;
+        }
+        was_word = char.is_alphanumeric();
+    }
+    redacted.push_str(&text[copied..]);
+    redacted
+}
+
+/// How many bytes the IBAN at the beginning of a text takes, and what stands in its place; the longest, if what follows belongs to one as well.
+fn iban(text: &str) -> Option<(usize, MaskedNumber)> {
+    let (mut signs, mut found, mut was_joint) = (String::new(), None, false);
+    let mut chars = text.char_indices().peekable();
+    while let Some((at, char)) = chars.next() {
+        if char.is_ascii_alphanumeric() && signs.len() < *IBAN_LENGTHS.end() {
+            let fits = if signs.len() < 2 { char.is_ascii_alphabetic() } else { signs.len() >= 4 || char.is_ascii_digit() };
+            if !fits {
+                return None;
+            }
+            signs.push(char.to_ascii_uppercase());
+            was_joint = false;
+            let is_end = chars.peek().is_none_or(|(_, next)| !next.is_alphanumeric());
+            if is_end && IBAN_LENGTHS.contains(&signs.len()) && passes_mod_97(&signs) {
+                found = Some((at + char.len_utf8(), MaskedNumber::cut(&signs)?));
+            }
+        } else if char.is_alphanumeric() || was_joint || !matches!(char, ' ' | '-' | '_' | '.' | '\u{a0}') {
+            break;
+        } else {
+            was_joint = true;
+        }
+    }
+    found
+}
+
+/// ISO 7064: the first four behind the others, letters as 10 to 35, leave 1 of 97.
+fn passes_mod_97(iban: &str) -> bool {
+    let (country, account) = iban.split_at(4);
+    let rest = account.chars().chain(country.chars()).filter_map(|sign| sign.to_digit(36));
+    rest.fold(0, |rest, value| (rest * if value < 10 { 10 } else { 100 } + value) % 97) == 1
 }

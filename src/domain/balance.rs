@@ -1,4 +1,4 @@
-//! Balances: what an account holds, and the snapshot every sync leaves.
+//! Balances: what an account holds, and the snapshot that every sync and every statement with a balance leaves.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::{
-    id::{AccountId, UserId},
+    id::{AccountId, ImportId, UserId},
     money::{Amount, Currency, Money},
     page::{CreatedKey, Page, Slice},
     time::{LocalDate, Timestamp},
@@ -25,17 +25,32 @@ pub struct Balances {
     pub as_of: Option<Timestamp>,
 }
 
-/// The balances as one sync found them.
+/// The balances as one sync found them, or one statement says they were.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BalanceSnapshot {
     /// The account.
     pub account: AccountId,
     /// Whose it is.
     pub user: UserId,
-    /// When the sync ran.
+    /// When the sync ran; of a statement, the instant it is of.
     pub taken_at: Timestamp,
     /// What it found.
     pub balances: Balances,
+}
+
+impl Balances {
+    /// Whether what a statement says is younger than this, which is known, or corrects it. A statement without a balance says nothing, and what
+    /// is known of a time to come is not known.
+    pub fn gives_way_to(&self, told: &Self, now: Timestamp) -> bool {
+        let known = self.as_of.filter(|as_of| *as_of <= now);
+        let is_other = told.current != self.current || told.available != self.available;
+        told.current.is_some() && (told.as_of > known || told.as_of.is_some() && told.as_of == known && is_other)
+    }
+
+    /// Whether both are the same amounts, of whatever instant.
+    pub fn equals(&self, other: &Self) -> bool {
+        Self { as_of: other.as_of, ..*self } == *other
+    }
 }
 
 /// Snapshots, inside a unit of work.
@@ -43,18 +58,20 @@ pub struct BalanceSnapshot {
 pub trait BalanceSnapshots: Send {
     /// One more snapshot.
     async fn insert(&mut self, snapshot: &BalanceSnapshot) -> anyhow::Result<()>;
+    /// One more snapshot, told by an import; none when the last one of that instant says the same.
+    async fn tell(&mut self, snapshot: &BalanceSnapshot, import: ImportId) -> anyhow::Result<()>;
     /// Turns the sign of every current balance of an account.
     async fn turn_signs(&mut self, owner: UserId, account: AccountId) -> anyhow::Result<()>;
 }
 
-/// The balances a day of the calendar (UTC) ended with, as its last sync or import found them.
+/// The balances a day of the calendar (UTC) ended with, as its last sync found them or the last statement of that day says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DayBalance {
     /// The snapshot's own id.
     pub id: Uuid,
     /// The account.
     pub account: AccountId,
-    /// When they were found.
+    /// When they were found; of a statement, the instant it is of.
     pub taken_at: Timestamp,
     /// What they were.
     pub balances: Balances,

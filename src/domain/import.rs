@@ -156,6 +156,9 @@ pub enum ImportRefusal {
     /// What it added was not kept apart.
     #[error("the import is from before what each one added was kept, and cannot be reverted")]
     Untracked,
+    /// What it added is gone already.
+    #[error("what the import brought was removed when its accounts were taken away, so there is nothing to revert")]
+    Cleared,
 }
 
 impl Import {
@@ -241,6 +244,15 @@ pub struct ImportRow {
     pub resembles: Option<TransactionId>,
 }
 
+/// The positions that a statement lists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stock {
+    /// When they were held.
+    pub as_of: Option<Timestamp>,
+    /// All of them.
+    pub holdings: Vec<ReportedHolding>,
+}
+
 /// What a batch did with one transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batched {
@@ -287,6 +299,10 @@ pub trait Imports: Send {
     async fn note_batch(&mut self, owner: UserId, id: ImportId, batch: &[Batched]) -> anyhow::Result<()>;
     /// Takes away what a batch added and restores what it changed, but for what another import or a feed has confirmed since.
     async fn take_back(&mut self, import: &Import) -> anyhow::Result<Reverted>;
+    /// Whether the accounts an import was of were removed since, with everything in them.
+    async fn is_cleared(&mut self, owner: UserId, id: ImportId) -> anyhow::Result<bool>;
+    /// The youngest positions that any committed import but one has told of an account.
+    async fn last_stock(&mut self, owner: UserId, account: AccountId, but: ImportId) -> anyhow::Result<Option<Stock>>;
     /// Forgets previews of `owner` that are too old, and of the others all but the `most` youngest.
     async fn forget_previews(&mut self, owner: UserId, most: usize, now: Timestamp) -> anyhow::Result<()>;
 }

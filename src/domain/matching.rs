@@ -9,7 +9,10 @@
 //! 2. **By succession.** A posted row replaces the pending one its provider names, or the one pending row of the same amount and
 //!    description within a week before it.
 //! 3. **By counting.** A source that covers a whole day lists every real row of it. So of the stored rows of that day and amount that no
-//!    name has claimed, as many are the same as there are reported ones; only the surplus is new.
+//!    name has claimed, as many are the same as there are reported ones; only the surplus is new. Words have to be equal, but between a feed
+//!    and a file, which always word differently.
+//! 4. **By doubt.** Two files of one account may come from two exports that word and name everything differently, or be of different rows. A row
+//!    that a file tells of a day and amount that another file has told in other words, and this one has not, is doubtful.
 //!
 //! Pure: plans, writes nothing.
 
@@ -212,9 +215,10 @@ impl<'a> Matcher<'a> {
     }
 
     fn by_counting(&mut self) {
-        // Another source words the same movement differently; the same source does not.
+        // Another source words the same movement differently; the same source does not. What a feed has told a file is another source for,
+        // however many files have named it before.
         self.count(|_, known, facts| same_words(&known.facts.description, &facts.description));
-        self.count(|source, known, _| !known.references.iter().any(|(named_by, _)| *named_by == source));
+        self.count(|source, known, _| is_told_elsewhere(known, source));
     }
 
     /// The same cells are the same row, also when they were read as another day or amount before.
@@ -274,10 +278,16 @@ impl<'a> Matcher<'a> {
             let doubtful = candidates.iter().position(|known| {
                 let reused = row.reference.is_some() && known.references.iter().any(|(source, known_name)| *source == self.source && known_name == name);
                 let apart = row.facts.posted_on.days_since(known.facts.posted_on).abs();
+                let is_alike = || same_words(&known.facts.description, &row.facts.description);
+                let is_left = apart == 0
+                    && match self.source {
+                        Source::Feed => !self.covers(row.facts.posted_on) && (is_told_elsewhere(known, self.source) || is_alike()),
+                        // All files are one source, and two of them may tell of one movement in two ways.
+                        Source::File => true,
+                    };
                 let foreign = !known.references.iter().any(|(source, _)| *source == self.source);
-                let uncounted = apart == 0 && !self.covers(row.facts.posted_on) && (foreign || same_words(&known.facts.description, &row.facts.description));
-                let shifted = foreign && (1..=DOUBT_DAYS).contains(&apart) && same_words(&known.facts.description, &row.facts.description);
-                reused || uncounted || shifted
+                let shifted = foreign && (1..=DOUBT_DAYS).contains(&apart) && is_alike();
+                reused || is_left || shifted
             });
             if let Some(place) = doubtful {
                 // One stored row casts doubt on one reported row only.
@@ -298,6 +308,15 @@ impl<'a> Matcher<'a> {
 
     fn free(&self) -> impl Iterator<Item = &'a KnownTransaction> {
         self.known.iter().filter(|row| !self.claimed.contains(&row.id))
+    }
+}
+
+/// Whether something else than `source` has told of a row: the feed, for a file; files alone, for a feed.
+fn is_told_elsewhere(known: &KnownTransaction, source: Source) -> bool {
+    let by_feed = known.references.iter().any(|(named_by, _)| *named_by == Source::Feed);
+    match source {
+        Source::Feed => !by_feed,
+        Source::File => by_feed,
     }
 }
 

@@ -1,5 +1,7 @@
 //! Names people give to themselves and to things of theirs, to be read by people.
 
+use super::{account_number, card_number};
+
 /// The longest name, in characters.
 pub const MAX_NAME: usize = 100;
 
@@ -13,11 +15,14 @@ pub(super) fn is_invisible(letter: char) -> bool {
     matches!(letter, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-/// Reads a name as it was typed, without the space around it. Joiners stay, since emoji and some scripts are written with them.
+/// Reads a name as it was typed, without the space around it, and with numbers of cards and bank accounts cut to their last four. Joiners stay, since emoji and some scripts are written with them.
 pub fn read(typed: &str) -> Result<String, InvalidName> {
     let name = typed.trim();
     let joins = |letter: char| matches!(letter, '\u{200c}' | '\u{200d}');
     let is_hidden = |letter: char| letter.is_control() || (is_invisible(letter) && !joins(letter));
     let can_be_seen = name.chars().any(|letter| !letter.is_whitespace() && !joins(letter));
-    if !can_be_seen || name.chars().count() > MAX_NAME || name.contains(is_hidden) { Err(InvalidName) } else { Ok(name.to_owned()) }
+    if !can_be_seen || name.chars().count() > MAX_NAME || name.contains(is_hidden) {
+        return Err(InvalidName);
+    }
+    Ok(card_number::cut(&account_number::cut_ibans(name)))
 }

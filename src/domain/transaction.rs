@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use super::{
+    account::Account,
     id::{AccountId, TransactionId, UserId},
     money::{Amount, Money, Quantity},
     page::{Page, PostedKey, Slice},
@@ -161,6 +162,32 @@ impl TransactionSubtype {
             Self::Split | Self::Spinoff | Self::Merger | Self::SymbolChange | Self::ReturnOfCapital => TransactionType::CorporateAction,
             Self::Adjustment | Self::Journal | Self::Unknown => TransactionType::Other,
         }
+    }
+}
+
+/// What is called one thing when it comes in, and another when it goes out.
+const BY_SIGN: [(TransactionSubtype, TransactionSubtype); 4] = [
+    (TransactionSubtype::Refund, TransactionSubtype::Purchase),
+    (TransactionSubtype::Deposit, TransactionSubtype::Withdrawal),
+    (TransactionSubtype::TransferIn, TransactionSubtype::TransferOut),
+    (TransactionSubtype::Interest, TransactionSubtype::InterestCharge),
+];
+
+impl TransactionSubtype {
+    /// What this is of an amount whose sign was turned. What goes by another name in the other direction gets that name, if it has not got it;
+    /// everything else stays. On a debt, what comes in is its owner paying a bill.
+    #[must_use]
+    pub fn of_turned(self, amount: Amount, is_liability: bool) -> Self {
+        if amount == Amount::ZERO {
+            return self;
+        }
+        match self {
+            Self::TransferIn if is_liability && amount.is_negative() => return Self::BillPayment,
+            Self::BillPayment if is_liability && !amount.is_negative() => return Self::TransferIn,
+            _ => {}
+        }
+        let pair = BY_SIGN.iter().find(|(incoming, outgoing)| [*incoming, *outgoing].contains(&self));
+        pair.map_or(self, |(incoming, outgoing)| if amount.is_negative() { *outgoing } else { *incoming })
     }
 }
 
@@ -359,8 +386,8 @@ pub trait Transactions: Send {
     async fn update(&mut self, owner: UserId, id: TransactionId, facts: &TransactionFacts, now: Timestamp) -> anyhow::Result<()>;
     /// Adds a name a known one goes by.
     async fn add_reference(&mut self, owner: UserId, account: AccountId, id: TransactionId, source: Source, reference: &str) -> anyhow::Result<()>;
-    /// Turns the sign of every amount of an account.
-    async fn turn_signs(&mut self, owner: UserId, account: AccountId, now: Timestamp) -> anyhow::Result<()>;
+    /// Turns the sign of every amount of an account, and what is called otherwise in the other direction.
+    async fn turn_signs(&mut self, account: &Account, now: Timestamp) -> anyhow::Result<()>;
     /// Marks one as withdrawn by its provider: it leaves every list and keeps its id.
     async fn withdraw(&mut self, owner: UserId, id: TransactionId, now: Timestamp) -> anyhow::Result<()>;
 }

@@ -15,6 +15,8 @@ use crate::domain::{
 pub(super) struct StoredRow {
     statement: u32,
     reference: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    replaces: Vec<String>,
     line: Option<u64>,
     amount: i64,
     subtype: String,
@@ -33,13 +35,13 @@ pub(super) struct StoredRow {
 
 impl StoredRow {
     pub(super) fn of(statement: u32, row: ReportedTransaction) -> Self {
-        // A file names no other rows.
-        let ReportedTransaction { reference, facts, line, .. } = row;
+        let ReportedTransaction { reference, replaces, facts, line } = row;
         let TransactionFacts { amount, subtype, status, posted_on, authorized_on, occurred_at, .. } = facts;
         let TransactionFacts { description, merchant_name, category, security, quantity, unit_price, fees, .. } = facts;
         Self {
             statement,
             reference,
+            replaces,
             line,
             amount: amount.units(),
             subtype: subtype.as_str().to_owned(),
@@ -81,7 +83,7 @@ impl StoredRow {
             unit_price: optional(self.unit_price, quantity)?,
             fees: optional(self.fees, amount)?,
         };
-        Ok((self.statement, ReportedTransaction { reference: self.reference, replaces: Vec::new(), facts, line: self.line }))
+        Ok((self.statement, ReportedTransaction { reference: self.reference, replaces: self.replaces, facts, line: self.line }))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Numbers of accounts are found however they are grouped.
 
-use dashtam::domain::account_number::AccountNumber;
+use dashtam::domain::account_number::{AccountNumber, cut_ibans};
 
 #[test]
 fn a_number_is_cut_however_it_is_grouped_and_nothing_around_it_is() {
@@ -26,7 +26,28 @@ fn a_number_is_cut_however_it_is_grouped_and_nothing_around_it_is() {
 }
 
 #[test]
+fn an_iban_is_cut_however_it_is_grouped_and_what_only_looks_like_one_is_not() {
+    for (text, expected) in [
+        ("DE89370400440532013000", "••••3000"),
+        ("DE89370400440532013000_Girokonto.csv", "••••3000_Girokonto.csv"),
+        ("umsaetze-de89 3704 0044 0532 0130 00.csv", "umsaetze-••••3000.csv"),
+        ("GB29-NWBK-6016-1331-9268-19 and NO9386011117947", "••••6819 and ••••7947"),
+        ("an Fr14 2004 1010 0505 0001 3M02 606 am 3.", "an ••••2606 am 3."),
+        ("DE88370400440532013000", "DE88370400440532013000"),
+        ("xDE89370400440532013000", "xDE89370400440532013000"),
+        ("DE89  3704 0044", "DE89  3704 0044"),
+        ("November 2026 statement 0044 0532", "November 2026 statement 0044 0532"),
+        ("\u{e4}\u{20ac}", "\u{e4}\u{20ac}"),
+        ("", ""),
+    ] {
+        assert_eq!(cut_ibans(text), expected, "{text}");
+    }
+}
+
+#[test]
 fn a_long_text_is_read_once() {
+    let marks = "DE12 ".repeat(200_000);
+    assert_eq!(cut_ibans(&marks), marks);
     let text = "9182736".repeat(200_000);
     assert_eq!(AccountNumber::new("918273645").cut(&text), text);
 }

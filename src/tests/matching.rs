@@ -221,6 +221,38 @@ fn a_file_over_the_days_of_a_feed_adds_nothing_whatever_its_words() {
 }
 
 #[test]
+fn a_second_file_over_the_days_of_a_feed_adds_nothing_whatever_the_first_one_named() {
+    let mut ledger = Ledger::default();
+    ledger.feed(&[posted("x", "2026-11-10", -900, "Shoes"), posted("y", "2026-11-10", -900, "Hats"), posted("z", "2026-11-11", -500, "Tea")]);
+    let csv = [unnamed("2026-11-10", -900, "CARD COBBLER"), unnamed("2026-11-10", -900, "CARD HATTER"), unnamed("2026-11-11", -500, "CARD TEA HOUSE")];
+    let ofx = [posted("1", "2026-11-10", -900, "POS 0042 HAT"), posted("2", "2026-11-10", -900, "POS 0043 COB"), posted("3", "2026-11-11", -500, "POS TEA")];
+    let other = ofx.clone().map(|row| ReportedTransaction { reference: row.reference.map(|id| format!("export-{id}")), ..row });
+    for file in [&csv, &ofx, &other, &csv, &ofx] {
+        assert!(is_known(&ledger.file(file)) && ledger.0.len() == 3, "{:?}", ledger.0);
+    }
+    // What the file tells beyond the feed's rows is new, once.
+    let more = [ofx.as_slice(), &[posted("4", "2026-11-10", -900, "POS 0044 GLOVES")]].concat();
+    assert_eq!(ids(&ledger.file(&more))[3], Match::New);
+    assert!(is_known(&ledger.file(&more)) && ledger.0.len() == 4);
+}
+
+#[test]
+fn a_day_that_two_files_word_differently_is_doubtful_and_equal_words_are_one_row() {
+    let said = [("2026-11-10", -900, "Shoes"), ("2026-11-10", -900, "Hats"), ("2026-11-11", -500, "Tea")];
+    for period in [None, Some((november(1), november(30)))] {
+        let mut ledger = Ledger::default();
+        ledger.take(Source::File, period, &said.map(|(day, cents, text)| unnamed(day, cents, text)));
+        let file = [posted("1", "2026-11-10", -900, "POS 0042 HATTER"), posted("2", "2026-11-10", -900, "shoes"), posted("3", "2026-11-11", -500, "POS TEA")];
+        let found = ids(&plan(&ledger.0, &file, Source::File, period));
+        let shoes = if period.is_some() { known(1) } else { found[1].clone() };
+        assert!(matches!(found[0], Match::Doubtful(_)) && found[1] == shoes && matches!(found[2], Match::Doubtful(_)), "{period:?} {found:?}");
+        // Rows beside those that the file tells in full are rows of their own.
+        let whole = [unnamed("2026-11-10", -900, "Shoes"), unnamed("2026-11-10", -900, "Hats"), unnamed("2026-11-10", -900, "Gloves")];
+        assert_eq!(ids(&plan(&ledger.0, &whole, Source::File, period)), [known(1), known(2), Match::New]);
+    }
+}
+
+#[test]
 fn a_feed_over_the_days_of_a_file_adds_nothing_and_equal_words_keep_their_row() {
     let mut ledger = Ledger::default();
     ledger.file(&[posted("1", "2026-11-10", -900, "Hats")]);
@@ -340,6 +372,30 @@ proptest! {
             ledger.file(&file);
         }
         prop_assert_eq!(ledger.counts(), most);
+    }
+
+    #[test]
+    fn exports_that_word_everything_anew_double_nothing_beside_a_feed_and_nothing_unsaid_without(
+        truth in prop::collection::vec(facts(), 1..12),
+        exports in prop::collection::vec(naming(), 1..5),
+        beside_feed in any::<bool>(),
+    ) {
+        let mut ledger = Ledger::default();
+        if beside_feed {
+            ledger.feed(&export(&truth, (1, 4), Naming::Kept, 0));
+        }
+        for (number, naming) in exports.into_iter().enumerate() {
+            let mut rows = export(&truth, (1, 4), naming, number);
+            for row in &mut rows {
+                row.facts.description = format!("EXPORT {number} {}", row.facts.description);
+                row.reference = row.reference.take().map(|id| format!("{number}/{id}"));
+            }
+            let plan = ledger.file(&rows);
+            let is_told = |found: &Match| if beside_feed { matches!(found, Match::Known(_)) } else { number == 0 || matches!(found, Match::Doubtful(_)) };
+            prop_assert!(plan.rows.iter().all(|(_, found)| is_told(found)), "{:?}", plan);
+            prop_assert!(is_known(&ledger.file(&rows)), "the same file again");
+        }
+        prop_assert!(!beside_feed || ledger.0.len() == truth.len());
     }
 
     #[test]

@@ -91,6 +91,18 @@ fn description(leaves: &str) -> String {
 }
 
 #[test]
+fn a_correction_names_the_row_it_takes_the_place_of_and_one_that_only_takes_back_is_a_problem() {
+    let row = |id: &str, more: &str| format!("<STMTTRN><TRNTYPE>DEBIT<DTPOSTED>20261105<TRNAMT>-100<FITID>{id}{more}</STMTTRN>");
+    let corrects = |action: &str| format!("<CORRECTFITID> 55667788-1 <CORRECTACTION>{action}");
+    let rows = [row("a", &corrects("replace")), row("b", &corrects("DELETE")), row("c", "<CORRECTFITID>x"), row("d", "<CORRECTFITID>000<CORRECTACTION>DELETE")];
+    let file = read_ok(&with_rows(&rows.join("\n")));
+    let taken: Vec<_> = file.statements[0].transactions.iter().map(|row| (row.reference.as_deref(), row.replaces.clone())).collect();
+    assert_eq!(taken, [(Some("a"), vec!["••••7788-1".to_owned()]), (Some("d"), vec![])]);
+    let problems: Vec<_> = file.problems.iter().map(|problem| (problem.line, problem.message.split(' ').take(5).collect::<Vec<_>>().join(" "))).collect();
+    assert_eq!(problems, [(2, "the bank takes an earlier".to_owned()), (3, "the transaction corrects an earlier".to_owned())]);
+}
+
+#[test]
 fn a_row_in_another_currency_than_its_statement_is_refused_and_a_converted_one_is_taken() {
     let row = |tag: &str, id: &str, more: &str| format!("<{tag}><TRNTYPE>DEBIT<DTPOSTED>20261105<DTTRAN>20261105<TRNAMT>-100<FITID>{id}{more}</{tag}>");
     let of = |code: &str| format!("<CURRENCY><CURRATE>1.1<CURSYM>{code}</CURRENCY>");

@@ -58,7 +58,7 @@ impl AccountCommands {
                 let turned = account.correct(corrections);
                 work.accounts().save(&account).await?;
                 if turned {
-                    work.transactions().turn_signs(owner, account.id, self.clock.now()).await?;
+                    work.transactions().turn_signs(&account, self.clock.now()).await?;
                     work.snapshots().turn_signs(owner, account.id).await?;
                 }
                 work.succeed(Event::AccountUpdated { account: account.id, user: owner, turned }).await?;

@@ -4,13 +4,12 @@ use anyhow::Context as _;
 
 use crate::{
     application::{
-        holding::take_stock,
         ingest::{Doubts, Ingested, Reported, Taken, assess, ingest_but},
         ports::Work,
     },
     domain::{
         account::{Account, AccountFingerprint, Corrections},
-        balance::BalanceSnapshot,
+        balance::{BalanceSnapshot, Balances},
         card_number,
         coverage::CoverageSource,
         id::{AccountId, LinkId, UserId},
@@ -23,7 +22,7 @@ use crate::{
     },
 };
 
-use super::{ImportCommands, ImportError, shorten, windows::Windows};
+use super::{FoundBy, ImportCommands, ImportError, shorten, windows::Windows};
 
 impl ImportCommands {
     /// Writes everything a file holds, but for doubtful rows that are left out.
@@ -40,27 +39,26 @@ impl ImportCommands {
         (import.transactions_updated, import.transactions_doubtful) = (0, 0);
         if let Some(target) = import.target {
             let [statement] = statements else { return Err(ImportError::SeveralAccounts) };
-            let account = work.accounts().find(owner, target).await?.ok_or(ImportError::NotFound)?;
+            let mut account = work.accounts().find(owner, target).await?.ok_or(ImportError::NotFound)?;
             (statement.account, statement.is_new) = (Some(target), false);
+            // An account that a bank tells of holds what the bank says.
+            let link = work.links().find(owner, account.link).await?.filter(|link| link.provider == self.reader.manifest().slug);
+            if link.is_some() && account.currency == statement.currency {
+                let fingerprint = account.fingerprint.clone();
+                self.renew(work, &mut account, fingerprint, statement, import).await?;
+            }
             self.rows_into(work, &account, statement, rows, import, doubts).await?;
+            if let Some(link) = link {
+                keep_link(work, link, import, now).await?;
+            }
         } else {
-            let mut link = self.statement_link(work, owner, now).await?;
-            let was_unlinked = link.status == LinkStatus::Unlinked;
+            let link = self.statement_link(work, owner, now).await?;
             let mut accounts = work.accounts().of_link(owner, link.id).await?;
             for statement in statements {
                 let account = self.account_of(work, link.id, &mut accounts, statement, import).await?;
                 self.rows_into(work, &account, statement, rows, import, doubts).await?;
             }
-            let has_news = import.accounts_created + import.transactions_created > 0;
-            if has_news {
-                link.synced_at = Some(now);
-            }
-            if was_unlinked {
-                link.reopen();
-            }
-            if has_news || was_unlinked {
-                work.links().save(&link).await?;
-            }
+            keep_link(work, link, import, now).await?;
         }
         shorten(&mut import.problems);
         Ok(())
@@ -90,7 +88,7 @@ impl ImportCommands {
                 None => accounts.iter().find(|account| statement.fingerprints.contains(&account.fingerprint)).cloned(),
             };
             if account.as_ref().is_some_and(|account| account.currency != statement.currency) {
-                return Err(ImportError::OtherCurrency);
+                return Err(other_currency(import));
             }
             (statement.account, statement.is_new) = (account.as_ref().map(|account| account.id), account.is_none());
             import.accounts_created += u32::from(statement.is_new);
@@ -146,47 +144,52 @@ impl ImportCommands {
         let now = import.committed_at.context("a batch has no time")?;
         let current = statement.fingerprints.first().cloned().context("the key ring is empty")?;
         if let Some(account) = accounts.iter_mut().find(|account| statement.fingerprints.contains(&account.fingerprint)) {
-            let is_newer = statement.balances.as_of > account.balances.as_of;
-            // A file without a ledger balance says nothing of what the account holds.
-            let has_news = statement.balances.current.is_some() && is_newer;
-            if has_news {
-                account.balances = account.corrections.balances(statement.balances);
-            }
-            // Under the current key from now on, so that an older one is needed no more once everything was reported.
-            let is_renewed = current != account.fingerprint;
-            account.fingerprint = current;
-            // It was closed when its files were unlinked.
-            let is_back = !account.is_active;
-            account.is_active = true;
-            if has_news || is_renewed || is_back {
-                work.accounts().save(account).await?;
-            }
-            if has_news {
-                self.snapshot(work, account, now).await?;
-            }
             (statement.account, statement.is_new) = (Some(account.id), false);
-            let account = account.clone();
-            if is_newer {
-                self.stock(work, &account, statement, now).await?;
-            }
-            return Ok(account);
+            // Under the current key from now on, so that an older one is needed no more once everything was reported.
+            self.renew(work, account, current, statement, import).await?;
+            return Ok(account.clone());
         }
         let account = new_account(AccountId(self.randomness.id()), import.user, link, current, &reported(statement), now);
         work.accounts().insert(&account).await?;
-        self.snapshot(work, &account, now).await?;
+        if account.balances.current.is_some() {
+            tell(work, &account, account.balances, import).await?;
+        }
         (statement.account, statement.is_new) = (Some(account.id), true);
         import.accounts_created += 1;
         accounts.push(account.clone());
-        self.stock(work, &account, statement, now).await?;
+        self.stock(work, &account, statement, import, None).await?;
         Ok(account)
     }
 
-    /// Positions, when the file lists them.
-    async fn stock(&self, work: &mut dyn Work, account: &Account, statement: &ImportStatement, now: Timestamp) -> anyhow::Result<()> {
-        match &statement.holdings {
-            Some(holdings) => take_stock(work, account, (holdings, &[]), now, self.randomness.as_ref()).await,
-            None => Ok(()),
+    /// What a file says of an account of files that is there: that it is, what it holds or held, and its positions.
+    async fn renew(
+        &self,
+        work: &mut dyn Work,
+        account: &mut Account,
+        fingerprint: AccountFingerprint,
+        statement: &ImportStatement,
+        import: &Import,
+    ) -> anyhow::Result<()> {
+        let now = import.committed_at.context("a batch has no time")?;
+        let (known, told) = (account.balances, account.corrections.balances(statement.balances));
+        // One of a day that has not come was taken for one of the time it was brought at, and is no news when it is brought again.
+        let is_no_news = told.as_of == Some(import.created_at) && told.equals(&known);
+        let has_news = !is_no_news && known.gives_way_to(&told, now);
+        if has_news {
+            account.balances = told;
         }
+        let is_renewed = fingerprint != account.fingerprint;
+        account.fingerprint = fingerprint;
+        // It was closed when its files were unlinked.
+        let is_back = !account.is_active;
+        account.is_active = true;
+        if has_news || is_renewed || is_back {
+            work.accounts().save(account).await?;
+        }
+        if told.current.is_some() && told.as_of.is_some() && !is_no_news {
+            tell(work, account, told, import).await?;
+        }
+        self.stock(work, account, statement, import, known.as_of.filter(|as_of| *as_of <= now)).await
     }
 
     /// The days that the file says it tells all of, as far as they have come; and that the account has something new, if it has.
@@ -211,10 +214,6 @@ impl ImportCommands {
         Ok(())
     }
 
-    async fn snapshot(&self, work: &mut dyn Work, account: &Account, now: Timestamp) -> anyhow::Result<()> {
-        work.snapshots().insert(&BalanceSnapshot { account: account.id, user: account.user, taken_at: now, balances: account.balances }).await
-    }
-
     async fn rows_into(
         &self,
         work: &mut dyn Work,
@@ -225,7 +224,7 @@ impl ImportCommands {
         doubts: &Doubts,
     ) -> Result<(), ImportError> {
         if account.currency != statement.currency {
-            return Err(ImportError::OtherCurrency);
+            return Err(other_currency(import));
         }
         let now = import.committed_at.context("a batch has no time")?;
         let mut taken = Taken::default();
@@ -254,8 +253,35 @@ impl ImportCommands {
 }
 
 /// Whether an account is fed by files alone.
-async fn is_of_files(work: &mut dyn Work, account: &Account, slug: &str) -> anyhow::Result<bool> {
+pub(super) async fn is_of_files(work: &mut dyn Work, account: &Account, slug: &str) -> anyhow::Result<bool> {
     Ok(work.links().find(account.user, account.link).await?.is_some_and(|link| link.provider == slug))
+}
+
+/// A file has come in through a link, which opens again with it.
+async fn keep_link(work: &mut dyn Work, mut link: Link, import: &Import, now: Timestamp) -> anyhow::Result<()> {
+    let (has_news, was_unlinked) = (import.accounts_created + import.transactions_created > 0, link.status == LinkStatus::Unlinked);
+    if has_news {
+        link.synced_at = Some(now);
+    }
+    if was_unlinked {
+        link.reopen();
+    }
+    if has_news || was_unlinked { work.links().save(&link).await } else { Ok(()) }
+}
+
+/// What an account held at the instant a statement is of; where it does not say, when it was brought.
+async fn tell(work: &mut dyn Work, account: &Account, balances: Balances, import: &Import) -> anyhow::Result<()> {
+    let taken_at = balances.as_of.or(import.committed_at).context("a batch has no time")?;
+    work.snapshots().tell(&BalanceSnapshot { account: account.id, user: account.user, taken_at, balances }, import.id).await
+}
+
+/// A file and its account do not go together.
+fn other_currency(import: &Import) -> ImportError {
+    ImportError::OtherCurrency(match (import.target, &import.csv) {
+        (Some(_), _) => FoundBy::Id,
+        (None, Some(_)) => FoundBy::Name,
+        (None, None) => FoundBy::Number,
+    })
 }
 
 fn count(import: &mut Import, outcome: RowOutcome) {

@@ -241,6 +241,15 @@ impl Accounts for DatabaseWork {
             .filter(imports::Column::UserId.eq(owner.0))
             .filter(imports::Column::Status.eq(ImportStatus::Previewed.as_str()))
             .into_query();
+        let cleared = imports::Entity::update_many()
+            .col_expr(imports::Column::IsCleared, Expr::val(true))
+            .filter(imports::Column::Status.ne(ImportStatus::Previewed.as_str()))
+            .filter(imports::Column::Id.in_subquery(
+                import_statements::Entity::find().select_only().column(import_statements::Column::ImportId).filter(of_accounts.clone()).into_query(),
+            ))
+            .exec(&self.transaction)
+            .await;
+        cleared.map_err(broken("noting whose data goes"))?;
         let told = import_statements::Entity::delete_many()
             .filter(of_accounts.clone())
             .filter(import_statements::Column::ImportId.not_in_subquery(previewed))

@@ -6,13 +6,13 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveTime, Utc};
 use sea_orm::{
-    ColumnTrait, Condition, DbBackend, EntityTrait, QueryFilter, QuerySelect,
+    ColumnTrait, Condition, DbBackend, EntityTrait, QueryFilter, QueryOrder as _, QuerySelect,
     sea_query::{Expr, ExprTrait as _, Query},
 };
 
 use crate::domain::{
     balance::{BalanceReader, BalanceSnapshot, BalanceSnapshots, Balances, DayBalance, DayRange},
-    id::{AccountId, UserId},
+    id::{AccountId, ImportId, UserId},
     link::LinkStatus,
     money::{Amount, Currency, Money},
     page::{CreatedKey, Page, Slice},
@@ -36,6 +36,7 @@ pub(super) mod balance_snapshots {
         pub available_amount: Option<i64>,
         pub limit_amount: Option<i64>,
         pub balance_as_of: Option<DateTimeUtc>,
+        pub import_id: Option<Uuid>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -44,9 +45,8 @@ pub(super) mod balance_snapshots {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-#[async_trait]
-impl BalanceSnapshots for DatabaseWork {
-    async fn insert(&mut self, snapshot: &BalanceSnapshot) -> anyhow::Result<()> {
+impl DatabaseWork {
+    async fn insert_snapshot(&self, snapshot: &BalanceSnapshot, told_by: Option<ImportId>) -> anyhow::Result<()> {
         let row = balance_snapshots::Model {
             id: self.randomness.id(),
             user_id: snapshot.user.0,
@@ -56,10 +56,32 @@ impl BalanceSnapshots for DatabaseWork {
             available_amount: snapshot.balances.available.map(Amount::units),
             limit_amount: snapshot.balances.limit.map(Amount::units),
             balance_as_of: snapshot.balances.as_of.map(Timestamp::utc),
+            import_id: told_by.map(|import| import.0),
         };
         let insert = balance_snapshots::Entity::insert(balance_snapshots::ActiveModel::from(row));
         insert.exec_without_returning(&self.transaction).await.map_err(broken("storing a balance snapshot"))?;
         Ok(())
+    }
+}
+
+#[async_trait]
+impl BalanceSnapshots for DatabaseWork {
+    async fn insert(&mut self, snapshot: &BalanceSnapshot) -> anyhow::Result<()> {
+        self.insert_snapshot(snapshot, None).await
+    }
+
+    async fn tell(&mut self, snapshot: &BalanceSnapshot, import: ImportId) -> anyhow::Result<()> {
+        let told = balance_snapshots::Entity::find()
+            .filter(balance_snapshots::Column::UserId.eq(snapshot.user.0))
+            .filter(balance_snapshots::Column::AccountId.eq(snapshot.account.0))
+            .filter(balance_snapshots::Column::TakenAt.eq(snapshot.taken_at.utc()))
+            .order_by_desc(balance_snapshots::Column::Id)
+            .limit(1)
+            .one(&self.transaction)
+            .await
+            .map_err(broken("reading what a balance was"))?;
+        let told = told.map(DayBalance::try_from).transpose()?;
+        if told.is_some_and(|told| told.balances == snapshot.balances) { Ok(()) } else { self.insert_snapshot(snapshot, Some(import)).await }
     }
 
     async fn turn_signs(&mut self, owner: UserId, account: AccountId) -> anyhow::Result<()> {

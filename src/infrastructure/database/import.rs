@@ -12,7 +12,7 @@ use crate::{
         balance::Balances,
         csv::{ColumnRole, CsvColumn, CsvFormat, DateOrder, DecimalMark, Delimiter},
         id::{AccountId, ImportId, TransactionId, UserId},
-        import::{Batched, Import, ImportRow, ImportStatement, ImportStatus, Imports, LineProblem, Reverted, RowOutcome},
+        import::{Batched, Import, ImportRow, ImportStatement, ImportStatus, Imports, LineProblem, Reverted, RowOutcome, Stock},
         money::{Amount, Currency},
         time::{LocalDate, Timestamp},
     },
@@ -52,6 +52,7 @@ pub(super) mod imports {
         pub expires_at: Option<DateTimeUtc>,
         pub committed_at: Option<DateTimeUtc>,
         pub reverted_at: Option<DateTimeUtc>,
+        pub is_cleared: bool,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -226,6 +227,7 @@ fn import_row(import: &Import) -> anyhow::Result<imports::Model> {
         expires_at: import.expires_at.map(Timestamp::utc),
         committed_at: import.committed_at.map(Timestamp::utc),
         reverted_at: import.reverted_at.map(Timestamp::utc),
+        is_cleared: false,
     })
 }
 
@@ -429,6 +431,15 @@ impl Imports for DatabaseWork {
 
     async fn take_back(&mut self, import: &Import) -> anyhow::Result<Reverted> {
         revert::take_back(self, import).await
+    }
+
+    async fn is_cleared(&mut self, owner: UserId, id: ImportId) -> anyhow::Result<bool> {
+        let cleared = imports::Entity::find_by_id(id.0).filter(imports::Column::UserId.eq(owner.0)).filter(imports::Column::IsCleared.eq(true));
+        Ok(cleared.one(&self.transaction).await.map_err(broken("reading whether an import was cleared"))?.is_some())
+    }
+
+    async fn last_stock(&mut self, owner: UserId, account: AccountId, but: ImportId) -> anyhow::Result<Option<Stock>> {
+        holdings::last(self, owner, account, but).await
     }
 
     async fn forget_previews(&mut self, owner: UserId, most: usize, now: Timestamp) -> anyhow::Result<()> {

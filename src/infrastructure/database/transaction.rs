@@ -12,6 +12,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::domain::{
+    account::Account,
     change::ChangedKind,
     id::{AccountId, TransactionId, UserId},
     money::{Amount, Currency, Quantity},
@@ -222,6 +223,33 @@ impl DatabaseWork {
     }
 }
 
+impl DatabaseWork {
+    /// Has rows whose signs were turned called what they are in the other direction.
+    async fn rename_turned(&self, of_account: &Condition, is_liability: bool) -> anyhow::Result<()> {
+        use transactions::Column;
+
+        let one = Amount::from_units(1)?;
+        for (amount, has_sign) in [(one, Column::Amount.gt(0)), (one.negated(), Column::Amount.lt(0))] {
+            for subtype in TransactionSubtype::ALL {
+                let turned = subtype.of_turned(amount, is_liability);
+                if turned == *subtype {
+                    continue;
+                }
+                let renamed = transactions::Entity::update_many()
+                    .col_expr(Column::Subtype, Expr::val(turned.as_str()))
+                    .col_expr(Column::Family, Expr::val(turned.family().as_str()))
+                    .filter(of_account.clone())
+                    .filter(has_sign.clone())
+                    .filter(Column::Subtype.eq(subtype.as_str()))
+                    .exec(&self.transaction)
+                    .await;
+                renamed.map_err(broken("turning the kinds of transactions"))?;
+            }
+        }
+        Ok(())
+    }
+}
+
 #[async_trait]
 impl Transactions for DatabaseWork {
     async fn known(
@@ -307,8 +335,9 @@ impl Transactions for DatabaseWork {
         self.insert_references(vec![row]).await
     }
 
-    async fn turn_signs(&mut self, owner: UserId, account: AccountId, now: Timestamp) -> anyhow::Result<()> {
-        let of_account = Condition::all().add(transactions::Column::UserId.eq(owner.0)).add(transactions::Column::AccountId.eq(account.0));
+    async fn turn_signs(&mut self, account: &Account, now: Timestamp) -> anyhow::Result<()> {
+        let owner = account.user;
+        let of_account = Condition::all().add(transactions::Column::UserId.eq(owner.0)).add(transactions::Column::AccountId.eq(account.id.0));
         let turned = transactions::Entity::update_many()
             .col_expr(transactions::Column::Amount, Expr::col(transactions::Column::Amount).mul(-1))
             .col_expr(transactions::Column::UpdatedAt, Expr::val(now.utc()))
@@ -316,6 +345,7 @@ impl Transactions for DatabaseWork {
             .exec(&self.transaction)
             .await;
         turned.map_err(broken("turning the signs of transactions"))?;
+        self.rename_turned(&of_account, account.kind.is_liability()).await?;
         let shown = transactions::Entity::find()
             .select_only()
             .column(transactions::Column::Id)

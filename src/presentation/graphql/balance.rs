@@ -52,8 +52,8 @@ impl DayBalanceObject {
     }
 }
 
-/// What an account held at the end of a day, as far as it is known: what the last sync or import of that day found. A day without one has no
-/// entry; a chart draws on from the entry before.
+/// What an account held at the end of a day, as far as it is known: what the last sync of that day found, or the last statement that is of that
+/// day says. A day without one has no entry; a chart draws on from the entry before.
 #[Object(name = "DayBalance", serial, guard = Allow::read(Resource::Accounts))]
 impl DayBalanceObject {
     /// The day (UTC).
@@ -61,7 +61,7 @@ impl DayBalanceObject {
         LocalDate(self.day.taken_at.day())
     }
 
-    /// When the balances were fetched.
+    /// When the balances were fetched; of a statement file, the instant they are of.
     async fn taken_at(&self) -> DateTime {
         DateTime(self.day.taken_at)
     }

@@ -5,7 +5,10 @@ use serde::Serialize;
 
 use crate::{
     application::access::Resource,
-    domain::csv::{self, CsvCorrection, NamedAccount},
+    domain::{
+        csv::{self, CsvCorrection, NamedAccount},
+        money::Currency,
+    },
 };
 
 use super::{account::AccountType, guard::Allow, scalar::CurrencyCode};
@@ -183,7 +186,7 @@ impl From<FormatInput> for CsvCorrection {
 /// What the account of a CSV file is called, which the file does not say. The same name finds the same account the next time.
 #[derive(InputObject)]
 pub struct NewAccountInput {
-    /// Its name.
+    /// Its name: 1 to 100 characters.
     name: String,
     /// What kind it is. Not looked at when an account of this name came in from files before.
     r#type: AccountType,
@@ -193,6 +196,13 @@ pub struct NewAccountInput {
 
 impl From<NewAccountInput> for NamedAccount {
     fn from(input: NewAccountInput) -> Self {
-        Self { name: input.name, kind: input.r#type.into(), currency: input.currency.map(|CurrencyCode(currency)| currency) }
+        Self { name: input.name, kind: input.r#type.into(), currency: input.currency.map(|CurrencyCode(currency)| in_capitals(currency)) }
     }
+}
+
+/// Three letters are a code of ISO 4217, which is written in capitals. Units that are not money may be written in any way.
+fn in_capitals(currency: Currency) -> Currency {
+    let code = currency.code();
+    let is_iso = code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_alphabetic());
+    if is_iso { Currency::parse(&code.to_ascii_uppercase()).unwrap_or(currency) } else { currency }
 }

@@ -4,7 +4,7 @@ pub mod batch;
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, ID, Object, SimpleObject};
+use async_graphql::{Context, Enum, ID, InputType, Object, SimpleObject};
 use serde_json::json;
 
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
         account::MaskedNumber,
         id::TransactionId,
         import::{self, Import, ImportRow, ImportStatement},
-        money::Money as DomainMoney,
+        money::{Amount, Currency, Money as DomainMoney},
         page::{CreatedKey, MAX_PAGE},
     },
 };
@@ -267,12 +267,18 @@ fn row_of(row: ImportRow, statements: &[ImportStatement], transaction: Option<Tr
     })
 }
 
+/// An enum value as the graph writes it.
+fn word(value: &impl InputType) -> serde_json::Value {
+    value.to_value().into_json().unwrap_or_default()
+}
+
 /// The answer of `POST /imports`: what the payload of the same mutation has as plain JSON, with the first rows of a preview.
 pub fn to_json(import: &Import, statements: &[ImportStatement], rows: &[ImportRow]) -> serde_json::Value {
     let id = |id: Option<TransactionId>| id.map(|id| GlobalId::from(id).to_string());
     let currency = |number: u32| statements.iter().find(|statement| statement.number == number).map(|statement| statement.currency.clone());
+    let money = |amount: Amount, currency: &Currency| json!({ "amount": amount.to_text(currency), "currency": currency.code() });
     let row = |row: &ImportRow| {
-        let amount = currency(row.statement).map(|currency| json!({ "amount": row.row.facts.amount.to_text(&currency), "currency": currency.code() }));
+        let amount = currency(row.statement).map(|currency| money(row.row.facts.amount, &currency));
         json!({
             "number": row.number,
             "line": row.row.line,
@@ -288,8 +294,10 @@ pub fn to_json(import: &Import, statements: &[ImportStatement], rows: &[ImportRo
             "account": statement.account.map(|id| json!({ "id": GlobalId::from(id).to_string() })),
             "isNew": statement.is_new,
             "name": statement.name,
+            "type": word(&AccountType::from(statement.kind)),
             "maskedNumber": statement.masked_number.as_ref().map(MaskedNumber::as_str),
             "currency": statement.currency.code(),
+            "balance": statement.balances.current.map(|amount| money(amount, &statement.currency)),
         })
     };
     let problem = |problem: &import::LineProblem| json!({ "line": problem.line, "message": problem.message });

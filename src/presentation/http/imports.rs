@@ -220,7 +220,8 @@ fn problem(refused: &ImportError) -> Problem {
         ImportError::SeveralAccounts => {
             Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "SEVERAL_ACCOUNTS", "The file holds several accounts", &refused.to_string())
         }
-        ImportError::OtherCurrency => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "OTHER_CURRENCY", "The currencies differ", &refused.to_string()),
+        ImportError::InvalidName(_) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "NAME_INVALID", "This is no name", &refused.to_string()),
+        ImportError::OtherCurrency(_) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "OTHER_CURRENCY", "The currencies differ", &refused.to_string()),
         ImportError::NotFound => Problem::new(StatusCode::NOT_FOUND, "NOT_FOUND", "No such account", &refused.to_string()),
         ImportError::TooLongForPreview => {
             Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "TOO_LONG_FOR_PREVIEW", "The file has too many rows", &refused.to_string())

@@ -168,3 +168,53 @@ async fn signs_turned_while_a_sync_is_under_way_hold_for_what_it_brings() {
         app.every_attempt_ended_once().await;
     }
 }
+
+/// Kinds and amounts of what a card's file tells, latest day first.
+async fn kinds(client: &crate::harness::client::Client<'_>) -> Vec<(String, String, String)> {
+    let word = |row: &Value, name: &str| row[name].as_str().unwrap().to_owned();
+    client.transactions().await.iter().map(|row| (word(&row["amount"], "amount"), word(row, "type"), word(row, "subtype"))).collect()
+}
+
+#[tokio::test]
+async fn what_goes_by_another_name_in_the_other_direction_is_called_so_once_signs_are_turned() {
+    let card = |rows: &[(u32, &str, &str)]| {
+        let row = |(day, kind, amount): &(u32, &str, &str)| {
+            format!("<STMTTRN><TRNTYPE>{kind}<DTPOSTED>202611{day:02}<TRNAMT>{amount}<FITID>c{day}<NAME>x{day}</STMTTRN>\n")
+        };
+        let rows: String = rows.iter().map(row).collect();
+        let list = format!("<BANKTRANLIST><DTSTART>20261101<DTEND>20261130\n{rows}</BANKTRANLIST>");
+        format!(
+            "<OFX><CREDITCARDMSGSRSV1><CCSTMTTRNRS><CCSTMTRS><CURDEF>USD<CCACCTFROM><ACCTID>4111111111111111</CCACCTFROM>{list}</CCSTMTRS></CCSTMTTRNRS></CREDITCARDMSGSRSV1></OFX>"
+        )
+    };
+    let told = |rows: &[(&str, &str, &str)]| {
+        rows.iter().map(|(amount, kind, subtype)| ((*amount).to_owned(), (*kind).to_owned(), (*subtype).to_owned())).collect::<Vec<_>>()
+    };
+    for app in TestApp::on_every_store().await {
+        let ann = app.signed_in("ann").await;
+        let rows = [(2, "DEBIT", "12.34"), (3, "PAYMENT", "-500.00"), (4, "FEE", "3.00"), (5, "INT", "1.00")];
+        ann.import("a.ofx", &card(&rows), None).await.succeeds();
+        let account = accounts(&ann, &json!(null)).await[0]["id"].clone();
+        let as_told =
+            told(&[("1.00", "INCOME", "INTEREST"), ("3.00", "FEE", "OTHER_FEE"), ("-500.00", "PAYMENT", "BILL_PAYMENT"), ("12.34", "PAYMENT", "REFUND")]);
+        assert_eq!(kinds(&ann).await, as_told);
+        update(&ann, &account, json!({ "invertSign": true })).await.succeeds();
+        let turned = told(&[
+            ("-1.00", "FEE", "INTEREST_CHARGE"),
+            ("-3.00", "FEE", "OTHER_FEE"),
+            ("500.00", "TRANSFER", "TRANSFER_IN"),
+            ("-12.34", "PAYMENT", "PURCHASE"),
+        ]);
+        assert_eq!(kinds(&ann).await, turned, "{}", app.store.name);
+        let fields = "import { accountsCreated transactionsCreated transactionsKnown transactionsUpdated }";
+        let import = async |rows: &[(u32, &str, &str)]| {
+            ann.mutate("importStatement", fields, json!({ "filename": "b.ofx", "content": card(rows) })).await.succeeds()["import"].clone()
+        };
+        let again = import(&rows).await;
+        assert_eq!((&again["transactionsKnown"], &again["transactionsUpdated"]), (&json!(4), &json!(0)), "the same again changes nothing");
+        assert_eq!(import(&[(6, "CREDIT", "7.00"), (7, "CREDIT", "-8.00")]).await["transactionsCreated"], 2);
+        assert_eq!(kinds(&ann).await[..2], told(&[("8.00", "PAYMENT", "REFUND"), ("-7.00", "PAYMENT", "PURCHASE")])[..]);
+        update(&ann, &account, json!({ "invertSign": false })).await.succeeds();
+        assert_eq!(kinds(&ann).await[2..], as_told[..]);
+    }
+}

@@ -186,3 +186,29 @@ async fn a_file_without_a_row_that_can_be_taken_makes_nothing() {
         app.holds(&[("links", 0), ("accounts", 0), ("imports", 0)]).await;
     }
 }
+
+#[tokio::test]
+async fn an_account_is_called_what_can_be_read_and_counted_in_what_is_written_in_capitals() {
+    for app in TestApp::on_every_store().await {
+        let ann = app.signed_in("ann").await;
+        let named = |name: &str, currency: &str| json!({ "account": { "name": name, "type": "CHECKING", "currency": currency } });
+        for name in ["", "   ", "\u{200b}", "turned \u{202e}round", "line\nbreak", &"x".repeat(101)] {
+            let refused = import(&ann, FILE, named(name, "EUR")).await;
+            refused.is_refused("NAME_INVALID");
+            assert_eq!(refused.payload()["userErrors"][0]["field"], json!(["account", "name"]));
+            let parts = [
+                &form_part("name=\"file\"; filename=\"a.csv\"", FILE.as_bytes())[..],
+                &form_part("name=\"account\"", named(name, "EUR")["account"].to_string().as_bytes()),
+            ];
+            ann.upload_parts(&parts.concat()).await.is_problem(422, "NAME_INVALID");
+        }
+        app.holds(&[("imports", 0), ("accounts", 0), ("links", 0)]).await;
+        import(&ann, FILE, named(" Giro DE89 3704 0044 0532 0130 00 ", "eur")).await.succeeds();
+        let account = ann.accounts().await[0].clone();
+        assert_eq!((&account["currency"], &account["name"]), (&json!("EUR"), &json!("Giro ••••3000")), "{}", app.store.name);
+        let refused = import(&ann, FILE, named("Giro DE89 3704 0044 0532 0130 00", "USD")).await;
+        refused.is_refused("CURRENCY_MISMATCH");
+        assert_eq!(refused.payload()["userErrors"][0]["field"], json!(["account", "currency"]));
+        app.every_attempt_ended_once().await;
+    }
+}

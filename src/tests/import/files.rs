@@ -189,6 +189,10 @@ async fn a_files_name_is_only_its_last_part() {
             ("Kontoauszug März.ofx", "Kontoauszug März.ofx"),
             (long.as_str(), &long[..255]),
             ("folder/", ""),
+            ("stmt_7751~00482_oct.ofx", "stmt_••••0482_oct.ofx"),
+            ("775100482.ofx", "••••0482.ofx"),
+            ("DE89370400440532013000_Girokonto.csv", "••••3000_Girokonto.csv"),
+            ("card 4111-1111-1111-1111.ofx", "card ••••1111.ofx"),
         ] {
             let import = ann.import(given, CHECKING, None).await.succeeds()["import"].clone();
             assert_eq!(import["filename"], kept);
@@ -220,5 +224,21 @@ async fn the_command_line_imports_in_a_users_name() {
         assert!(matches!(import(None, CHECKING).await, Err(ImportError::Denied(_))), "the operator has no money of their own");
         assert_eq!(app.last_outcome("import_statement").await, ("failed".to_owned(), Some("unauthenticated".to_owned())));
         app.every_attempt_ended_once().await;
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_its_bank_corrects_is_the_same_row() {
+    for app in TestApp::on_every_store().await {
+        let ann = app.signed_in("ann").await;
+        ann.import("a.ofx", &statement("12345678", "USD", &[(5, "-1.00", "g1", "Coffee"), (6, "-2.00", "g2", "Tea")]), None).await.succeeds();
+        let ids = ann.transaction_ids().await;
+        let corrected = [(5, "-1.50", "g3<CORRECTFITID>g1<CORRECTACTION>REPLACE", "Coffee"), (6, "-2.00", "g4<CORRECTFITID>g2<CORRECTACTION>DELETE", "Tea")];
+        for round in 0..2 {
+            let import = ann.import("b.ofx", &statement("12345678", "USD", &corrected), None).await.succeeds()["import"].clone();
+            assert_eq!((counts(&import), import["problems"].as_array().unwrap().len()), ((0, 0, 1), 1), "{round}, {}", app.store.name);
+            let told: Vec<_> = ann.transactions().await.iter().map(|row| row["amount"]["amount"].clone()).collect();
+            assert_eq!((told, ann.transaction_ids().await), (vec!["-2.00".into(), "-1.50".into()], ids.clone()));
+        }
     }
 }

@@ -112,6 +112,25 @@ async fn what_another_import_has_found_since_is_that_ones_then() {
     }
 }
 
+#[tokio::test]
+async fn an_import_whose_data_was_removed_says_so() {
+    for app in TestApp::on_every_store().await {
+        let ann = app.signed_in("ann").await;
+        let import = ann.import("a.ofx", CHECKING, None).await.succeeds()["import"].clone();
+        let link = ann.accounts().await[0]["link"]["id"].as_str().unwrap().to_owned();
+        ann.unlink(&link, false).await.succeeds();
+        let refused = revert(&ann, &import).await;
+        refused.is_refused("IMPORT_NOT_REVERTIBLE");
+        let message = refused.payload()["userErrors"][0]["message"].as_str().unwrap().to_owned();
+        assert!(message.contains("was removed when its accounts were taken away"), "{message}, {}", app.store.name);
+        app.store.query("UPDATE imports SET is_cleared = FALSE RETURNING id").await;
+        let refused = revert(&ann, &import).await;
+        let message = refused.payload()["userErrors"][0]["message"].as_str().unwrap().to_owned();
+        assert!(message.contains("from before what each one added was kept"), "{message}");
+        app.every_attempt_ended_once().await;
+    }
+}
+
 /// A file of one row, and what the account held on that day.
 fn with_balance(day: u32, amount: &str) -> String {
     let file = statement("12345678", "USD", &[(day, "-5.00", &format!("r{day}"), "Coffee")]);

@@ -37,6 +37,11 @@ async fn a_form_brings_a_file_in_and_is_told_what_the_graph_tells() {
         let import = &answer.body["import"];
         assert_eq!((counts(import), &import["filename"], &answer.body["userErrors"]), ((1, 4, 0), &json!("november.ofx"), &json!([])));
         assert!(import["id"].as_str().unwrap().starts_with("import_"));
+        let document =
+            "{ viewer { imports(first: 1) { nodes { statements { account { id } isNew name type maskedNumber currency balance { amount currency } } } } } }";
+        let told = ann.ask(document).await.data()["viewer"]["imports"]["nodes"][0]["statements"].clone();
+        assert_eq!(import["statements"], told);
+        assert_eq!((&told[0]["type"], told[0]["balance"].is_object()), (&json!("CHECKING"), true));
         let account = ann.accounts().await[0]["id"].as_str().unwrap().to_owned();
         let again = ann.upload("november.ofx", CHECKING.as_bytes(), Some(&format!(" {account}\r\n"))).await;
         assert_eq!((again.status, counts(&again.body["import"])), (200, (0, 0, 4)), "{}", again.text);

@@ -12,7 +12,13 @@ async fn a_name_is_kept_over_syncs_and_taken_away_when_it_is_left_out() {
     for app in TestApp::on_every_store().await {
         let (ann, link) = synced(&app, vec![]).await;
         let other = ann.link_scripted().await;
-        for (typed, kept) in [("Main bank", "Main bank"), ("  Hauptkonto \u{1f3e6}  ", "Hauptkonto \u{1f3e6}"), (&"x".repeat(100), &"x".repeat(100))] {
+        for (typed, kept) in [
+            ("Main bank", "Main bank"),
+            ("  Hauptkonto \u{1f3e6}  ", "Hauptkonto \u{1f3e6}"),
+            (&"x".repeat(100), &"x".repeat(100)),
+            ("Giro DE89370400440532013000", "Giro ••••3000"),
+            ("Visa 4111 1111 1111 1111", "Visa ••••1111"),
+        ] {
             let told = ann.rename_link(&link, Some(typed)).await.succeeds()["link"].clone();
             assert_eq!(told, json!({ "id": link, "alias": kept, "status": "ACTIVE" }));
             ann.sync(&link, true).await.succeeds();

@@ -121,3 +121,34 @@ fn a_statement_without_positions_and_securities_is_read_all_the_same() {
     assert_eq!(told, [(TransactionSubtype::Buy, false), (TransactionSubtype::Deposit, false)]);
     assert_eq!((statement.account.holdings.as_ref(), statement.account.balances.current, file.problems.len()), (None, None, 0));
 }
+
+/// One action of an account that holds nothing.
+fn action(action: &str) -> Vec<u8> {
+    let account = "<CURDEF>USD<INVACCTFROM><BROKERID>oak.example<ACCTID>55667788</INVACCTFROM>";
+    let cash = "<INVBAL><AVAILCASH>10<MARGINBALANCE>0<SHORTBALANCE>0</INVBAL>";
+    format!("<OFX><INVSTMTMSGSRSV1><INVSTMTTRNRS><INVSTMTRS><DTASOF>20261031{account}<INVTRANLIST>{action}</INVTRANLIST>{cash}</INVSTMTRS></INVSTMTTRNRS></INVSTMTMSGSRSV1></OFX>")
+        .into_bytes()
+}
+
+#[test]
+fn what_is_bought_costs_and_what_is_sold_pays_however_its_total_is_signed() {
+    for (kind, total, charges, amount, is_turned) in [
+        ("BUY", "51", "1", "-51.00", true),
+        ("BUY", "-51", "1", "-51.00", false),
+        ("SELL", "-49", "1", "49.00", true),
+        ("SELL", "49", "1", "49.00", false),
+        ("SELL", "-0.50", "1", "-0.50", false),
+    ] {
+        let part = format!("<INV{kind}><INVTRAN><FITID>t1<DTTRADE>20261003</INVTRAN><UNITS>5<UNITPRICE>10<COMMISSION>{charges}<TOTAL>{total}</INV{kind}>");
+        let file = read_ok(&action(&format!("<{kind}STOCK>{part}<{kind}TYPE>{kind}</{kind}STOCK>")));
+        let row = &file.statements[0].transactions[0];
+        assert_eq!(row.facts.amount.to_text(&file.statements[0].account.currency), amount, "{kind} {total}");
+        assert_eq!(row.replaces, if is_turned { vec!["t1".to_owned()] } else { vec![] }, "what was stored with the other sign is this one");
+    }
+}
+
+#[test]
+fn cash_alone_is_not_what_an_account_holds() {
+    let account = &read_ok(&action("")).statements[0].account;
+    assert_eq!((account.balances.current, account.balances.available.is_some(), account.holdings.is_none()), (None, true, true));
+}

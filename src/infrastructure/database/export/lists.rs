@@ -158,12 +158,13 @@ pub(super) const LISTS: [List; 29] = [
     },
     List {
         name: "balance_snapshots",
-        about: "What your accounts held at each sync.",
+        about: "What your accounts held at each sync, and when statement files say so.",
         from: "balance_snapshots AS t JOIN accounts AS a ON a.id = t.account_id WHERE t.user_id = {user} ORDER BY t.account_id, t.taken_at, t.id",
         columns: &[
             ("id", Id),
             ("account_id", Id),
             ("taken_at", Instant),
+            ("import_id", Id),
             ("a.currency", Text),
             ("current_amount", Money),
             ("available_amount", Money),
@@ -279,6 +280,7 @@ pub(super) const LISTS: [List; 29] = [
             ("expires_at", Instant),
             ("committed_at", Instant),
             ("reverted_at", Instant),
+            ("is_cleared", Flag),
         ],
     },
     List {

@@ -1,14 +1,22 @@
-//! Positions of a statement as JSON: what a preview keeps of them.
+//! Positions of a statement as JSON: what is kept of them, for the commit of a preview and for when a younger statement is taken back.
 
 use anyhow::Context as _;
+use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, QueryTrait as _};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{
-    holding::ReportedHolding,
-    money::{Amount, Currency, Money, Quantity},
-    time::Timestamp,
-    transaction::{AssetType, Security},
+use crate::{
+    domain::{
+        holding::ReportedHolding,
+        id::{AccountId, ImportId, UserId},
+        import::{ImportStatus, Stock},
+        money::{Amount, Currency, Money, Quantity},
+        time::Timestamp,
+        transaction::{AssetType, Security},
+    },
+    infrastructure::database::{error::broken, value, work::DatabaseWork},
 };
+
+use super::{import_statements, imports};
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -68,4 +76,29 @@ pub(super) fn read(text: &str) -> anyhow::Result<Vec<ReportedHolding>> {
         })
     };
     stored.into_iter().map(holding).collect::<Option<_>>().context("import_statements.holdings holds something else")
+}
+
+/// The youngest positions that any committed import but one has told of an account; of equally young ones those that came in last.
+pub(super) async fn last(work: &DatabaseWork, owner: UserId, account: AccountId, but: ImportId) -> anyhow::Result<Option<Stock>> {
+    let committed = imports::Entity::find()
+        .select_only()
+        .column(imports::Column::Id)
+        .filter(imports::Column::UserId.eq(owner.0))
+        .filter(imports::Column::Status.eq(ImportStatus::Committed.as_str()))
+        .into_query();
+    let last = import_statements::Entity::find()
+        .filter(import_statements::Column::UserId.eq(owner.0))
+        .filter(import_statements::Column::AccountId.eq(account.0))
+        .filter(import_statements::Column::ImportId.ne(but.0))
+        .filter(import_statements::Column::ImportId.in_subquery(committed))
+        .filter(import_statements::Column::Holdings.is_not_null())
+        .order_by_asc(import_statements::Column::BalanceAsOf.is_null())
+        .order_by_desc(import_statements::Column::BalanceAsOf)
+        .order_by_desc(import_statements::Column::ImportId)
+        .limit(1)
+        .one(&work.transaction)
+        .await
+        .map_err(broken("reading the last positions of an account"))?;
+    let Some((told, as_of)) = last.and_then(|last| Some((last.holdings?, last.balance_as_of))) else { return Ok(None) };
+    Ok(Some(Stock { as_of: value::optional_instant(as_of), holdings: read(&told)? }))
 }

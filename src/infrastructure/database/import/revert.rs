@@ -181,7 +181,7 @@ async fn put_back(work: &mut DatabaseWork, owner: UserId, id: TransactionId, bef
         .map_err(broken("reading whose a transaction is"))?;
     let Some(account) = account else { return Ok(false) };
     let account = Accounts::find(work, owner, AccountId(account)).await?.context("a transaction is of no account")?;
-    Transactions::update(work, owner, id, &account.corrections.facts(&facts), now).await?;
+    Transactions::update(work, owner, id, &account.facts(&facts), now).await?;
     Ok(true)
 }
 
@@ -206,12 +206,12 @@ async fn take_back_accounts(work: &mut DatabaseWork, import: &Import, committed_
     let statements = import_statements::Entity::find().filter(import_statements::Column::ImportId.eq(id)).all(&work.transaction).await;
     for statement in statements.map_err(broken("reading the accounts of an import"))? {
         let Some(account) = statement.account_id.filter(|account| !empty.contains(account)) else { continue };
-        if hand_balance_over(work, &statement, account, committed_at).await? {
+        if hand_balance_over(work, &statement, account).await? {
             continue;
         }
         let dropped = balance_snapshots::Entity::delete_many()
             .filter(balance_snapshots::Column::AccountId.eq(account))
-            .filter(balance_snapshots::Column::TakenAt.eq(committed_at.utc()))
+            .filter(balance_snapshots::Column::ImportId.eq(id))
             .exec(&work.transaction)
             .await
             .map_err(broken("taking back a balance"))?;
@@ -243,7 +243,7 @@ async fn uncover(work: &mut DatabaseWork, import: &Import, committed_at: Timesta
 }
 
 /// A balance that another import told as well is from now on told by that; `false` when none did.
-async fn hand_balance_over(work: &DatabaseWork, statement: &import_statements::Model, account: Uuid, committed_at: Timestamp) -> anyhow::Result<bool> {
+async fn hand_balance_over(work: &DatabaseWork, statement: &import_statements::Model, account: Uuid) -> anyhow::Result<bool> {
     let heir = imports::Entity::find()
         .filter(imports::Column::Status.eq(ImportStatus::Committed.as_str()))
         .filter(
@@ -263,11 +263,11 @@ async fn hand_balance_over(work: &DatabaseWork, statement: &import_statements::M
         .one(&work.transaction)
         .await
         .map_err(broken("reading who else told a balance"))?;
-    let Some(told_at) = heir.and_then(|heir| heir.committed_at) else { return Ok(false) };
+    let Some(heir) = heir else { return Ok(false) };
     let handed_over = balance_snapshots::Entity::update_many()
-        .col_expr(balance_snapshots::Column::TakenAt, Expr::val(told_at))
+        .col_expr(balance_snapshots::Column::ImportId, Expr::val(heir.id))
         .filter(balance_snapshots::Column::AccountId.eq(account))
-        .filter(balance_snapshots::Column::TakenAt.eq(committed_at.utc()))
+        .filter(balance_snapshots::Column::ImportId.eq(statement.import_id))
         .exec(&work.transaction)
         .await;
     handed_over.map(|_| true).map_err(broken("handing over a balance"))
@@ -291,7 +291,7 @@ async fn restore_balance(work: &DatabaseWork, statement: &import_statements::Mod
         .col_expr(accounts::Column::LimitAmount, Expr::val(limit))
         .col_expr(accounts::Column::BalanceAsOf, Expr::val(as_of))
         .filter(accounts::Column::Id.eq(account))
-        .filter(accounts::Column::BalanceAsOf.eq(statement.balance_as_of))
+        .filter(statement.balance_as_of.map_or_else(|| accounts::Column::BalanceAsOf.is_null(), |as_of| accounts::Column::BalanceAsOf.eq(as_of)))
         .exec(&work.transaction)
         .await;
     restored.map(|_| ()).map_err(broken("restoring the balance before an import"))

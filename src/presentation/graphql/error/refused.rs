@@ -9,7 +9,7 @@ use crate::{
         email_change::EmailChangeError,
         erasure::ErasureError,
         export::ExportError,
-        import::ImportError,
+        import::{FoundBy, ImportError},
         link::{Brought, LinkError},
         password::PasswordError,
         ports::ProviderFault,
@@ -140,7 +140,7 @@ pub enum UserErrorCode {
     ImportNotCommitted,
     /// The import was reverted already.
     ImportReverted,
-    /// What the import added was not kept apart, so it cannot be taken back.
+    /// What the import added was not kept apart, or is removed already, so it cannot be taken back.
     ImportNotRevertible,
     /// The file holds several accounts and cannot go into a single one.
     FileHoldsSeveralAccounts,
@@ -461,8 +461,22 @@ fn undecided(question: CsvQuestion) -> UserError {
         CsvQuestion::Account => &["account"],
         CsvQuestion::Currency => &["account", "currency"],
     };
-    let field = field.iter().map(|part| (*part).to_owned()).collect();
-    UserError { code: UserErrorCode::FileUndecided, message: question.to_string(), field: Some(field) }
+    at(UserErrorCode::FileUndecided, &question, field)
+}
+
+/// A refusal that is about a field inside another.
+fn at(code: UserErrorCode, message: &impl ToString, field: &[&str]) -> UserError {
+    UserError { code, message: message.to_string(), field: Some(field.iter().map(|part| (*part).to_owned()).collect()) }
+}
+
+/// What would have to be said otherwise for a file to fit its account.
+fn other_currency(error: &ImportError, found_by: FoundBy) -> UserError {
+    let field: &[&str] = match found_by {
+        FoundBy::Id => &["accountId"],
+        FoundBy::Name => &["account", "currency"],
+        FoundBy::Number => &["content"],
+    };
+    at(UserErrorCode::CurrencyMismatch, error, field)
 }
 
 /// What a client learns of an import that has not come that far, or too far.
@@ -472,7 +486,7 @@ fn of_import(refusal: ImportRefusal) -> UserErrorCode {
         ImportRefusal::Committed => UserErrorCode::ImportCommitted,
         ImportRefusal::Previewed => UserErrorCode::ImportNotCommitted,
         ImportRefusal::Reverted => UserErrorCode::ImportReverted,
-        ImportRefusal::Untracked => UserErrorCode::ImportNotRevertible,
+        ImportRefusal::Untracked | ImportRefusal::Cleared => UserErrorCode::ImportNotRevertible,
     }
 }
 
@@ -483,7 +497,8 @@ impl From<ImportError> for Refused {
             ImportError::Undecided { question, .. } => return Self::User(undecided(*question)),
             ImportError::TooLarge => (UserErrorCode::FileTooLarge, Some("content")),
             ImportError::SeveralAccounts => (UserErrorCode::FileHoldsSeveralAccounts, Some("accountId")),
-            ImportError::OtherCurrency => (UserErrorCode::CurrencyMismatch, Some("accountId")),
+            ImportError::OtherCurrency(found_by) => return Self::User(other_currency(&error, *found_by)),
+            ImportError::InvalidName(_) => return Self::User(at(UserErrorCode::NameInvalid, &error, &["account", "name"])),
             ImportError::NotFound => (UserErrorCode::NotFound, Some("accountId")),
             ImportError::UnknownImport => (UserErrorCode::NotFound, Some("importId")),
             ImportError::TooLongForPreview => (UserErrorCode::FileTooLongForPreview, Some("content")),

@@ -1,7 +1,7 @@
 //! Investment statements (OFX 2.2, section 13): trades, positions, cash and securities.
 //!
-//! A trade's TOTAL is its net effect on cash with all charges inside, as the broker signs it; what moves securities alone moves no cash, and a
-//! reinvestment spends what it brings. Its day is that of the trade. Securities are listed at the end of a file, so rows and positions first hold what a security is known by and get its
+//! A trade's TOTAL is its net effect on cash with all charges inside, as the broker signs it, but that what is bought costs and what is sold pays;
+//! what moves securities alone moves no cash, and a reinvestment spends what it brings. Its day is that of the trade. Securities are listed at the end of a file, so rows and positions first hold what a security is known by and get its
 //! symbol and name when everything is read.
 
 use std::collections::HashMap;
@@ -122,8 +122,12 @@ pub(super) fn trade(kind: &'static str, leaves: &Leaves, line: u64, holder: &Hol
             fees = Some(fees.unwrap_or(Amount::ZERO).checked_add(charge.abs()).ok_or("the transaction's charges are out of range")?);
         }
     }
+    let signed = signed(kind, net, fees);
+    let reference = reference(leaves, &holder.redaction);
+    // It may be stored with the sign the broker wrote, from before that was looked at.
+    let replaces = reference.iter().filter(|_| signed != net).cloned().collect();
     let facts = TransactionFacts {
-        amount: net,
+        amount: signed,
         subtype: subtype(kind, leaves),
         status: TransactionStatus::Posted,
         posted_on,
@@ -137,7 +141,13 @@ pub(super) fn trade(kind: &'static str, leaves: &Leaves, line: u64, holder: &Hol
         unit_price: quantity(leaves, "UNITPRICE")?,
         fees,
     };
-    Ok(ReportedTransaction { reference: reference(leaves, &holder.redaction), replaces: Vec::new(), facts, line: Some(line) })
+    Ok(ReportedTransaction { reference, replaces, facts, line: Some(line) })
+}
+
+/// Some brokers leave the sign out here, too. A sale takes money only when its charges are more than it brought.
+fn signed(kind: &str, net: Amount, fees: Option<Amount>) -> Amount {
+    let charges = fees.unwrap_or(Amount::ZERO);
+    if kind.starts_with("BUY") && !net.is_negative() || kind.starts_with("SELL") && net.is_negative() && net.abs() > charges { net.negated() } else { net }
 }
 
 /// How many units came in, or went out and are negative. Brokers leave the sign out, so what the action is decides.
@@ -235,11 +245,11 @@ impl Portfolio {
         Ok(())
     }
 
-    /// The account's balance: cash and everything held, when all of it is known in the account's currency.
+    /// The account's balance: cash and everything held, when all of it is known in the account's currency. Cash alone is not what an account holds.
     pub(super) fn balances(&self, currency: &Currency, as_of: Option<Timestamp>) -> Balances {
         let valued = |held: &ReportedHolding| held.market_value.filter(|_| held.currency == *currency);
-        let held = self.positions.iter().flatten().map(valued);
-        let current = self.cash.filter(|_| !self.is_broken).and_then(|cash| held.into_iter().try_fold(cash, |sum, value| sum.checked_add(value?)));
+        let held = self.positions.as_deref().filter(|_| !self.is_broken);
+        let current = self.cash.zip(held).and_then(|(cash, held)| held.iter().map(valued).try_fold(cash, |sum, value| sum.checked_add(value?)));
         Balances { current, available: self.available.filter(|cash| !cash.is_negative()), limit: None, as_of }
     }
 }

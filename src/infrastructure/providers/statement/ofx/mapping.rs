@@ -153,6 +153,7 @@ pub(super) fn row(leaves: &Leaves, pending: bool, line: u64, holder: &Holder) ->
     let date = date.ok_or_else(|| format!("the transaction has no date ({label})"))?;
     let posted_on = day(date).ok_or_else(|| format!("the transaction's date ({label}) is not a day of the calendar written YYYYMMDD"))?;
     in_its_currency(leaves, &holder.account.currency)?;
+    let corrects = corrects(leaves, &holder.redaction)?;
     let text = leaves.get("TRNAMT").ok_or("the transaction has no amount (TRNAMT)")?;
     let amount = amount(text, &holder.account.currency).map_err(|reason| format!("the transaction's amount (TRNAMT) cannot be taken: {reason}"))?;
     let word = leaves.get("TRNTYPE").unwrap_or_default().to_ascii_uppercase();
@@ -172,13 +173,29 @@ pub(super) fn row(leaves: &Leaves, pending: bool, line: u64, holder: &Holder) ->
         unit_price: None,
         fees: None,
     };
-    Ok(ReportedTransaction { reference: reference(leaves, &holder.redaction), replaces: Vec::new(), facts, line: Some(line) })
+    Ok(ReportedTransaction { reference: reference(leaves, &holder.redaction), replaces: corrects.into_iter().collect(), facts, line: Some(line) })
 }
 
 /// FITID, unless it says nothing or is the number of a card. Only the account's own number is cut out of it: banks build it from the number, and what is left
 /// still differs from row to row.
 pub(super) fn reference(leaves: &Leaves, redaction: &Redaction) -> Option<String> {
-    let written = tidy(leaves.get("FITID")?);
+    name_of(leaves.get("FITID")?, redaction)
+}
+
+/// CORRECTFITID (section 11.4.4.1): the row that this one takes the place of. One that is only taken back cannot be, since files add rows and
+/// never take any away; the error says so.
+fn corrects(leaves: &Leaves, redaction: &Redaction) -> Result<Option<String>, &'static str> {
+    let Some(corrected) = leaves.get("CORRECTFITID").and_then(|id| name_of(id, redaction)) else { return Ok(None) };
+    match leaves.get("CORRECTACTION").map(|word| word.trim().to_ascii_uppercase()).as_deref() {
+        Some("REPLACE") => Ok(Some(corrected)),
+        Some("DELETE") => Err("the bank takes an earlier transaction back here (CORRECTACTION), which a file cannot do; the earlier one is left as it is"),
+        _ => Err("the transaction corrects an earlier one (CORRECTFITID) without saying how (CORRECTACTION)"),
+    }
+}
+
+/// What an id of a row names it by.
+fn name_of(written: &str, redaction: &Redaction) -> Option<String> {
+    let written = tidy(written);
     let blank = written.bytes().all(|byte| byte == b'0');
     let kept = redaction.own_number(&written);
     let is_card = kept.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b' ' | b'-')) && card_number::cut(&kept) != kept;
