@@ -96,7 +96,9 @@ impl Assessment {
         let Some(stored) = self.known.get(&id) else { return false };
         let by_file_alone = stored.references.iter().all(|(at, _)| *at == Source::File);
         let unbooks = stored.facts.status == TransactionStatus::Posted && row.facts.status == TransactionStatus::Pending;
-        (source == Source::Feed || by_file_alone && !unbooks) && (stored.removed || self.shown(&stored.facts) != self.shown(&row.facts))
+        let may_correct = matching::may_correct(row, &stored.facts);
+        let has_news = stored.removed || self.shown(&stored.facts) != self.shown(&row.facts);
+        (source == Source::Feed || by_file_alone && !unbooks && may_correct) && has_news
     }
 
     /// A row from its owner's view, since what it is called there need not be what it is called at its source.

@@ -64,8 +64,10 @@ pub fn references(reported: &[ReportedTransaction]) -> Vec<String> {
         .iter()
         .map(|row| {
             let content = match &row.reference {
-                Some(name) if !is_of_cells(name) => return name.clone(),
-                Some(name) => name.clone(),
+                Some(reference) => match reference.strip_prefix(AS_TOLD).unwrap_or(reference) {
+                    name if is_of_cells(name) => name.to_owned(),
+                    _ => return reference.clone(),
+                },
                 None => content_name(row),
             };
             let ordinal = seen.entry(content.clone()).or_insert(0);
@@ -78,16 +80,26 @@ pub fn references(reported: &[ReportedTransaction]) -> Vec<String> {
 /// Begins the name of a row of a table that is made of its cells as they stand.
 const OF_CELLS: &str = "cells:";
 
+/// Stands before that name in the reference of a row that is read as a person says.
+const AS_TOLD: &str = "told:";
+
 /// The reference of a row of a table that has no id: cells as they stand, so that it is the same row however they are read. Its place among equal ones
-/// is added when it is matched.
-pub fn reference_of_cells<'a>(cells: impl IntoIterator<Item = &'a str>) -> String {
+/// is added when it is matched. Whether a person says how it is read is no part of its name, and remembered beside it.
+pub fn reference_of_cells<'a>(cells: impl IntoIterator<Item = &'a str>, is_told: bool) -> String {
     let mut content = Sha256::new();
     for cell in cells {
         content.update(cell.as_bytes());
         content.update([0]);
     }
     let digest = content.finalize();
-    format!("{OF_CELLS}{:032x}", u128::from_be_bytes(std::array::from_fn(|at| digest[at])))
+    format!("{}{OF_CELLS}{:032x}", if is_told { AS_TOLD } else { "" }, u128::from_be_bytes(std::array::from_fn(|at| digest[at])))
+}
+
+/// Whether a row has the day and amount of a stored one, or a person says what its cells mean. The same cells are read otherwise by themselves when
+/// nothing is said any more, or the other rows of the file tell something else; that corrects nothing.
+pub fn may_correct(row: &ReportedTransaction, stored: &TransactionFacts) -> bool {
+    let is_guessed = row.reference.as_deref().is_some_and(is_of_cells);
+    !is_guessed || (row.facts.posted_on == stored.posted_on && row.facts.amount == stored.amount) || row.facts.status != stored.status
 }
 
 fn is_of_cells(name: &str) -> bool {

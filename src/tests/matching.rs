@@ -438,7 +438,7 @@ proptest! {
 
 #[test]
 fn the_same_cells_are_the_same_row_whatever_they_are_read_as() {
-    let row = |cells: &str, day: &str, cents: i64| ReportedTransaction { reference: Some(reference_of_cells([cells])), ..posted("", day, cents, cells) };
+    let row = |cells: &str, day: &str, cents: i64| ReportedTransaction { reference: Some(reference_of_cells([cells], true)), ..posted("", day, cents, cells) };
     let mut ledger = Ledger::default();
     ledger.file(&[row("x", "2026-11-03", 500), row("x", "2026-11-03", 500), row("y", "2026-11-04", -700)]);
     let corrected = [row("x", "2026-11-13", -500), row("x", "2026-11-13", -500), row("y", "2026-11-14", 700)];

@@ -132,6 +132,8 @@ async fn a_file_that_was_read_wrongly_is_corrected_by_bringing_it_again() {
         let rows = ann.transactions().await;
         let told: Vec<_> = rows.iter().map(|row| row["amount"]["amount"].as_str().unwrap()).collect();
         assert_eq!((told, ann.transaction_ids().await), (vec!["500.00", "500.00", "-12.34"], ids.clone()));
+        assert_eq!(counts(&import(&ann, file, giro()).await.succeeds()["import"]), (0, 0, 3));
+        assert_eq!(ann.transactions().await, rows, "whoever says nothing corrects nothing");
         let noted = file.replace("12.34,", "12.34,my lunch");
         assert_eq!(counts(&import(&ann, &noted, said).await.succeeds()["import"]), (0, 0, 3));
         assert_eq!(ann.transaction_ids().await, ids);

@@ -81,7 +81,7 @@ pub(super) fn read(start: &[u8], is_whole: bool, input: &mut dyn BufRead, hints:
     let order = format.date_order.ok_or_else(|| ask(CsvQuestion::DateOrder))?;
     let mark = format.decimal_mark.ok_or_else(|| ask(CsvQuestion::DecimalMark))?;
     let currency = currency(hints, &evidence).map_err(ask)?;
-    let mut mapping = Mapping::new(&layout, &evidence, (order, mark), format.invert_sign, currency.clone());
+    let mut mapping = Mapping::new(&layout, &evidence, (order, mark, format.invert_sign), currency.clone(), hints.csv != CsvCorrection::default());
     if !layout.places(ColumnRole::Fee).is_empty() {
         let records = Records::of(text.lines().map_err(broken)?, layout.delimiter);
         mapping.fees_on_top = fees::come_on_top(records, &layout, &mapping).map_err(broken)?;

@@ -17,11 +17,13 @@ pub(super) struct Identity {
     columns: Vec<usize>,
     /// The column that says how far a row has come: one that failed is another than one that did not.
     status: Option<usize>,
+    /// Whether a person says how the file is read.
+    is_told: bool,
 }
 
 impl Identity {
     /// By what columns were found to hold; where that is nothing, by what a person says.
-    pub(super) fn of(layout: &Layout) -> Self {
+    pub(super) fn of(layout: &Layout, is_told: bool) -> Self {
         let found = |role: ColumnRole| layout.found.iter().enumerate().filter(move |(_, found)| **found == role).map(|(at, _)| at).collect::<Vec<_>>();
         let of = |roles: &[ColumnRole]| {
             let columns = roles.iter().flat_map(|role| found(*role)).collect::<Vec<_>>();
@@ -33,7 +35,7 @@ impl Identity {
         let is_note = |at: &usize| layout.columns.get(*at).and_then(|column| column.name.as_deref()).is_some_and(names_notes);
         let lasting: Vec<usize> = said.iter().copied().filter(|at| !is_note(at)).collect();
         let columns = [days, amounts, if lasting.is_empty() { said } else { lasting }].concat();
-        Self { columns, status: found(ColumnRole::Status).first().copied() }
+        Self { columns, status: found(ColumnRole::Status).first().copied(), is_told }
     }
 
     /// The reference of a row.
@@ -41,6 +43,6 @@ impl Identity {
         let cell = |at: usize| cells.get(at).map(|cell| card_number::cut(&tidy(cell))).unwrap_or_default();
         let mut said: Vec<String> = self.columns.iter().map(|at| cell(*at)).collect();
         said.extend(self.status.map(|at| status(&plain(&cell(at))).to_owned()));
-        reference_of_cells(said.iter().map(String::as_str))
+        reference_of_cells(said.iter().map(String::as_str), self.is_told)
     }
 }

@@ -46,9 +46,10 @@ pub(super) struct Row {
 }
 
 impl<'a> Mapping<'a> {
-    pub(super) fn new(layout: &'a Layout, evidence: &Evidence, (order, mark): (DateOrder, DecimalMark), invert: bool, currency: Currency) -> Self {
-        let accounts = Accounts::of(layout, evidence.accounts());
-        Self { layout, order, mark, invert, currency, mixed: evidence.mixed(), accounts, identity: Identity::of(layout), fees_on_top: false }
+    pub(super) fn new(layout: &'a Layout, evidence: &Evidence, format: (DateOrder, DecimalMark, bool), currency: Currency, is_told: bool) -> Self {
+        let (order, mark, invert) = format;
+        let (accounts, identity) = (Accounts::of(layout, evidence.accounts()), Identity::of(layout, is_told));
+        Self { layout, order, mark, invert, currency, mixed: evidence.mixed(), accounts, identity, fees_on_top: false }
     }
 
     /// The error says why the row cannot be taken.
