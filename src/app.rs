@@ -4,6 +4,7 @@ pub mod audit;
 mod collecting;
 pub mod doctor;
 mod edge;
+pub mod embedded;
 mod identity;
 pub mod keys;
 mod metrics;
@@ -153,14 +154,18 @@ pub async fn open_database(config: &Config) -> anyhow::Result<Database> {
     if config.is_embedded() {
         private_file::make_folder(&config.data_dir)?;
     }
-    Database::connect(config.database().expose_secret(), Arc::new(Machine), Arc::new(Machine)).await.context("the database cannot be opened")
+    let failed = || match config.origins.get("database_url") {
+        Some(origin) if !config.is_embedded() => format!("the database cannot be opened; start PostgreSQL, or correct {}", origin.written),
+        _ => "the database cannot be opened".to_owned(),
+    };
+    Database::connect(config.database().expose_secret(), Arc::new(Machine), Arc::new(Machine)).await.with_context(failed)
 }
 
 impl App {
     /// Opens database and keys, brings the schema up to date, composes everything. `listening` is where it will be reached.
     pub async fn open(config: &Config, listening: SocketAddr, made_up_keys: MadeUpKeys) -> anyhow::Result<Self> {
         let surroundings = Surroundings::real()?;
-        let places = KeyPlaces::find(config, made_up_keys, surroundings.randomness.clone())?;
+        let places = keys::find(config, made_up_keys, surroundings.randomness.clone()).await?;
         let watch = KeyWatch::begin(places, Duration::from_secs(config.keys.wait_seconds.into()))?;
         let database = open_database(config).await?;
         database.migrate_up().await.context("the database's schema cannot be brought up to date")?;

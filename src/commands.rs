@@ -22,7 +22,10 @@ use clap_complete::Shell;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-use crate::config::{Config, Environment};
+use crate::{
+    config::{Config, Environment},
+    domain::failure::causes,
+};
 
 /// Where the help of a command has what every command takes.
 const EVERYWHERE: &str = "Options of every command";
@@ -107,7 +110,7 @@ impl CommandLine {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => {
                 // Standard error may be closed; there is nowhere left to say so.
-                let _unsaid = writeln!(std::io::stderr(), "error: {failure:#}");
+                let _unsaid = writeln!(std::io::stderr(), "error: {}", causes(&failure));
                 ExitCode::FAILURE
             }
         }
@@ -160,6 +163,11 @@ fn say(line: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}")?;
     Ok(out.flush()?)
+}
+
+/// Says something on standard error.
+fn mention(line: &str) -> anyhow::Result<()> {
+    Ok(writeln!(std::io::stderr(), "{line}")?)
 }
 
 /// What is logged when nobody says; a demo talks to a person, so it logs less.

@@ -181,6 +181,7 @@ impl Config {
             None => anyhow::anyhow!("the configuration cannot be read: {}", error.path.join(".")),
         })?;
         config.origins = file.written.into_iter().chain(variables.written).collect();
+        config.providers.simplefin.settle()?;
         config.check()?;
         Ok(config)
     }

@@ -25,11 +25,15 @@ use crate::{
         audit::Act,
         chain::key_id,
         event::Event,
+        failure::causes,
         time::{Clock as _, Timestamp},
     },
     infrastructure::{
         audit_file::{ExportFile, read_checkpoints, read_key, verify_export, written_key},
-        database::{Database, inspection::sqlite_file},
+        database::{
+            Database,
+            inspection::{Inspection, sqlite_file},
+        },
         machine::Machine,
         security::checkpoint::{Ed25519Check, Ed25519Signer},
     },
@@ -37,10 +41,33 @@ use crate::{
 
 use super::{MadeUpKeys, keys::places, open_database};
 
-/// The public keys of the ring as pairs of id and base64, the one that signs first.
-pub fn public_keys(config: &Config) -> anyhow::Result<Vec<(String, String)>> {
-    let signer = Ed25519Signer::new(&places(config, MadeUpKeys::Use)?.read()?)?;
-    Ok(signer.public_keys().iter().map(|key| (key_id(key), written_key(key))).collect())
+/// Public keys.
+pub struct PublicKeys {
+    /// Pairs of id and base64: the one that signed last first, then as they stand in the ring.
+    pub keys: Vec<(String, String)>,
+    /// Why it is not known which one signed last.
+    pub unknown: Option<String>,
+}
+
+/// The public keys of the ring. A server signs with a new one some time after it was made, so the database is asked which one it is.
+pub async fn public_keys(config: &Config) -> anyhow::Result<PublicKeys> {
+    let signer = Ed25519Signer::new(&places(config, MadeUpKeys::Use).await?.read()?)?;
+    let mut keys: Vec<_> = signer.public_keys().iter().map(|key| (key_id(key), written_key(key))).collect();
+    let (last, unknown) = match last_signer(config).await {
+        Ok(last) => (last, None),
+        Err(failure) => (None, Some(causes(&failure))),
+    };
+    if let Some(at) = keys.iter().position(|(id, _)| Some(id) == last.as_ref()) {
+        keys[..=at].rotate_right(1);
+    }
+    Ok(PublicKeys { keys, unknown })
+}
+
+async fn last_signer(config: &Config) -> anyhow::Result<Option<String>> {
+    let Some(inspection) = Inspection::open(config.database().expose_secret()).await? else { return Ok(None) };
+    let last = inspection.last_signer().await;
+    inspection.close().await?;
+    last
 }
 
 /// What a trail is held against.
@@ -66,8 +93,8 @@ pub async fn check(
     let trusted = match (&config, given.is_empty()) {
         (_, false) => given,
         (Ok(config), true) => {
-            let keys =
-                places(config, MadeUpKeys::Use).and_then(|places| places.read()).context("there is no key to check signatures with; give one with --key")?;
+            let keys = places(config, MadeUpKeys::Use).await.and_then(|places| places.read());
+            let keys = keys.context("there is no key to check signatures with; give one with --key")?;
             Ed25519Signer::new(&keys)?.public_keys().to_vec()
         }
         (Err(refusal), true) => bail!("{refusal:#}"),

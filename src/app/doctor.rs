@@ -20,7 +20,7 @@ use crate::{
     config::{Config, Environment},
     domain::{
         chain::{UNSEALED_MINUTES, UNSIGNED_MINUTES},
-        failure::Unavailable,
+        failure::causes as told,
         time::{Clock, Timestamp},
     },
     infrastructure::{
@@ -91,12 +91,6 @@ impl Finding {
         let remedy: Vec<_> = remedy.lines().map(str::trim).collect();
         Self::fail(check, finding.trim_end_matches(':'), remedy.join("; "))
     }
-}
-
-/// An error with its causes. That a database is unavailable is said by the check that asked for it.
-fn told(failure: &anyhow::Error) -> String {
-    let causes: Vec<_> = failure.chain().filter(|cause| !cause.is::<Unavailable>()).map(ToString::to_string).collect();
-    causes.join(": ")
 }
 
 /// Looks at everything, by the time of `clock`.
@@ -308,12 +302,16 @@ async fn mail(config: &Config) -> Finding {
 fn providers(config: &Config) -> Finding {
     let lacking = super::providers::what_schwab_lacks(config, &config.public_url(config.bind));
     let schwab = &config.providers.schwab;
-    let (is_wanted, is_there) = (schwab.client_id.is_some() || schwab.client_secret.is_some(), lacking.is_none());
-    let there = [("statement files", true), ("Alpaca", true), ("Schwab", is_there), ("the sandbox bank", config.has_sandbox(config.bind))];
-    let there: Vec<_> = there.into_iter().filter_map(|(name, is_there)| is_there.then_some(name)).collect();
-    match lacking {
-        Some(lacking) if is_wanted => Finding::warn("providers", lacking, "set both, and an https DASHTAM_PUBLIC_URL, or take away what is set"),
-        _ => Finding::ok("providers", format!("{} can be linked", there.join(", "))),
+    let is_wanted = schwab.client_id.is_some() || schwab.client_secret.is_some();
+    let known = super::providers::known(config, config.bind);
+    let there: Vec<_> = known.iter().filter(|(_, lacking)| lacking.is_none()).map(|(name, _)| *name).collect();
+    let mut found = vec![format!("{} can be linked", there.join(", "))];
+    found.extend(known.iter().filter_map(|(name, lacking)| Some(format!("{name} cannot: {}", lacking.as_ref()?.trim_end_matches('.')))));
+    let found = found.join("; ");
+    if lacking.is_some() && is_wanted {
+        Finding::warn("providers", found, "set both, and an https DASHTAM_PUBLIC_URL, or take away what is set")
+    } else {
+        Finding::ok("providers", found)
     }
 }
 

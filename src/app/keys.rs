@@ -1,11 +1,12 @@
 //! Keys from outside: where they are kept, how much hangs on each, and when a new one is used. What the commands need of adapters.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use secrecy::ExposeSecret as _;
 
 use crate::{
+    application::ports::Randomness,
     config::Config,
     domain::time::{Clock, Timestamp},
     infrastructure::{
@@ -15,8 +16,8 @@ use crate::{
     },
 };
 
-use super::MadeUpKeys;
-pub use crate::infrastructure::security::key_places::Family;
+use super::{MadeUpKeys, embedded};
+pub use crate::infrastructure::security::key_places::{Family, Proposal};
 
 /// Where a key stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,8 +55,29 @@ pub struct Standings {
 }
 
 /// Where the keys of this configuration are kept.
-pub fn places(config: &Config, made_up: MadeUpKeys) -> anyhow::Result<Arc<KeyPlaces>> {
-    Ok(Arc::new(KeyPlaces::find(config, made_up, Arc::new(Machine))?))
+pub async fn places(config: &Config, made_up: MadeUpKeys) -> anyhow::Result<Arc<KeyPlaces>> {
+    Ok(Arc::new(find(config, made_up, Arc::new(Machine)).await?))
+}
+
+/// The same. Keys are made up for a database without users only: what others sealed they would not open.
+pub(super) async fn find(config: &Config, made_up: MadeUpKeys, randomness: Arc<dyn Randomness>) -> anyhow::Result<KeyPlaces> {
+    if made_up == MadeUpKeys::Make
+        && let Some(file) = KeyPlaces::to_be_made_up(config)
+        && embedded::has_users(config).await?
+    {
+        bail!("{}", keys_are_lost(&file));
+    }
+    KeyPlaces::find(config, made_up, randomness)
+}
+
+/// What to say where keys would have to be made up and there are users already.
+pub(super) fn keys_are_lost(file: &Path) -> String {
+    format!(
+        "{} is missing, and the database has users, whose passwords and links no other keys open:\n  \
+         put the file back from a copy; or set DASHTAM_JWT__SECRET and DASHTAM_ENCRYPTION__KEYS, if these held the keys;\n  \
+         or begin anew in another folder with --data-dir",
+        file.display()
+    )
 }
 
 /// How long the current key of a kind still waits until servers use it.
@@ -66,7 +88,7 @@ pub fn waits(config: &Config, places: &KeyPlaces, family: Family) -> Option<Dura
 
 /// Looks at all keys, and changes nothing.
 pub async fn status(config: &Config, made_up: MadeUpKeys) -> anyhow::Result<Standings> {
-    let places = places(config, made_up)?;
+    let places = places(config, made_up).await?;
     let keys = places.read()?;
     let inspection = Inspection::open(config.database().expose_secret()).await.context("the database cannot be opened")?;
     let standings = standings(config, &places, &keys, inspection.as_ref(), Machine.now()).await;

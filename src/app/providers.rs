@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
+use anyhow::bail;
 use url::Url;
 
 use crate::{
@@ -16,9 +17,9 @@ use crate::{
         providers::{
             alpaca::{self, AlpacaProvider},
             http::{Policy, Switchboard, outside::Reach},
-            sandbox::{SandboxBank, SandboxProvider, authorization::CLIENT_ID},
+            sandbox::{self, SandboxBank, SandboxProvider, authorization::CLIENT_ID},
             schwab::{self, SchwabProvider},
-            simplefin,
+            simplefin, statement,
         },
     },
 };
@@ -70,12 +71,11 @@ impl Providers {
 
     /// SimpleFIN, at the servers that are configured. In development one on this machine counts too.
     fn open_simplefin(&mut self, config: &Config, listening: SocketAddr, switchboard: &Switchboard) -> anyhow::Result<()> {
-        let hosts = &config.providers.simplefin.hosts;
-        if hosts.is_empty() {
-            let unavailable = Some("no server is listed in providers.simplefin.hosts".to_owned());
-            self.unavailable.push(CatalogueEntry { manifest: simplefin::client::MANIFEST.clone(), unavailable });
+        if let Some(lacking) = what_simplefin_lacks(config) {
+            self.unavailable.push(CatalogueEntry { manifest: simplefin::client::MANIFEST.clone(), unavailable: Some(lacking) });
             return Ok(());
         }
+        let hosts = &config.providers.simplefin.hosts;
         let reach = if config.has_sandbox(listening) { Reach::OutsideOrHere } else { Reach::Outside };
         self.linkable.push(Arc::new(simplefin::SimpleFinProvider::new(switchboard, hosts, reach)?));
         Ok(())
@@ -84,7 +84,19 @@ impl Providers {
     /// Opens the bank over its state in the data folder, and adds the adapter that reaches it over HTTP as any other.
     fn open_sandbox(&mut self, config: &Config, public_url: &str, switchboard: &Switchboard) -> anyhow::Result<()> {
         private_file::make_folder(&config.data_dir)?;
-        let bank = SandboxBank::open(config.data_dir.join("sandbox.json"), config.sandbox.seed, switchboard.clock.clone(), switchboard.randomness.clone())?;
+        let state_file = config.data_dir.join("sandbox.json");
+        let seed = match (SandboxBank::kept_seed(&state_file)?, config.origins.get("sandbox.seed")) {
+            (Some(kept), Some(origin)) if kept != config.sandbox.seed => bail!(
+                "the sandbox bank in {} is made up from the seed {kept}, and {} says {}: its links would get another bank's money beside what they have. \
+                 Leave the seed out, or take another folder with --data-dir",
+                config.data_dir.display(),
+                origin.written,
+                config.sandbox.seed
+            ),
+            (Some(kept), _) => kept,
+            (None, _) => config.sandbox.seed,
+        };
+        let bank = SandboxBank::open(state_file, seed, switchboard.clock.clone(), switchboard.randomness.clone())?;
         let address = Url::parse(&format!("{public_url}/sandbox"))?;
         bank.register_redirect(&address, &format!("{public_url}/oauth/sandbox/callback"))?;
         let line = switchboard.line("sandbox", Policy::USUAL)?;
@@ -92,6 +104,22 @@ impl Providers {
         self.sandbox = Some(bank);
         Ok(())
     }
+}
+
+/// The name of each provider in the catalogue of a server that listens at `listening`, with the reason why it cannot be linked there.
+pub(super) fn known(config: &Config, listening: SocketAddr) -> Vec<(&'static str, Option<String>)> {
+    let sandbox = config.has_sandbox(listening).then(|| (sandbox::client::MANIFEST.name, None));
+    let others = [
+        (AlpacaProvider::manifest().name, None),
+        (SchwabProvider::manifest().name, what_schwab_lacks(config, &config.public_url(listening))),
+        (simplefin::client::MANIFEST.name, what_simplefin_lacks(config)),
+        (statement::MANIFEST.name, None),
+    ];
+    sandbox.into_iter().chain(others).collect()
+}
+
+fn what_simplefin_lacks(config: &Config) -> Option<String> {
+    config.providers.simplefin.hosts.is_empty().then(|| "No server is listed in DASHTAM_PROVIDERS__SIMPLEFIN__HOSTS.".to_owned())
 }
 
 /// What this server would have to have for Schwab to be linked; `None` when it has it.

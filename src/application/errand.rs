@@ -23,6 +23,11 @@ pub fn traced<T>(trace: String, work: impl Future<Output = T>) -> impl Future<Ou
     TRACE.scope(trace, work)
 }
 
+/// The same with what does not wait.
+pub fn traced_at_once<T>(trace: String, work: impl FnOnce() -> T) -> T {
+    TRACE.sync_scope(trace, work)
+}
+
 /// Does `work` for a link.
 pub fn on_behalf_of<T>(link: LinkId, work: impl Future<Output = T>) -> impl Future<Output = T> {
     LINK.scope(link, work)

@@ -349,9 +349,10 @@ impl ImportCommands {
         new_account: Option<NamedAccount>,
         csv: CsvCorrection,
     ) -> Result<StatementHints, ImportError> {
-        let Some(target) = target else { return Ok(StatementHints { csv, account: new_account, currency: None }) };
+        let today = Some(self.clock.now().day());
+        let Some(target) = target else { return Ok(StatementHints { csv, account: new_account, currency: None, today }) };
         let account = self.accounts.find_many(owner, &[target]).await?.pop().ok_or(ImportError::NotFound)?;
-        Ok(StatementHints { csv, account: None, currency: Some(account.currency) })
+        Ok(StatementHints { csv, account: None, currency: Some(account.currency), today })
     }
 
     /// Reads a file to its end, counting and hashing its bytes.

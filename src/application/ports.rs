@@ -41,7 +41,7 @@ use crate::domain::{
     sign_in::SignIns,
     signal::Signal,
     sync::Syncs,
-    time::Timestamp,
+    time::{LocalDate, Timestamp},
     transaction::Transactions,
     user::{EmailAddress, Password, PasswordRecord, Role, Users},
 };
@@ -346,6 +346,8 @@ pub struct StatementHints {
     pub account: Option<NamedAccount>,
     /// The currency of the account they go into when it is there.
     pub currency: Option<Currency>,
+    /// The day it is: what a file tells of later days has not come yet.
+    pub today: Option<LocalDate>,
 }
 
 /// Why a file is not read.

@@ -13,7 +13,7 @@ use clap::{Args, Subcommand};
 use crate::{
     app::{
         App,
-        audit::{Evidence, Part, check, export, public_keys},
+        audit::{Evidence, Part, PublicKeys, check, export, public_keys},
     },
     application::{
         access::Requester,
@@ -25,7 +25,7 @@ use crate::{
     config::Config,
 };
 
-use super::{LOG, logging, say, terminal::Progress, user::beside_a_server};
+use super::{LOG, logging, mention, say, terminal::Progress, user::beside_a_server};
 
 /// Looks after the trail.
 #[derive(Subcommand)]
@@ -41,7 +41,7 @@ pub(super) enum Audit {
     Export(Export),
     /// Drop what is past its retention, whole months at once, behind a signed cut
     Prune(Prune),
-    /// Print the public keys that checkpoints are checked with, the one that signs now first
+    /// Print the public keys that checkpoints are checked with, the one that signed last first
     #[command(after_help = "Examples:\n  dashtam audit key > audit-keys.txt")]
     Key,
 }
@@ -118,10 +118,11 @@ impl Audit {
             Self::Export(export) => export.run(&logging(settings, LOG)?).await,
             Self::Prune(prune) => prune.run(&logging(settings, LOG)?).await,
             Self::Key => {
-                for (id, key) in public_keys(&settings?)? {
-                    say(&format!("{id} {key}"))?;
+                let PublicKeys { keys, unknown } = public_keys(&settings?).await?;
+                if let (Some(unknown), true) = (unknown, keys.len() > 1) {
+                    mention(&format!("which of them signed last is not known, so they stand as in the ring: {unknown}"))?;
                 }
-                Ok(())
+                keys.iter().try_for_each(|(id, key)| say(&format!("{id} {key}")))
             }
         }
     }

@@ -14,18 +14,22 @@ use clap::Args;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use url::{Host, Url};
 
 use crate::{
-    app::{App, MadeUpKeys, Visitor, write_private_file},
+    app::{App, MadeUpKeys, Visitor, embedded, write_private_file},
     application::{
         access::Requester,
         user::{CreateUser, UserError},
     },
-    config::Config,
+    config::{Config, Origin},
     domain::user::{Role, SessionTier},
 };
 
-use super::{say, serve::listen, stop_on_signal, terminal::Progress, user::made_up_password};
+use super::{mention, say, serve::listen, stop_on_signal, terminal::Progress, user::made_up_password};
+
+/// What a second start must know, in the data folder.
+const REMEMBERED: &str = "demo.toml";
 
 const EMAIL: &str = "demo@example.com";
 
@@ -36,6 +40,7 @@ const SIGN_IN: &str = "mutation($input: CreateSessionInput!) { createSession(inp
 const LINKS: &str = "{ viewer { links(first: 100) { nodes { id status provider { slug } lastSync { status problem accounts added } } } } }";
 const SYNC: &str = "mutation($input: SyncLinkInput!) { syncLink(input: $input) { userErrors { message } } }";
 const BEGIN: &str = "mutation { beginLink(input: {provider: \"sandbox\"}) { authorizationUrl userErrors { message } } }";
+const RELINK: &str = "mutation($input: RelinkInput!) { relink(input: $input) { authorizationUrl userErrors { message } } }";
 const TRY: &str = "{ viewer { accounts(first: 10) { nodes { name type balances { current { amount currency } } transactions(first: 3) { nodes { postedOn description amount { amount } } } } } } }";
 
 /// Shows everything.
@@ -44,6 +49,8 @@ const TRY: &str = "{ viewer { accounts(first: 10) { nodes { name type balances {
     dashtam demo\n  \
     dashtam demo --bind 127.0.0.1:0 --json    any free port, and one line for a program to read\n  \
     dashtam demo --data-dir elsewhere         another bank, another user\n\n\
+    Everything is in the data folder. It does not start where settings name a database, a Redis or an address that is a real\n\
+    server's, nor in a folder that has users and was no demo's. A DATABASE_URL is taken for another program's.\n\n\
     Ctrl-C ends it. The next start finds its data again; delete the data folder to begin anew.")]
 pub(super) struct Demo {
     /// The address to listen on [default: 127.0.0.1:8080]
@@ -82,17 +89,24 @@ struct Ready<'a> {
 impl Demo {
     pub(super) async fn run(self, mut config: Config) -> anyhow::Result<()> {
         config.bind = self.bind.unwrap_or(config.bind);
-        config.sandbox.seed = self.seed.unwrap_or(config.sandbox.seed);
+        if let Some(seed) = self.seed {
+            config.sandbox.seed = seed;
+            config.origins.insert("sandbox.seed", Origin { written: "--seed".to_owned(), file: None });
+        }
         ensure!(
             config.bind.ip().is_loopback(),
             "the demo has a bank without locks and a known user, so it listens on this machine only; try --bind 127.0.0.1:8080"
         );
+        for left_out in leave_out_what_is_real(&mut config) {
+            mention(&left_out)?;
+        }
+        refuse_what_is_somebodys(&config).await?;
         let stop = stop_on_signal()?;
+        let _alone = embedded::take(&config)?;
         let listener = listen(config.bind).await?;
         let listening = listener.local_addr()?;
         let url = config.public_url(listening);
-        let made_up = if config.is_embedded() { MadeUpKeys::Make } else { MadeUpKeys::Refuse };
-        let app = App::open(&config, listening, made_up).await?;
+        let app = App::open(&config, listening, MadeUpKeys::Make).await?;
         let user = self.remembered_user(&app, &config.data_dir).await?;
         let running = tokio::spawn(app.run(listener, stop.clone()));
         let shown = tokio::select! {
@@ -108,7 +122,7 @@ impl Demo {
 
     /// The demo user: the one of an earlier start, or a new one.
     async fn remembered_user(&self, app: &App, data_dir: &Path) -> anyhow::Result<Remembered> {
-        let file = data_dir.join("demo.toml");
+        let file = data_dir.join(REMEMBERED);
         let given = self.password.as_ref().map(|password| secrecy::ExposeSecret::expose_secret(password).to_owned());
         if file.is_file() {
             let kept: Remembered = toml::from_str(&std::fs::read_to_string(&file)?).map_err(|_| anyhow::anyhow!("{} is damaged", file.display()))?;
@@ -144,6 +158,12 @@ impl Demo {
         let token = signed_in["createSession"]["accessToken"].as_str().context("the demo user cannot sign in")?.to_owned();
         let links = visitor.ask(Some(&token), LINKS, &json!({})).await?;
         match sandbox_link(&links) {
+            Some(link) if link["status"] != "ACTIVE" => {
+                self.progress("linking the sandbox bank once more through its consent page")?;
+                let begun = visitor.ask(Some(&token), RELINK, &json!({ "input": { "linkId": link["id"] } })).await?;
+                visitor.agree(begun["relink"]["authorizationUrl"].as_str().context("the sandbox bank cannot be linked once more")?).await?;
+                self.progress("waiting for the sync")?;
+            }
             Some(link) if link["lastSync"]["status"] == "FAILED" => {
                 self.progress("the last sync failed; asking for another")?;
                 visitor.ask(Some(&token), SYNC, &json!({ "input": { "linkId": link["id"], "force": true } })).await?;
@@ -165,7 +185,8 @@ impl Demo {
         let waiting = async {
             loop {
                 let links = visitor.ask(Some(token), LINKS, &json!({})).await?;
-                let sync = sandbox_link(&links).map(|link| &link["lastSync"]).context("the bank ended the link; take another --data-dir")?;
+                let link = sandbox_link(&links).filter(|link| link["status"] == "ACTIVE");
+                let sync = link.map(|link| &link["lastSync"]).context("the bank ended the link meanwhile; the next start links it once more")?;
                 match sync["status"].as_str() {
                     Some("SUCCEEDED") => return anyhow::Ok(()),
                     Some("FAILED") => bail!("the sync failed: {}", sync["problem"]),
@@ -212,8 +233,43 @@ impl Demo {
     }
 }
 
-/// The link to the sandbox bank that works.
+/// The link to the sandbox bank: the one that works, or else one that can be linked once more, so that no money is there twice.
 fn sandbox_link(links: &Value) -> Option<&Value> {
-    let mut links = links["viewer"]["links"]["nodes"].as_array().into_iter().flatten();
-    links.find(|link| link["provider"]["slug"] == "sandbox" && link["status"] == "ACTIVE")
+    let links = links["viewer"]["links"]["nodes"].as_array().into_iter().flatten();
+    let links = links.filter(|link| link["provider"]["slug"] == "sandbox" && link["status"] != "UNLINKED");
+    links.min_by_key(|link| link["status"] != "ACTIVE")
+}
+
+/// Leaves out what belongs to a server in earnest: a demo has a user whose password it shows, and a bank without locks. Answers what that was.
+fn leave_out_what_is_real(config: &mut Config) -> Vec<String> {
+    let elsewhere = config.public_url.take_if(|url| !is_here(url, config.bind)).is_some();
+    let real = [
+        ("database_url", config.database_url.take().is_some(), "runs on the embedded database of its data folder alone"),
+        ("redis_url", config.redis_url.take().is_some(), "shares nothing with other servers"),
+        ("audit.checkpoints", config.audit.checkpoints.take().is_some(), "publishes nothing where the checkpoints of a real trail are kept"),
+        ("public_url", elsewhere, "is reached on this machine and nowhere else"),
+    ];
+    let written = |name: &'static str| config.origins.get(name).map_or(name.to_owned(), |origin| origin.written.clone());
+    real.into_iter().filter(|(_, is_set, _)| *is_set).map(|(name, _, instead)| format!("{} is left out: a demo {instead}", written(name))).collect()
+}
+
+/// Refuses a folder in which somebody has data of their own, before anything is written.
+async fn refuse_what_is_somebodys(config: &Config) -> anyhow::Result<()> {
+    ensure!(
+        config.data_dir.join(REMEMBERED).is_file() || !embedded::has_users(config).await?,
+        "the database in {} has users, and no demo made them; take another folder, such as dashtam demo --data-dir demo-data",
+        config.data_dir.display()
+    );
+    Ok(())
+}
+
+/// Whether an address is the one that is listened on.
+fn is_here(url: &Url, bind: SocketAddr) -> bool {
+    let is_host = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => bind.ip() == address,
+        Some(Host::Ipv6(address)) => bind.ip() == address,
+        None => false,
+    };
+    is_host && url.scheme() == "http" && url.port_or_known_default() == Some(bind.port())
 }

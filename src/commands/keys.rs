@@ -1,6 +1,6 @@
 //! `dashtam keys`: what hangs on each key, new keys, and what older ones sealed moved to the current one.
 
-use std::{io::Write as _, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::ensure;
 use clap::{Args, Subcommand};
@@ -10,13 +10,13 @@ use serde_json::json;
 use crate::{
     app::{
         App,
-        keys::{Family, Standing, Standings, Use, places, status, waits},
+        keys::{Family, Proposal, Standing, Standings, Use, places, status, waits},
     },
     application::{access::Requester, keys::RotateKeys},
     config::Config,
 };
 
-use super::{say, terminal::Progress, user::beside_a_server};
+use super::{mention, say, terminal::Progress, user::beside_a_server};
 
 /// Looks after keys.
 #[derive(Subcommand)]
@@ -32,7 +32,7 @@ pub(super) enum Keys {
         dashtam keys status --json | jq '.keys[] | select(.use == \"kept\" and .hanging == {})'\n\n\
         A kept key on which nothing hangs may go. No key is shown, nor any part of one.")]
     Status(Status),
-    /// Make new keys and keep the old ones; where keys are no files of ours, print what to set instead
+    /// Make new keys and keep the old ones; where keys are no files of ours, print what to set or write instead
     #[command(after_help = "Examples:\n  \
         dashtam keys rotate\n  \
         dashtam keys rotate --tokens\n  \
@@ -130,17 +130,12 @@ fn as_json(standings: &Standings) -> serde_json::Value {
     json!({ "keys": keys.collect::<Vec<_>>(), "missing": counted(&standings.foreign) })
 }
 
-/// Says something on standard error.
-fn mention(line: &str) -> anyhow::Result<()> {
-    Ok(writeln!(std::io::stderr(), "{line}")?)
-}
-
 impl Rotate {
     async fn run(self, config: &Config) -> anyhow::Result<()> {
         let both = self.ring == self.tokens;
         let wanted = [(Family::Ring, both || self.ring), (Family::Tokens, both || self.tokens)];
         let wanted: Vec<_> = wanted.into_iter().filter(|(_, wanted)| *wanted).map(|(family, _)| family).collect();
-        let kept_at = places(config, beside_a_server(config))?;
+        let kept_at = places(config, beside_a_server(config)).await?;
         let (mut renewable, mut shown) = (Vec::new(), Vec::new());
         for one in wanted {
             match kept_at.can_renew(one) {
@@ -161,9 +156,15 @@ impl Rotate {
             }
         }
         for (one, why) in shown {
-            mention(&format!("{}: nothing was changed, since {why}. For new keys, set what follows, for every server:", family(one)))?;
-            for proposal in kept_at.propose(one)? {
-                say(&format!("{}={}", proposal.setting, proposal.value.expose_secret()))?;
+            let proposals = kept_at.propose(one)?;
+            let is_filed = proposals.iter().any(|proposal| proposal.file.is_some());
+            let what_to_do = if is_filed { "put what follows where it belongs, in this order" } else { "set what follows" };
+            mention(&format!("{}: nothing was changed, since {why}. For new keys, {what_to_do}, for every server:", family(one)))?;
+            for Proposal { setting, file, value } in proposals {
+                match file {
+                    Some(file) => say(&format!("# {}, which {setting}_FILE names:\n{}", file.display(), value.expose_secret()))?,
+                    None => say(&format!("{setting}={}", value.expose_secret()))?,
+                }
             }
         }
         Ok(())
@@ -171,7 +172,7 @@ impl Rotate {
 }
 
 async fn reseal(config: &Config) -> anyhow::Result<()> {
-    let kept_at = places(config, beside_a_server(config))?;
+    let kept_at = places(config, beside_a_server(config)).await?;
     let progress = Arc::new(Progress::new());
     // What is sealed under a key that some server has not seen yet would not open there; and one that does not use it yet would seal under
     // the old one after this has ended.

@@ -7,7 +7,7 @@ use clap::Args;
 use tokio::net::TcpListener;
 
 use crate::{
-    app::{App, MadeUpKeys, check_keys},
+    app::{App, MadeUpKeys, check_keys, embedded},
     config::{Config, Environment},
 };
 
@@ -40,8 +40,10 @@ impl Serve {
         );
         let made_up = ready_to_start(&config)?;
         let stop = stop_on_signal()?;
+        let _alone = embedded::take(&config)?;
         let listener = listen(config.bind).await?;
         let listening = listener.local_addr()?;
+        warn_without_public_url(&config, listening, self.no_worker);
         let mut app = App::open(&config, listening, made_up).await?;
         app.look_at_keys_on_hangup()?;
         tracing::info!(%listening, public_url = config.public_url(listening), environment = ?config.environment, works = !self.no_worker, "ready");
@@ -60,6 +62,17 @@ pub(super) fn ready_to_start(config: &Config) -> anyhow::Result<MadeUpKeys> {
         bail!("{}", missing.join("\n"));
     }
     Ok(MadeUpKeys::Refuse)
+}
+
+/// Says that nobody told under which address people reach this, where more depends on it than a try on one's own machine.
+pub(super) fn warn_without_public_url(config: &Config, listening: SocketAddr, is_one_of_several: bool) {
+    if config.public_url.is_none() && (is_one_of_several || config.environment == Environment::Production) {
+        tracing::warn!(
+            told_instead = config.public_url(listening),
+            "DASHTAM_PUBLIC_URL is not set: links in mails, banks and tokens name the address this process listens on, which people may not reach; \
+             set it to the address browsers use, the same for every server and worker, or they do not take each other's sign-ins"
+        );
+    }
 }
 
 /// Takes the address, or says what to do when somebody has it.

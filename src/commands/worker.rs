@@ -5,7 +5,10 @@ use clap::Args;
 
 use crate::{app::App, config::Config};
 
-use super::{serve::ready_to_start, stop_on_signal};
+use super::{
+    serve::{ready_to_start, warn_without_public_url},
+    stop_on_signal,
+};
 
 /// Runs what servers queue.
 #[derive(Args)]
@@ -22,6 +25,7 @@ impl Worker {
         );
         let made_up = ready_to_start(&config)?;
         let stop = stop_on_signal()?;
+        warn_without_public_url(&config, config.bind, true);
         let mut app = App::open(&config, config.bind, made_up).await?;
         app.look_at_keys_on_hangup()?;
         tracing::info!(environment = ?config.environment, "working");

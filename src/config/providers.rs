@@ -54,6 +54,25 @@ impl Default for SimpleFin {
     }
 }
 
+impl SimpleFin {
+    /// Spells each server as URLs spell their host. What is more than a host name, perhaps with its port, would never match one.
+    pub(super) fn settle(&mut self) -> anyhow::Result<()> {
+        for written in &mut self.hosts {
+            let is_more = |text: &str| text.is_empty() || text.contains(['/', '\\', '?', '#', '@']) || text.contains(char::is_whitespace);
+            let url = Some(written.trim()).filter(|text| !is_more(text)).and_then(|text| Url::parse(&format!("https://{text}")).ok());
+            let host = url.as_ref().and_then(|url| {
+                let host = url.host_str()?;
+                Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+            });
+            let Some(host) = host else {
+                bail!("providers.simplefin.hosts holds {written:?}; a server is a host name such as bridge.simplefin.org, perhaps with a port, and no more");
+            };
+            *written = host;
+        }
+        Ok(())
+    }
+}
+
 impl Providers {
     /// Addresses are ones that paths can be put behind.
     pub(super) fn check(&self) -> anyhow::Result<()> {

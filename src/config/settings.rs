@@ -383,13 +383,14 @@ pub const SETTINGS: &[Setting] = &[
         kind: Kind::List,
         preset: Preset::Default("[\"bridge.simplefin.org\", \"beta-bridge.simplefin.org\"]"),
         about: "The SimpleFIN servers whose setup tokens are taken. A token names the server it is for, so one that names another is refused before anything is \
-                asked there.",
+                asked there. Each is a host name, with a port where it is not 443.",
     },
     Setting {
         name: "sandbox.seed",
         kind: Kind::Number,
         preset: Preset::Default("7"),
-        about: "What the sandbox bank is made up from: the same seed makes the same accounts and transactions. Development only.",
+        about: "What the sandbox bank is made up from: the same seed makes the same accounts and transactions. A data folder keeps the seed of its bank, and \
+                another one is refused there. Development only.",
     },
 ];
 

@@ -60,6 +60,8 @@ words! {
         Description = "description",
         /// Who was paid, or paid.
         Merchant = "merchant",
+        /// What was charged for the row. Several columns are added up.
+        Fee = "fee",
         /// What the account held after the row.
         Balance = "balance",
         /// The currency of the row.
@@ -70,6 +72,8 @@ words! {
         Category = "category",
         /// How far the row has come.
         Status = "status",
+        /// Which account the row is of, in a file of several.
+        Account = "account",
         /// Nothing that is taken.
         Ignored = "ignored",
     }
@@ -78,7 +82,7 @@ words! {
 impl ColumnRole {
     /// Whether several columns may hold it.
     pub fn is_shared(self) -> bool {
-        matches!(self, Self::Description | Self::Ignored)
+        matches!(self, Self::Description | Self::Fee | Self::Ignored)
     }
 }
 

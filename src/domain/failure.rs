@@ -19,6 +19,12 @@ pub trait Reason {
     fn reason(&self) -> &'static str;
 }
 
+/// An error with its causes, for whoever runs this. That a part is [`Unavailable`] is said by what it was asked for.
+pub fn causes(failure: &anyhow::Error) -> String {
+    let causes: Vec<_> = failure.chain().filter(|cause| !cause.is::<Unavailable>()).map(ToString::to_string).collect();
+    if causes.is_empty() { failure.to_string() } else { causes.join(": ") }
+}
+
 /// Whether something failed only because a part of us is [`Unavailable`] for the moment.
 pub fn is_unavailable(failure: &anyhow::Error) -> bool {
     failure.downcast_ref::<Unavailable>().is_some()

@@ -4,7 +4,8 @@
 //! that look alike stay two; what is doubtful is never merged in silence. The rules, strongest first:
 //!
 //! 1. **By name.** A feed's id is believed. A file's id (OFX `FITID`) is believed only together with amount and day, since banks reuse
-//!    them; rows without an id are named by their content and their place among equal ones.
+//!    them; rows without an id are named by their content and their place among equal ones, rows of tables by their cells as they stand, so that
+//!    one that was read wrongly before is found again whatever its day and amount were taken for.
 //! 2. **By succession.** A posted row replaces the pending one its provider names, or the one pending row of the same amount and
 //!    description within a week before it.
 //! 3. **By counting.** A source that covers a whole day lists every real row of it. So of the stored rows of that day and amount that no
@@ -62,14 +63,35 @@ pub fn references(reported: &[ReportedTransaction]) -> Vec<String> {
     reported
         .iter()
         .map(|row| {
-            row.reference.clone().unwrap_or_else(|| {
-                let content = content_name(row);
-                let ordinal = seen.entry(content.clone()).or_insert(0);
-                *ordinal += 1;
-                format!("{content}:{ordinal}")
-            })
+            let content = match &row.reference {
+                Some(name) if !is_of_cells(name) => return name.clone(),
+                Some(name) => name.clone(),
+                None => content_name(row),
+            };
+            let ordinal = seen.entry(content.clone()).or_insert(0);
+            *ordinal += 1;
+            format!("{content}:{ordinal}")
         })
         .collect()
+}
+
+/// Begins the name of a row of a table that is made of its cells as they stand.
+const OF_CELLS: &str = "cells:";
+
+/// The reference of a row of a table that has no id: cells as they stand, so that it is the same row however they are read. Its place among equal ones
+/// is added when it is matched.
+pub fn reference_of_cells<'a>(cells: impl IntoIterator<Item = &'a str>) -> String {
+    let mut content = Sha256::new();
+    for cell in cells {
+        content.update(cell.as_bytes());
+        content.update([0]);
+    }
+    let digest = content.finalize();
+    format!("{OF_CELLS}{:032x}", u128::from_be_bytes(std::array::from_fn(|at| digest[at])))
+}
+
+fn is_of_cells(name: &str) -> bool {
+    name.strip_prefix(OF_CELLS).is_some_and(|digits| digits.len() >= 32)
 }
 
 /// Matches what `source` reported against what is stored of the account.
@@ -79,6 +101,7 @@ pub fn plan(known: &[KnownTransaction], reported: &[ReportedTransaction], source
     matcher.by_name();
     matcher.by_succession();
     matcher.by_counting();
+    matcher.by_cells();
     matcher.look_for_doubt();
     let withdrawn = if source == Source::Feed && period.is_some() { matcher.withdrawn() } else { Vec::new() };
     let rows = names.iter().cloned().zip(matcher.rows.iter().map(|row| row.clone().unwrap_or(Match::New))).collect();
@@ -184,6 +207,22 @@ impl<'a> Matcher<'a> {
         // however many files have named it before.
         self.count(|_, known, facts| same_words(&known.facts.description, &facts.description));
         self.count(|source, known, _| is_told_elsewhere(known, source));
+    }
+
+    /// The same cells are the same row, also when they were read as another day or amount before.
+    fn by_cells(&mut self) {
+        let mut named: HashMap<&str, Vec<TransactionId>> = HashMap::new();
+        for row in self.free() {
+            for (_, name) in row.references.iter().filter(|(source, name)| *source == self.source && is_of_cells(name)) {
+                named.entry(name).or_default().push(row.id);
+            }
+        }
+        for at in self.open() {
+            let free = named.get(self.names[at].as_str()).and_then(|ids| ids.iter().find(|id| !self.claimed.contains(id)).copied());
+            if let Some(id) = free {
+                self.claim(at, id);
+            }
+        }
     }
 
     /// Claims for each open row of a covered day one free stored row of that day, amount and status which is `alike`.

@@ -28,9 +28,14 @@ impl Currency {
         &self.0
     }
 
+    /// Whether it is a unit of ISO 4217.
+    pub fn is_iso(&self) -> bool {
+        Iso::from_code(&self.0).is_some()
+    }
+
     /// Decimals an amount of this unit is kept with: 4 for ISO 4217 units, 8 for any other.
     pub fn scale(&self) -> u32 {
-        if Iso::from_code(&self.0).is_some() { 4 } else { 8 }
+        if self.is_iso() { 4 } else { 8 }
     }
 
     /// Decimals an amount of this unit is shown with at least: the ISO 4217 minor unit, none for a unit without one.

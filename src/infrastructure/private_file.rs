@@ -1,9 +1,9 @@
 //! Files that nobody else may read: written whole or not at all, and one writer at a time.
 
 use std::{
-    fs::{DirBuilder, File},
+    fs::{DirBuilder, File, TryLockError},
     io::Write as _,
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, fchown},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, fchown},
     path::{Path, PathBuf},
 };
 
@@ -54,6 +54,24 @@ pub fn take_turn<'a>(files: impl Iterator<Item = &'a Path>) -> anyhow::Result<Ve
         held.push(opened);
     }
     Ok(held)
+}
+
+/// A file that no other process holds meanwhile. The system lets go of it with this process, however that ends.
+pub struct Held {
+    _file: File,
+}
+
+/// Takes a file for this process. `Err` inside names the process that has it, once that has written its id.
+pub fn hold(file: &Path) -> anyhow::Result<Result<Held, Option<u32>>> {
+    let failed = || format!("{} cannot be locked", file.display());
+    let mut held = File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(file).with_context(failed)?;
+    match held.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Ok(Err(std::fs::read_to_string(file).ok().and_then(|id| id.trim().parse().ok()))),
+        Err(TryLockError::Error(error)) => return Err(error).with_context(failed),
+    }
+    held.set_len(0).and_then(|()| writeln!(held, "{}", std::process::id())).with_context(failed)?;
+    Ok(Ok(Held { _file: held }))
 }
 
 fn folder_of(file: &Path) -> anyhow::Result<&Path> {

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+mod embedded;
+
 use std::{collections::BTreeSet, net::TcpListener, time::Duration};
 
 use dashtam::app::Visitor;
@@ -18,6 +20,10 @@ const STATEMENT: &str = include_str!("fixtures/ofx/checking-sgml.ofx");
 
 /// Two variables without which a server for production does not start.
 const KEYS: [&str; 2] = ["DASHTAM_JWT__SECRET", "DASHTAM_ENCRYPTION__KEYS"];
+
+/// Both, set.
+const KEY_VALUES: [(&str, &str); 2] =
+    [("DASHTAM_ENCRYPTION__KEYS", "k1:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA="), ("DASHTAM_JWT__SECRET", "a token secret of thirty-two bytes or more")];
 
 /// The third.
 const MAIL: &str = "DASHTAM_SMTP__URL is not set";
@@ -88,7 +94,6 @@ fn a_server_for_production_starts_with_keys_of_its_own_or_not_at_all() {
     Binary::with(&[postgres]).run(&["serve", "--bind", "127.0.0.1:0"]).fails_saying(&KEYS);
     Binary::with(&[postgres, ("DASHTAM_ENVIRONMENT", "development")]).run(&["serve", "--bind", "127.0.0.1:0"]).fails_saying(&KEYS);
     Binary::with(&[postgres]).run(&["user", "create", "ann@example.com"]).fails_saying(&KEYS);
-    Binary::with(&[postgres]).run(&["demo"]).fails_saying(&KEYS);
     let one = Binary::with(&[("DASHTAM_JWT__SECRET", "a token secret of thirty-two bytes or more")]).run(&["serve", "--bind", "127.0.0.1:0"]);
     assert!(one.err.contains("DASHTAM_ENCRYPTION__KEYS is not set"), "{one:?}");
     let ring = ("DASHTAM_ENCRYPTION__KEYS", "k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
@@ -100,19 +105,36 @@ fn a_server_for_production_starts_with_keys_of_its_own_or_not_at_all() {
 
 #[test]
 fn a_server_and_a_worker_for_production_have_a_mail_server() {
-    let keys = [
-        ("DASHTAM_ENCRYPTION__KEYS", "k1:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA="),
-        ("DASHTAM_JWT__SECRET", "a token secret of thirty-two bytes or more"),
-    ];
+    let keys = KEY_VALUES;
     Binary::with(&keys).run(&["serve", "--bind", "127.0.0.1:0"]).fails_saying(&[MAIL]);
-    let postgres = ("DASHTAM_DATABASE_URL", "postgres://127.0.0.1:1/nothing");
+    let postgres = ("DASHTAM_DATABASE_URL", "postgres://dashtam:canary@127.0.0.1:1/nothing");
     Binary::with(&[&keys[..], &[postgres]].concat()).run(&["worker"]).fails_saying(&[MAIL]);
     let mail = [("DASHTAM_SMTP__URL", "smtp://127.0.0.1:1"), ("DASHTAM_SMTP__FROM", "money@example.com")];
     let ready = Binary::with(&[&keys[..], &[postgres], &mail].concat());
     for command in [&["serve", "--bind", "127.0.0.1:0"][..], &["worker"]] {
         let missing_database = ready.run(command);
-        assert!(missing_database.err.contains("the database cannot be opened") && !missing_database.err.contains(MAIL), "{missing_database:?}");
+        assert!(missing_database.err.contains("DASHTAM_PUBLIC_URL is not set") && !missing_database.err.contains(MAIL), "{missing_database:?}");
+        let why = [
+            "the database cannot be opened; start PostgreSQL, or correct DASHTAM_DATABASE_URL",
+            "connecting to PostgreSQL at 127.0.0.1:1",
+            "connection refused",
+        ];
+        assert!(!missing_database.err.contains("canary") && !missing_database.err.contains("became free"), "{missing_database:?}");
+        missing_database.fails_saying(&why);
     }
+}
+
+#[test]
+fn one_of_several_processes_is_told_when_nobody_named_the_address_they_share() {
+    let unreadable = ("DASHTAM_DATABASE_URL", "postgres://127.0.0.1:no-port/nothing");
+    let several = |more: &[(&str, &str)]| Binary::with(&[&[("DASHTAM_ENVIRONMENT", "development"), unreadable], &KEY_VALUES[..], more].concat());
+    for command in [&["serve", "--no-worker", "--bind", "127.0.0.1:0"][..], &["worker"]] {
+        several(&[]).run(command).fails_saying(&["DASHTAM_PUBLIC_URL is not set", "the same for every server and worker"]);
+        let told = several(&[("DASHTAM_PUBLIC_URL", "https://money.example.com")]).run(command);
+        assert!(!told.err.contains("DASHTAM_PUBLIC_URL"), "{told:?}");
+    }
+    let alone = several(&[]).run(&["serve", "--bind", "127.0.0.1:0"]);
+    assert!(!alone.err.contains("DASHTAM_PUBLIC_URL"), "{alone:?}");
 }
 
 #[test]

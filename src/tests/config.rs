@@ -105,7 +105,12 @@ fn a_provider_has_a_section_of_its_own_and_an_address_that_paths_go_behind() {
     assert_eq!(schwab.base_url.as_ref().unwrap().as_str(), "http://127.0.0.1:9/schwab");
     assert!(!format!("{config:?}").contains("canary"));
     assert_eq!(read(&[]).providers.simplefin.hosts, ["bridge.simplefin.org", "beta-bridge.simplefin.org"]);
-    assert_eq!(read(&[("DASHTAM_PROVIDERS__SIMPLEFIN__HOSTS", "a.example, b.example")]).providers.simplefin.hosts, ["a.example", "b.example"]);
+    let hosts = "DASHTAM_PROVIDERS__SIMPLEFIN__HOSTS";
+    assert_eq!(read(&[(hosts, "A.example, b.example:8443,c.example:443")]).providers.simplefin.hosts, ["a.example", "b.example:8443", "c.example"]);
+    for wrong in ["https://x.org", "Foo.example/claim", "a.example?b", "me@a.example", "a b.example", "a.example:port", "a.example#b"] {
+        let refusal = refusal(&[(hosts, &format!("a.example, {wrong}"))]);
+        assert!(refusal.contains(wrong) && refusal.contains("a host name such as bridge.simplefin.org"), "{wrong}: {refusal}");
+    }
     for wrong in
         ["ftp://canary.example", "https://canary@alpaca.example", "https://:canary@alpaca.example", "https://canary.example/?x", "https://canary.example/#x"]
     {

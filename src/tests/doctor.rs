@@ -13,7 +13,7 @@ use std::{
 use chrono::Duration;
 use dashtam::{
     app::{
-        Surroundings,
+        Surroundings, Visitor,
         doctor::{Finding, State, examine},
     },
     application::ports::ProviderFault,
@@ -351,7 +351,11 @@ fn a_mail_server_is_greeted_and_sent_nothing_or_its_absence_is_told() {
 
 #[test]
 fn what_can_be_linked_is_told() {
-    doctor(&development(&[]), &[]).says("providers", "ok", &["Alpaca", "the sandbox bank"]);
+    let lacking = "Charles Schwab cannot: This server has no app at Schwab: DASHTAM_PROVIDERS__SCHWAB__CLIENT_ID and DASHTAM_PROVIDERS__SCHWAB__CLIENT_SECRET";
+    let linkable = "Sandbox Bank, Alpaca, SimpleFIN, Statement files can be linked";
+    doctor(&development(&[]), &[]).says("providers", "ok", &[linkable, lacking]);
+    let without = development(&[("DASHTAM_PROVIDERS__SIMPLEFIN__HOSTS", "")]);
+    doctor(&without, &[]).says("providers", "ok", &["SimpleFIN cannot: No server is listed in DASHTAM_PROVIDERS__SIMPLEFIN__HOSTS"]);
     let half = development(&[("DASHTAM_PROVIDERS__SCHWAB__CLIENT_SECRET", "canary")]);
     doctor(&half, &[]).says("providers", "warn", &["DASHTAM_PROVIDERS__SCHWAB__CLIENT_ID not set"]);
     let plain = development(&[("DASHTAM_PROVIDERS__SCHWAB__CLIENT_SECRET", "canary"), ("DASHTAM_PROVIDERS__SCHWAB__CLIENT_ID", "x")]);
@@ -383,8 +387,8 @@ async fn a_clock_that_is_far_from_the_databases_or_from_any_year_is_told() {
     }
 }
 
-#[test]
-fn an_address_that_is_taken_foreign_or_too_open_is_told_unless_we_have_it_ourselves() {
+#[tokio::test]
+async fn an_address_that_is_taken_foreign_or_too_open_is_told_unless_we_have_it_ourselves() {
     let at = |bind: &str| doctor(&Binary::with(&[DEVELOPMENT, ("DASHTAM_BIND", "192.0.2.1:80")]), &["--bind", bind]);
     at("127.0.0.1:0").is_content_with("address");
     at("192.0.2.1:80").says("address", "fail", &["nobody can listen on 192.0.2.1:80", "DASHTAM_BIND"]);
@@ -397,6 +401,12 @@ fn an_address_that_is_taken_foreign_or_too_open_is_told_unless_we_have_it_oursel
     let ours = demo.ready["url"].as_str().unwrap().trim_start_matches("http://").to_owned();
     let report = doctor(&binary, &["--bind", &ours, "--data-dir", "demo"]);
     report.says("address", "ok", &["a server of ours"]).says("keys", "ok", &["they open what was sealed with them"]).is_healthy();
+    // Of all that its catalogue has.
+    let catalogue = Visitor::new(demo.ready["url"].as_str().unwrap()).unwrap();
+    let catalogue = catalogue.ask(demo.ready["accessToken"].as_str(), "{ providers { name } }", &json!({})).await.unwrap();
+    let names: Vec<_> = catalogue["providers"].as_array().unwrap().iter().map(|provider| provider["name"].as_str().unwrap()).collect();
+    assert!(names.len() == 5, "{names:?}");
+    report.says("providers", "ok", &names);
     demo.signal("TERM");
     assert_eq!(demo.end().0, Some(0));
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use dashtam::domain::{
     id::TransactionId,
-    matching::{Match, Period, Plan, plan, references},
+    matching::{Match, Period, Plan, plan, reference_of_cells, references},
     provider::ReportedTransaction,
     time::LocalDate,
     transaction::{KnownTransaction, Source, TransactionStatus},
@@ -434,4 +434,15 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn the_same_cells_are_the_same_row_whatever_they_are_read_as() {
+    let row = |cells: &str, day: &str, cents: i64| ReportedTransaction { reference: Some(reference_of_cells([cells])), ..posted("", day, cents, cells) };
+    let mut ledger = Ledger::default();
+    ledger.file(&[row("x", "2026-11-03", 500), row("x", "2026-11-03", 500), row("y", "2026-11-04", -700)]);
+    let corrected = [row("x", "2026-11-13", -500), row("x", "2026-11-13", -500), row("y", "2026-11-14", 700)];
+    assert_eq!(ids(&ledger.file(&corrected)), [known(1), known(2), known(3)]);
+    assert_eq!(ids(&ledger.file(&[row("x", "2026-11-13", -500), row("z", "2026-11-13", -500)])), [known(1), Match::New]);
+    assert_eq!(ids(&ledger.feed(&[row("y", "2026-11-20", -700)])), [Match::New], "a feed does not go by a file's cells");
 }

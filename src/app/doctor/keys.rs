@@ -22,7 +22,7 @@ use crate::{
 use super::{
     super::{
         MadeUpKeys,
-        keys::{Family, Use, standings},
+        keys::{Family, Use, keys_are_lost, standings},
     },
     Finding, told,
 };
@@ -60,6 +60,12 @@ pub(super) fn strength(config: &Config) -> Vec<Finding> {
 pub(super) async fn standing(config: &Config, inspection: Option<&Inspection>, now: Timestamp) -> Vec<Finding> {
     let is_development = config.environment == Environment::Development;
     let is_first_start = config.jwt.secret.is_none() && config.encryption.keys.is_none() && !config.data_dir.join("keys.toml").exists();
+    if is_development
+        && let (Some(file), Some(inspection)) = (KeyPlaces::to_be_made_up(config), inspection)
+        && inspection.has_users().await.is_ok_and(|has_users| has_users)
+    {
+        return vec![Finding::refused("keys", &anyhow::anyhow!(keys_are_lost(&file)))];
+    }
     if is_development && config.is_embedded() && is_first_start {
         return vec![Finding::ok("keys", "made up at the first start, in the data folder")];
     }

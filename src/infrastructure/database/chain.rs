@@ -292,6 +292,11 @@ async fn last_checkpoint(connection: &impl ConnectionTrait) -> anyhow::Result<Op
     last.map_err(broken("reading the last checkpoint of the audit trail"))?.map(Checkpoint::try_from).transpose()
 }
 
+/// The id of the key that signed last.
+pub(super) async fn last_signer(connection: &impl ConnectionTrait) -> anyhow::Result<Option<String>> {
+    Ok(last_checkpoint(connection).await?.map(|last| last.key_id))
+}
+
 /// How far the chain has come.
 pub(super) async fn standing(connection: &impl ConnectionTrait) -> anyhow::Result<Standing> {
     #[derive(FromQueryResult)]

@@ -20,6 +20,9 @@ use super::error::broken_driver;
 /// How long anyone waits for a connection, a new one included, or for SQLite's lock.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long it may take to find out why nobody connected.
+const REASON: Duration = Duration::from_secs(1);
+
 /// How long a writer waits for its turn on SQLite, which has one: longer than all but the largest imports take.
 const TURN: Duration = Duration::from_secs(15);
 
@@ -97,7 +100,7 @@ async fn create_private(path: &Path) -> std::io::Result<()> {
 async fn postgres(url: &str) -> anyhow::Result<Opened> {
     let options = PgConnectOptions::from_str(url).map_err(|_| anyhow::anyhow!("the PostgreSQL URL cannot be read"))?;
     let options = options.application_name("dashtam").disable_statement_logging();
-    let pool = PgPoolOptions::new()
+    let opened = PgPoolOptions::new()
         .max_connections(POSTGRES_CONNECTIONS)
         .acquire_timeout(PATIENCE)
         .test_before_acquire(false)
@@ -110,8 +113,26 @@ async fn postgres(url: &str) -> anyhow::Result<Opened> {
             })
         })
         .connect_with(options.clone())
-        .await
-        .map_err(broken_driver("connecting to the database"))?;
-    let connection = SqlxPostgresConnector::from_sqlx_postgres_pool(pool);
+        .await;
+    if let Err(sqlx::Error::PoolTimedOut) = opened {
+        // It tried all that time, and says only that the time is up.
+        reach(&options, REASON).await?;
+    }
+    let connection = SqlxPostgresConnector::from_sqlx_postgres_pool(opened.map_err(broken_driver(connecting(&options)))?);
     Ok((connection.clone(), connection, Some(options)))
+}
+
+/// Connects to PostgreSQL once, and says what is in the way.
+pub(super) async fn reach(options: &PgConnectOptions, patience: Duration) -> anyhow::Result<()> {
+    let connected = tokio::time::timeout(patience, options.connect()).await;
+    let connected = connected.unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())));
+    connected.map_err(broken_driver(connecting(options)))?.close().await.map_err(broken_driver("closing a connection"))
+}
+
+/// What is done while connecting, with the place it is done at and nothing else of the URL.
+fn connecting(options: &PgConnectOptions) -> String {
+    match options.get_socket() {
+        Some(socket) => format!("connecting to PostgreSQL at {}", socket.display()),
+        None => format!("connecting to PostgreSQL at {}:{}", options.get_host(), options.get_port()),
+    }
 }

@@ -3,6 +3,8 @@
 //! A database that is busy, full or gone is [`Unavailable`] inside the error; everything else is simply broken. The text names codes,
 //! constraints and columns, never a value of a row and never the URL: it goes to a log.
 
+use std::fmt::Display;
+
 use sea_orm::{
     DbErr, RuntimeErr,
     sqlx::{self, error::DatabaseError},
@@ -16,7 +18,7 @@ pub(super) fn broken(doing: &'static str) -> impl FnOnce(DbErr) -> anyhow::Error
 }
 
 /// The same for what is asked of the driver itself.
-pub(super) fn broken_driver(doing: &'static str) -> impl FnOnce(sqlx::Error) -> anyhow::Error {
+pub(super) fn broken_driver(doing: impl Display + Send + Sync + 'static) -> impl FnOnce(sqlx::Error) -> anyhow::Error {
     move |error| classify_driver(&error).context(doing)
 }
 

@@ -8,7 +8,7 @@ use sea_orm::{
     ConnectionTrait as _, DatabaseConnection, DbBackend, EntityTrait as _, QueryOrder as _, QuerySelect as _, SqlxPostgresConnector, SqlxSqliteConnector,
     Statement,
     sqlx::{
-        self, ConnectOptions as _, Connection as _,
+        self, ConnectOptions as _,
         postgres::{PgConnectOptions, PgPoolOptions},
         sqlite::{SqliteConnectOptions, SqlitePoolOptions},
     },
@@ -26,8 +26,8 @@ use crate::{
 };
 
 use super::{
-    chain::standing,
-    connect::PATIENCE,
+    chain::{last_signer, standing},
+    connect::{PATIENCE, reach},
     credential::credentials,
     error::{broken, broken_driver},
     outbox::backlog,
@@ -76,8 +76,7 @@ impl Inspection {
         let options = PgConnectOptions::from_str(url).map_err(|_| anyhow::anyhow!("the PostgreSQL URL cannot be read"))?;
         let options = options.application_name("dashtam doctor").disable_statement_logging();
         // A pool tries until its time is up and then says only that; one connection says what is in the way.
-        let connected = tokio::time::timeout(PATIENCE, options.connect()).await.context("connecting to the database takes too long")?;
-        connected.map_err(broken_driver("connecting to the database"))?.close().await.map_err(broken_driver("closing a connection"))?;
+        reach(&options, PATIENCE).await?;
         let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(PATIENCE).connect_with(options).await;
         let pool = pool.map_err(broken_driver("connecting to the database"))?;
         Ok(Some(Self { connection: SqlxPostgresConnector::from_sqlx_postgres_pool(pool) }))
@@ -95,6 +94,26 @@ impl Inspection {
     /// What PostgreSQL's clock says; `None` for the embedded database, which has none.
     pub async fn now(&self) -> anyhow::Result<Option<Timestamp>> {
         Ok(self.ask("SELECT clock_timestamp() AS answer").await?.map(Timestamp::new))
+    }
+
+    /// Whether anybody is in it. A database without tables has nobody, and one of an older version is asked as well.
+    pub async fn has_users(&self) -> anyhow::Result<bool> {
+        let tables = match self.connection.get_database_backend() {
+            DbBackend::Postgres => "SELECT COUNT(*) AS answer FROM pg_tables WHERE schemaname = current_schema() AND tablename = 'users'",
+            _ => "SELECT COUNT(*) AS answer FROM sqlite_schema WHERE type = 'table' AND name = 'users'",
+        };
+        Ok(self.count(tables).await? > 0 && self.count("SELECT COUNT(*) AS answer FROM (SELECT 1 FROM users LIMIT 1) AS one").await? > 0)
+    }
+
+    async fn count(&self, question: &str) -> anyhow::Result<i64> {
+        let row = self.connection.query_one_raw(Statement::from_string(self.connection.get_database_backend(), question)).await;
+        let row = row.map_err(broken("asking the database"))?.context("the database answered nothing")?;
+        row.try_get("", "answer").map_err(broken("reading the database's answer"))
+    }
+
+    /// The id of the key that signed the audit trail last; `None` when nothing is signed yet.
+    pub async fn last_signer(&self) -> anyhow::Result<Option<String>> {
+        last_signer(&self.connection).await
     }
 
     async fn ask<T: sea_orm::TryGetable>(&self, question: &str) -> anyhow::Result<Option<T>> {

@@ -11,11 +11,11 @@
 //! - [`client`], [`mapping`]: the adapter.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use axum::response::Response;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use secrecy::SecretString;
@@ -63,15 +63,21 @@ pub struct SandboxBank {
 }
 
 impl SandboxBank {
-    /// Opens the bank over its state file, which is made the first time.
+    /// The seed of the bank that a state file is of; `None` when there is no file yet, or it is from before they said so.
+    pub fn kept_seed(state_file: &Path) -> anyhow::Result<Option<u64>> {
+        Ok(Register::load(state_file)?.and_then(|register| register.seed))
+    }
+
+    /// Opens the bank over its state file, which is made the first time. One file is of one bank: another seed is refused.
     pub fn open(state_file: PathBuf, seed: u64, clock: Arc<dyn Clock>, randomness: Arc<dyn Randomness>) -> anyhow::Result<Arc<Self>> {
-        let register = if let Some(register) = Register::load(&state_file)? {
-            register
-        } else {
-            let register = Register::new(clock.today(), BASE64_URL_SAFE_NO_PAD.encode(randomness.secret()));
+        let kept = Register::load(&state_file)?;
+        let is_complete = kept.as_ref().is_some_and(|register| register.seed.is_some());
+        let mut register = kept.unwrap_or_else(|| Register::new(clock.today(), seed, BASE64_URL_SAFE_NO_PAD.encode(randomness.secret())));
+        let made_from = *register.seed.get_or_insert(seed);
+        ensure!(made_from == seed, "{} is of the sandbox bank with the seed {made_from}, not {seed}", state_file.display());
+        if !is_complete {
             register.save(&state_file)?;
-            register
-        };
+        }
         let opened_on = register.opened_on()?;
         Ok(Arc::new(Self { state_file, seed, opened_on, clock, randomness, desk: Mutex::new(Desk::new(register)), ledger: Mutex::default() }))
     }

@@ -29,7 +29,8 @@ const MAX_ROWS: usize = 500_000;
 /// How much of a file is looked at to tell what it is.
 const BEGINNING: u64 = 64 * 1024;
 
-static MANIFEST: Manifest = Manifest {
+/// How the catalogue shows them.
+pub static MANIFEST: Manifest = Manifest {
     slug: "statement",
     name: "Statement files",
     description: "Files you download from your bank: OFX (any version), QFX and CSV.",

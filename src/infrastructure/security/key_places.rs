@@ -108,6 +108,8 @@ pub enum Family {
 pub struct Proposal {
     /// `DASHTAM_JWT__SECRET`
     pub setting: &'static str,
+    /// The file its secret is read from, and has to be written to; `None` for one that stands in no file of its own.
+    pub file: Option<PathBuf>,
     /// Secret.
     pub value: SecretString,
 }
@@ -134,6 +136,10 @@ impl Place {
     }
 }
 
+fn made_up_file(config: &Config) -> PathBuf {
+    config.data_dir.join("keys.toml")
+}
+
 fn read_file(file: &Path) -> anyhow::Result<Zeroizing<String>> {
     Ok(Zeroizing::new(std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?))
 }
@@ -147,6 +153,12 @@ fn text(file: &KeyFile) -> anyhow::Result<Zeroizing<String>> {
 }
 
 impl KeyPlaces {
+    /// The file in the data folder that keys would be made up in, for the embedded database; `None` when there are some, there or configured.
+    pub fn to_be_made_up(config: &Config) -> Option<PathBuf> {
+        let is_wanted = config.is_embedded() && config.jwt.secret.is_none() && config.encryption.keys.is_none();
+        Some(made_up_file(config)).filter(|file| is_wanted && !file.is_file())
+    }
+
     /// Where the configured keys are; or, for the embedded database and where `made_up` allows it, those of the data folder. Missing ones are
     /// named.
     pub fn find(config: &Config, made_up: MadeUpKeys, randomness: Arc<dyn Randomness>) -> anyhow::Result<Self> {
@@ -160,7 +172,7 @@ impl KeyPlaces {
             let previous = Place::find(config, "jwt.previous", config.jwt.previous.as_ref());
             return Ok(Self { places: Places::Configured { ring, token, previous }, randomness });
         }
-        let file = config.data_dir.join("keys.toml");
+        let file = made_up_file(config);
         let allowed = config.is_embedded() && missing.len() == 2;
         if allowed && made_up == MadeUpKeys::Make && !file.is_file() {
             private_file::make_folder(&config.data_dir)?;
@@ -273,11 +285,16 @@ impl KeyPlaces {
     /// New keys of a kind, and what has to be set for them to be used and the old ones to be kept. Changes nothing.
     pub fn propose(&self, family: Family) -> anyhow::Result<Vec<Proposal>> {
         let written = self.written()?;
+        let [ring, token, previous] = match &self.places {
+            Places::MadeUp(_) => [None, None, None],
+            Places::Configured { ring, token, previous } => [ring.file.clone(), token.file.clone(), previous.as_ref().and_then(|place| place.file.clone())],
+        };
         Ok(match family {
-            Family::Ring => vec![Proposal { setting: "DASHTAM_ENCRYPTION__KEYS", value: self.renewed_ring(&written)?.1 }],
+            Family::Ring => vec![Proposal { setting: "DASHTAM_ENCRYPTION__KEYS", file: ring, value: self.renewed_ring(&written)?.1 }],
+            // First what keeps the old one, for whoever writes one file after the other.
             Family::Tokens => vec![
-                Proposal { setting: "DASHTAM_JWT__SECRET", value: self.token_secret() },
-                Proposal { setting: "DASHTAM_JWT__PREVIOUS", value: kept_tokens(&written) },
+                Proposal { setting: "DASHTAM_JWT__PREVIOUS", file: previous, value: kept_tokens(&written) },
+                Proposal { setting: "DASHTAM_JWT__SECRET", file: token, value: self.token_secret() },
             ],
         })
     }

@@ -73,6 +73,8 @@ pub enum ColumnRole {
     Description,
     /// Who was paid, or paid.
     Merchant,
+    /// What was charged for the row. Several columns are added up.
+    Fee,
     /// What the account held after the row.
     Balance,
     /// The currency of the row.
@@ -83,6 +85,8 @@ pub enum ColumnRole {
     Category,
     /// How far the row has come.
     Status,
+    /// Which account the row is of, in a file of several.
+    Account,
     /// Nothing that is taken.
     Ignored,
 }

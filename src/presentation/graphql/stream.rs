@@ -30,7 +30,7 @@ use crate::{
         session::AuthenticationProblem,
     },
     domain::{change::ChangeCursor, id::SessionId, sync::Sync},
-    presentation::http::trace,
+    presentation::http::trace::{self, Trace},
 };
 
 use super::{
@@ -75,6 +75,8 @@ pub enum Told {
 /// Answers to one operation. It ends when it is dropped.
 pub struct Answers {
     told: mpsc::Receiver<Told>,
+    /// What it is traced by, for whoever has to tell it in words of their own.
+    pub trace: Trace,
     _task: AbortOnDropHandle<()>,
 }
 
@@ -150,7 +152,9 @@ impl Graph {
             // Whoever does not listen any more does not have to hear the last.
             let _unheard = tokio::time::timeout(PATIENCE, teller.send(last)).await;
         };
-        Answers { told, _task: AbortOnDropHandle::new(tokio::spawn(trace::anew(task))) }
+        let trace = Trace::begin();
+        let task = AbortOnDropHandle::new(tokio::spawn(trace.follow(task)));
+        Answers { told, trace, _task: task }
     }
 
     /// Answers what is told last.

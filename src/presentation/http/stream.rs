@@ -78,7 +78,7 @@ fn events(answers: Answers) -> impl Stream<Item = Result<Event, Infallible>> {
             Some(Told::Begun) => Some((Ok(Event::default().comment("begun")), (Some(answers), false))),
             Some(Told::Next(response)) => Some((Ok(next(&response)), (Some(answers), false))),
             Some(Told::Refused(errors)) => Some((Ok(next_refusal(&errors)), (None, true))),
-            Some(Told::Over(problem)) => Some((Ok(next_refusal(&[over(&problem)])), (None, true))),
+            Some(Told::Over(problem)) => Some((Ok(next_refusal(&[answers.trace.within(|| over(&problem))])), (None, true))),
             Some(Told::Completed) | None => Some((Ok(completed()), (None, false))),
         }
     })

@@ -25,9 +25,33 @@ pub fn carry<T>(work: impl Future<Output = T>) -> impl Future<Output = T> {
 
 /// Runs `work` under a trace of its own: what goes on after the request that began it.
 pub async fn anew<T>(work: impl Future<Output = T>) -> T {
-    let (trace_id, _) = begin();
-    let span = tracing::info_span!("stream", trace_id = %trace_id);
-    errand::traced(trace_id, work.instrument(span)).await
+    Trace::begin().follow(work).await
+}
+
+/// A trace of something that goes on after the request that began it, for all who work on it.
+#[derive(Clone)]
+pub struct Trace {
+    id: String,
+    span: tracing::Span,
+}
+
+impl Trace {
+    /// Another one.
+    pub fn begin() -> Self {
+        let (id, _) = begin();
+        let span = tracing::info_span!("stream", trace_id = %id);
+        Self { id, span }
+    }
+
+    /// Runs `work` under it.
+    pub fn follow<T, W: Future<Output = T>>(&self, work: W) -> impl Future<Output = T> + use<T, W> {
+        errand::traced(self.id.clone(), work.instrument(self.span.clone()))
+    }
+
+    /// The same with what does not wait.
+    pub fn within<T>(&self, work: impl FnOnce() -> T) -> T {
+        errand::traced_at_once(self.id.clone(), || self.span.in_scope(work))
+    }
 }
 
 /// Takes over the caller's trace, or begins one; logs method, route, status and duration. Never the query: it may hold codes and states.

@@ -62,6 +62,33 @@ fn a_server_that_stopped_has_sealed_signed_and_published_everything() {
 }
 
 #[test]
+fn the_key_that_is_shown_first_checks_the_trail_before_and_after_a_new_one_signs() {
+    let binary = used();
+    let first = first_key(&binary);
+    binary.run(&["keys", "rotate", "--ring"]).succeeds();
+    let shown = binary.run(&["audit", "key"]).succeeds();
+    let keys: Vec<_> = shown.lines().map(|line| line.split_once(' ').unwrap().1.to_owned()).collect();
+    let [shown_first, second] = keys.as_slice() else { panic!("{shown}") };
+    assert_eq!(*shown_first, first, "nothing is signed by the new one yet");
+    let checks = |key: &str| {
+        binary.run(&["audit", "export", "--output", "trail.jsonl"]).succeeds();
+        binary.run(&["audit", "verify", "--from", "trail.jsonl", "--key", key]).code == Some(0)
+    };
+    assert!(checks(&first) && !checks(second));
+    // One that starts uses the new key at once, which vouches for the old one.
+    let server = binary.start(&["serve"]);
+    let vouched = (0..100).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        checks(second)
+    });
+    assert!(vouched);
+    server.signal("TERM");
+    assert_eq!(server.end().0, Some(0));
+    assert_eq!(first_key(&binary), *second);
+    assert!(checks(second) && !checks(&first));
+}
+
+#[test]
 fn an_export_is_checked_without_a_database_and_any_change_of_a_line_shows() {
     let binary = used();
     binary.run(&["user", "create", "bob@example.com"]).succeeds();

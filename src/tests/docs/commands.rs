@@ -183,6 +183,20 @@ fn every_setting_is_one_there_is() {
 }
 
 #[test]
+fn every_secret_of_the_compose_file_is_made_by_the_script_and_handed_over() {
+    let read = |name: &str| std::fs::read_to_string(root().join(name)).unwrap();
+    let (compose, script) = (read("docker-compose.yml"), read("scripts/secrets"));
+    let named = |text: &str, before: &str, after: char| -> BTreeSet<String> {
+        text.split(before).skip(1).filter_map(|rest| Some(rest.split_once(after)?.0.to_owned())).collect()
+    };
+    let files = named(&compose, "./secrets/", '}');
+    assert!(files.contains("jwt_previous") && files.contains("jwt_secret"), "{files:?}");
+    assert_eq!(files, named(&script, "\nsecret ", ' '));
+    let handed_over = named(&compose, "_FILE: /run/secrets/", '\n');
+    assert_eq!(handed_over, files, "each is read by a service");
+}
+
+#[test]
 fn every_configuration_file_is_accepted() {
     let folder = tempfile::tempdir().unwrap();
     for page in guides() {

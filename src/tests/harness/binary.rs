@@ -137,6 +137,11 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    /// The id of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal, such as `TERM`.
     pub(crate) fn signal(&self, signal: &str) {
         let sent = Command::new("kill").args(["-s", signal, &self.child.id().to_string()]).status().unwrap();
@@ -170,7 +175,7 @@ pub(crate) struct Demo {
 impl Demo {
     /// The id of its process.
     pub(crate) fn id(&self) -> u32 {
-        self.running.child.id()
+        self.running.id()
     }
 
     /// Sends a signal, such as `TERM`.

@@ -120,6 +120,72 @@ async fn a_form_says_the_same_in_parts_of_json() {
 }
 
 #[tokio::test]
+async fn a_file_that_was_read_wrongly_is_corrected_by_bringing_it_again() {
+    for app in TestApp::on_every_store().await {
+        let ann = app.signed_in("ann").await;
+        let file = "Date,Text,Party,Amount,Notes\n2026-11-02,A1,Tesco,12.34,\n2026-11-03,A2,Bob,-500.00,\n2026-11-03,A2,Bob,-500.00,\n";
+        assert_eq!(counts(&import(&ann, file, giro()).await.succeeds()["import"]), (1, 3, 0));
+        let ids = ann.transaction_ids().await;
+        let mut said = giro();
+        said["csv"] = json!({ "invertSign": true, "columns": [{ "number": 3, "role": "MERCHANT" }, { "number": 4, "role": "AMOUNT" }] });
+        assert_eq!(counts(&import(&ann, file, said.clone()).await.succeeds()["import"]), (0, 0, 3));
+        let rows = ann.transactions().await;
+        let told: Vec<_> = rows.iter().map(|row| row["amount"]["amount"].as_str().unwrap()).collect();
+        assert_eq!((told, ann.transaction_ids().await), (vec!["500.00", "500.00", "-12.34"], ids.clone()));
+        let noted = file.replace("12.34,", "12.34,my lunch");
+        assert_eq!(counts(&import(&ann, &noted, said).await.succeeds()["import"]), (0, 0, 3));
+        assert_eq!(ann.transaction_ids().await, ids);
+        app.every_attempt_ended_once().await;
+    }
+}
+
+#[tokio::test]
+async fn files_that_overlap_double_no_row_whose_reference_comes_again() {
+    for app in TestApp::on_every_store().await {
+        let ann = app.signed_in("ann").await;
+        let file = |rows: &str| format!("Date,Counter Party,Reference,Amount\n{rows}");
+        let (january, february) = ("2026-01-02,Landlord,RENT,-500.00\n2026-01-13,Tesco,CARD 1,-12.34\n", "2026-02-02,Landlord,RENT,-500.00\n");
+        assert_eq!(counts(&import(&ann, &file(january), giro()).await.succeeds()["import"]), (1, 2, 0));
+        assert_eq!(counts(&import(&ann, &file(&format!("{january}{february}")), giro()).await.succeeds()["import"]), (0, 1, 2));
+        assert_eq!(counts(&import(&ann, &file(february), giro()).await.succeeds()["import"]), (0, 0, 1));
+    }
+}
+
+#[tokio::test]
+async fn a_file_of_several_accounts_makes_each_of_them_and_keeps_no_number() {
+    for app in TestApp::on_every_store().await {
+        let ann = app.signed_in("ann").await;
+        let file = "Account Number;Date;Text;Amount\n0123412345678;2026-11-02;from 0123412345678;-1,00\n0123487654321;2026-11-03;b;-2,00\n";
+        assert_eq!(counts(&import(&ann, file, giro()).await.succeeds()["import"]), (2, 2, 0));
+        let before = everything(&app).await;
+        assert_eq!(counts(&import(&ann, file, giro()).await.succeeds()["import"]), (0, 0, 2));
+        assert!(before == everything(&app).await, "the same file twice changed a table of {}", app.store.name);
+        let mut named: Vec<_> = ann.accounts().await.into_iter().map(|account| (account["name"].clone(), account["maskedNumber"].clone())).collect();
+        named.sort_by_key(|(name, _)| name.to_string());
+        assert_eq!(named, [(json!("Giro ••••4321"), json!("••••4321")), (json!("Giro ••••5678"), json!("••••5678"))]);
+        assert!(!format!("{:?} {:?}", ann.transactions().await, ann.accounts().await).contains("0123412345678"));
+        // A later file of one of them goes into it by its name.
+        let mut one = giro();
+        one["account"]["name"] = json!("Giro ••••5678");
+        let later = "Account Number;Date;Text;Amount\n0123412345678;2026-11-05;c;-3,00\n";
+        assert_eq!(counts(&import(&ann, later, one).await.succeeds()["import"]), (0, 1, 0));
+        let account = ann.accounts().await[0]["id"].clone();
+        import(&ann, file, json!({ "accountId": account })).await.is_refused("FILE_HOLDS_SEVERAL_ACCOUNTS");
+    }
+}
+
+#[tokio::test]
+async fn a_file_without_a_row_that_can_be_taken_makes_nothing() {
+    for app in TestApp::on_every_store().await {
+        let ann = app.signed_in("ann").await;
+        import(&ann, "Date,Text,Amount\n2026-11-02,a,1.00 Q\n", json!({ "account": { "name": "G", "type": "CHECKING", "currency": "EUR" }, "csv": { "columns": [{ "number": 3, "role": "AMOUNT" }], "decimalMark": "POINT" } }))
+            .await
+            .is_refused("FILE_UNREADABLE");
+        app.holds(&[("links", 0), ("accounts", 0), ("imports", 0)]).await;
+    }
+}
+
+#[tokio::test]
 async fn an_account_is_called_what_can_be_read_and_counted_in_what_is_written_in_capitals() {
     for app in TestApp::on_every_store().await {
         let ann = app.signed_in("ann").await;

@@ -215,14 +215,31 @@ fn keys_in_variables_are_shown_and_nothing_is_changed() {
     assert!(shown.err.contains("nothing was changed, since it is set by DASHTAM_ENCRYPTION__KEYS"), "{}", shown.err);
     assert!(!shown.err.contains(&ring[3..13]) && !shown.err.contains(&token[..10]), "what is secret goes to standard output alone");
     let lines: Vec<_> = shown.out.lines().map(|line| line.split_once('=').unwrap()).collect();
-    assert_eq!(lines.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["DASHTAM_ENCRYPTION__KEYS", "DASHTAM_JWT__SECRET", "DASHTAM_JWT__PREVIOUS"]);
-    assert_eq!((shown.code, lines[2].1), (Some(0), token.as_str()));
+    assert_eq!(lines.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["DASHTAM_ENCRYPTION__KEYS", "DASHTAM_JWT__PREVIOUS", "DASHTAM_JWT__SECRET"]);
+    assert_eq!((shown.code, lines[1].1), (Some(0), token.as_str()));
     assert!(!binary.folder().join("dashtam-data").exists(), "no database was made for it");
     // What was shown works.
     let next = Binary::with(&[lines[0], lines[1], lines[2], ("DASHTAM_ENVIRONMENT", "development")]);
     let status = next.run(&["keys", "status"]).succeeds();
     assert_eq!(status.lines().map(|line| line.split_whitespace().nth(2).unwrap()).collect::<Vec<_>>(), ["current", "kept", "current", "kept"], "{status}");
     assert!(status.contains("there is no database to ask"));
+}
+
+#[test]
+fn what_belongs_into_a_file_is_shown_for_that_file() {
+    let (ring, old) = (first_ring(), secret('a'));
+    let binary = Binary::with(&[("DASHTAM_ENCRYPTION__KEYS", &ring), ("DASHTAM_JWT__SECRET_FILE", "token"), ("DASHTAM_ENVIRONMENT", "development")]);
+    let file = binary.file("token", &old);
+    let shown = binary.run(&["keys", "rotate", "--tokens"]);
+    assert!(shown.err.contains("put what follows where it belongs, in this order"), "{}", shown.err);
+    let lines: Vec<_> = shown.out.lines().collect();
+    assert_eq!(lines[..2], [format!("DASHTAM_JWT__PREVIOUS={old}"), "# token, which DASHTAM_JWT__SECRET_FILE names:".to_owned()], "{lines:?}");
+    assert_eq!((shown.code, lines.len(), std::fs::read_to_string(&file).unwrap()), (Some(0), 3, old.clone()));
+    // What was shown works where it was shown for, with a line break behind it as an editor leaves it.
+    std::fs::write(&file, format!("{}\n", lines[2])).unwrap();
+    let next = [("DASHTAM_ENCRYPTION__KEYS", ring.as_str()), ("DASHTAM_JWT__SECRET_FILE", file.as_str()), ("DASHTAM_JWT__PREVIOUS", old.as_str())];
+    let status = Binary::with(&next).run(&["keys", "status"]).succeeds();
+    assert_eq!(status.lines().filter(|line| line.starts_with("tokens")).count(), 2, "{status}");
 }
 
 #[test]

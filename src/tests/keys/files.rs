@@ -147,8 +147,13 @@ fn what_stands_in_no_file_of_ours_is_shown_and_nothing_changes() {
     let ring = proposed(Family::Ring);
     assert!(ring[0].value.expose_secret().starts_with("k2:") && ring[0].value.expose_secret().ends_with(&format!(",{}", first_ring())));
     let tokens = proposed(Family::Tokens);
-    assert_eq!((tokens[0].setting, tokens[0].value.expose_secret().len()), ("DASHTAM_JWT__SECRET", 44));
-    assert_eq!((tokens[1].setting, tokens[1].value.expose_secret()), ("DASHTAM_JWT__PREVIOUS", format!("{},{}", secret('a'), secret('b')).as_str()));
+    assert_eq!((tokens[0].setting, tokens[0].value.expose_secret()), ("DASHTAM_JWT__PREVIOUS", format!("{},{}", secret('a'), secret('b')).as_str()));
+    assert_eq!((tokens[1].setting, tokens[1].value.expose_secret().len()), ("DASHTAM_JWT__SECRET", 44));
+    assert!(ring.iter().chain(&tokens).all(|proposal| proposal.file.is_none()));
+    // What is read from a file belongs into that file, since the setting itself is not to be set beside it.
+    let filed = |family| files.places().propose(family).unwrap().into_iter().map(|proposal| proposal.file).collect::<Vec<_>>();
+    assert_eq!(filed(Family::Ring), [Some(files.path("ring"))]);
+    assert_eq!(filed(Family::Tokens), [Some(files.path("previous")), Some(files.path("token"))]);
 }
 
 #[test]

@@ -205,6 +205,23 @@ async fn an_unreadable_state_file_stops_the_opening() {
     assert_eq!(std::fs::read_to_string(&state_file).unwrap(), "{", "it is not overwritten");
 }
 
+#[tokio::test]
+async fn a_state_file_is_of_one_seed() {
+    let folder = tempfile::tempdir().unwrap();
+    let state_file = folder.path().join("sandbox.json");
+    let open = |seed| SandboxBank::open(state_file.clone(), seed, StillClock::at(2025, 1, 1), Arc::new(Counted)).map(drop);
+    open(SEED).unwrap();
+    assert_eq!(SandboxBank::kept_seed(&state_file).unwrap(), Some(SEED));
+    assert!(format!("{:#}", open(SEED + 1).unwrap_err()).contains("is of the sandbox bank with the seed"));
+    // A file from before it said so is of whichever it is opened with.
+    let mut before: serde_json::Value = serde_json::from_slice(&std::fs::read(&state_file).unwrap()).unwrap();
+    before.as_object_mut().unwrap().remove("seed");
+    std::fs::write(&state_file, before.to_string()).unwrap();
+    assert_eq!(SandboxBank::kept_seed(&state_file).unwrap(), None);
+    open(SEED + 1).unwrap();
+    assert_eq!(SandboxBank::kept_seed(&state_file).unwrap(), Some(SEED + 1));
+}
+
 async fn revoke(bank: &OpenBank, form: &[(&str, &str)], secret: &str) -> Answer {
     read(bank.browser.post(bank.at("revoke")).basic_auth(CLIENT_ID, Some(secret)).form(form).send().await.unwrap()).await
 }

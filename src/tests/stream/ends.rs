@@ -34,7 +34,8 @@ async fn a_session_takes_its_streams_along_within_a_second() {
         let began = Instant::now();
         ann.revoke(phone.session_id.as_ref().unwrap()).await.succeeds();
         assert_eq!(socket.closed().await, (4401, "Session ended".to_owned()));
-        assert_eq!(events.answer().await["errors"][0]["extensions"]["code"], "UNAUTHENTICATED");
+        let last = events.answer().await["errors"][0]["extensions"].clone();
+        assert_eq!((&last["code"], last["traceId"].as_str().map(str::len)), (&json!("UNAUTHENTICATED"), Some(32)), "{last}");
         events.completes().await;
         assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
         let mut others = following(&ann).await;

@@ -30,7 +30,8 @@ use crate::{
 /// A lifetime beyond this many days is no lifetime.
 const LONGEST_DAYS: i64 = 3_650;
 
-static MANIFEST: Manifest = Manifest {
+/// How the catalogue shows it.
+pub static MANIFEST: Manifest = Manifest {
     slug: "sandbox",
     name: "Sandbox Bank",
     description: "A made-up bank inside Dashtam, with seven accounts at three institutions, for trying things out.",

@@ -32,6 +32,9 @@ pub(super) fn digest(secret: &str) -> String {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Register {
     opened_on: String,
+    /// What its books are made up from; files of before do not say.
+    #[serde(default)]
+    pub(super) seed: Option<u64>,
     pub(super) client_secret: String,
     consents: Vec<Consent>,
     #[serde(default)]
@@ -71,8 +74,9 @@ pub(super) struct Issued {
 }
 
 impl Register {
-    pub(super) fn new(opened_on: LocalDate, client_secret: String) -> Self {
-        Self { opened_on: opened_on.to_string(), client_secret, consents: Vec::new(), script: Script::default(), faults: Faults::default() }
+    pub(super) fn new(opened_on: LocalDate, seed: u64, client_secret: String) -> Self {
+        let (script, faults) = (Script::default(), Faults::default());
+        Self { opened_on: opened_on.to_string(), seed: Some(seed), client_secret, consents: Vec::new(), script, faults }
     }
 
     /// What the file holds; `None` when there is none yet.

@@ -8,35 +8,38 @@ use std::io::BufRead;
 
 use encoding_rs::Encoding;
 
-use super::{MAX_ROWS, Problems, spool::Spool, values::tidy};
+use super::{MAX_ROWS, Problems, spool::Spool};
 use crate::{
     application::ports::{StatementHints, StatementRefusal},
     domain::{
-        account::AccountType,
         balance::Balances,
-        csv::{CsvCorrection, CsvFormat, CsvQuestion, NamedAccount},
+        csv::{ColumnRole, CsvCorrection, CsvFormat, CsvQuestion},
         import::{LineProblem, Statement, StatementFile, UnreadableFile},
         money::Currency,
-        provider::{AccountReference, ReportedAccount},
+        provider::ReportedAccount,
         time::{LocalDate, Timestamp},
     },
 };
 
-use detection::{Evidence, Layout};
-use mapping::{Mapping, Running};
+use balances::Running;
+use detection::Layout;
+use evidence::Evidence;
+use mapping::Mapping;
 use records::{Record, Records};
 use text::{Text, first_lines};
 
+mod accounts;
+mod balances;
 mod dates;
 mod detection;
+mod evidence;
+mod fees;
+mod identity;
 mod mapping;
 mod names;
 mod numbers;
 mod records;
 mod text;
-
-/// Characters of an account's name.
-const MAX_NAME: usize = 255;
 
 /// Whether the beginning of a file looks like a table of rows with days and amounts, or a person says that it is one.
 pub(super) fn is_table(start: &[u8], is_whole: bool, correction: &CsvCorrection) -> bool {
@@ -44,7 +47,7 @@ pub(super) fn is_table(start: &[u8], is_whole: bool, correction: &CsvCorrection)
         return true;
     }
     let lines = first_lines(start, is_whole, None);
-    Layout::find(&lines, correction).is_some_and(|layout| layout.is_whole() || layout.header_line.is_some())
+    Layout::find(&lines, correction).is_some_and(|layout| layout.has_days() || layout.header_line.is_some())
 }
 
 /// Reads one file. `start` is its beginning, which `input` gives as well.
@@ -68,7 +71,7 @@ pub(super) fn read(start: &[u8], is_whole: bool, input: &mut dyn BufRead, hints:
         header_line: layout.header_line,
         date_order: hints.csv.date_order.or_else(|| evidence.order()),
         decimal_mark: hints.csv.decimal_mark.or_else(|| evidence.mark()),
-        invert_sign: hints.csv.invert_sign.unwrap_or(false),
+        invert_sign: hints.csv.invert_sign.unwrap_or_else(|| evidence.are_charges()),
         columns: layout.columns.clone(),
     };
     let ask = |question| StatementRefusal::Undecided { question, format: Some(Box::new(format.clone())) };
@@ -78,13 +81,16 @@ pub(super) fn read(start: &[u8], is_whole: bool, input: &mut dyn BufRead, hints:
     let order = format.date_order.ok_or_else(|| ask(CsvQuestion::DateOrder))?;
     let mark = format.decimal_mark.ok_or_else(|| ask(CsvQuestion::DecimalMark))?;
     let currency = currency(hints, &evidence).map_err(ask)?;
-    let account = account(hints.account.as_ref(), currency.clone());
-    let mapping = Mapping::new(&layout, &evidence, (order, mark), format.invert_sign, currency);
-    let mut taken = Taken::of(account);
+    let mut mapping = Mapping::new(&layout, &evidence, (order, mark), format.invert_sign, currency.clone());
+    if !layout.places(ColumnRole::Fee).is_empty() {
+        let records = Records::of(text.lines().map_err(broken)?, layout.delimiter);
+        mapping.fees_on_top = fees::come_on_top(records, &layout, &mapping).map_err(broken)?;
+    }
+    let mut taken = Taken::of(mapping.accounts.reported(hints.account.as_ref(), &currency), hints.today);
     for record in Records::of(text.lines().map_err(broken)?, layout.delimiter) {
         taken.take(record.map_err(broken)?, &layout, &mapping);
     }
-    Ok(taken.finish(format))
+    Ok(taken.finish(format)?)
 }
 
 /// The currency of the account the rows go into, else the one that every row names.
@@ -96,36 +102,27 @@ fn currency(hints: &StatementHints, evidence: &Evidence) -> Result<Currency, Csv
     of_account.or_else(|| evidence.currency().and_then(|code| Currency::parse(code).ok())).ok_or(CsvQuestion::Currency)
 }
 
-/// The account of the rows: known by the name it was given, since the file gives it no number.
-fn account(named: Option<&NamedAccount>, currency: Currency) -> ReportedAccount {
-    let name = named.map(|named| tidy(&named.name)).unwrap_or_default();
-    ReportedAccount {
-        reference: AccountReference::new(format!("csv:{}", name.to_lowercase())),
-        institution: None,
-        name: super::values::characters(&name, MAX_NAME).to_owned(),
-        kind: named.map_or(AccountType::Other, |named| named.kind),
-        masked_number: None,
-        currency,
-        balances: Balances::default(),
-        is_active: true,
-        holdings: None,
-        unread_holdings: Vec::new(),
-    }
+/// What was taken so far of one account.
+struct Part {
+    account: ReportedAccount,
+    days: Option<(LocalDate, LocalDate)>,
+    running: Running,
 }
 
 /// What was taken so far.
 struct Taken {
-    account: ReportedAccount,
+    parts: Vec<Part>,
+    /// Balances of later days have not come yet.
+    today: Option<LocalDate>,
     spool: Spool,
     rows: usize,
-    days: Option<(LocalDate, LocalDate)>,
-    running: Running,
     problems: Problems,
 }
 
 impl Taken {
-    fn of(account: ReportedAccount) -> Self {
-        Self { account, spool: Spool::default(), rows: 0, days: None, running: Running::default(), problems: Problems::default() }
+    fn of(accounts: Vec<ReportedAccount>, today: Option<LocalDate>) -> Self {
+        let part = |account| Part { account, days: None, running: Running::default() };
+        Self { parts: accounts.into_iter().map(part).collect(), today, spool: Spool::default(), rows: 0, problems: Problems::default() }
     }
 
     fn take(&mut self, record: Record, layout: &Layout, mapping: &Mapping) {
@@ -133,29 +130,60 @@ impl Taken {
             Record::Row { line, .. } | Record::Broken { line, .. } if line < layout.first_line => return,
             Record::Broken { line, message } => (line, Err(message.to_owned())),
             Record::Row { line, .. } if self.rows == MAX_ROWS => (line, Err(format!("more than {MAX_ROWS} transactions; download a shorter period at a time"))),
-            Record::Row { line, cells } => (line, mapping.row(&cells, line)),
+            Record::Row { line, cells } => (line, self.read(&cells, line, mapping)),
         };
-        match result {
-            Ok(row) => {
-                let day = row.transaction.facts.posted_on;
-                self.days = Some(self.days.map_or((day, day), |(first, last)| (first.min(day), last.max(day))));
-                self.running.see(&row);
-                self.rows += 1;
-                self.spool.push(1, row.transaction);
-            }
-            Err(message) => self.problems.add(LineProblem { line, message }),
+        if let Err(message) = result {
+            self.problems.add(LineProblem { line, message });
         }
     }
 
-    fn finish(self, format: CsvFormat) -> StatementFile {
-        let mut account = self.account;
-        // A debt is written with either sign, and nothing in the file tells with which.
-        if let Some((current, day)) = self.running.youngest().filter(|_| !account.kind.is_liability() && !format.invert_sign) {
-            let as_of = day.naive().and_hms_opt(0, 0, 0).map(|midnight| Timestamp::new(midnight.and_utc()));
-            account.balances = Balances { current: Some(current), as_of, ..Balances::default() };
+    /// Takes a row in. The error says why it is no transaction.
+    fn read(&mut self, cells: &[String], line: u64, mapping: &Mapping) -> Result<(), String> {
+        let has_come = |day: LocalDate| self.today.is_none_or(|today| day <= today);
+        if let Some(is_closing) = mapping.is_closing_balance(cells) {
+            if let Some((at, (balance, day))) = mapping.balance(cells).filter(|(_, (_, day))| is_closing && has_come(*day)) {
+                self.parts[at].running.close((balance, day));
+            }
+            let which = if is_closing { "a closing" } else { "an opening" };
+            return Err(format!("the row is {which} balance and no transaction, so it is not booked"));
         }
-        // An export lists all rows of its days, from the first to the last.
-        let statement = Statement { number: 1, account, period: self.days };
-        StatementFile { statements: vec![statement], rows: self.spool.finish(), problems: self.problems.sorted(), csv: Some(format) }
+        let row = mapping.row(cells, line)?;
+        let day = row.transaction.facts.posted_on;
+        let is_past = has_come(day);
+        let part = &mut self.parts[row.account];
+        part.days = Some(part.days.map_or((day, day), |(first, last)| (first.min(day), last.max(day))));
+        if is_past {
+            part.running.see(&row);
+        }
+        self.rows += 1;
+        self.spool.push(number(row.account), row.transaction);
+        Ok(())
     }
+
+    /// A file of which nothing could be taken makes no account.
+    fn finish(self, format: CsvFormat) -> Result<StatementFile, UnreadableFile> {
+        let mut problems = self.problems.sorted();
+        if self.rows == 0 {
+            let line = format.header_line.unwrap_or(1);
+            let nothing = LineProblem { line, message: "the file holds no transactions".to_owned() };
+            return Err(UnreadableFile { problem: if problems.is_empty() { nothing } else { problems.swap_remove(0) } });
+        }
+        let statement = |(at, Part { mut account, days, running }): (usize, Part)| {
+            // A debt is written with either sign, and nothing in the file tells with which.
+            if let Some((current, day)) = running.youngest().filter(|_| !account.kind.is_liability() && !format.invert_sign) {
+                let as_of = day.naive().and_hms_opt(0, 0, 0).map(|midnight| Timestamp::new(midnight.and_utc()));
+                account.balances = Balances { current: Some(current), as_of, ..Balances::default() };
+            }
+            // An export lists all rows of its days, from the first to the last.
+            Statement { number: number(at), account, period: days }
+        };
+        // An account of which no row could be taken is not made.
+        let statements = self.parts.into_iter().enumerate().filter(|(_, part)| part.days.is_some()).map(statement).collect();
+        Ok(StatementFile { statements, rows: self.spool.finish(), problems, csv: Some(format) })
+    }
+}
+
+/// The number of the statement of the account at a place.
+fn number(at: usize) -> u32 {
+    u32::try_from(at + 1).unwrap_or(u32::MAX)
 }

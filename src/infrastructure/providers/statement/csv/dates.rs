@@ -87,6 +87,11 @@ fn spelled(text: &str) -> Option<LocalDate> {
     }
 }
 
+/// Whether a word names a month.
+pub(super) fn is_month(word: &str) -> bool {
+    month(word).is_some()
+}
+
 fn month(word: &str) -> Option<usize> {
     let word = super::names::plain(word);
     // "juin" and "juil" begin like "jui", so the longest beginning decides.

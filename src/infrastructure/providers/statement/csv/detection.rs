@@ -4,14 +4,14 @@
 //! one of an amount is believed first; else the first row that holds a day and a number, and what stands above it.
 
 use super::{
-    dates::{DateEvidence, is_day},
+    dates::is_day,
     names::{self, is_outgoing},
-    numbers::{NumberEvidence, is_bare_number, is_number},
+    numbers::{is_bare_number, is_marked_outgoing, is_number, number},
     records::{Record, Records},
-    text::{Line, Text},
+    text::Line,
 };
 use crate::{
-    domain::csv::{ColumnRole, CsvColumn, CsvCorrection, DateOrder, DecimalMark, Delimiter},
+    domain::csv::{ColumnRole, CsvColumn, CsvCorrection, DecimalMark, Delimiter},
     infrastructure::providers::statement::values::{characters, tidy},
 };
 
@@ -20,6 +20,9 @@ const SAMPLE_ROWS: usize = 200;
 
 /// Columns of a table; what stands behind them is not looked at.
 const MAX_COLUMNS: usize = 100;
+
+/// Different words in a column of statuses.
+const MAX_STATUSES: usize = 12;
 
 /// Characters of a heading that are shown.
 const MAX_HEADING: usize = 64;
@@ -31,6 +34,8 @@ pub(super) struct Layout {
     /// The first line that may be a row.
     pub(super) first_line: u64,
     pub(super) columns: Vec<CsvColumn>,
+    /// What each column was found to hold, before anything was said about it.
+    pub(super) found: Vec<ColumnRole>,
 }
 
 impl Layout {
@@ -50,10 +55,15 @@ impl Layout {
         (0..).zip(&self.columns).filter(|(_, column)| column.role == role).map(|(at, _)| at).collect()
     }
 
+    /// Whether it is known where days stand.
+    pub(super) fn has_days(&self) -> bool {
+        !self.places(ColumnRole::PostedOn).is_empty()
+    }
+
     /// Whether it is told where day and amount stand.
     pub(super) fn is_whole(&self) -> bool {
         let has = |role| !self.places(role).is_empty();
-        has(ColumnRole::PostedOn) && (has(ColumnRole::Amount) || has(ColumnRole::Debit) || has(ColumnRole::Credit))
+        self.has_days() && (has(ColumnRole::Amount) || has(ColumnRole::Debit) || has(ColumnRole::Credit))
     }
 
     /// What a person says about columns counts, and what was found for the same role does not any more.
@@ -128,7 +138,8 @@ impl Sample {
         let even = rows.iter().filter(|cells| cells.len() == self.width).count();
         let known = columns.iter().filter(|column| column.role != ColumnRole::Ignored).count();
         let first_line = header.map(|at| self.rows[at].0 + 1).or_else(|| self.rows.get(first).map(|(line, _)| *line)).unwrap_or(1);
-        let layout = Layout { delimiter: self.delimiter, header_line: header.map(|at| self.rows[at].0), first_line, columns };
+        let found = columns.iter().map(|column| column.role).collect();
+        let layout = Layout { delimiter: self.delimiter, header_line: header.map(|at| self.rows[at].0), first_line, columns, found };
         Some(([usize::from(layout.is_whole()), usize::from(headings.is_some_and(is_heading)), even, known], layout))
     }
 
@@ -173,11 +184,19 @@ fn columns(headings: Option<&[String]>, rows: &[&[String]], width: usize) -> Vec
     let named: Vec<_> = (0..width).map(|at| heading(at).and_then(|heading| names::role(&heading, is_date(at)))).collect();
     let mut roles = vec![ColumnRole::Ignored; width];
     for role in ColumnRole::ALL {
-        let mut places: Vec<(usize, usize)> = (0..width).filter_map(|at| named[at].filter(|(named, _)| named == role).map(|(_, rank)| (rank, at))).collect();
-        places.retain(|(_, at)| fits(*role, &cells_of(rows, *at)));
-        places.sort_unstable();
+        // A column of empty cells holds nothing where another one may.
+        let place = |at: usize| named[at].filter(|(named, _)| named == role).map(|(_, rank)| (cells_of(rows, at).is_empty(), rank, at));
+        let mut places: Vec<(bool, usize, usize)> = (0..width).filter_map(place).collect();
+        places.retain(|(_, _, at)| fits(*role, &cells_of(rows, *at)));
+        if *role == ColumnRole::Account {
+            places.retain(|(_, _, at)| heading(*at).is_some_and(|heading| is_own_account(&heading, *at, &named, rows)));
+            // One that tells several apart goes first, be it by their kind.
+            places.sort_by_key(|(_, rank, at)| (cells_of(rows, *at).windows(2).all(|two| two[0] == two[1]), *rank));
+        } else {
+            places.sort_unstable();
+        }
         places.truncate(if role.is_shared() { width } else { 1 });
-        for (_, at) in places {
+        for (_, _, at) in places {
             roles[at] = *role;
         }
     }
@@ -192,11 +211,31 @@ fn fits(role: ColumnRole, cells: &[&str]) -> bool {
     match role {
         ColumnRole::Amount | ColumnRole::Debit | ColumnRole::Credit | ColumnRole::Balance => cells.is_empty() || mostly(cells, is_number),
         ColumnRole::Direction => !cells.is_empty() && cells.iter().all(|cell| is_outgoing(cell).is_some()),
+        ColumnRole::Fee => mostly(cells, is_number),
+        // Words that come again and again; what is said anew in every row is no status.
+        ColumnRole::Status => cells.iter().collect::<std::collections::HashSet<_>>().len() <= MAX_STATUSES,
         // An id that comes twice is none.
         ColumnRole::Reference => cells.iter().collect::<std::collections::HashSet<_>>().len() == cells.len(),
         ColumnRole::Currency => cells.iter().all(|cell| cell.len() <= 64 && !is_number(cell)),
         _ => true,
     }
+}
+
+/// Whether a column named so is of the account that the rows are of, and not of the one on the other side: that one may be missing, and stands
+/// behind the name of whom it is of.
+fn is_own_account(heading: &str, at: usize, named: &[Option<(ColumnRole, usize)>], rows: &[&[String]]) -> bool {
+    let cells = cells_of(rows, at);
+    if names::names_products(heading) {
+        return cells.iter().all(|cell| names::is_product(cell));
+    }
+    let is_behind_a_name = named[..at].iter().any(|named| matches!(named, Some((ColumnRole::Merchant, _))));
+    !names::names_either_account(heading) || (!is_behind_a_name && cells.len() * 10 >= rows.len() * 8)
+}
+
+/// Whether cells are amounts without any sign that says which way they went.
+fn are_unsigned(cells: &[&str]) -> bool {
+    let is_negative = |cell: &str| DecimalMark::ALL.iter().any(|mark| number(cell, *mark).is_some_and(|number| number.starts_with('-')));
+    cells.iter().all(|cell| !is_negative(cell) && is_marked_outgoing(cell).is_none())
 }
 
 /// What headings leave open is told by what the columns hold, as far as there is one way to tell it.
@@ -217,16 +256,22 @@ fn fill_in(roles: &mut [ColumnRole], named: &[Option<(ColumnRole, usize)>], rows
         if let [only] = numbers.as_slice() {
             roles[*only] = ColumnRole::Amount;
         }
-    } else if has(roles, ColumnRole::Amount) {
+    }
+    let is_empty = |at: usize| cells_of(rows, at).is_empty();
+    let has_halves = (0..roles.len()).any(|at| matches!(roles[at], ColumnRole::Debit | ColumnRole::Credit) && !is_empty(at));
+    if let Some(amount) = roles.iter().position(|role| *role == ColumnRole::Amount).filter(|amount| has_halves && is_empty(*amount)) {
+        roles[amount] = ColumnRole::Ignored;
+    }
+    if has(roles, ColumnRole::Amount) {
         for role in roles.iter_mut().filter(|role| matches!(role, ColumnRole::Debit | ColumnRole::Credit)) {
             *role = ColumnRole::Ignored;
         }
     }
-    // A reference that repeats, or says something, is part of what the row says.
-    for at in 0..roles.len() {
-        let says_something = matches!(named[at], Some((ColumnRole::Reference, _))) && roles[at] == ColumnRole::Ignored;
-        if says_something {
-            roles[at] = ColumnRole::Description;
+    let amount = roles.iter().position(|role| *role == ColumnRole::Amount);
+    if let Some(amount) = amount.filter(|at| !has(roles, ColumnRole::Direction) && are_unsigned(&cells_of(rows, *at))) {
+        let says_direction = |cells: Vec<&str>| !cells.is_empty() && cells.iter().all(|cell| is_outgoing(cell).is_some());
+        if let Some(at) = (0..roles.len()).find(|at| *at != amount && is_open(roles, *at) && says_direction(cells_of(rows, *at))) {
+            roles[at] = ColumnRole::Direction;
         }
     }
     if !has(roles, ColumnRole::Description) && !has(roles, ColumnRole::Merchant) {
@@ -238,74 +283,5 @@ fn fill_in(roles: &mut [ColumnRole], named: &[Option<(ColumnRole, usize)>], rows
                 roles[at] = ColumnRole::Description;
             }
         }
-    }
-}
-
-/// What all rows together tell of how their values are written.
-#[derive(Default)]
-pub(super) struct Evidence {
-    dates: DateEvidence,
-    numbers: NumberEvidence,
-    /// The one currency that rows name, and whether they name several.
-    currency: Option<String>,
-    has_several: bool,
-    /// Whether a column of debits or credits holds signs of both kinds, so that one of them is a reversal.
-    signs: [[bool; 2]; 2],
-}
-
-impl Evidence {
-    /// Goes through the whole file.
-    pub(super) fn of(text: &Text, layout: &Layout) -> std::io::Result<Self> {
-        let mut evidence = Self::default();
-        let days = layout.places(ColumnRole::PostedOn);
-        let amounts = [ColumnRole::Amount, ColumnRole::Debit, ColumnRole::Credit, ColumnRole::Balance].map(|role| layout.places(role)).concat();
-        let (currencies, halves) = (layout.places(ColumnRole::Currency), [ColumnRole::Debit, ColumnRole::Credit].map(|role| layout.places(role)));
-        for record in Records::of(text.lines()?, layout.delimiter) {
-            let Record::Row { line, cells } = record? else { continue };
-            if line < layout.first_line {
-                continue;
-            }
-            let at =
-                |places: &[usize]| places.iter().filter_map(|at| cells.get(*at)).map(|cell| cell.trim()).filter(|cell| !cell.is_empty()).collect::<Vec<_>>();
-            for cell in at(&days) {
-                evidence.dates.see(cell);
-            }
-            for cell in at(&amounts) {
-                evidence.numbers.see(cell);
-            }
-            for (half, places) in halves.iter().enumerate() {
-                for cell in at(places).into_iter().filter(|cell| cell.bytes().any(|byte| matches!(byte, b'1'..=b'9'))) {
-                    let is_negative = DecimalMark::ALL.iter().any(|mark| super::numbers::number(cell, *mark).is_some_and(|number| number.starts_with('-')));
-                    evidence.signs[half][usize::from(is_negative)] = true;
-                }
-            }
-            for cell in at(&currencies).into_iter().filter(|cell| cell.len() <= 64) {
-                match &evidence.currency {
-                    Some(known) => evidence.has_several |= !known.eq_ignore_ascii_case(cell),
-                    None => evidence.currency = Some(cell.to_ascii_uppercase()),
-                }
-            }
-        }
-        Ok(evidence)
-    }
-
-    /// The order of dates, if there is one.
-    pub(super) fn order(&self) -> Option<DateOrder> {
-        self.dates.order()
-    }
-
-    /// The mark of numbers, if there is one.
-    pub(super) fn mark(&self) -> Option<DecimalMark> {
-        self.numbers.mark()
-    }
-
-    /// The currency of every row that names one, if it is one.
-    pub(super) fn currency(&self) -> Option<&str> {
-        self.currency.as_deref().filter(|_| !self.has_several)
-    }
-
-    /// Whether debits, and whether credits, are written with both signs.
-    pub(super) fn mixed(&self) -> [bool; 2] {
-        self.signs.map(|[positive, negative]| positive && negative)
     }
 }

@@ -1,16 +1,20 @@
 //! From cells to facts. Signs are the owner's view when a file is read as it is; one that writes what was spent as positive is told so.
 
 use super::{
+    accounts::Accounts,
+    balances,
     dates::day,
-    detection::{Evidence, Layout},
+    detection::Layout,
+    evidence::Evidence,
+    identity::Identity,
     names::{is_outgoing, plain},
-    numbers::number,
+    numbers::{has_unknown_letters, is_marked_outgoing, number},
 };
 use crate::{
     domain::{
         card_number,
         csv::{ColumnRole, DateOrder, DecimalMark},
-        money::{Amount, Currency, InvalidAmount},
+        money::{Amount, Currency},
         provider::ReportedTransaction,
         time::LocalDate,
         transaction::{TransactionFacts, TransactionStatus, TransactionSubtype},
@@ -27,17 +31,24 @@ pub(super) struct Mapping<'a> {
     currency: Currency,
     /// Whether debits, and whether credits, are written with both signs.
     mixed: [bool; 2],
+    pub(super) accounts: Accounts,
+    identity: Identity,
+    /// Whether charges come on top of amounts.
+    pub(super) fees_on_top: bool,
 }
 
 /// A row with what the account held after it.
 pub(super) struct Row {
     pub(super) transaction: ReportedTransaction,
     pub(super) balance: Option<Amount>,
+    /// The place of its account among those of the file.
+    pub(super) account: usize,
 }
 
 impl<'a> Mapping<'a> {
     pub(super) fn new(layout: &'a Layout, evidence: &Evidence, (order, mark): (DateOrder, DecimalMark), invert: bool, currency: Currency) -> Self {
-        Self { layout, order, mark, invert, currency, mixed: evidence.mixed() }
+        let accounts = Accounts::of(layout, evidence.accounts());
+        Self { layout, order, mark, invert, currency, mixed: evidence.mixed(), accounts, identity: Identity::of(layout), fees_on_top: false }
     }
 
     /// The error says why the row cannot be taken.
@@ -48,10 +59,14 @@ impl<'a> Mapping<'a> {
             return Err("the row is in another currency than the account".to_owned());
         }
         let amount = self.signed(cells).map_err(|reason| format!("the row's amount cannot be taken: {reason}"))?;
-        let merchant = self.one(cells, ColumnRole::Merchant).map(|text| shown(text, MAX_NAME)).filter(|name| !name.is_empty());
+        let fees = self.fees(cells).map_err(|reason| format!("the row's charges cannot be taken: {reason}"))?;
+        let on_top = fees.filter(|_| self.fees_on_top).unwrap_or(Amount::ZERO);
+        let amount = amount.checked_add(on_top.negated()).ok_or("the row's amount with its charges is out of range")?;
+        let account = self.accounts.place(cells)?;
+        let merchant = self.one(cells, ColumnRole::Merchant).map(|text| self.shown(text, MAX_NAME)).filter(|name| !name.is_empty());
         let described = self.described(cells);
         let facts = TransactionFacts {
-            amount: if self.invert { amount.negated() } else { amount },
+            amount,
             subtype: TransactionSubtype::Unknown,
             status: self.one(cells, ColumnRole::Status).map_or(TransactionStatus::Posted, status),
             posted_on,
@@ -59,15 +74,34 @@ impl<'a> Mapping<'a> {
             occurred_at: None,
             description: if described.is_empty() { merchant.clone().unwrap_or_default() } else { described },
             merchant_name: merchant,
-            category: self.one(cells, ColumnRole::Category).map(|text| shown(text, MAX_NAME)).filter(|name| !name.is_empty()),
+            category: self.one(cells, ColumnRole::Category).map(|text| self.shown(text, MAX_NAME)).filter(|name| !name.is_empty()),
             security: None,
             quantity: None,
             unit_price: None,
-            fees: None,
+            fees,
         };
         let balance = self.one(cells, ColumnRole::Balance).and_then(|text| self.amount(text).ok());
-        let reference = self.one(cells, ColumnRole::Reference).and_then(reference);
-        Ok(Row { transaction: ReportedTransaction { reference, replaces: Vec::new(), facts, line: Some(line) }, balance })
+        let id = self.one(cells, ColumnRole::Reference).and_then(|id| reference(&self.accounts.without_numbers(id)));
+        let reference = Some(id.unwrap_or_else(|| self.identity.reference(cells, |word| status(word).as_str())));
+        Ok(Row { transaction: ReportedTransaction { reference, replaces: Vec::new(), facts, line: Some(line) }, balance, account })
+    }
+
+    /// Whether a row is none but a balance, and then whether it is the one after the rows.
+    pub(super) fn is_closing_balance(&self, cells: &[String]) -> Option<bool> {
+        let of = |roles: &[ColumnRole]| roles.iter().flat_map(|role| self.layout.places(*role)).filter_map(|at| cells.get(at)).map(String::as_str).collect();
+        let said: Vec<&str> = of(&[ColumnRole::Description, ColumnRole::Merchant]);
+        if said.iter().any(|cell| !cell.trim().is_empty()) {
+            return balances::is_closing(said);
+        }
+        let beside: Vec<&str> = of(&[ColumnRole::Ignored, ColumnRole::Category, ColumnRole::Status, ColumnRole::Direction, ColumnRole::Currency]);
+        beside.into_iter().find_map(|cell| balances::is_closing([cell]))
+    }
+
+    /// What a row says that an account held on a day, and which of them.
+    pub(super) fn balance(&self, cells: &[String]) -> Option<(usize, (Amount, LocalDate))> {
+        let beside = self.one(cells, ColumnRole::Balance).and_then(|text| self.amount(text).ok());
+        let balance = beside.or_else(|| self.signed(cells).ok())?;
+        Some((self.accounts.place(cells).ok()?, (balance, self.day(self.one(cells, ColumnRole::PostedOn)?)?)))
     }
 
     /// The first cell of a role that is not empty.
@@ -79,33 +113,57 @@ impl<'a> Mapping<'a> {
         day(text, self.order)
     }
 
-    fn amount(&self, text: &str) -> Result<Amount, InvalidAmount> {
-        Amount::parse(&number(text, self.mark).ok_or(InvalidAmount::Malformed)?, &self.currency)
+    fn amount(&self, text: &str) -> Result<Amount, String> {
+        let read = number(text, self.mark).ok_or_else(|| {
+            let letters = "letters stand beside it that are neither a currency nor tell a debit from a credit";
+            if has_unknown_letters(text) { letters } else { "it is no number" }.to_owned()
+        });
+        Amount::parse(&read?, &self.currency).map_err(|reason| reason.to_string())
+    }
+
+    /// What was charged, as a positive amount whatever its sign, all columns of charges together.
+    fn fees(&self, cells: &[String]) -> Result<Option<Amount>, String> {
+        let mut sum = Amount::ZERO;
+        for text in self.layout.places(ColumnRole::Fee).into_iter().filter_map(|at| cells.get(at)).map(|cell| cell.trim()) {
+            if text.bytes().any(|byte| byte.is_ascii_digit()) {
+                sum = sum.checked_add(self.amount(text)?.abs()).ok_or("they are out of range")?;
+            }
+        }
+        Ok(Some(sum).filter(|sum| *sum != Amount::ZERO))
+    }
+
+    /// Text on one line without the numbers of cards, and of the file's accounts.
+    fn shown(&self, text: &str, most: usize) -> String {
+        characters(&card_number::cut(&self.accounts.without_numbers(&tidy(text))), most).to_owned()
     }
 
     /// One column with a sign, or without and another that says which way; or one column for each way.
     fn signed(&self, cells: &[String]) -> Result<Amount, String> {
-        let read = |text: &str| self.amount(text).map_err(|reason| reason.to_string());
+        let read = |text: &str| self.amount(text);
+        let turned = |amount: Amount| if self.invert { amount.negated() } else { amount };
         if !self.layout.places(ColumnRole::Amount).is_empty() {
-            let amount = read(self.one(cells, ColumnRole::Amount).ok_or("it is missing")?)?;
+            let text = self.one(cells, ColumnRole::Amount).ok_or("it is missing")?;
+            let amount = read(text)?;
             if self.layout.places(ColumnRole::Direction).is_empty() {
-                return Ok(amount);
+                // A mark says which way it went, whatever the others' sign means.
+                return Ok(if is_marked_outgoing(text).is_some() { amount } else { turned(amount) });
             }
             let outgoing = self.one(cells, ColumnRole::Direction).and_then(is_outgoing).ok_or("it is not said which way it went")?;
-            return Ok(if outgoing { amount.abs().negated() } else { amount.abs() });
+            return Ok(turned(if outgoing { amount.abs().negated() } else { amount.abs() }));
         }
         // Zeros stand where nothing moved.
         let half = |role| self.one(cells, role).map(read).transpose();
         let (debit, credit) = (half(ColumnRole::Debit)?, half(ColumnRole::Credit)?);
         let moved = |amount: &Amount| *amount != Amount::ZERO;
-        match (debit.filter(moved), credit.filter(moved)) {
+        let amount = match (debit.filter(moved), credit.filter(moved)) {
             (Some(_), Some(_)) => Err("it is both a debit and a credit".to_owned()),
             (Some(debit), None) if self.mixed[0] => Ok(debit.negated()),
             (Some(debit), None) => Ok(debit.abs().negated()),
             (None, Some(credit)) if self.mixed[1] => Ok(credit),
             (None, Some(credit)) => Ok(credit.abs()),
             (None, None) => debit.or(credit).ok_or_else(|| "it is missing".to_owned()),
-        }
+        };
+        amount.map(turned)
     }
 
     /// Every column that describes the row, each as far as it adds something.
@@ -116,13 +174,8 @@ impl<'a> Mapping<'a> {
                 said.push(text);
             }
         }
-        shown(&said.join(" · "), MAX_DESCRIPTION)
+        self.shown(&said.join(" · "), MAX_DESCRIPTION)
     }
-}
-
-/// Text on one line without the numbers of cards.
-fn shown(text: &str, most: usize) -> String {
-    characters(&card_number::cut(&tidy(text)), most).to_owned()
 }
 
 /// The bank's id, unless it says nothing or is the number of a card.
@@ -136,7 +189,10 @@ fn reference(text: &str) -> Option<String> {
 fn status(word: &str) -> TransactionStatus {
     let word = plain(word);
     let begins = |words: &[&str]| words.iter().any(|beginning| word.starts_with(beginning));
-    if begins(&["pend", "authori", "vorgemerkt", "vorlaufig", "en attente", "en cours", "in attesa", "reserver", "gereserveerd", "unposted", "uncleared"]) {
+    let says = |words: &[&str]| words.iter().any(|part| word.contains(part));
+    if says(&["pending", "vorgemerkt", "authoris", "authoriz"])
+        || begins(&["pend", "vorlaufig", "en attente", "en cours", "in attesa", "reserver", "gereserveerd", "unposted", "uncleared"])
+    {
         TransactionStatus::Pending
     } else if begins(&["fail", "declin", "reject", "denied", "abgelehnt", "refus", "rechaz"]) {
         TransactionStatus::Failed
@@ -144,42 +200,5 @@ fn status(word: &str) -> TransactionStatus {
         TransactionStatus::Cancelled
     } else {
         TransactionStatus::Posted
-    }
-}
-
-/// What balances beside the rows say of the account. They are believed only as far as they follow from one row to the next.
-#[derive(Default)]
-pub(super) struct Running {
-    first: Option<(Amount, LocalDate)>,
-    last: Option<(Amount, Amount, LocalDate)>,
-    rising: u64,
-    falling: u64,
-    pairs: u64,
-}
-
-impl Running {
-    /// One more row of the file.
-    pub(super) fn see(&mut self, row: &Row) {
-        let facts = &row.transaction.facts;
-        let Some(balance) = row.balance.filter(|_| facts.status == TransactionStatus::Posted) else { return };
-        if let Some((before, moved, _)) = self.last {
-            self.pairs += 1;
-            self.rising += u64::from(before.checked_add(facts.amount) == Some(balance));
-            self.falling += u64::from(balance.checked_add(moved) == Some(before));
-        }
-        self.first.get_or_insert((balance, facts.posted_on));
-        self.last = Some((balance, facts.amount, facts.posted_on));
-    }
-
-    /// The balance after the youngest row: the last one's where rows go from old to new, the first one's where they go back in time.
-    pub(super) fn youngest(&self) -> Option<(Amount, LocalDate)> {
-        let (last, first) = (self.last.map(|(balance, _, day)| (balance, day))?, self.first?);
-        let holds = |count: u64| count * 10 >= self.pairs * 9;
-        match (holds(self.rising), holds(self.falling)) {
-            _ if self.pairs == 0 => Some(last),
-            (true, false) => Some(last),
-            (false, true) => Some(first),
-            _ => None,
-        }
     }
 }

@@ -2,7 +2,7 @@
 
 use unicode_normalization::UnicodeNormalization as _;
 
-use crate::domain::csv::ColumnRole;
+use crate::domain::{csv::ColumnRole, money::Currency};
 
 /// Letters without case and accents, digits, and single spaces; what stands in brackets is left out: `Betrag (EUR)` is `betrag`.
 pub(super) fn plain(text: &str) -> String {
@@ -43,37 +43,56 @@ const VALUED: &str = "settlement date|settle date|value date|valuta|valutadatum|
 const AMOUNT: &str = "amount|transaction amount|net amount|billing amount|value|betrag|umsatz|betrag in eur|umsatz in eur|montant|montant en euros|\
     montant de l operation|importe|importe eur|monto|cantidad|importo|bedrag|bedrag eur|belopp|belob|belop|summa|maara|valor|\
     quantia|montante|kwota|kwota operacji|castka|objem|osszeg|net";
-const DEBIT: &str = "debit|debits|debit amount|withdrawal|withdrawals|withdrawal amount|money out|paid out|out|outgoing|payments|expense|spent|soll|\
+const DEBIT: &str = "debit|debits|debit amount|withdrawal|withdrawals|withdrawal amount|withdrawal amt|money out|paid out|out|outgoing|payments|expense|spent|soll|\
     belastung|belastungen|lastschrift|ausgaben|ausgang|debito|debitos|cargo|cargos|uscite|addebito|addebiti|dare|uit|debet|\
     utgift|ut|ut fra konto|saida|saidas|obciazenia|vydaje|depenses|debit eur";
-const CREDIT: &str = "credit|credits|credit amount|deposit|deposits|deposit amount|money in|paid in|in|incoming|income|received|haben|gutschrift|\
+const CREDIT: &str = "credit|credits|credit amount|deposit|deposits|deposit amount|deposit amt|money in|paid in|in|incoming|income|received|haben|gutschrift|\
     gutschriften|einnahmen|eingang|credito|creditos|abono|abonos|entrate|accredito|accrediti|avere|bij|kredit|inkomst|inn|\
     inn pa konto|entrada|entradas|uznania|prijmy|recettes|credit eur";
 const DIRECTION: &str = "af bij|dr cr|cr dr|debit credit|credit debit|debit or credit|credit debit indicator|soll haben|s h|d c|c d|direction|sign|\
-    indicator|type|transaction type|sens";
+    indicator|type|transaction type|sens|soll haben kennzeichen|s h kennzeichen|d h";
 const DESCRIPTION: &str = "description|transaction description|original description|extended description|statement description|details|detail|\
     transaction details|payment details|narrative|particulars|memo|note|notes|text|transaction|message|verwendungszweck|buchungstext|\
     umsatztext|libelle|libelle operation|libelle de l operation|nature de l operation|concepto|descripcion|observaciones|causale|\
     descrizione|descrizione operazione|omschrijving|mededelingen|beskrivning|meddelande|tekst|forklaring|tapahtuma|selite|viesti|\
     opis|opis operacji|tytul|popis|zprava pro prijemce|kozlemeny|descricao|historico|descritivo";
+/// Names of what somebody writes beside a row later on, whether it is taken or not.
+const NOTES: &str = "note|notes|my notes|notes and tags|comment|comments|remark|remarks|label|labels|tag|tags|bemerkung|bemerkungen|notiz|notizen|\
+    commentaire|commentaires|nota|notas|opmerking|opmerkingen|poznamka";
 const MERCHANT: &str = "payee|merchant|merchant name|name|counterparty|counterparty name|beneficiary|payee name|paid to|beguenstigter zahlungspflichtiger|\
-    begunstigter zahlungspflichtiger|auftraggeber empfanger|auftraggeber begunstigter|name zahlungsbeteiligter|zahlungsempfanger|\
+    begunstigter zahlungspflichtiger|auftraggeber empfanger|auftraggeber begunstigter|auftraggeber zahlungsempfanger|\
+    empfanger zahlungspflichtiger|partner name|counter party|name zahlungsbeteiligter|zahlungsempfanger|\
     zahlungsempfanger in|empfanger|auftraggeber|naam omschrijving|naam tegenpartij|tegenpartij|beneficiaire|contrepartie|beneficiario|\
     comercio|esercente|mottagare|mottaker|saaja|saaja maksaja|odbiorca|nadawca odbiorca|nazev protiuctu|partner neve";
 const BALANCE: &str = "balance|running balance|running bal|account balance|closing balance|balance after|balance after transaction|saldo|kontostand|\
     saldo nach buchung|solde|saldo contable|saldo contabile|saldo na mutatie|kontosaldo|bokfort saldo|saldo efter|zustatek|zustatek po|\
     saldo po operacji|egyenleg|tilin saldo";
 const CURRENCY: &str = "currency|ccy|currency code|wahrung|waehrung|devise|divisa|moneda|valuta|moeda|waluta|mena|devizanem|munt|valuutta";
-const REFERENCE: &str = "id|transaction id|transaction number|transaction reference|unique id|fitid|reference number|reference|ref|ref no|referenz|\
-    numero operation|referencia|riferimento|referentie|transactiereferentie|volgnr|id transakcji|id pohybu|id operace|transaktions id";
+/// Names of the id that a bank makes for each row.
+const REFERENCE: &str = "transaction id|transaktions id|unique id|fitid|transaction number|transaktions nr|transaktionsnummer|buchungsreferenz|\
+    reference number|transaction reference number|bank reference|numero operation|transactiereferentie|volgnr|id transakcji|id pohybu|id operace|transferwise id|id";
+/// Names of what a payer says a payment is for. It may be another in every row, and is the same every month for all that.
+const PAYMENT_REFERENCE: &str = "reference|ref|ref no|payment reference|transaction reference|referenz|referencia|riferimento|referentie";
 const CATEGORY: &str = "category|kategorie|categorie|categoria|kategori|kategoria|rubriek|luokka";
-const STATUS: &str = "status|state|statut|stato|estado";
+const STATUS: &str = "status|state|statut|stato|estado|info";
+const FEE: &str = "fee|fees|fee amount|total fees|fees comm|fees and comm|commission|commissions|gebuhr|gebuhren|entgelt|frais|comision|comisiones|commissione|\
+    commissioni|kosten|avgift|gebyr";
+/// Names of the account that a row is of, the surest first: the last ones are of its kind or product alone.
+const ACCOUNT: &str = "iban auftragskonto|auftragskonto|iban bban|accountnum|account id|rekening|rekeningnummer|numero de compte|numero compte|account number|\
+    account no|kontonummer|konto nr|kontonr|iban|account|konto|account name|accountlabel|account label|product|produkt|account type|kontoart";
+/// Of these, the ones that may as well be of the account on the other side.
+const EITHER_ACCOUNT: &str = "account number|account no|kontonummer|konto nr|kontonr|iban|account|konto";
+/// What the kinds of account are called that a bank counts as its products; others are what was bought.
+const PRODUCTS: &str = "current|savings|saving|deposit|checking|chequing|pocket|pockets|vault|joint|personal|business|investment|investments|credit|flexible cash funds|\
+    giro|girokonto|sparkonto|tagesgeld|tagesgeldkonto|festgeld|depot|aktuell|ersparnisse|courant|epargne|corriente|ahorro";
 
 /// What a heading says that its column holds, and how surely, 0 being the surest. `is_date` tells whether its cells are days, since some
 /// words mean a day at one bank and a currency at the next.
 pub(super) fn role(heading: &str, is_date: bool) -> Option<(ColumnRole, usize)> {
     let plain = plain(heading);
-    let place = |names: &str| names.split('|').position(|name| name == plain);
+    let without_currency = without_currency(&plain);
+    let exactly = |names: &str, plain: &str| names.split('|').position(|name| name == plain);
+    let place = |names: &str| exactly(names, &plain).or_else(|| exactly(names, without_currency?));
     if is_date {
         let days = place(DAYS).map(|at| (ColumnRole::PostedOn, at));
         let made = || place(MADE).map(|at| (ColumnRole::AuthorizedOn, at));
@@ -90,10 +109,47 @@ pub(super) fn role(heading: &str, is_date: bool) -> Option<(ColumnRole, usize)> 
         (ColumnRole::Description, DESCRIPTION),
         (ColumnRole::Merchant, MERCHANT),
         (ColumnRole::Reference, REFERENCE),
+        (ColumnRole::Description, PAYMENT_REFERENCE),
         (ColumnRole::Category, CATEGORY),
         (ColumnRole::Status, STATUS),
+        (ColumnRole::Fee, FEE),
+        (ColumnRole::Account, ACCOUNT),
     ];
-    others.into_iter().find_map(|(role, names)| place(names).map(|at| (role, at)))
+    // `Account #` is of a card, of which one account has several.
+    let is_of_card = |role| role == ColumnRole::Account && heading.contains('#');
+    others.into_iter().find_map(|(role, names)| place(names).map(|at| (role, at))).filter(|(role, _)| !is_of_card(*role))
+}
+
+/// A heading without the currency at its end: `Gutschrift in CHF` is `gutschrift`.
+fn without_currency(plain: &str) -> Option<&str> {
+    let (before, code) = plain.rsplit_once(' ')?;
+    let is_code = code == "euros" || (code.len() == 3 && Currency::parse(&code.to_ascii_uppercase()).is_ok_and(|currency| currency.is_iso()));
+    is_code.then(|| before.strip_suffix(" in").or_else(|| before.strip_suffix(" en")).unwrap_or(before))
+}
+
+fn is_one_of(names: &str, heading: &str) -> bool {
+    let plain = plain(heading);
+    names.split('|').any(|name| name == plain)
+}
+
+/// Whether a column holds what somebody writes beside a row later on.
+pub(super) fn names_notes(heading: &str) -> bool {
+    is_one_of(NOTES, heading)
+}
+
+/// Whether a column of accounts may be of the other side.
+pub(super) fn names_either_account(heading: &str) -> bool {
+    is_one_of(EITHER_ACCOUNT, heading)
+}
+
+/// Whether a column counts a bank's products, of which only accounts are meant.
+pub(super) fn names_products(heading: &str) -> bool {
+    is_one_of("product|produkt", heading)
+}
+
+/// Whether a word is the kind of an account.
+pub(super) fn is_product(word: &str) -> bool {
+    is_one_of(PRODUCTS, word)
 }
 
 /// Whether a heading names a day of any kind.
@@ -105,17 +161,33 @@ pub(super) fn names_a_day(heading: &str) -> bool {
 /// Whether a heading names an amount of any kind.
 pub(super) fn names_an_amount(heading: &str) -> bool {
     let plain = plain(heading);
-    [AMOUNT, DEBIT, CREDIT].iter().any(|names| names.split('|').any(|name| name == plain))
+    let forms = [Some(plain.as_str()), without_currency(&plain)];
+    [AMOUNT, DEBIT, CREDIT].iter().any(|names| names.split('|').any(|name| forms.contains(&Some(name))))
+}
+
+/// Whether words are those of a day, and of what stands before one.
+pub(super) fn words_of_dates(plain: &str) -> bool {
+    const BEFORE: &str = "as|of|at|on|in|am|vom|per|zum|au|du|le|a|al|del|de|em|op|den|til|pr|eur|usd|gbp|chf";
+    let is_of_date =
+        |word: &str| word.starts_with(|char: char| char.is_ascii_digit()) || BEFORE.split('|').any(|known| known == word) || super::dates::is_month(word);
+    plain.split_whitespace().all(is_of_date)
+}
+
+/// Whether letters beside a number say that it left (`true`) or came in.
+pub(super) fn is_outgoing_mark(word: &str) -> Option<bool> {
+    match plain(word).as_str() {
+        "d" | "dr" | "db" | "dt" | "s" | "soll" | "debit" => Some(true),
+        "c" | "cr" | "h" | "haben" | "credit" => Some(false),
+        _ => None,
+    }
 }
 
 /// Whether a word says that money left (`true`) or came in.
 pub(super) fn is_outgoing(word: &str) -> Option<bool> {
-    match plain(word).as_str() {
-        "d" | "dr" | "debit" | "debet" | "dbit" | "debito" | "cargo" | "s" | "soll" | "af" | "out" | "outgoing" | "withdrawal" | "lastschrift"
-        | "belastung" | "expense" => Some(true),
-        "c" | "cr" | "credit" | "crdt" | "credito" | "abono" | "h" | "haben" | "bij" | "in" | "incoming" | "deposit" | "gutschrift" | "kredit" | "income" => {
-            Some(false)
-        }
-        _ => None,
+    let plain = plain(word);
+    match plain.as_str() {
+        "debet" | "dbit" | "debito" | "cargo" | "af" | "out" | "outgoing" | "withdrawal" | "lastschrift" | "belastung" | "expense" => Some(true),
+        "crdt" | "credito" | "abono" | "bij" | "in" | "incoming" | "deposit" | "gutschrift" | "kredit" | "income" => Some(false),
+        plain => is_outgoing_mark(plain),
     }
 }

@@ -1,17 +1,24 @@
 //! Numbers as people write them, and which mark stands before their decimals. Nothing is rounded and nothing is computed: a formula is text.
 
-use crate::domain::csv::DecimalMark;
+use super::names::{is_outgoing_mark, plain};
+use crate::domain::{csv::DecimalMark, money::Currency};
 
 /// A number's sign and digits, with its separators as they stand: `.`, `,`, and `_` for spaces and apostrophes.
 struct Written {
     negative: bool,
     digits: String,
+    /// Whether letters beside it say that it left (`true`) or came in.
+    is_outgoing: Option<bool>,
 }
 
+/// What banks write beside a number for a currency, besides its code.
+const SIGNS_OF_MONEY: [&str; 20] =
+    ["kr", "kc", "zl", "ft", "fr", "sfr", "rs", "r", "lei", "din", "tl", "rm", "rp", "euro", "руб", "грн", "лв", "円", "元", "원"];
+
 /// The number as digits with a sign and at most one point; `None` for what is none under this mark. Currency signs and codes around it,
-/// brackets, a minus behind it, and `DR` and `CR` behind it are understood.
+/// brackets, a minus behind it, and letters before or behind it that say which way it went (`DR`, `S`) are understood; others make it none.
 pub(super) fn number(text: &str, mark: DecimalMark) -> Option<String> {
-    let Written { negative, digits } = written(text)?;
+    let Written { negative, digits, .. } = written(text)?;
     let plain = with_point(&digits, mark)?;
     Some(if negative { format!("-{plain}") } else { plain })
 }
@@ -24,16 +31,26 @@ pub(super) fn is_number(text: &str) -> bool {
 /// Whether it is a number to whoever knows nothing of its column: with no letters beside it but a currency's code.
 pub(super) fn is_bare_number(text: &str) -> bool {
     let letters: Vec<char> = text.chars().filter(|char| char.is_alphabetic()).collect();
-    is_number(text) && (letters.is_empty() || (letters.len() == 3 && letters.iter().all(char::is_ascii_uppercase)))
+    is_number(text) && (letters.is_empty() || (letters.len() == 3 && letters.iter().all(char::is_ascii_uppercase)) || is_marked_outgoing(text).is_some())
+}
+
+/// Whether letters beside the number say that it left (`true`) or came in; `None` for a number without such letters, and for what is none.
+pub(super) fn is_marked_outgoing(text: &str) -> Option<bool> {
+    written(text)?.is_outgoing
+}
+
+/// Whether it would be a number without its letters.
+pub(super) fn has_unknown_letters(text: &str) -> bool {
+    let bare: String = text.chars().filter(|char| !char.is_alphabetic()).collect();
+    bare.len() < text.len() && !is_number(text) && is_number(&bare)
 }
 
 fn written(text: &str) -> Option<Written> {
     let text = text.trim();
-    let (text, is_debit) = without_direction(text);
     if text.len() > 64 {
         return None;
     }
-    let (first, last) = (text.find(is_core)?, text.rfind(|char: char| char.is_ascii_digit())?);
+    let (first, last) = (beginning(text)?, text.rfind(|char: char| char.is_ascii_digit())?);
     let (before, core, after) = (text.get(..first)?, text.get(first..=last)?, &text[last + 1..]);
     let around = || before.chars().chain(after.chars());
     if !around().all(|char| char.is_alphabetic() || char.is_whitespace() || is_sign_of_money(char) || is_minus(char) || matches!(char, '+' | '(' | ')')) {
@@ -42,17 +59,46 @@ fn written(text: &str) -> Option<Written> {
     let bracketed = before.contains('(') && after.contains(')');
     let minuses = around().filter(|char| is_minus(*char)).count();
     let is_halved = before.contains('(') != after.contains(')') || before.contains(')') || after.contains('(');
-    let letters = around().filter(|char| char.is_alphabetic()).count();
-    if is_halved || minuses > 1 || (bracketed && minuses > 0) || letters > 4 {
+    if is_halved || minuses > 1 || (bracketed && minuses > 0) {
         return None;
     }
+    let is_outgoing = said_beside(before, after).ok()?;
     let digits: Option<String> = core.chars().map(digit_or_separator).collect();
-    Some(Written { negative: bracketed || minuses == 1 || is_debit, digits: digits? })
+    Some(Written { negative: bracketed || minuses == 1 || is_outgoing == Some(true), digits: digits?, is_outgoing })
 }
 
-/// A number begins with a digit, or with the mark before its decimals.
-fn is_core(char: char) -> bool {
-    char.is_ascii_digit() || matches!(char, '.' | ',')
+/// A number begins with a digit, or with the mark before its decimals. A point behind letters ends a word: `Fr. 5`.
+fn beginning(text: &str) -> Option<usize> {
+    let digit = text.find(|char: char| char.is_ascii_digit())?;
+    let Some(before) = text[..digit].strip_suffix(['.', ',']) else { return Some(digit) };
+    Some(if before.ends_with(char::is_alphabetic) { digit } else { before.len() })
+}
+
+/// Letters beside a number that say nothing that is known, or two things at once.
+struct UnknownLetters;
+
+/// Which way the letters beside a number say that it went, if they say that.
+fn said_beside(before: &str, after: &str) -> Result<Option<bool>, UnknownLetters> {
+    let mut said = None;
+    for side in [before, after] {
+        for word in side.split(|char: char| !char.is_alphabetic()).filter(|word| !word.is_empty()) {
+            // `C$` is a currency and no credit.
+            if side.contains(&format!("{word}$")) || is_of_money(word) {
+                continue;
+            }
+            let is_outgoing = is_outgoing_mark(word).ok_or(UnknownLetters)?;
+            if said.is_some_and(|said| said != is_outgoing) {
+                return Err(UnknownLetters);
+            }
+            said = Some(is_outgoing);
+        }
+    }
+    Ok(said)
+}
+
+fn is_of_money(word: &str) -> bool {
+    let is_code = word.len() == 3 && Currency::parse(&word.to_ascii_uppercase()).is_ok_and(|currency| currency.is_iso());
+    is_code || SIGNS_OF_MONEY.contains(&plain(word).as_str())
 }
 
 fn digit_or_separator(char: char) -> Option<char> {
@@ -69,18 +115,6 @@ fn is_minus(char: char) -> bool {
 
 fn is_sign_of_money(char: char) -> bool {
     matches!(char, '$' | '¢' | '£' | '¤' | '¥' | '\u{20a0}'..='\u{20cf}' | '.')
-}
-
-/// The text without `DR` or `CR` behind its last digit, and whether it was `DR`.
-fn without_direction(text: &str) -> (&str, bool) {
-    for (word, is_debit) in [("dr", true), ("cr", false)] {
-        let Some(at) = text.len().checked_sub(word.len()).filter(|at| text.is_char_boundary(*at)) else { continue };
-        let (before, end) = text.split_at(at);
-        if end.eq_ignore_ascii_case(word) && before.trim_end().ends_with(|char: char| char.is_ascii_digit()) {
-            return (before.trim_end(), is_debit);
-        }
-    }
-    (text, false)
 }
 
 /// The digits with a point, or without when there are no decimals. Separators of thousands stand where they should: three digits behind

@@ -1,0 +1,116 @@
+//! What all rows together tell of how their values are written.
+
+use super::{
+    dates::DateEvidence,
+    detection::Layout,
+    numbers::{NumberEvidence, is_marked_outgoing, number},
+    records::{Record, Records},
+    text::Text,
+};
+use crate::domain::csv::{ColumnRole, DateOrder, DecimalMark};
+
+/// Accounts of one file. A column that tells more of them apart is of something else.
+const MAX_ACCOUNTS: usize = 100;
+
+/// What all rows together tell.
+#[derive(Default)]
+pub(super) struct Evidence {
+    dates: DateEvidence,
+    numbers: NumberEvidence,
+    /// The one currency that rows name, and whether they name several.
+    currency: Option<String>,
+    has_several: bool,
+    /// Whether a column of debits or credits holds signs of both kinds, so that one of them is a reversal.
+    signs: [[bool; 2]; 2],
+    /// Whether amounts are marked as money that left, and as money that came in; and whether others are positive, and negative.
+    marked: [bool; 2],
+    unmarked: [bool; 2],
+    /// The accounts that rows name, in the order they come.
+    accounts: Vec<String>,
+}
+
+impl Evidence {
+    /// Goes through the whole file.
+    pub(super) fn of(text: &Text, layout: &Layout) -> std::io::Result<Self> {
+        let mut evidence = Self::default();
+        let days = layout.places(ColumnRole::PostedOn);
+        let amounts = [ColumnRole::Amount, ColumnRole::Debit, ColumnRole::Credit, ColumnRole::Balance].map(|role| layout.places(role)).concat();
+        let (signed, accounts) = (layout.places(ColumnRole::Amount), layout.places(ColumnRole::Account));
+        let (currencies, halves) = (layout.places(ColumnRole::Currency), [ColumnRole::Debit, ColumnRole::Credit].map(|role| layout.places(role)));
+        for record in Records::of(text.lines()?, layout.delimiter) {
+            let Record::Row { line, cells } = record? else { continue };
+            if line < layout.first_line {
+                continue;
+            }
+            let at =
+                |places: &[usize]| places.iter().filter_map(|at| cells.get(*at)).map(|cell| cell.trim()).filter(|cell| !cell.is_empty()).collect::<Vec<_>>();
+            for cell in at(&days) {
+                evidence.dates.see(cell);
+            }
+            for cell in at(&amounts) {
+                evidence.numbers.see(cell);
+            }
+            for (half, places) in halves.iter().enumerate() {
+                for cell in at(places).into_iter().filter(|cell| cell.bytes().any(|byte| matches!(byte, b'1'..=b'9'))) {
+                    evidence.signs[half][usize::from(is_negative(cell))] = true;
+                }
+            }
+            for cell in at(&signed) {
+                match is_marked_outgoing(cell) {
+                    Some(is_outgoing) => evidence.marked[usize::from(!is_outgoing)] = true,
+                    None => evidence.unmarked[usize::from(is_negative(cell))] = true,
+                }
+            }
+            if let Some(account) = at(&accounts).first().filter(|cell| cell.len() <= 64).map(|cell| account_key(cell)) {
+                let is_new = evidence.accounts.len() <= MAX_ACCOUNTS && !evidence.accounts.contains(&account);
+                evidence.accounts.extend(is_new.then_some(account));
+            }
+            for cell in at(&currencies).into_iter().filter(|cell| cell.len() <= 64) {
+                match &evidence.currency {
+                    Some(known) => evidence.has_several |= !known.eq_ignore_ascii_case(cell),
+                    None => evidence.currency = Some(cell.to_ascii_uppercase()),
+                }
+            }
+        }
+        Ok(evidence)
+    }
+
+    /// The order of dates, if there is one.
+    pub(super) fn order(&self) -> Option<DateOrder> {
+        self.dates.order()
+    }
+
+    /// The mark of numbers, if there is one.
+    pub(super) fn mark(&self) -> Option<DecimalMark> {
+        self.numbers.mark()
+    }
+
+    /// The currency of every row that names one, if it is one.
+    pub(super) fn currency(&self) -> Option<&str> {
+        self.currency.as_deref().filter(|_| !self.has_several)
+    }
+
+    /// Whether amounts without a mark are what was spent, since only what came in is marked.
+    pub(super) fn are_charges(&self) -> bool {
+        self.marked == [false, true] && self.unmarked == [true, false]
+    }
+
+    /// What the accounts of the rows go by, when there are several.
+    pub(super) fn accounts(&self) -> &[String] {
+        if (2..=MAX_ACCOUNTS).contains(&self.accounts.len()) { &self.accounts } else { &[] }
+    }
+
+    /// Whether debits, and whether credits, are written with both signs.
+    pub(super) fn mixed(&self) -> [bool; 2] {
+        self.signs.map(|[positive, negative]| positive && negative)
+    }
+}
+
+fn is_negative(cell: &str) -> bool {
+    DecimalMark::ALL.iter().any(|mark| number(cell, *mark).is_some_and(|number| number.starts_with('-')))
+}
+
+/// What an account goes by, however its number is grouped.
+pub(super) fn account_key(cell: &str) -> String {
+    cell.chars().filter(|char| char.is_alphanumeric()).flat_map(char::to_uppercase).collect()
+}

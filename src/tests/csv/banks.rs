@@ -1,0 +1,238 @@
+//! What single banks write: marks for a direction, balances between rows, fees, several accounts, empty columns.
+
+use dashtam::{
+    application::ports::{StatementHints, StatementReader, StatementRefusal},
+    domain::{
+        account::AccountType,
+        csv::{ColumnRole, CsvCorrection, CsvQuestion, NamedAccount},
+        import::StatementFile,
+        money::Currency,
+        time::LocalDate,
+        transaction::TransactionStatus,
+    },
+    infrastructure::providers::statement::StatementFiles,
+};
+
+use super::{Told, hints, question, read, read_with, roles, row, rows};
+
+/// The amounts of rows.
+fn amounts(told: &Told) -> Vec<String> {
+    rows(told).into_iter().map(|(_, amount, _)| amount).collect()
+}
+
+fn current(told: &Told) -> Option<String> {
+    told.account.balances.current.map(|amount| amount.to_text(&told.account.currency))
+}
+
+#[test]
+fn letters_beside_a_number_tell_which_way_it_went() {
+    for (text, expected) in [
+        ("Data;Histórico;Valor;Saldo\n30/01/2026;PAG;1.234,56 D;1.265,44 C\n29/01/2026;SALARIO;2.500,00 C;2.500,00 C\n", ["-1234.56", "2500.00"]),
+        ("Datum;Text;Betrag\n30.01.2026;a;1.023,45 S\n29.01.2026;b;2.500,00 H\n", ["-1023.45", "2500.00"]),
+        ("Datum;Text;Betrag\n30.01.2026;a;1.023,45S\n29.01.2026;b;2.500,00h\n", ["-1023.45", "2500.00"]),
+        ("Date,Text,Amount\n30/01/2026,a,DR 12.34\n29/01/2026,b,CR12.00\n", ["-12.34", "12.00"]),
+        ("Date,Text,Amount\n30/01/2026,a,12.34 dr\n29/01/2026,b,Rs. 12.00 Cr\n", ["-12.34", "12.00"]),
+        ("Date,Text,Amount\n30/01/2026,a,EUR 12.34 D\n29/01/2026,b,C$12.00 C\n", ["-12.34", "12.00"]),
+    ] {
+        let told = read(text);
+        assert_eq!((amounts(&told), &told.problems), (expected.map(str::to_owned).to_vec(), &vec![]), "{text}");
+    }
+    // A dollar of Canada is no credit, and a crown no direction.
+    assert_eq!(amounts(&read("Date,Text,Amount\n30/01/2026,a,C$-12.34\n29/01/2026,b,-5.00 Kč\n28/01/2026,c,Fr. 7.00\n")), ["-12.34", "-5.00", "7.00"]);
+}
+
+#[test]
+fn where_only_what_came_in_is_marked_the_others_were_spent() {
+    let text = "Date,Description,Amount\n30/01/2026,TESCO,12.34\n29/01/2026,PAYMENT,500.00CR\n";
+    let said = |invert_sign| read_with(text.as_bytes(), &hints("GBP", CsvCorrection { invert_sign, ..CsvCorrection::default() })).unwrap();
+    let told = said(None);
+    assert_eq!((amounts(&told), told.format.invert_sign), (vec!["-12.34".to_owned(), "500.00".to_owned()], true));
+    assert_eq!(amounts(&said(Some(true))), ["-12.34", "500.00"], "a mark is not turned");
+    assert_eq!(amounts(&said(Some(false))), ["12.34", "500.00"]);
+    // Signs say it already.
+    let signed = read("Date,Description,Amount\n30/01/2026,TESCO,-12.34\n28/01/2026,REFUND,2.00\n29/01/2026,PAYMENT,500.00CR\n");
+    assert_eq!((amounts(&signed), signed.format.invert_sign), (["-12.34", "2.00", "500.00"].map(str::to_owned).to_vec(), false));
+}
+
+#[test]
+fn unknown_letters_beside_a_number_cost_the_row() {
+    let told = read(
+        "Date,Text,Amount\n30/01/2026,a,1.00 Q\n29/01/2026,b,2.00\n28/01/2026,c,3.00 ABC\n27/01/2026,d,-4.00 usd\n26/01/2026,e,5.00 D C\n25/01/2026,f,6.00\n24/01/2026,g,7.00\n23/01/2026,h,8.00\n22/01/2026,i,9.00\n21/01/2026,j,1.00\n",
+    );
+    assert_eq!(told.problems.iter().map(|problem| problem.line).collect::<Vec<_>>(), [2, 4, 6]);
+    assert!(told.problems.iter().all(|problem| problem.message.contains("letters stand beside it")), "{:?}", told.problems);
+    assert_eq!(rows(&told).len(), 7);
+}
+
+#[test]
+fn a_column_of_nothing_but_directions_is_one_without_a_heading_too() {
+    let text = "\"Buchungstag\";\"Valuta\";\"Auftraggeber/Zahlungsempfänger\";\"Vorgang/Verwendungszweck\";\"Kundenreferenz\";\"Währung\";\"Umsatz\";\" \"\n\
+        \"30.01.2026\";\"30.01.2026\";\"REWE\";\"Einkauf\";\"\";\"EUR\";\"1.234,56\";\"S\"\n\
+        \"29.01.2026\";\"29.01.2026\";\"Firma\";\"Gehalt\";\"\";\"EUR\";\"2.500,00\";\"H\"\n\
+        \"01.01.2026\";\"\";\"\";\"\";\"Anfangssaldo\";\"EUR\";\"100,00\";\"H\"\n\
+        \"31.01.2026\";\"\";\"\";\"\";\"Endsaldo\";\"EUR\";\"1.365,44\";\"H\"\n";
+    let told = read(text);
+    assert_eq!(amounts(&told), ["-1234.56", "2500.00"]);
+    assert_eq!(roles(&told.format).last(), Some(&"direction"));
+    assert_eq!((current(&told).as_deref(), told.account.balances.as_of.map(|at| at.to_string()).as_deref()), (Some("1365.44"), Some("2026-01-31T00:00:00Z")));
+}
+
+#[test]
+fn balances_between_the_rows_are_not_booked() {
+    let text = "Date,Description,Amount,Balance\n01/01/2026,Beginning balance as of 01/01/2026,,500.00\n30/01/2026,Rent,-1.00,499.00\n\
+                31/01/2026,Closing balance,497.00,497.00\n31/01/2026,Closing balance transfer to savings,-2.00,497.00\n";
+    let told = read(text);
+    assert_eq!(amounts(&told), ["-1.00", "-2.00"]);
+    let said: Vec<_> = told.problems.iter().map(|problem| (problem.line, problem.message.as_str())).collect();
+    let message = |which| format!("the row is {which} balance and no transaction, so it is not booked");
+    assert_eq!(said, [(2, message("an opening").as_str()), (4, message("a closing").as_str())]);
+    assert_eq!(current(&told).as_deref(), Some("497.00"));
+    let bradesco =
+        read("Data;Histórico;Docto.;Crédito (R$);Débito (R$);Saldo (R$)\n28/01/2026;SALDO ANTERIOR;;;;1.000,00\n29/01/2026;PIX;1;500,00;;1.500,00\n");
+    assert_eq!((rows(&bradesco).len(), bradesco.problems.len()), (1, 1));
+    // Somebody's reference is no balance.
+    assert_eq!(rows(&read("Date,Payee,Description,Amount\n2026-01-31,John,Closing balance,-5.00\n")).len(), 1);
+}
+
+#[test]
+fn a_row_of_a_day_to_come_says_nothing_of_what_an_account_holds() {
+    let mut hints = hints("EUR", CsvCorrection::default());
+    hints.today = LocalDate::new(2026, 11, 26);
+    let text = "Date,Description,Amount,Balance\n2026-11-20,a,-1,100\n2027-11-30,scheduled,-50,50\n2027-12-01,Closing balance,,50\n";
+    let told = read_with(text.as_bytes(), &hints).unwrap();
+    assert_eq!((rows(&told).len(), current(&told).as_deref()), (2, Some("100.00")));
+    assert_eq!(told.account.balances.as_of.unwrap().to_string(), "2026-11-20T00:00:00Z");
+}
+
+#[test]
+fn an_empty_column_holds_nothing_where_others_are_filled() {
+    let text =
+        "Buchungstag;Wert;Verwendungszweck;Betrag;Soll;Haben;Währung\n30.1.2026;30.1.2026;Einkauf;;-12,34;;EUR\n29.1.2026;29.1.2026;Gehalt;;;500,00;EUR\n";
+    let told = read(text);
+    assert_eq!((amounts(&told), roles(&told.format)[3]), (vec!["-12.34".to_owned(), "500.00".to_owned()], "ignored"));
+    let filled = read(&text.replace("Einkauf;;-12,34;", "Einkauf;-12,34;;").replace("Gehalt;;;500,00", "Gehalt;500,00;;"));
+    assert_eq!(amounts(&filled), ["-12.34", "500.00"]);
+}
+
+#[test]
+fn a_file_without_a_single_row_that_can_be_taken_is_refused() {
+    for (text, line, says) in [
+        ("Date,Description,Amount\n2026-01-30,a,1.00001\n2026-02-31,b,1.00\n", 2, "cannot be taken"),
+        ("Date,Description,Amount\n", 1, "holds no transactions"),
+        ("Date,Description,Amount,Currency\n2026-01-30,a,1.00,USD\n", 2, "another currency"),
+    ] {
+        match read_with(text.as_bytes(), &hints("EUR", CsvCorrection::default())) {
+            Err(StatementRefusal::Unreadable(file)) => assert!(file.problem.line == line && file.problem.message.contains(says), "{file}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn what_is_announced_is_pending_wherever_the_cell_says_so() {
+    let told = read(
+        "\"Auftragskonto\";\"Buchungstag\";\"Verwendungszweck\";\"Betrag\";\"Info\"\n\"DE12\";\"30.01.26\";\"x\";\"-12,34\";\"Umsatz vorgemerkt\"\n\
+         \"DE12\";\"28.01.26\";\"y\";\"2500,00\";\"Umsatz gebucht\"\n",
+    );
+    assert_eq!(told.rows.iter().map(|row| row.facts.status).collect::<Vec<_>>(), [TransactionStatus::Pending, TransactionStatus::Posted]);
+    let told = read("Date,Text,Amount,Status\n2026-01-30,a,1.00,Card pending\n2026-01-30,b,1.00,Pre-authorised\n");
+    assert!(told.rows.iter().all(|row| row.facts.status == TransactionStatus::Pending));
+}
+
+#[test]
+fn a_fee_beside_an_amount_is_in_it_as_the_balance_tells() {
+    let file = |rows: &str| format!("Completed Date,Description,Amount,Fee,Currency,State,Balance\n{rows}");
+    let told = read(&file("2026-01-29,Tesco,-12.34,0.00,EUR,COMPLETED,987.66\n2026-01-30,To Bob,-100.00,5.00,EUR,COMPLETED,882.66\n"));
+    let fees = |told: &Told| told.rows.iter().map(|row| row.facts.fees.map(|fee| fee.to_text(&told.account.currency))).collect::<Vec<_>>();
+    assert_eq!((amounts(&told), fees(&told)), (vec!["-12.34".to_owned(), "-105.00".to_owned()], vec![None, Some("5.00".to_owned())]));
+    assert_eq!(current(&told).as_deref(), Some("882.66"));
+    let inside = read(&file("2026-01-29,Tesco,-12.34,0.00,EUR,COMPLETED,987.66\n2026-01-30,To Bob,-105.00,5.00,EUR,COMPLETED,882.66\n"));
+    assert_eq!((amounts(&inside)[1].as_str(), fees(&inside)[1].as_deref()), ("-105.00", Some("5.00")));
+    let falling = read(&file("2026-01-30,To Bob,-100.00,5.00,EUR,COMPLETED,882.66\n2026-01-29,Tesco,-12.34,0.00,EUR,COMPLETED,987.66\n"));
+    assert_eq!(amounts(&falling)[0], "-105.00");
+    // Nothing tells: what a payment service calls net has its fee inside, and so has what a broker calls an amount.
+    let net = read("Date,Name,Gross,Fee,Net\n2026-01-29,Bob,100.00,-3.40,96.60\n");
+    assert_eq!((amounts(&net), fees(&net)), (vec!["96.60".to_owned()], vec![Some("3.40".to_owned())]));
+    let broker = read("Date,Action,Fees & Comm,Amount\n2026-01-29,Buy,$0.01,-$1500.01\n");
+    assert_eq!((amounts(&broker), fees(&broker)), (vec!["-1500.01".to_owned()], vec![Some("0.01".to_owned())]));
+}
+
+#[test]
+fn tables_whose_columns_cannot_be_told_are_shown_so_that_they_can_be() {
+    for text in [
+        "01/30/2026,GROCERY,12.34,,987.66\n01/29/2026,PAYROLL,,500.00,1000.00\n",
+        "30/01/2026,\"-12.34\",\"COLES\",\"+987.66\"\n29/01/2026,\"+500.00\",\"SALARY\",\"+1000.00\"\n",
+    ] {
+        let (asked, format) = question(text, &hints("USD", CsvCorrection::default()));
+        let format = format.unwrap();
+        assert_eq!((asked, format.columns.len(), roles(&format)[0]), (CsvQuestion::Columns, text.lines().next().unwrap().split(',').count(), "posted_on"));
+    }
+    let columns = vec![(3, ColumnRole::Debit), (4, ColumnRole::Credit), (5, ColumnRole::Balance)];
+    let text = "01/30/2026,GROCERY,12.34,,987.66\n01/29/2026,PAYROLL,,500.00,1000.00\n";
+    let told = read_with(text.as_bytes(), &hints("USD", CsvCorrection { columns, ..CsvCorrection::default() })).unwrap();
+    assert_eq!(rows(&told), [row("2026-01-30", "-12.34", "GROCERY"), row("2026-01-29", "500.00", "PAYROLL")]);
+    let swiss = read(
+        "Datum von:;=\"01.01.2026\"\nWährung:;=\"CHF\"\n\nDatum;Bewegungstyp;Avisierungstext;Gutschrift in CHF;Lastschrift in CHF;Label;Kategorie\n\
+         30.01.2026;Buchung;KAUF;;-12.35;;\n29.01.2026;Gutschrift;LOHN;5'000.00;;;\n",
+    );
+    assert_eq!(amounts(&swiss), ["-12.35", "5000.00"]);
+    let french = read("Date;Libellé;Débit euros;Crédit euros;\n30/01/2026;PAIEMENT;12,34;;\n29/01/2026;VIREMENT;;2 500,00;\n");
+    assert_eq!(amounts(&french), ["-12.34", "2500.00"]);
+}
+
+/// Each account of a file with its number, and the descriptions of its rows.
+fn accounts(file: StatementFile) -> Vec<(String, Option<String>, Vec<String>)> {
+    let rows: Vec<_> = file.rows.map(Result::unwrap).collect();
+    let of = |number: u32| rows.iter().filter(|(statement, _)| *statement == number).map(|(_, row)| row.facts.description.clone()).collect();
+    file.statements
+        .into_iter()
+        .map(|statement| (statement.account.name, statement.account.masked_number.map(|mask| mask.as_str().to_owned()), of(statement.number)))
+        .collect()
+}
+
+fn several(text: &str) -> Vec<(String, Option<String>, Vec<String>)> {
+    accounts(StatementFiles.read(&mut text.as_bytes(), &hints("EUR", CsvCorrection::default())).unwrap())
+}
+
+#[test]
+fn a_file_of_several_accounts_makes_a_statement_of_each() {
+    let account = |name: &str, mask: Option<&str>, rows: &[&str]| {
+        (name.to_owned(), mask.map(str::to_owned), rows.iter().map(|row| (*row).to_owned()).collect::<Vec<_>>())
+    };
+    assert_eq!(
+        several(
+            "Account Type,Account Number,Transaction Date,Description 1,Description,Amount\nChequing,1234-1234567,1/30/2026,x,from 1234-1234567,-1.00\nSavings,1234-7654321,1/29/2026,x,interest,0.50\nChequing,1234-1234567,1/28/2026,x,food,-2.00\n"
+        ),
+        [account("Everyday ••••4567", Some("••••4567"), &["food", "from ••••4567"]), account("Everyday ••••4321", Some("••••4321"), &["interest"])]
+    );
+    assert_eq!(
+        several(
+            "Type,Product,Completed Date,Description,Amount,Balance\nCARD,Current,2026-01-29,Tesco,-12.34,987.66\nCARD,Savings,2026-01-31,Vault,50.00,50.00\n"
+        ),
+        [account("Everyday Current", None, &["Tesco"]), account("Everyday Savings", None, &["Vault"])]
+    );
+    // One account is known by the name alone, and so is one whose other sides have numbers.
+    let one = "IBAN,Date,Text,Amount\nDE12500105170648489890,2026-01-29,a,-1.00\nDE12500105170648489890,2026-01-30,b,-2.00\n";
+    assert_eq!(several(one), [account("Everyday", None, &["a", "b"])]);
+    let others = "Date,Payee,Account number,Text,Amount\n2026-01-29,Ann,DE12500105170648489890,a,-1.00\n2026-01-30,Bob,DE99500105170648489891,b,-2.00\n";
+    assert_eq!(several(others), [account("Everyday", None, &["a", "b"])]);
+    let bought = "Date,Product,Description,Amount\n2026-01-29,APPLE INC,buy,-1.00\n2026-01-30,SHELL PLC,buy,-2.00\n";
+    assert_eq!(several(bought).len(), 1);
+    let card = "Date,Description,Card Member,Account #,Amount\n2026-01-30,a,ANN,-12345,-1.00\n2026-01-30,b,BOB,-12346,-1.00\n";
+    assert_eq!(several(card).len(), 1, "one card account has several cards");
+}
+
+#[test]
+fn accounts_of_one_file_are_told_apart_by_more_than_the_end_of_their_numbers() {
+    let text = "Auftragskonto,Date,Text,Amount\n111-0001,2026-01-29,a,-1.00\n222-0001,2026-01-30,b,-2.00\n,2026-01-30,c,-3.00\n";
+    let hints = StatementHints {
+        account: Some(NamedAccount { name: "A".to_owned(), kind: AccountType::Checking, currency: Some(Currency::parse("EUR").unwrap()) }),
+        ..StatementHints::default()
+    };
+    let file = StatementFiles.read(&mut text.as_bytes(), &hints).unwrap();
+    assert_ne!(file.statements[0].account.reference, file.statements[1].account.reference);
+    assert_eq!(
+        file.problems.iter().map(|problem| (problem.line, problem.message.as_str())).collect::<Vec<_>>(),
+        [(4, "the row does not say which account it is of")]
+    );
+}
