@@ -108,7 +108,7 @@ impl Providers {
 
 /// The name of each provider in the catalogue of a server that listens at `listening`, with the reason why it cannot be linked there.
 pub(super) fn known(config: &Config, listening: SocketAddr) -> Vec<(&'static str, Option<String>)> {
-    let sandbox = config.has_sandbox(listening).then(|| (sandbox::client::MANIFEST.name, None));
+    let sandbox = config.has_sandbox(listening).then_some((sandbox::client::MANIFEST.name, None));
     let others = [
         (AlpacaProvider::manifest().name, None),
         (SchwabProvider::manifest().name, what_schwab_lacks(config, &config.public_url(listening))),
