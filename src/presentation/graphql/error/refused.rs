@@ -1,5 +1,7 @@
 //! Refusals of mutations: what a client learns of each error of a use case.
 
+mod import;
+
 use async_graphql::{Enum, SimpleObject};
 
 use crate::{
@@ -9,7 +11,6 @@ use crate::{
         email_change::EmailChangeError,
         erasure::ErasureError,
         export::ExportError,
-        import::{FoundBy, ImportError},
         link::{Brought, LinkError},
         password::PasswordError,
         ports::ProviderFault,
@@ -22,7 +23,7 @@ use crate::{
         sync::SyncError,
         user,
     },
-    domain::{agreement::AssentRefusal, csv::CsvQuestion, import::ImportRefusal},
+    domain::agreement::AssentRefusal,
 };
 
 use super::{super::guard::Public, Fault};
@@ -446,65 +447,6 @@ impl From<SyncError> for Refused {
             SyncError::TooSoon => (UserErrorCode::SyncTooSoon, Some("force")),
             SyncError::Denied(denied) => return Self::Fault((*denied).into()),
             SyncError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),
-        };
-        Self::user(code, &error, field)
-    }
-}
-
-/// What a client has to say about a CSV file.
-fn undecided(question: CsvQuestion) -> UserError {
-    let field: &[&str] = match question {
-        CsvQuestion::Encoding => &["csv", "encoding"],
-        CsvQuestion::Columns => &["csv", "columns"],
-        CsvQuestion::DateOrder => &["csv", "dateOrder"],
-        CsvQuestion::DecimalMark => &["csv", "decimalMark"],
-        CsvQuestion::Account => &["account"],
-        CsvQuestion::Currency => &["account", "currency"],
-    };
-    at(UserErrorCode::FileUndecided, &question, field)
-}
-
-/// A refusal that is about a field inside another.
-fn at(code: UserErrorCode, message: &impl ToString, field: &[&str]) -> UserError {
-    UserError { code, message: message.to_string(), field: Some(field.iter().map(|part| (*part).to_owned()).collect()) }
-}
-
-/// What would have to be said otherwise for a file to fit its account.
-fn other_currency(error: &ImportError, found_by: FoundBy) -> UserError {
-    let field: &[&str] = match found_by {
-        FoundBy::Id => &["accountId"],
-        FoundBy::Name => &["account", "currency"],
-        FoundBy::Number => &["content"],
-    };
-    at(UserErrorCode::CurrencyMismatch, error, field)
-}
-
-/// What a client learns of an import that has not come that far, or too far.
-fn of_import(refusal: ImportRefusal) -> UserErrorCode {
-    match refusal {
-        ImportRefusal::Expired => UserErrorCode::PreviewExpired,
-        ImportRefusal::Committed => UserErrorCode::ImportCommitted,
-        ImportRefusal::Previewed => UserErrorCode::ImportNotCommitted,
-        ImportRefusal::Reverted => UserErrorCode::ImportReverted,
-        ImportRefusal::Untracked | ImportRefusal::Cleared => UserErrorCode::ImportNotRevertible,
-    }
-}
-
-impl From<ImportError> for Refused {
-    fn from(error: ImportError) -> Self {
-        let (code, field) = match &error {
-            ImportError::Unreadable(_) => (UserErrorCode::FileUnreadable, Some("content")),
-            ImportError::Undecided { question, .. } => return Self::User(undecided(*question)),
-            ImportError::TooLarge => (UserErrorCode::FileTooLarge, Some("content")),
-            ImportError::SeveralAccounts => (UserErrorCode::FileHoldsSeveralAccounts, Some("accountId")),
-            ImportError::OtherCurrency(found_by) => return Self::User(other_currency(&error, *found_by)),
-            ImportError::InvalidName(_) => return Self::User(at(UserErrorCode::NameInvalid, &error, &["account", "name"])),
-            ImportError::NotFound => (UserErrorCode::NotFound, Some("accountId")),
-            ImportError::UnknownImport => (UserErrorCode::NotFound, Some("importId")),
-            ImportError::TooLongForPreview => (UserErrorCode::FileTooLongForPreview, Some("content")),
-            ImportError::Refused(refusal) => (of_import(*refusal), Some("importId")),
-            ImportError::Denied(denied) => return Self::Fault((*denied).into()),
-            ImportError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),
         };
         Self::user(code, &error, field)
     }
