@@ -49,8 +49,8 @@ const TRY: &str = "{ viewer { accounts(first: 10) { nodes { name type balances {
     dashtam demo\n  \
     dashtam demo --bind 127.0.0.1:0 --json    any free port, and one line for a program to read\n  \
     dashtam demo --data-dir elsewhere         another bank, another user\n\n\
-    Everything is in the data folder. It does not start where settings name a database, a Redis or an address that is a real\n\
-    server's, nor in a folder that has users and was no demo's. A DATABASE_URL is taken for another program's.\n\n\
+    Everything is in the data folder. What settings say of a database, a Redis, an address elsewhere or a file of checkpoints is\n\
+    a real server's: it is left out, and named. A folder that has users and was no demo's is refused.\n\n\
     Ctrl-C ends it. The next start finds its data again; delete the data folder to begin anew.")]
 pub(super) struct Demo {
     /// The address to listen on [default: 127.0.0.1:8080]
