@@ -23,7 +23,10 @@ use crate::{
         user::{CreateUser, UserError},
     },
     config::{Config, Origin},
-    domain::user::{Role, SessionTier},
+    domain::{
+        failure::causes,
+        user::{Role, SessionTier},
+    },
 };
 
 use super::{mention, say, serve::listen, stop_on_signal, terminal::Progress, user::made_up_password};
@@ -100,14 +103,15 @@ impl Demo {
         for left_out in leave_out_what_is_real(&mut config) {
             mention(&left_out)?;
         }
-        refuse_what_is_somebodys(&config).await?;
+        let has_users = embedded::has_users(&config).await?;
+        refuse_what_is_somebodys(&config, has_users)?;
         let stop = stop_on_signal()?;
         let _alone = embedded::take(&config)?;
         let listener = listen(config.bind).await?;
         let listening = listener.local_addr()?;
         let url = config.public_url(listening);
         let app = App::open(&config, listening, MadeUpKeys::Make).await?;
-        let user = self.remembered_user(&app, &config.data_dir).await?;
+        let user = self.remembered_user(&app, &config.data_dir, has_users).await?;
         let running = tokio::spawn(app.run(listener, stop.clone()));
         let shown = tokio::select! {
             shown = self.show(&url, &user) => shown,
@@ -121,10 +125,11 @@ impl Demo {
     }
 
     /// The demo user: the one of an earlier start, or a new one.
-    async fn remembered_user(&self, app: &App, data_dir: &Path) -> anyhow::Result<Remembered> {
+    async fn remembered_user(&self, app: &App, data_dir: &Path, has_users: bool) -> anyhow::Result<Remembered> {
         let file = data_dir.join(REMEMBERED);
         let given = self.password.as_ref().map(|password| secrecy::ExposeSecret::expose_secret(password).to_owned());
-        if file.is_file() {
+        // What is left of a database that is gone says nothing of a new one.
+        if has_users && file.is_file() {
             let kept: Remembered = toml::from_str(&std::fs::read_to_string(&file)?).map_err(|_| anyhow::anyhow!("{} is damaged", file.display()))?;
             ensure!(
                 given.is_none_or(|given| given == kept.password),
@@ -157,27 +162,39 @@ impl Demo {
         let signed_in = visitor.ask(None, SIGN_IN, &json!({ "input": { "email": user.email, "password": user.password } })).await?;
         let token = signed_in["createSession"]["accessToken"].as_str().context("the demo user cannot sign in")?.to_owned();
         let links = visitor.ask(Some(&token), LINKS, &json!({})).await?;
-        match sandbox_link(&links) {
+        let had_link = sandbox_link(&links).is_some();
+        match self.link_and_sync(&visitor, &token, &links).await {
+            // What the bank was told to do outlives a restart, and only a server that runs can take it back.
+            Err(failure) if had_link => {
+                mention(&format!("the bank is not up to date: {}; {url}/sandbox shows what it was told, and resets it", causes(&failure)))?;
+            }
+            done => done?,
+        }
+        self.report(url, user, &token)
+    }
+
+    /// Links the bank unless it is linked, and waits for its sync.
+    async fn link_and_sync(&self, visitor: &Visitor, token: &str, links: &Value) -> anyhow::Result<()> {
+        match sandbox_link(links) {
             Some(link) if link["status"] != "ACTIVE" => {
                 self.progress("linking the sandbox bank once more through its consent page")?;
-                let begun = visitor.ask(Some(&token), RELINK, &json!({ "input": { "linkId": link["id"] } })).await?;
+                let begun = visitor.ask(Some(token), RELINK, &json!({ "input": { "linkId": link["id"] } })).await?;
                 visitor.agree(begun["relink"]["authorizationUrl"].as_str().context("the sandbox bank cannot be linked once more")?).await?;
                 self.progress("waiting for the sync")?;
             }
             Some(link) if link["lastSync"]["status"] == "FAILED" => {
                 self.progress("the last sync failed; asking for another")?;
-                visitor.ask(Some(&token), SYNC, &json!({ "input": { "linkId": link["id"], "force": true } })).await?;
+                visitor.ask(Some(token), SYNC, &json!({ "input": { "linkId": link["id"], "force": true } })).await?;
             }
             Some(_) => {}
             None => {
                 self.progress("linking the sandbox bank through its consent page")?;
-                let begun = visitor.ask(Some(&token), BEGIN, &json!({})).await?;
+                let begun = visitor.ask(Some(token), BEGIN, &json!({})).await?;
                 visitor.agree(begun["beginLink"]["authorizationUrl"].as_str().context("the sandbox bank cannot be linked")?).await?;
                 self.progress("waiting for the first sync")?;
             }
         }
-        self.wait_for_sync(&visitor, &token).await?;
-        self.report(url, user, &token)
+        self.wait_for_sync(visitor, token).await
     }
 
     async fn wait_for_sync(&self, visitor: &Visitor, token: &str) -> anyhow::Result<()> {
@@ -254,9 +271,9 @@ fn leave_out_what_is_real(config: &mut Config) -> Vec<String> {
 }
 
 /// Refuses a folder in which somebody has data of their own, before anything is written.
-async fn refuse_what_is_somebodys(config: &Config) -> anyhow::Result<()> {
+fn refuse_what_is_somebodys(config: &Config, has_users: bool) -> anyhow::Result<()> {
     ensure!(
-        config.data_dir.join(REMEMBERED).is_file() || !embedded::has_users(config).await?,
+        config.data_dir.join(REMEMBERED).is_file() || !has_users,
         "the database in {} has users, and no demo made them; take another folder, such as dashtam demo --data-dir demo-data",
         config.data_dir.display()
     );

@@ -99,7 +99,14 @@ pub fn reference_of_cells<'a>(cells: impl IntoIterator<Item = &'a str>, is_told:
 /// nothing is said any more, or the other rows of the file tell something else; that corrects nothing.
 pub fn may_correct(row: &ReportedTransaction, stored: &TransactionFacts) -> bool {
     let is_guessed = row.reference.as_deref().is_some_and(is_of_cells);
-    !is_guessed || (row.facts.posted_on == stored.posted_on && row.facts.amount == stored.amount) || row.facts.status != stored.status
+    let has_charges_now = stored.fees.is_none() && amount_without_charges(&row.facts) == Some(stored.amount);
+    let is_as_stored = row.facts.posted_on == stored.posted_on && (row.facts.amount == stored.amount || has_charges_now);
+    !is_guessed || is_as_stored || row.facts.status != stored.status
+}
+
+/// What a row's amount is without its charges; `None` for one without any.
+fn amount_without_charges(facts: &TransactionFacts) -> Option<Amount> {
+    facts.amount.checked_add(facts.fees?)
 }
 
 fn is_of_cells(name: &str) -> bool {
@@ -114,6 +121,7 @@ pub fn plan(known: &[KnownTransaction], reported: &[ReportedTransaction], source
     matcher.by_succession();
     matcher.by_counting();
     matcher.by_cells();
+    matcher.by_charges();
     matcher.look_for_doubt();
     let withdrawn = if source == Source::Feed && period.is_some() { matcher.withdrawn() } else { Vec::new() };
     let rows = names.iter().cloned().zip(matcher.rows.iter().map(|row| row.clone().unwrap_or(Match::New))).collect();
@@ -180,17 +188,25 @@ impl<'a> Matcher<'a> {
 
     fn by_succession(&mut self) {
         // What a provider names is claimed before anything is guessed.
-        let mut named: HashMap<&str, Vec<TransactionId>> = HashMap::new();
+        let mut named: HashMap<&str, Vec<&KnownTransaction>> = HashMap::new();
         if self.reported.iter().any(|row| !row.replaces.is_empty()) {
             for row in self.known {
                 for (_, name) in row.references.iter().filter(|(source, _)| *source == self.source) {
-                    named.entry(name).or_default().push(row.id);
+                    named.entry(name).or_default().push(row);
                 }
             }
         }
         for at in self.open() {
-            let free = |old: &String| named.get(old.as_str())?.iter().find(|id| !self.claimed.contains(id)).copied();
-            let found = self.reported[at].replaces.iter().find_map(free);
+            let row = &self.reported[at];
+            // One that replaces its own name was stored with the other sign. The name alone may be one that the bank has used again.
+            let fits = |old: &String, known: &KnownTransaction| {
+                row.reference.as_ref() != Some(old) || (known.facts.posted_on == row.facts.posted_on && known.facts.amount == row.facts.amount.negated())
+            };
+            let free = |old: &String| {
+                let found = named.get(old.as_str())?.iter().find(|known| !self.claimed.contains(&known.id) && fits(old, known));
+                found.map(|known| known.id)
+            };
+            let found = row.replaces.iter().find_map(free);
             if let Some(id) = found {
                 self.claim(at, id);
             }
@@ -232,6 +248,28 @@ impl<'a> Matcher<'a> {
         for at in self.open() {
             let free = named.get(self.names[at].as_str()).and_then(|ids| ids.iter().find(|id| !self.claimed.contains(id)).copied());
             if let Some(id) = free {
+                self.claim(at, id);
+            }
+        }
+    }
+
+    /// A row of a file whose charges were not read before is stored without them.
+    fn by_charges(&mut self) {
+        if self.source != Source::File || self.reported.iter().all(|row| row.facts.fees.is_none()) {
+            return;
+        }
+        let mut without: HashMap<(LocalDate, Amount), Vec<&'a KnownTransaction>> = HashMap::new();
+        let told_by_files = |row: &&KnownTransaction| !row.removed && row.references.iter().all(|(source, _)| *source == Source::File);
+        for row in self.free().filter(told_by_files) {
+            without.entry((row.facts.posted_on, row.facts.amount)).or_default().push(row);
+        }
+        for at in self.open() {
+            let facts = &self.reported[at].facts;
+            let Some(candidates) = amount_without_charges(facts).and_then(|amount| without.get(&(facts.posted_on, amount))) else { continue };
+            let is_it = |known: &&&KnownTransaction| {
+                !self.claimed.contains(&known.id) && known.facts.fees.is_none() && same_words(&known.facts.description, &facts.description)
+            };
+            if let Some(id) = candidates.iter().find(is_it).map(|known| known.id) {
                 self.claim(at, id);
             }
         }

@@ -158,6 +158,28 @@ fn a_feed_that_names_what_waits_anew_each_time_changes_no_row() {
 }
 
 #[test]
+fn a_row_that_was_stored_with_the_other_sign_is_found_and_a_reused_name_is_not_believed() {
+    let mut ledger = Ledger::default();
+    ledger.file(&[posted("1", "2026-11-03", 1_000, "Bought"), posted("2", "2026-11-04", -700, "Bought")]);
+    let naming_itself = |row: ReportedTransaction| ReportedTransaction { replaces: row.reference.clone().into_iter().collect(), ..row };
+    let plan = ledger.file(&[naming_itself(posted("1", "2026-11-03", -1_000, "Bought")), naming_itself(posted("2", "2026-11-20", -500, "Bought"))]);
+    assert_eq!(ids(&plan), [known(1), Match::New], "{plan:?}");
+}
+
+#[test]
+fn a_row_whose_charges_were_not_read_before_is_the_same_row() {
+    let mut ledger = Ledger::default();
+    ledger.file(&[posted("1", "2026-11-03", -1_000, "Bureau de change"), posted("2", "2026-11-04", -1_000, "Other")]);
+    let charged = |id: &str, day: &str, words: &str| {
+        let mut row = posted(id, day, -1_100, words);
+        row.facts.fees = Some(dashtam::domain::money::Amount::from_units(10_000).unwrap());
+        row
+    };
+    let plan = ledger.file(&[charged("1", "2026-11-03", "Bureau de change"), charged("9", "2026-11-04", "Yet another")]);
+    assert_eq!(ids(&plan), [known(1), Match::New], "{plan:?}");
+}
+
+#[test]
 fn a_posted_row_takes_the_place_of_the_pending_one_its_bank_names() {
     let mut ledger = Ledger::default();
     ledger.feed(&[pending("p1", "2026-11-03", -500, "HOTEL"), pending("p2", "2026-11-03", -500, "HOTEL")]);

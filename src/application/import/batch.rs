@@ -171,7 +171,9 @@ impl ImportCommands {
         import: &Import,
     ) -> anyhow::Result<()> {
         let now = import.committed_at.context("a batch has no time")?;
-        let (known, told) = (account.balances, account.corrections.balances(statement.balances));
+        // A debt is written with either sign, and no table tells with which.
+        let is_told = import.csv.is_none() || !account.shown_kind().is_liability();
+        let (known, told) = (account.balances, if is_told { account.corrections.balances(statement.balances) } else { Balances::default() });
         // One of a day that has not come was taken for one of the time it was brought at, and is no news when it is brought again.
         let is_no_news = told.as_of == Some(import.created_at) && told.equals(&known);
         let has_news = !is_no_news && known.gives_way_to(&told, now);

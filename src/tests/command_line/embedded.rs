@@ -137,3 +137,39 @@ async fn a_demo_whose_consent_ended_links_its_bank_once_more_and_doubles_nothing
     let another = binary.run(&["demo", "--bind", "127.0.0.1:0", "--data-dir", "demo", "--seed", "8"]);
     another.fails_saying(&["made up from the seed 7", "--seed says 8", "--data-dir"]);
 }
+
+#[tokio::test]
+async fn a_demo_whose_bank_was_told_to_fail_starts_all_the_same() {
+    let binary = Binary::with(&[]);
+    let demo = binary.demo();
+    let tell = async |form: &[(&str, &str)], path: &str, demo: &Demo| {
+        let told = reqwest::Client::new().post(format!("{}/{path}", demo.ready["bank"].as_str().unwrap())).form(form).send().await.unwrap();
+        assert_eq!(told.status(), 200);
+    };
+    tell(&[("event", "end_consents")], "events", &demo).await;
+    tell(&[("fault", "server_error")], "faults", &demo).await;
+    let link = ask(&demo, STANDING, json!({})).await["viewer"]["links"]["nodes"][0]["id"].clone();
+    let sync = "mutation($input: SyncLinkInput!) { syncLink(input: $input) { sync { id } } }";
+    ask(&demo, sync, json!({ "input": { "linkId": link, "force": true } })).await;
+    for _ in 0..200 {
+        if ask(&demo, STANDING, json!({})).await["viewer"]["links"]["nodes"][0]["status"] == "EXPIRED" {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    demo.signal("TERM");
+    demo.end();
+    let again = binary.demo();
+    assert_eq!(ask(&again, STANDING, json!({})).await["viewer"]["links"]["nodes"][0]["status"], "FAILED");
+    tell(&[("part", "all")], "reset", &again).await;
+    again.signal("TERM");
+    again.end();
+    // What is left of a database that is gone says nothing of a new one.
+    for file in std::fs::read_dir(binary.folder().join("demo")).unwrap().map(|entry| entry.unwrap().path()) {
+        if file.to_string_lossy().contains("dashtam.db") {
+            std::fs::remove_file(file).unwrap();
+        }
+    }
+    let anew = binary.demo();
+    assert_eq!(ask(&anew, STANDING, json!({})).await["viewer"]["links"]["nodes"][0]["status"], "ACTIVE");
+}

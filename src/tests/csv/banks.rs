@@ -42,11 +42,14 @@ fn letters_beside_a_number_tell_which_way_it_went() {
 }
 
 #[test]
-fn where_only_what_came_in_is_marked_the_others_were_spent() {
+fn where_only_what_came_in_is_marked_the_others_may_be_what_was_spent() {
     let text = "Date,Description,Amount\n30/01/2026,TESCO,12.34\n29/01/2026,PAYMENT,500.00CR\n";
     let said = |invert_sign| read_with(text.as_bytes(), &hints("GBP", CsvCorrection { invert_sign, ..CsvCorrection::default() })).unwrap();
+    // A month without a payment does not say so, and must not be read the other way.
     let told = said(None);
-    assert_eq!((amounts(&told), told.format.invert_sign), (vec!["-12.34".to_owned(), "500.00".to_owned()], true));
+    assert_eq!((amounts(&told), told.format.invert_sign), (vec!["12.34".to_owned(), "500.00".to_owned()], false));
+    assert!(told.problems[0].message.contains("bring the file with invertSign"), "{:?}", told.problems);
+    assert!(said(Some(true)).problems.is_empty() && said(Some(false)).problems.is_empty());
     assert_eq!(amounts(&said(Some(true))), ["-12.34", "500.00"], "a mark is not turned");
     assert_eq!(amounts(&said(Some(false))), ["12.34", "500.00"]);
     // Signs say it already.

@@ -142,6 +142,19 @@ async fn a_file_that_was_read_wrongly_is_corrected_by_bringing_it_again() {
 }
 
 #[tokio::test]
+async fn a_table_does_not_say_what_is_owed_on_a_card() {
+    for app in TestApp::on_every_store().await {
+        let ann = app.signed_in("ann").await;
+        let card = json!({ "account": { "name": "Card", "type": "CREDIT_CARD", "currency": "EUR" } });
+        import(&ann, "Date,Text,Amount\n2026-11-01,a,-30.00\n", card).await.succeeds();
+        let account = ann.accounts().await[0]["id"].clone();
+        let file = "Date,Text,Amount,Balance\n2026-11-02,b,-30.00,1240.00\n";
+        assert_eq!(counts(&import(&ann, file, json!({ "accountId": account })).await.succeeds()["import"]), (0, 1, 0));
+        assert_eq!(ann.accounts().await[0]["balances"]["current"], Value::Null, "{}", app.store.name);
+    }
+}
+
+#[tokio::test]
 async fn files_that_overlap_double_no_row_whose_reference_comes_again() {
     for app in TestApp::on_every_store().await {
         let ann = app.signed_in("ann").await;

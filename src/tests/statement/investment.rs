@@ -132,17 +132,19 @@ fn action(action: &str) -> Vec<u8> {
 
 #[test]
 fn what_is_bought_costs_and_what_is_sold_pays_however_its_total_is_signed() {
-    for (kind, total, charges, amount, is_turned) in [
-        ("BUY", "51", "1", "-51.00", true),
-        ("BUY", "-51", "1", "-51.00", false),
-        ("SELL", "-49", "1", "49.00", true),
-        ("SELL", "49", "1", "49.00", false),
-        ("SELL", "-0.50", "1", "-0.50", false),
+    for (kind, units, total, charges, amount, is_turned) in [
+        ("BUY", "-5", "51", "1", "51.00", false),
+        ("BUY", "5", "51", "1", "-51.00", true),
+        ("BUY", "5", "-51", "1", "-51.00", false),
+        ("SELL", "5", "-49", "1", "49.00", true),
+        ("SELL", "5", "49", "1", "49.00", false),
+        ("SELL", "5", "-0.50", "1", "-0.50", false),
     ] {
-        let part = format!("<INV{kind}><INVTRAN><FITID>t1<DTTRADE>20261003</INVTRAN><UNITS>5<UNITPRICE>10<COMMISSION>{charges}<TOTAL>{total}</INV{kind}>");
+        let part =
+            format!("<INV{kind}><INVTRAN><FITID>t1<DTTRADE>20261003</INVTRAN><UNITS>{units}<UNITPRICE>10<COMMISSION>{charges}<TOTAL>{total}</INV{kind}>");
         let file = read_ok(&action(&format!("<{kind}STOCK>{part}<{kind}TYPE>{kind}</{kind}STOCK>")));
         let row = &file.statements[0].transactions[0];
-        assert_eq!(row.facts.amount.to_text(&file.statements[0].account.currency), amount, "{kind} {total}");
+        assert_eq!(row.facts.amount.to_text(&file.statements[0].account.currency), amount, "{kind} {units} {total}");
         assert_eq!(row.replaces, if is_turned { vec!["t1".to_owned()] } else { vec![] }, "what was stored with the other sign is this one");
     }
 }

@@ -71,7 +71,7 @@ pub(super) fn read(start: &[u8], is_whole: bool, input: &mut dyn BufRead, hints:
         header_line: layout.header_line,
         date_order: hints.csv.date_order.or_else(|| evidence.order()),
         decimal_mark: hints.csv.decimal_mark.or_else(|| evidence.mark()),
-        invert_sign: hints.csv.invert_sign.unwrap_or_else(|| evidence.are_charges()),
+        invert_sign: hints.csv.invert_sign.unwrap_or(false),
         columns: layout.columns.clone(),
     };
     let ask = |question| StatementRefusal::Undecided { question, format: Some(Box::new(format.clone())) };
@@ -87,6 +87,11 @@ pub(super) fn read(start: &[u8], is_whole: bool, input: &mut dyn BufRead, hints:
         mapping.fees_on_top = fees::come_on_top(records, &layout, &mapping).map_err(broken)?;
     }
     let mut taken = Taken::of(mapping.accounts.reported(hints.account.as_ref(), &currency), hints.today);
+    if hints.csv.invert_sign.is_none() && evidence.are_charges() {
+        // Not taken for true: the file of a month in which nothing came in does not say so, and would be read the other way.
+        let message = "only what came in is marked (CR), so the other amounts may be what was spent; if so, bring the file with invertSign".to_owned();
+        taken.problems.add(LineProblem { line: layout.header_line.unwrap_or(1), message });
+    }
     for record in Records::of(text.lines().map_err(broken)?, layout.delimiter) {
         taken.take(record.map_err(broken)?, &layout, &mapping);
     }

@@ -122,7 +122,9 @@ pub(super) fn trade(kind: &'static str, leaves: &Leaves, line: u64, holder: &Hol
             fees = Some(fees.unwrap_or(Amount::ZERO).checked_add(charge.abs()).ok_or("the transaction's charges are out of range")?);
         }
     }
-    let signed = signed(kind, net, fees);
+    // Units below zero say themselves that a purchase is undone.
+    let is_undone = kind.starts_with("BUY") && quantity(leaves, "UNITS")?.is_some_and(|units| units.decimal().is_sign_negative());
+    let signed = if is_undone { net } else { signed(kind, net, fees) };
     let reference = reference(leaves, &holder.redaction);
     // It may be stored with the sign the broker wrote, from before that was looked at.
     let replaces = reference.iter().filter(|_| signed != net).cloned().collect();
