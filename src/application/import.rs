@@ -9,6 +9,7 @@
 
 mod batch;
 mod naming;
+mod recognition;
 mod stock;
 mod windows;
 
@@ -29,10 +30,11 @@ use crate::domain::{
     id::{AccountId, ImportId, UserId},
     import::{
         Import, ImportReader, ImportRefusal, ImportRow, ImportStatement, ImportStatus, LineProblem, MAX_PREVIEWS, MAX_STATEMENT_BYTES, PREVIEW_MINUTES,
-        Reverted, RowOutcome, Statement, StatementFile, UnreadableFile,
+        Recognition, Reverted, RowOutcome, Statement, StatementFile, UnreadableFile,
     },
     name::{self, InvalidName},
     page::{CreatedKey, Page, Slice},
+    provider::AccountReference,
     time::{Clock, Timestamp},
 };
 
@@ -45,6 +47,7 @@ use super::{
 };
 
 use naming::Naming;
+use recognition::UnclearAccount;
 use windows::Windows;
 
 pub(super) use batch::new_account;
@@ -78,6 +81,9 @@ pub enum ImportError {
     /// A target account was named, and the file holds several.
     #[error("the file holds several accounts, so it cannot go into a single one; leave the account out")]
     SeveralAccounts,
+    /// It does not tell of which account of the name it was given it is.
+    #[error(transparent)]
+    UnclearAccount(#[from] UnclearAccount),
     /// The account that was named, or is known by its number, is in another currency.
     #[error("the account is in another currency than the file")]
     OtherCurrency(FoundBy),
@@ -111,6 +117,7 @@ impl Reason for ImportError {
             Self::Undecided { .. } => "undecided_file",
             Self::TooLarge => "file_too_large",
             Self::SeveralAccounts => "several_accounts",
+            Self::UnclearAccount(_) => "unclear_account",
             Self::OtherCurrency(_) => "other_currency",
             Self::InvalidName(_) => "invalid_name",
             Self::NotFound | Self::UnknownImport => "not_found",
@@ -324,11 +331,16 @@ impl ImportCommands {
             reverted_at: None,
         };
         let slug = self.reader.manifest().slug;
-        let statement = |Statement { number, account, period }: Statement| ImportStatement {
+        let known_by = |reference: &AccountReference| self.sealer.fingerprints(owner, slug, reference);
+        let statement = |Statement { number, account, formerly, together, period }: Statement| ImportStatement {
             number,
             account: None,
             is_new: false,
-            fingerprints: self.sealer.fingerprints(owner, slug, &account.reference),
+            recognition: Recognition {
+                exactly: known_by(&account.reference),
+                formerly: formerly.iter().flat_map(known_by).collect(),
+                together: together.iter().flat_map(known_by).collect(),
+            },
             institution: account.institution.as_deref().map(|name| naming.shown(name)),
             name: naming.shown(&account.name),
             kind: account.kind,

@@ -39,12 +39,13 @@ pub struct BalanceSnapshot {
 }
 
 impl Balances {
-    /// Whether what a statement says is younger than this, which is known, or corrects it. A statement without a balance says nothing, and what
-    /// is known of a time to come is not known.
-    pub fn gives_way_to(&self, told: &Self, now: Timestamp) -> bool {
+    /// Whether what a statement says is younger than this, which is known, or corrects it. What was told of the same instant before was
+    /// corrected itself, and corrects nothing when it is told again. A statement without a balance says nothing, and what is known of a time to
+    /// come is not known.
+    pub fn gives_way_to(&self, told: &Self, is_first_told: bool, now: Timestamp) -> bool {
         let known = self.as_of.filter(|as_of| *as_of <= now);
         let is_other = told.current != self.current || told.available != self.available;
-        told.current.is_some() && (told.as_of > known || told.as_of.is_some() && told.as_of == known && is_other)
+        told.current.is_some() && (told.as_of > known || told.as_of.is_some() && told.as_of == known && is_other && is_first_told)
     }
 
     /// Whether both are the same amounts, of whatever instant.
@@ -58,8 +59,8 @@ impl Balances {
 pub trait BalanceSnapshots: Send {
     /// One more snapshot.
     async fn insert(&mut self, snapshot: &BalanceSnapshot) -> anyhow::Result<()>;
-    /// One more snapshot, told by an import; none when the last one of that instant says the same.
-    async fn tell(&mut self, snapshot: &BalanceSnapshot, import: ImportId) -> anyhow::Result<()>;
+    /// One more snapshot, told by an import; none, and `false`, when one of that instant says the same.
+    async fn tell(&mut self, snapshot: &BalanceSnapshot, import: ImportId) -> anyhow::Result<bool>;
     /// Turns the sign of every current balance of an account.
     async fn turn_signs(&mut self, owner: UserId, account: AccountId) -> anyhow::Result<()>;
 }

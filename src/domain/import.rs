@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 
 use super::{
-    account::{AccountFingerprint, AccountType, MaskedNumber},
+    account::{Account, AccountFingerprint, AccountType, MaskedNumber},
     balance::Balances,
     csv::CsvFormat,
     holding::ReportedHolding,
     id::{AccountId, ImportId, TransactionId, UserId},
     money::Currency,
     page::{CreatedKey, Page, Slice},
-    provider::{ReportedAccount, ReportedTransaction},
+    provider::{AccountReference, ReportedAccount, ReportedTransaction},
     time::{LocalDate, Timestamp},
     transaction::{TransactionFacts, words},
 };
@@ -45,6 +45,10 @@ pub struct Statement {
     pub number: u32,
     /// The account, its number cut, with the balances the file gives.
     pub account: ReportedAccount,
+    /// What it may be known by from files that told less of it, the most telling first.
+    pub formerly: Vec<AccountReference>,
+    /// What an account is known by that all accounts of this file may have come into, as one, from files that do not tell them apart.
+    pub together: Option<AccountReference>,
     /// First and last day the file says it covers.
     pub period: Option<(LocalDate, LocalDate)>,
 }
@@ -196,6 +200,30 @@ impl Import {
     }
 }
 
+/// What the account of a statement is recognised by: each time under every key of the ring, the current one first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recognition {
+    /// Itself, by all that the file tells of it.
+    pub exactly: Vec<AccountFingerprint>,
+    /// By less than that, as files may have told it before.
+    pub formerly: Vec<AccountFingerprint>,
+    /// As one with the other accounts of the file.
+    pub together: Vec<AccountFingerprint>,
+}
+
+impl Recognition {
+    /// The account, if it is among these; an exact one before others.
+    pub fn find<'a>(&self, accounts: &'a [Account]) -> Option<&'a Account> {
+        let known_by = |fingerprint: &AccountFingerprint| accounts.iter().find(|account| account.fingerprint == *fingerprint);
+        self.exactly.iter().chain(&self.formerly).find_map(known_by)
+    }
+
+    /// Whether all that it is known by exactly was one of the ways to tell another.
+    pub fn was_named_by(&self, other: &Self) -> bool {
+        [&other.exactly, &other.formerly, &other.together].into_iter().flatten().any(|fingerprint| self.exactly.contains(fingerprint))
+    }
+}
+
 /// One account's part of an import, as it is kept: what the account is recognised by instead of its number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImportStatement {
@@ -205,8 +233,8 @@ pub struct ImportStatement {
     pub account: Option<AccountId>,
     /// Whether the batch made it, or would.
     pub is_new: bool,
-    /// What it is recognised by, the current key's first.
-    pub fingerprints: Vec<AccountFingerprint>,
+    /// What it is recognised by.
+    pub recognition: Recognition,
     /// The institution that keeps it, when the file says so.
     pub institution: Option<String>,
     /// What it is called.
@@ -288,6 +316,8 @@ pub trait Imports: Send {
     async fn find(&mut self, owner: UserId, id: ImportId) -> anyhow::Result<Option<Import>>;
     /// The accounts an import is of, in order.
     async fn statements(&mut self, owner: UserId, id: ImportId) -> anyhow::Result<Vec<ImportStatement>>;
+    /// What the accounts of `owner` that files made were recognised by in each import that was taken in and names no account of its own.
+    async fn recognitions(&mut self, owner: UserId) -> anyhow::Result<Vec<(AccountId, Recognition)>>;
     /// Keeps rows of a preview.
     async fn keep_rows(&mut self, owner: UserId, rows: &[ImportRow]) -> anyhow::Result<()>;
     /// All rows of a preview, in order.

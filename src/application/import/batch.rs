@@ -22,7 +22,12 @@ use crate::{
     },
 };
 
-use super::{FoundBy, ImportCommands, ImportError, shorten, windows::Windows};
+use super::{
+    FoundBy, ImportCommands, ImportError,
+    recognition::{self, Found},
+    shorten,
+    windows::Windows,
+};
 
 impl ImportCommands {
     /// Writes everything a file holds, but for doubtful rows that are left out.
@@ -85,7 +90,10 @@ impl ImportCommands {
         for statement in statements {
             let account = match import.target {
                 Some(target) => Some(work.accounts().find(owner, target).await?.ok_or(ImportError::NotFound)?),
-                None => accounts.iter().find(|account| statement.fingerprints.contains(&account.fingerprint)).cloned(),
+                None => match recognition::find(work, owner, &statement.recognition, &accounts).await? {
+                    Found::Itself(id) | Found::ByName(id) => accounts.iter().find(|account| account.id == id).cloned(),
+                    Found::Nowhere => None,
+                },
             };
             if account.as_ref().is_some_and(|account| account.currency != statement.currency) {
                 return Err(other_currency(import));
@@ -132,7 +140,7 @@ impl ImportCommands {
         Ok(link)
     }
 
-    /// The account a statement is of, recognised by the keyed hash of its number, or a new one.
+    /// The account a statement is of, recognised by the keyed hash of its number or name, or a new one.
     async fn account_of(
         &self,
         work: &mut dyn Work,
@@ -140,13 +148,19 @@ impl ImportCommands {
         accounts: &mut Vec<Account>,
         statement: &mut ImportStatement,
         import: &mut Import,
-    ) -> anyhow::Result<Account> {
+    ) -> Result<Account, ImportError> {
         let now = import.committed_at.context("a batch has no time")?;
-        let current = statement.fingerprints.first().cloned().context("the key ring is empty")?;
-        if let Some(account) = accounts.iter_mut().find(|account| statement.fingerprints.contains(&account.fingerprint)) {
+        let current = statement.recognition.exactly.first().cloned().context("the key ring is empty")?;
+        let (found, is_told_exactly) = match recognition::find(work, import.user, &statement.recognition, accounts).await? {
+            Found::Itself(id) => (Some(id), true),
+            Found::ByName(id) => (Some(id), false),
+            Found::Nowhere => (None, true),
+        };
+        if let Some(account) = accounts.iter_mut().find(|account| Some(account.id) == found) {
             (statement.account, statement.is_new) = (Some(account.id), false);
-            // Under the current key from now on, so that an older one is needed no more once everything was reported.
-            self.renew(work, account, current, statement, import).await?;
+            // Under the current key and all that is told of it from now on, so that an older key is needed no more once everything was reported.
+            let fingerprint = if is_told_exactly { current } else { account.fingerprint.clone() };
+            self.renew(work, account, fingerprint, statement, import).await?;
             return Ok(account.clone());
         }
         let account = new_account(AccountId(self.randomness.id()), import.user, link, current, &reported(statement), now);
@@ -176,7 +190,9 @@ impl ImportCommands {
         let (known, told) = (account.balances, if is_told { account.corrections.balances(statement.balances) } else { Balances::default() });
         // One of a day that has not come was taken for one of the time it was brought at, and is no news when it is brought again.
         let is_no_news = told.as_of == Some(import.created_at) && told.equals(&known);
-        let has_news = !is_no_news && known.gives_way_to(&told, now);
+        let is_dated = told.current.is_some() && told.as_of.is_some() && !is_no_news;
+        let is_first_told = is_dated && tell(work, account, told, import).await?;
+        let has_news = !is_no_news && known.gives_way_to(&told, is_first_told, now);
         if has_news {
             account.balances = told;
         }
@@ -187,9 +203,6 @@ impl ImportCommands {
         account.is_active = true;
         if has_news || is_renewed || is_back {
             work.accounts().save(account).await?;
-        }
-        if told.current.is_some() && told.as_of.is_some() && !is_no_news {
-            tell(work, account, told, import).await?;
         }
         self.stock(work, account, statement, import, known.as_of.filter(|as_of| *as_of <= now)).await
     }
@@ -271,8 +284,8 @@ async fn keep_link(work: &mut dyn Work, mut link: Link, import: &Import, now: Ti
     if has_news || was_unlinked { work.links().save(&link).await } else { Ok(()) }
 }
 
-/// What an account held at the instant a statement is of; where it does not say, when it was brought.
-async fn tell(work: &mut dyn Work, account: &Account, balances: Balances, import: &Import) -> anyhow::Result<()> {
+/// What an account held at the instant a statement is of; where it does not say, when it was brought. `false` when that was told before.
+async fn tell(work: &mut dyn Work, account: &Account, balances: Balances, import: &Import) -> anyhow::Result<bool> {
     let taken_at = balances.as_of.or(import.committed_at).context("a batch has no time")?;
     work.snapshots().tell(&BalanceSnapshot { account: account.id, user: account.user, taken_at, balances }, import.id).await
 }

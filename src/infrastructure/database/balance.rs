@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveTime, Utc};
 use sea_orm::{
-    ColumnTrait, Condition, DbBackend, EntityTrait, QueryFilter, QueryOrder as _, QuerySelect,
+    ColumnTrait, Condition, DbBackend, EntityTrait, QueryFilter, QuerySelect,
     sea_query::{Expr, ExprTrait as _, Query},
 };
 
@@ -70,18 +70,21 @@ impl BalanceSnapshots for DatabaseWork {
         self.insert_snapshot(snapshot, None).await
     }
 
-    async fn tell(&mut self, snapshot: &BalanceSnapshot, import: ImportId) -> anyhow::Result<()> {
+    async fn tell(&mut self, snapshot: &BalanceSnapshot, import: ImportId) -> anyhow::Result<bool> {
         let told = balance_snapshots::Entity::find()
             .filter(balance_snapshots::Column::UserId.eq(snapshot.user.0))
             .filter(balance_snapshots::Column::AccountId.eq(snapshot.account.0))
             .filter(balance_snapshots::Column::TakenAt.eq(snapshot.taken_at.utc()))
-            .order_by_desc(balance_snapshots::Column::Id)
-            .limit(1)
-            .one(&self.transaction)
+            .all(&self.transaction)
             .await
             .map_err(broken("reading what a balance was"))?;
-        let told = told.map(DayBalance::try_from).transpose()?;
-        if told.is_some_and(|told| told.balances == snapshot.balances) { Ok(()) } else { self.insert_snapshot(snapshot, Some(import)).await }
+        for told in told {
+            if DayBalance::try_from(told)?.balances == snapshot.balances {
+                return Ok(false);
+            }
+        }
+        self.insert_snapshot(snapshot, Some(import)).await?;
+        Ok(true)
     }
 
     async fn turn_signs(&mut self, owner: UserId, account: AccountId) -> anyhow::Result<()> {

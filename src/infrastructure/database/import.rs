@@ -8,11 +8,11 @@ use uuid::Uuid;
 
 use crate::{
     domain::{
-        account::{AccountFingerprint, AccountType, MaskedNumber},
+        account::{AccountType, MaskedNumber},
         balance::Balances,
         csv::{ColumnRole, CsvColumn, CsvFormat, DateOrder, DecimalMark, Delimiter},
         id::{AccountId, ImportId, TransactionId, UserId},
-        import::{Batched, Import, ImportRow, ImportStatement, ImportStatus, Imports, LineProblem, Reverted, RowOutcome, Stock},
+        import::{Batched, Import, ImportRow, ImportStatement, ImportStatus, Imports, LineProblem, Recognition, Reverted, RowOutcome, Stock},
         money::{Amount, Currency},
         time::{LocalDate, Timestamp},
     },
@@ -23,6 +23,7 @@ use super::{error::broken, value, work::DatabaseWork};
 
 mod holdings;
 mod reader;
+mod recognition;
 mod revert;
 
 /// Rows in one INSERT.
@@ -232,7 +233,6 @@ fn import_row(import: &Import) -> anyhow::Result<imports::Model> {
 }
 
 fn statement_row(import: &Import, statement: &ImportStatement) -> import_statements::ActiveModel {
-    let fingerprints: Vec<_> = statement.fingerprints.iter().map(|fingerprint| json!({ "key": fingerprint.key_id, "hash": fingerprint.hash })).collect();
     let balances = &statement.balances;
     import_statements::Model {
         import_id: import.id.0,
@@ -240,7 +240,7 @@ fn statement_row(import: &Import, statement: &ImportStatement) -> import_stateme
         user_id: import.user.0,
         account_id: statement.account.map(|account| account.0),
         is_new: statement.is_new,
-        fingerprints: Value::from(fingerprints).to_string(),
+        fingerprints: recognition::text(&statement.recognition),
         institution: statement.institution.clone(),
         name: statement.name.clone(),
         kind: statement.kind.as_str().to_owned(),
@@ -261,20 +261,13 @@ impl TryFrom<import_statements::Model> for ImportStatement {
     type Error = anyhow::Error;
 
     fn try_from(row: import_statements::Model) -> anyhow::Result<Self> {
-        let stored: Vec<Value> = serde_json::from_str(&row.fingerprints).context("import_statements.fingerprints is not JSON of ours")?;
-        let byte = |byte: &Value| u8::try_from(byte.as_u64()?).ok();
-        let fingerprint = |stored: &Value| {
-            let hash = stored["hash"].as_array()?.iter().map(byte).collect::<Option<_>>()?;
-            Some(AccountFingerprint { key_id: stored["key"].as_str()?.to_owned(), hash })
-        };
         let day = |day: Option<chrono::NaiveDate>| day.map(|day| value::day("import_statements.period", day)).transpose();
-        let fingerprints = stored.iter().map(fingerprint).collect::<Option<_>>().context("import_statements.fingerprints holds something else")?;
         let period: (Option<LocalDate>, Option<LocalDate>) = (day(row.period_from)?, day(row.period_to)?);
         Ok(Self {
             number: value::count("import_statements.number", row.number)?,
             account: row.account_id.map(AccountId),
             is_new: row.is_new,
-            fingerprints,
+            recognition: recognition::read(&row.fingerprints)?,
             institution: row.institution,
             name: row.name,
             kind: value::word("import_statements.type", &row.kind, AccountType::parse)?,
@@ -342,6 +335,10 @@ impl Imports for DatabaseWork {
             .await
             .map_err(broken("reading the accounts of an import"))?;
         rows.into_iter().map(ImportStatement::try_from).collect()
+    }
+
+    async fn recognitions(&mut self, owner: UserId) -> anyhow::Result<Vec<(AccountId, Recognition)>> {
+        recognition::of_accounts(self, owner).await
     }
 
     async fn keep_rows(&mut self, owner: UserId, rows: &[ImportRow]) -> anyhow::Result<()> {

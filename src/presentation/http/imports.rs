@@ -220,6 +220,9 @@ fn problem(refused: &ImportError) -> Problem {
         ImportError::SeveralAccounts => {
             Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "SEVERAL_ACCOUNTS", "The file holds several accounts", &refused.to_string())
         }
+        ImportError::UnclearAccount(_) => {
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "ACCOUNT_UNCLEAR", "The name does not say which account it is", &refused.to_string())
+        }
         ImportError::InvalidName(_) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "NAME_INVALID", "This is no name", &refused.to_string()),
         ImportError::OtherCurrency(_) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "OTHER_CURRENCY", "The currencies differ", &refused.to_string()),
         ImportError::NotFound => Problem::new(StatusCode::NOT_FOUND, "NOT_FOUND", "No such account", &refused.to_string()),

@@ -7,6 +7,7 @@ use dashtam::{
         csv::{ColumnRole, CsvCorrection, CsvQuestion, NamedAccount},
         import::StatementFile,
         money::Currency,
+        provider::AccountReference,
         time::LocalDate,
         transaction::TransactionStatus,
     },
@@ -214,15 +215,37 @@ fn a_file_of_several_accounts_makes_a_statement_of_each() {
         ),
         [account("Everyday Current", None, &["Tesco"]), account("Everyday Savings", None, &["Vault"])]
     );
-    // One account is known by the name alone, and so is one whose other sides have numbers.
+    // One account is called what it is called, and so is one whose other sides have numbers.
     let one = "IBAN,Date,Text,Amount\nDE12500105170648489890,2026-01-29,a,-1.00\nDE12500105170648489890,2026-01-30,b,-2.00\n";
-    assert_eq!(several(one), [account("Everyday", None, &["a", "b"])]);
+    assert_eq!(several(one), [account("Everyday", Some("••••9890"), &["a", "b"])]);
     let others = "Date,Payee,Account number,Text,Amount\n2026-01-29,Ann,DE12500105170648489890,a,-1.00\n2026-01-30,Bob,DE99500105170648489891,b,-2.00\n";
     assert_eq!(several(others), [account("Everyday", None, &["a", "b"])]);
     let bought = "Date,Product,Description,Amount\n2026-01-29,APPLE INC,buy,-1.00\n2026-01-30,SHELL PLC,buy,-2.00\n";
     assert_eq!(several(bought).len(), 1);
     let card = "Date,Description,Card Member,Account #,Amount\n2026-01-30,a,ANN,-12345,-1.00\n2026-01-30,b,BOB,-12346,-1.00\n";
     assert_eq!(several(card).len(), 1, "one card account has several cards");
+}
+
+#[test]
+fn an_account_is_known_by_its_name_and_number_whatever_else_is_in_the_file() {
+    let known = |name: &str, rows: &str| {
+        let kind = AccountType::Checking;
+        let account = Some(NamedAccount { name: name.to_owned(), kind, currency: Some(Currency::parse("EUR").unwrap()) });
+        let text = format!("IBAN;Date;Text;Amount\n{rows}");
+        let file = StatementFiles.read(&mut text.as_bytes(), &StatementHints { account, ..StatementHints::default() }).unwrap();
+        file.statements.into_iter().map(|statement| (statement.account.reference, statement.formerly, statement.together)).collect::<Vec<_>>()
+    };
+    let (one, other) = ("DE12500105170648489890;2026-01-29;a;-1.00\n", "DE99500105170648481111;2026-01-30;b;-2.00\n");
+    let (alone, both) = (known("Giro", one), known("giro", &format!("{other}{one}")));
+    assert_eq!((both.len(), &both[1].0), (2, &alone[0].0));
+    assert_eq!(known("Giro ••••9890", &one.replace("DE12500105", "de12 5001 05"))[0].0, alone[0].0, "whoever names it as it is shown means it");
+    assert_ne!(known("Savings", one)[0].0, alone[0].0);
+    assert_ne!(known("Giro", &one.replace("DE12", "DE13"))[0].0, alone[0].0, "numbers may end alike");
+    let reference = |text: &str| AccountReference::new(text);
+    assert_eq!((&alone[0].1, &alone[0].2), (&vec![reference("csv:giro ••••9890"), reference("csv:giro")], &None));
+    assert_eq!((&both[1].1, &both[1].2), (&vec![reference("csv:giro ••••9890")], &Some(reference("csv:giro"))));
+    let blank = known("Giro", &format!("{};2026-01-30;b;-2.00\n", one.repeat(4)));
+    assert_eq!(blank, alone, "a row that names none is of the only one");
 }
 
 #[test]

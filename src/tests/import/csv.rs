@@ -155,6 +155,30 @@ async fn a_table_does_not_say_what_is_owed_on_a_card() {
 }
 
 #[tokio::test]
+async fn what_a_longer_file_of_the_same_day_has_told_stays_when_a_shorter_one_comes_again() {
+    for app in TestApp::on_every_store().await {
+        let ann = app.signed_in("ann").await;
+        let morning = "Date;Text;Amount;Balance\n2026-11-02;a;-10,00;100,00\n";
+        let evening = format!("{morning}2026-11-02;b;-20,00;80,00\n");
+        let current = async || ann.accounts().await[0]["balances"]["current"]["amount"].clone();
+        let first = import(&ann, morning, giro()).await.succeeds()["import"]["id"].clone();
+        assert_eq!(current().await, "100.00");
+        let second = import(&ann, &evening, giro()).await.succeeds()["import"]["id"].clone();
+        assert_eq!(current().await, "80.00");
+        let third = import(&ann, morning, giro()).await.succeeds()["import"]["id"].clone();
+        assert_eq!((current().await, app.count("balance_snapshots").await), (json!("80.00"), 2), "{}", app.store.name);
+        let revert = async |id: serde_json::Value| ann.mutate("revertImport", "import { id }", json!({ "importId": id })).await.succeeds();
+        revert(third).await;
+        assert_eq!(current().await, "80.00");
+        revert(second).await;
+        assert_eq!(current().await, "100.00");
+        import(&ann, &evening, giro()).await.succeeds();
+        revert(first).await;
+        assert_eq!((current().await, ann.transactions().await.len()), (json!("80.00"), 2), "{}", app.store.name);
+    }
+}
+
+#[tokio::test]
 async fn files_that_overlap_double_no_row_whose_reference_comes_again() {
     for app in TestApp::on_every_store().await {
         let ann = app.signed_in("ann").await;
@@ -186,6 +210,76 @@ async fn a_file_of_several_accounts_makes_each_of_them_and_keeps_no_number() {
         assert_eq!(counts(&import(&ann, later, one).await.succeeds()["import"]), (0, 1, 0));
         let account = ann.accounts().await[0]["id"].clone();
         import(&ann, file, json!({ "accountId": account })).await.is_refused("FILE_HOLDS_SEVERAL_ACCOUNTS");
+    }
+}
+
+/// A file of accounts, each with the days and amounts of its rows.
+fn of_accounts(rows: &[(&str, u32, &str)]) -> String {
+    let row = |(account, day, amount): &(&str, u32, &str)| format!("{account};2026-11-{day:02};row {day};{amount}\n");
+    format!("Account Number;Date;Text;Amount\n{}", rows.iter().map(row).collect::<String>())
+}
+
+const ONE: &str = "0123412345678";
+const OTHER: &str = "0123487654321";
+const THIRD: &str = "0123411112222";
+
+#[tokio::test]
+async fn an_account_is_the_same_alone_in_a_file_and_beside_others() {
+    for app in TestApp::on_every_store().await {
+        let ann = app.signed_in("ann").await;
+        let bob = app.signed_in("bob").await;
+        assert_eq!(counts(&import(&bob, &of_accounts(&[(ONE, 1, "-9,00")]), giro()).await.succeeds()["import"]), (1, 1, 0));
+        let (alone, both) = (of_accounts(&[(ONE, 2, "-1,00"), (ONE, 3, "-2,00")]), of_accounts(&[(OTHER, 3, "-7,00"), (ONE, 3, "-2,00"), (ONE, 4, "-3,00")]));
+        assert_eq!(counts(&import(&ann, &alone, giro()).await.succeeds()["import"]), (1, 2, 0), "{}", app.store.name);
+        assert_eq!(counts(&import(&ann, &both, giro()).await.succeeds()["import"]), (1, 2, 1));
+        assert_eq!(counts(&import(&ann, &alone, giro()).await.succeeds()["import"]), (0, 0, 2));
+        assert_eq!(counts(&import(&ann, &of_accounts(&[(OTHER, 3, "-7,00"), (OTHER, 5, "-8,00")]), giro()).await.succeeds()["import"]), (0, 1, 1));
+        assert_eq!(counts(&import(&ann, &of_accounts(&[(THIRD, 3, "-7,00")]), giro()).await.succeeds()["import"]), (1, 1, 0));
+        let mut masks: Vec<_> = ann.accounts().await.iter().map(|account| account["maskedNumber"].as_str().unwrap().to_owned()).collect();
+        masks.sort();
+        assert_eq!((masks, bob.transactions().await.len()), (vec!["••••2222".to_owned(), "••••4321".to_owned(), "••••5678".to_owned()], 1));
+        // A file that names none of them is of none in particular.
+        let unnamed = import(&ann, FILE, giro()).await;
+        unnamed.is_refused("ACCOUNT_UNCLEAR");
+        assert_eq!(unnamed.payload()["userErrors"][0]["field"], json!(["account", "name"]));
+        let parts =
+            [&form_part("name=\"file\"; filename=\"a.csv\"", FILE.as_bytes())[..], &form_part("name=\"account\"", giro()["account"].to_string().as_bytes())];
+        ann.upload_parts(&parts.concat()).await.is_problem(422, "ACCOUNT_UNCLEAR");
+        assert_eq!(app.last_outcome("import_statement").await, ("failed".to_owned(), Some("unclear_account".to_owned())));
+        app.holds(&[("accounts", 4), ("transactions", 7)]).await;
+        app.every_attempt_ended_once().await;
+    }
+}
+
+#[tokio::test]
+async fn files_that_tell_their_account_and_files_that_do_not_go_together_by_name() {
+    for app in TestApp::on_every_store().await {
+        let ann = app.signed_in("ann").await;
+        let untold = "Date;Text;Amount\n2026-11-02;row 2;-1,00\n";
+        assert_eq!(counts(&import(&ann, untold, giro()).await.succeeds()["import"]), (1, 1, 0));
+        let before = everything(&app).await;
+        let both = of_accounts(&[(ONE, 2, "-1,00"), (OTHER, 2, "-1,00")]);
+        import(&ann, &both, giro()).await.is_refused("ACCOUNT_UNCLEAR");
+        let mut preview = giro();
+        preview["filename"] = json!("both.csv");
+        preview["content"] = json!(both);
+        ann.mutate("previewImport", "import { id }", preview).await.is_refused("ACCOUNT_UNCLEAR");
+        assert!(before == everything(&app).await, "a refused file changed a table of {}", app.store.name);
+        app.holds(&[("imports", 1)]).await;
+        // One that tells makes clear which it is, also for those that do not.
+        assert_eq!(counts(&import(&ann, &of_accounts(&[(ONE, 2, "-1,00"), (ONE, 3, "-2,00")]), giro()).await.succeeds()["import"]), (0, 1, 1));
+        assert_eq!(counts(&import(&ann, untold, giro()).await.succeeds()["import"]), (0, 0, 1));
+        assert_eq!(counts(&import(&ann, &both, giro()).await.succeeds()["import"]), (1, 1, 1));
+        import(&ann, untold, giro()).await.is_refused("ACCOUNT_UNCLEAR");
+        let account = ann.accounts().await.iter().find(|account| account["name"] == "Giro").unwrap()["id"].clone();
+        assert_eq!(counts(&import(&ann, untold, json!({ "accountId": account })).await.succeeds()["import"]), (0, 0, 1));
+        // By the name that one of several is shown by, before and after a file tells its number.
+        let named = json!({ "account": { "name": "Joint ••••5678", "type": "CHECKING", "currency": "EUR" } });
+        let joint = json!({ "account": { "name": "Joint", "type": "CHECKING", "currency": "EUR" } });
+        assert_eq!(counts(&import(&ann, untold, named.clone()).await.succeeds()["import"]), (1, 1, 0));
+        assert_eq!(counts(&import(&ann, &both, joint).await.succeeds()["import"]), (1, 1, 1));
+        assert_eq!(counts(&import(&ann, untold, named).await.succeeds()["import"]), (0, 0, 1));
+        app.every_attempt_ended_once().await;
     }
 }
 

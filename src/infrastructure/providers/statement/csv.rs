@@ -16,11 +16,11 @@ use crate::{
         csv::{ColumnRole, CsvCorrection, CsvFormat, CsvQuestion},
         import::{LineProblem, Statement, StatementFile, UnreadableFile},
         money::Currency,
-        provider::ReportedAccount,
         time::{LocalDate, Timestamp},
     },
 };
 
+use accounts::Named;
 use balances::Running;
 use detection::Layout;
 use evidence::Evidence;
@@ -109,7 +109,7 @@ fn currency(hints: &StatementHints, evidence: &Evidence) -> Result<Currency, Csv
 
 /// What was taken so far of one account.
 struct Part {
-    account: ReportedAccount,
+    named: Named,
     days: Option<(LocalDate, LocalDate)>,
     running: Running,
 }
@@ -125,8 +125,8 @@ struct Taken {
 }
 
 impl Taken {
-    fn of(accounts: Vec<ReportedAccount>, today: Option<LocalDate>) -> Self {
-        let part = |account| Part { account, days: None, running: Running::default() };
+    fn of(accounts: Vec<Named>, today: Option<LocalDate>) -> Self {
+        let part = |named| Part { named, days: None, running: Running::default() };
         Self { parts: accounts.into_iter().map(part).collect(), today, spool: Spool::default(), rows: 0, problems: Problems::default() }
     }
 
@@ -173,14 +173,14 @@ impl Taken {
             let nothing = LineProblem { line, message: "the file holds no transactions".to_owned() };
             return Err(UnreadableFile { problem: if problems.is_empty() { nothing } else { problems.swap_remove(0) } });
         }
-        let statement = |(at, Part { mut account, days, running }): (usize, Part)| {
+        let statement = |(at, Part { named: Named { mut account, formerly, together }, days, running }): (usize, Part)| {
             // A debt is written with either sign, and nothing in the file tells with which.
             if let Some((current, day)) = running.youngest().filter(|_| !account.kind.is_liability() && !format.invert_sign) {
                 let as_of = day.naive().and_hms_opt(0, 0, 0).map(|midnight| Timestamp::new(midnight.and_utc()));
                 account.balances = Balances { current: Some(current), as_of, ..Balances::default() };
             }
             // An export lists all rows of its days, from the first to the last.
-            Statement { number: number(at), account, period: days }
+            Statement { number: number(at), account, formerly, together, period: days }
         };
         // An account of which no row could be taken is not made.
         let statements = self.parts.into_iter().enumerate().filter(|(_, part)| part.days.is_some()).map(statement).collect();

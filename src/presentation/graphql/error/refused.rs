@@ -145,6 +145,8 @@ pub enum UserErrorCode {
     ImportNotRevertible,
     /// The file holds several accounts and cannot go into a single one.
     FileHoldsSeveralAccounts,
+    /// The name beside a CSV file stands for several accounts, and the file does not say which of them it is of.
+    AccountUnclear,
     /// The account is in another currency than the file.
     CurrencyMismatch,
 }

@@ -24,9 +24,18 @@ const SHORTEST_NUMBER: usize = 4;
 /// Which account each row is of.
 pub(super) struct Accounts {
     column: Option<usize>,
-    /// What the accounts go by in that column; none when there is one account.
+    /// What the accounts go by in that column; none when nothing tells.
     keys: Vec<String>,
     redactions: Vec<Redaction>,
+}
+
+/// An account that a table has rows of.
+pub(super) struct Named {
+    pub(super) account: ReportedAccount,
+    /// What it may be known by from files that told less of it: without its key, or without anything but the name.
+    pub(super) formerly: Vec<AccountReference>,
+    /// What an account is known by that all accounts of the file may have come into, as one.
+    pub(super) together: Option<AccountReference>,
 }
 
 impl Accounts {
@@ -38,7 +47,7 @@ impl Accounts {
 
     /// The place of a row's account among those of the file.
     pub(super) fn place(&self, cells: &[String]) -> Result<usize, &'static str> {
-        let Some(column) = self.column else { return Ok(0) };
+        let Some(column) = self.column.filter(|_| self.keys.len() > 1) else { return Ok(0) };
         let key = cells.get(column).map(|cell| account_key(cell)).unwrap_or_default();
         self.keys.iter().position(|known| *known == key).ok_or("the row does not say which account it is of")
     }
@@ -48,15 +57,15 @@ impl Accounts {
         self.redactions.iter().fold(text.to_owned(), |text, redaction| redaction.own_number(&text))
     }
 
-    /// The accounts. One is known by the name it was given, since the file gives it no number; each of several by that name and the end of its
-    /// number, as if they had been named so.
-    pub(super) fn reported(&self, named: Option<&NamedAccount>, currency: &Currency) -> Vec<ReportedAccount> {
+    /// The accounts. Each is known by the name it was given and by what the column of accounts says, whatever others are in the same file; by
+    /// the name alone where no column says anything.
+    pub(super) fn reported(&self, named: Option<&NamedAccount>, currency: &Currency) -> Vec<Named> {
         let name = named.map(|named| tidy(&named.name)).unwrap_or_default();
         let kind = named.map_or(AccountType::Other, |named| named.kind);
-        let account = |name: String, reference: String, masked_number| ReportedAccount {
-            reference: AccountReference::new(format!("csv:{reference}")),
+        let account = |name: &str, reference, masked_number| ReportedAccount {
+            reference,
             institution: None,
-            name: characters(&name, MAX_NAME).to_owned(),
+            name: characters(name, MAX_NAME).to_owned(),
             kind,
             masked_number,
             currency: currency.clone(),
@@ -65,19 +74,29 @@ impl Accounts {
             holdings: None,
             unread_holdings: Vec::new(),
         };
+        let by_name = by(&name);
         if self.keys.is_empty() {
-            let reference = name.to_lowercase();
-            return vec![account(name, reference, None)];
+            return vec![Named { account: account(&name, by_name, None), formerly: Vec::new(), together: None }];
         }
         let labels: Vec<_> = self.keys.iter().map(|key| label(key)).collect();
-        let several = |label: &str| labels.iter().filter(|(other, _)| other == label).count() > 1;
+        let is_alone = |label: &str| labels.iter().filter(|(other, _)| other == label).count() == 1;
         let each = self.keys.iter().zip(&labels).map(|(key, (label, mask))| {
-            let name = tidy(&format!("{name} {label}"));
-            let reference = if several(label) { format!("{}:{key}", name.to_lowercase()) } else { name.to_lowercase() };
-            account(name, reference, mask.clone())
+            // Whoever gives an account the name it is shown by means that account.
+            let called = if name.to_lowercase().ends_with(&label.to_lowercase()) { name.clone() } else { tidy(&format!("{name} {label}")) };
+            let without_key = Some(by(&called)).filter(|_| is_alone(label));
+            let (shown, alone) = if self.keys.len() == 1 { (&name, Some(by_name.clone())) } else { (&called, None) };
+            Named {
+                account: account(shown, by(&format!("{called}:{key}")), mask.clone()),
+                formerly: without_key.into_iter().chain(alone).collect(),
+                together: Some(by_name.clone()).filter(|_| self.keys.len() > 1),
+            }
         });
         each.collect()
     }
+}
+
+fn by(name: &str) -> AccountReference {
+    AccountReference::new(format!("csv:{}", name.to_lowercase()))
 }
 
 /// What an account is called beside the name of all: the end of its number, or the bank's word for it.

@@ -95,9 +95,9 @@ impl Evidence {
         self.marked == [false, true] && self.unmarked == [true, false]
     }
 
-    /// What the accounts of the rows go by, when there are several.
+    /// What the accounts of the rows go by; nothing where they are too many to be accounts.
     pub(super) fn accounts(&self) -> &[String] {
-        if (2..=MAX_ACCOUNTS).contains(&self.accounts.len()) { &self.accounts } else { &[] }
+        if self.accounts.len() <= MAX_ACCOUNTS { &self.accounts } else { &[] }
     }
 
     /// Whether debits, and whether credits, are written with both signs.

@@ -53,6 +53,7 @@ impl From<ImportError> for Refused {
             ImportError::Undecided { question, .. } => return Self::User(undecided(*question)),
             ImportError::TooLarge => (UserErrorCode::FileTooLarge, Some("content")),
             ImportError::SeveralAccounts => (UserErrorCode::FileHoldsSeveralAccounts, Some("accountId")),
+            ImportError::UnclearAccount(_) => return Self::User(at(UserErrorCode::AccountUnclear, &error, &["account", "name"])),
             ImportError::OtherCurrency(found_by) => return Self::User(other_currency(&error, *found_by)),
             ImportError::InvalidName(_) => return Self::User(at(UserErrorCode::NameInvalid, &error, &["account", "name"])),
             ImportError::NotFound => (UserErrorCode::NotFound, Some("accountId")),
