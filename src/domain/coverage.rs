@@ -182,6 +182,8 @@ pub enum CoverageSource {
 pub trait Coverages: Send {
     /// Everything of these days is here, besides what was before. An account of which that is news has changed.
     async fn cover(&mut self, account: &Account, source: CoverageSource, period: Period) -> anyhow::Result<()>;
+    /// What was fetched of an account has to be fetched once more: its next sync asks for all of the days that its link has.
+    async fn forget(&mut self, account: &Account, link: LinkId) -> anyhow::Result<()>;
     /// Everything new of an account is here as of now. That alone is no change that anyone is told of: its link tells.
     async fn synced(&mut self, account: &Account, now: Timestamp) -> anyhow::Result<()>;
 }

@@ -7,6 +7,7 @@ use crate::{
         audit::{Act, ResourceKind},
         event::Event,
         id::AccountId,
+        link::LinkStatus,
     },
 };
 
@@ -60,6 +61,10 @@ impl AccountCommands {
                 if turned {
                     work.transactions().turn_signs(&account, self.clock.now()).await?;
                     work.snapshots().turn_signs(owner, account.id).await?;
+                    // A bank that has turned its signs has turned all of its rows, and those that came before that are right already.
+                    if work.links().find(owner, account.link).await?.is_some_and(|link| link.status == LinkStatus::Active) {
+                        work.coverages().forget(&account, account.link).await?;
+                    }
                 }
                 work.succeed(Event::AccountUpdated { account: account.id, user: owner, turned }).await?;
                 Ok(account)

@@ -81,6 +81,17 @@ impl Coverages for DatabaseWork {
         if all.and(covered) == all { Ok(()) } else { self.note(account.user, ChangedKind::Account, [account.id.0]).await }
     }
 
+    async fn forget(&mut self, account: &Account, link: LinkId) -> anyhow::Result<()> {
+        let forgotten = account_coverage::Entity::delete_many()
+            .filter(Column::UserId.eq(account.user.0))
+            .filter(Column::AccountId.eq(account.id.0))
+            .filter(Column::SourceId.eq(link.0))
+            .exec(&self.transaction)
+            .await;
+        forgotten.map_err(broken("forgetting what was fetched of an account"))?;
+        Ok(())
+    }
+
     async fn synced(&mut self, account: &Account, now: Timestamp) -> anyhow::Result<()> {
         let noted = accounts::Entity::update_many()
             .set(accounts::ActiveModel { synced_at: Set(Some(now.utc())), ..Default::default() })

@@ -302,3 +302,51 @@ async fn what_happens_at_the_bank_is_seen_in_the_graph() {
         app.every_attempt_ended_once().await;
     }
 }
+
+#[tokio::test]
+async fn a_bank_that_turns_its_signs_is_put_right_back_to_the_first_day() {
+    for app in TestApp::on_every_store().await {
+        let ann = app.signed_in("ann").await;
+        ann.link_sandbox().await;
+        let link = ann.ask("{ viewer { links(first: 1) { nodes { id } } } }").await.data()["viewer"]["links"]["nodes"][0]["id"].as_str().unwrap().to_owned();
+        let card = ann.ask("{ viewer { accounts(first: 1, filter: { types: [CREDIT_CARD] }) { nodes { id } } } }").await.data();
+        let card = card["viewer"]["accounts"]["nodes"][0]["id"].clone();
+        let flip = async || {
+            let form = [("event", "flip_signs"), ("account", "meridian-card")];
+            assert_eq!(reqwest::Client::new().post(format!("{}/sandbox/events", app.url)).form(&form).send().await.unwrap().status(), 200);
+        };
+        let sync = async || {
+            ann.sync(&link, true).await.succeeds();
+            assert_eq!(app.work().await, 1);
+        };
+        let invert = async |invert: bool| ann.mutate("updateAccount", "account { id }", json!({ "accountId": card, "invertSign": invert })).await.succeeds();
+        let facts = async || {
+            let rows = app.store.query("SELECT id, amount, type, subtype, status, CASE WHEN removed_at IS NULL THEN 'here' ELSE 'gone' END AS is_here FROM transactions ORDER BY id").await;
+            let row = |row: &sea_orm::QueryResult| {
+                let word = |column: &str| row.try_get::<Option<String>>("", column).unwrap();
+                let id: uuid::Uuid = row.try_get("", "id").unwrap();
+                (id, row.try_get::<i64>("", "amount").unwrap(), word("type"), word("subtype"), word("status"), word("is_here"))
+            };
+            rows.iter().map(row).collect::<Vec<_>>()
+        };
+        let coverage = async || {
+            ann.ask_with("query($id: ID!) { account(id: $id) { coverage { from to reason } balances { current { amount } } } }", json!({ "id": card }))
+                .await
+                .data()
+        };
+        let (before, covered) = (facts().await, coverage().await);
+        for (syncs_first, inverted) in [(true, true), (false, false)] {
+            flip().await;
+            if syncs_first {
+                sync().await;
+                assert_ne!(facts().await, before, "{}: the recent ones came otherwise", app.store.name);
+            }
+            invert(inverted).await;
+            assert_eq!(coverage().await["account"]["coverage"]["reason"], "STILL_FETCHING");
+            sync().await;
+            assert_eq!(facts().await, before, "{}, {syncs_first}", app.store.name);
+            assert_eq!(coverage().await, covered, "{}, {syncs_first}", app.store.name);
+        }
+        app.every_attempt_ended_once().await;
+    }
+}

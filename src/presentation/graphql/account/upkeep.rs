@@ -31,7 +31,7 @@ pub struct UpdateAccountInput {
     /// Whether the signs of its provider are the other way round, so that purchases come as money received and debts as money had. Turns the
     /// amounts of all of its transactions and its current balances, those stored and those to come, and what goes by another name in the other
     /// direction: a refund becomes a purchase, what comes into a debt a payment of it. Other types, what it can spend and its credit line stay.
-    /// Said and taken back, it leaves everything as it was.
+    /// Said and taken back, it leaves everything as it was. The next sync asks for the account's whole history again.
     invert_sign: Option<bool>,
 }
 
