@@ -165,7 +165,9 @@ pub fn place(user: UserId, link: LinkId) -> Place {
     Place::payload(user, link)
 }
 
-/// The days of an account that a stage tells all of.
-pub fn told(stage: &Stage, account: &KeptAccount) -> Option<Period> {
-    account.from().filter(|_| account.answered).map(|from| (from, stage.to))
+/// The days of an account that a stage tells all of which was answered `at` a moment. One that was asked for all days up to its own tells of whatever
+/// comes after them, too: the bank may be days ahead, and nothing older knows those better.
+pub fn told(stage: &Stage, account: &KeptAccount, at: Timestamp) -> Option<Period> {
+    let end = if stage.to >= at.day() { stage.to.plus_days(i64::MAX) } else { stage.to };
+    account.from().filter(|_| account.answered).map(|from| (from, end))
 }

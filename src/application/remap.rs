@@ -245,7 +245,7 @@ impl RemapCommands {
         }
         for kept in &stage.accounts {
             let entry = told.accounts.entry(kept.account()).or_default();
-            if let Some(days) = payload::told(&stage, kept) {
+            if let Some(days) = payload::told(&stage, kept, at) {
                 entry.days = entry.days.and(days);
             }
         }

@@ -151,3 +151,31 @@ async fn nothing_comes_into_an_account_that_was_left_out() {
         assert_eq!((facts(&app).await, app.store.contents("accounts").await), before);
     }
 }
+
+#[tokio::test]
+async fn a_bank_that_is_days_ahead_said_of_those_days_last_what_counts() {
+    for app in TestApp::on_every_store().await {
+        let ann = app.signed_in("ann").await;
+        ann.link_sandbox().await;
+        let link = ann.ask("{ viewer { links(first: 1) { nodes { id } } } }").await.data();
+        let link = link["viewer"]["links"]["nodes"][0]["id"].as_str().unwrap().to_owned();
+        for (path, form) in [
+            ("clock", &[("forward", "7d")][..]),
+            ("events", &[("event", "reissue_ids")]),
+            ("events", &[("event", "remove_row"), ("account", "harbour-checking")]),
+            ("events", &[("event", "reissue_ids")]),
+        ] {
+            let told = reqwest::Client::new().post(format!("{}/sandbox/{path}", app.url)).form(form).send().await.unwrap();
+            assert_eq!(told.status(), 200, "{path} {form:?}");
+            ann.sync(&link, true).await.succeeds();
+            app.work().await;
+        }
+        assert_eq!(stages(&app).await.len(), 6, "{}", app.store.name);
+        let removed = app.count("transactions WHERE removed_at IS NOT NULL").await;
+        assert!(removed > 0);
+        let before = facts(&app).await;
+        assert_eq!(remap(&app, true).await, Remapped { payloads: 6, ..Remapped::default() }, "{}: nothing twice, and nothing taken back", app.store.name);
+        assert_eq!(remap(&app, false).await, Remapped { payloads: 6, ..Remapped::default() });
+        assert_eq!((facts(&app).await, app.count("transactions WHERE removed_at IS NOT NULL").await), (before, removed));
+    }
+}
