@@ -49,8 +49,8 @@ pub enum RemapError {
     #[error("no such link")]
     NotFound,
     /// No adapter here knows what was kept.
-    #[error("this server does not know the link's provider any more")]
-    UnknownProvider,
+    #[error("this server does not know the link's provider `{0}`")]
+    UnknownProvider(String),
     /// The requester may not.
     #[error(transparent)]
     Denied(#[from] Denied),
@@ -63,7 +63,7 @@ impl Reason for RemapError {
     fn reason(&self) -> &'static str {
         match self {
             Self::NotFound => "not_found",
-            Self::UnknownProvider => "unknown_provider",
+            Self::UnknownProvider(_) => "unknown_provider",
             Self::Denied(denied) => denied.reason(),
             Self::Unexpected(_) => "internal",
         }
@@ -165,7 +165,7 @@ impl RemapCommands {
                 let owner = self.access.attempt(&command.requester, Act::RemapLink)?;
                 let link = self.links.find_many(owner, &[command.link]).await?.pop().ok_or(RemapError::NotFound)?;
                 attempt.upon(ResourceKind::Link, link.id.0);
-                let provider = self.catalogue.linkable(&link.provider).ok_or(RemapError::UnknownProvider)?.as_ref();
+                let provider = self.catalogue.linkable(&link.provider).ok_or_else(|| RemapError::UnknownProvider(link.provider.clone()))?.as_ref();
                 let (mut told, mut work) = loop {
                     let now = self.clock.now();
                     let kept = self.payloads.of_link(owner, link.id, now).await?;

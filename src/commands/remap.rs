@@ -9,7 +9,7 @@ use crate::{
     app::App,
     application::{
         access::Requester,
-        remap::{RemapLink, Remapped},
+        remap::{RemapError, RemapLink, Remapped},
     },
     config::Config,
     domain::id::LinkId,
@@ -73,13 +73,22 @@ impl Remap {
                 // One link's fault holds up no other.
                 Err(failure) => {
                     failed += 1;
-                    writeln!(std::io::stderr(), "{named}: {:#}", anyhow::Error::new(failure))?;
+                    let remedy = remedy(&failure, config).unwrap_or_default();
+                    writeln!(std::io::stderr(), "{named}: {:#}{remedy}", anyhow::Error::new(failure))?;
                 }
             }
         }
         ensure!(failed == 0, "of {failed} links not everything that is kept could be mapped");
         Ok(())
     }
+}
+
+/// What helps where a demo's folder is worked on without what the demo sets by itself.
+fn remedy(failure: &RemapError, config: &Config) -> Option<&'static str> {
+    let is_the_sandboxs = matches!(failure, RemapError::UnknownProvider(provider) if provider == "sandbox");
+    (is_the_sandboxs && !config.has_sandbox(config.bind)).then_some(
+        "; the sandbox bank is there in development and on this machine only: set DASHTAM_ENVIRONMENT=development, and leave DASHTAM_BIND at 127.0.0.1",
+    )
 }
 
 fn told(done: Remapped, is_rehearsal: bool) -> String {
