@@ -209,7 +209,8 @@ impl Graph {
             return Err(Box::new(self.refuse(refused, requester).await));
         }
         let operation = operation_of(document, question.operation_name.as_deref()).map(|operation| operation.ty);
-        if question.read_only && operation.is_some_and(|operation| operation != OperationType::Query) {
+        // A subscription is answered elsewhere, by whatever method it comes.
+        if question.read_only && operation == Some(OperationType::Mutation) {
             return Err(Box::new(Answer::NotReadOnly));
         }
         if let Some(name) = missing_variable(document, question.operation_name.as_deref(), &variables) {

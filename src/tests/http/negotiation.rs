@@ -266,6 +266,9 @@ async fn get_serves_queries_only() {
             assert_eq!(answer.header("allow"), "POST");
         }
         get(&[("query", &both), ("operationName", "a")]).await.data();
+        let elsewhere = get(&[("query", "subscription { changes { endCursor } }")]).await;
+        elsewhere.never_ran("BAD_USER_INPUT");
+        assert!(elsewhere.text.contains("GET /graphql/ws and at POST /graphql/stream"), "{}", elsewhere.text);
         assert_eq!((app.count("sessions").await, app.trail().await.len()), (0, before), "nothing was begun");
     }
 }
