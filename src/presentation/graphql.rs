@@ -41,6 +41,7 @@ pub mod stream;
 pub mod survey;
 pub mod sync;
 pub mod transaction;
+pub mod usage;
 pub mod user;
 
 use std::sync::{Arc, LazyLock};

@@ -57,6 +57,7 @@ mod statement;
 mod store;
 mod stream;
 mod sync;
+mod validation;
 
 /// As in the binary, so that what is measured here is what is had there.
 #[global_allocator]

@@ -26,6 +26,7 @@ use super::{
     error::{self, Code},
     limits::{self, Limits, TooComplex},
     survey::{self, Survey},
+    usage::{self, Inputs},
 };
 
 /// How much memory kept documents may take, in bytes: as much again for those kept by their text.
@@ -91,6 +92,7 @@ enum Keep {
 pub struct Documents {
     trust: Trust,
     limits: Limits,
+    inputs: Inputs,
     /// By the ids of the manifest, and by their hashes.
     trusted: HashMap<String, Arc<Document>>,
     persisted: Kept,
@@ -148,9 +150,10 @@ impl Documents {
     pub fn new(trust: Trust, manifest: Option<&str>, limits: Limits) -> anyhow::Result<Self> {
         let types = TypeIndex::parse(super::sdl())?;
         let kept = || Cache::with_weighter(usize::try_from(KEPT_DOCUMENTS).unwrap_or(usize::MAX), KEPT_BYTES, Weight);
-        let mut documents = Self { trust, limits, trusted: HashMap::new(), persisted: kept(), parsed: kept() };
+        let mut documents = Self { trust, limits, inputs: Inputs::parse(super::sdl())?, trusted: HashMap::new(), persisted: kept(), parsed: kept() };
         for (id, text) in manifest.map(Manifest::read).transpose()?.unwrap_or_default() {
-            let document = Document::read(&text, &types, &limits).map_err(|refused| anyhow::anyhow!("its document {id:?} cannot run: {}", refused.message))?;
+            let document = Document::read(&text, &types, &documents.inputs, &limits)
+                .map_err(|refused| anyhow::anyhow!("its document {id:?} cannot run: {}", refused.message))?;
             let document = Arc::new(document.0);
             documents.trusted.insert(hash(&text), document.clone());
             documents.trusted.insert(unprefixed(&id).to_owned(), document);
@@ -203,7 +206,7 @@ impl Documents {
         let (document, survey) = match known {
             Some(document) if persisted.is_none() => return Ok(Found { document, keep: Keep::No }),
             Some(document) => (document, None),
-            None => Document::read(text, types, &self.limits).map(|(document, survey)| (Arc::new(document), Some(survey)))?,
+            None => Document::read(text, types, &self.inputs, &self.limits).map(|(document, survey)| (Arc::new(document), Some(survey)))?,
         };
         let keep = match survey {
             _ if persisted.is_some() => Keep::ByHash(hash),
@@ -225,14 +228,16 @@ impl Documents {
 }
 
 impl Document {
-    fn read(text: &str, types: &TypeIndex, limits: &Limits) -> Result<(Self, Survey), ServerError> {
+    fn read(text: &str, types: &TypeIndex, inputs: &Inputs, limits: &Limits) -> Result<(Self, Survey), ServerError> {
         if text.len() > limits.document_bytes {
             return Err(TooComplex::Length(limits.document_bytes).into());
         }
         let survey = survey::of_document(text, limits)?;
-        let asked = parse_query(text).map_err(|broken| error::unparsed(broken.into()))?;
+        let asked = parse_query(text).map_err(error::unparsed)?;
+        survey.check(text)?;
         let weight = BYTES_A_TOKEN.saturating_mul(survey.tokens.try_into().unwrap_or(u64::MAX)).saturating_add(text.len().try_into().unwrap_or(u64::MAX));
         limits::check(&asked, None, limits)?;
+        usage::check(&asked, types, inputs)?;
         let mut prepared = asked.clone();
         let must_complete = prepare(&mut prepared, types);
         Ok((Self { asked, prepared, must_complete, weight }, survey))

@@ -5,7 +5,7 @@
 
 mod refused;
 
-use async_graphql::{ErrorExtensions, ServerError};
+use async_graphql::{ErrorExtensions, ServerError, parser};
 
 use crate::{
     application::{QueryError, access::Denied, audit::AuditError, change::ChangeError},
@@ -150,7 +150,18 @@ pub fn coded(mut error: ServerError, code: Code) -> ServerError {
 
 /// The error of a document that does not parse. The library draws the place with the line it is in, which may hold a password and is as
 /// long as the client made it; where it is stands in `locations` already.
-pub fn unparsed(mut broken: ServerError) -> ServerError {
+pub fn unparsed(broken: parser::Error) -> ServerError {
+    let misfit = match &broken {
+        parser::Error::MultipleOperations { .. } => Some("This anonymous operation must be the only defined operation.".to_owned()),
+        parser::Error::OperationDuplicated { operation, .. } => Some(format!("There can be only one operation named \"{operation}\".")),
+        parser::Error::FragmentDuplicated { fragment, .. } => Some(format!("There can be only one fragment named \"{fragment}\".")),
+        _ => None,
+    };
+    let mut broken = ServerError::from(broken);
+    if let Some(misfit) = misfit {
+        broken.message = misfit;
+        return coded(broken, Code::GraphqlValidationFailed);
+    }
     let expected = broken.message.rsplit_once("\n  = ").map(|(_, expected)| expected.trim().to_owned());
     broken.message = match expected {
         Some(expected) => format!("the document does not parse here: {expected}"),

@@ -4,6 +4,8 @@
 //! bytes finds out whether that is worth while: how many tokens there are, how deep brackets nest, how long names are. What the bytes
 //! mean is left to the parser.
 
+use std::collections::HashSet;
+
 use async_graphql::{Pos, ServerError};
 
 use super::{
@@ -30,12 +32,61 @@ pub struct Survey {
     pub tokens: usize,
     /// Whether values are written into it as strings.
     pub has_strings: bool,
+    /// Where the first name begins and ends that an object literal has before: of two fields of one name the parser keeps the last.
+    repeated: Option<(usize, usize)>,
+}
+
+impl Survey {
+    /// Refuses a document of which an object literal has a field twice (GraphQL specification, 5.6.3 "Input Object Field Uniqueness").
+    pub fn check(&self, text: &str) -> Result<(), ServerError> {
+        let Some((name, begin)) = self.repeated.and_then(|(begin, end)| Some((text.get(begin..end)?, begin))) else { return Ok(()) };
+        let message = format!("There can be only one input field named \"{name}\".");
+        Err(error::coded(ServerError::new(message, Some(place_of(text, begin))), Code::GraphqlValidationFailed))
+    }
+}
+
+/// The fields of object literals, as they come by. A brace within parentheses opens one, any other a selection.
+#[derive(Default)]
+struct Literals<'a> {
+    /// Names of fields by the brackets that are open; `None` for those that are no object's.
+    open: Vec<Option<HashSet<&'a [u8]>>>,
+    parentheses: usize,
+    /// The token before, if it was a name.
+    name: Option<(usize, usize)>,
+}
+
+impl<'a> Literals<'a> {
+    /// Takes one token in; answers where the name of a field is that was there before.
+    fn take(&mut self, bytes: &'a [u8], (begin, end): (usize, usize)) -> Option<(usize, usize)> {
+        let name = self.name.take();
+        match bytes[begin] {
+            b'(' => {
+                self.parentheses += 1;
+                self.open.push(None);
+            }
+            b'[' => self.open.push(None),
+            b'{' => self.open.push((self.parentheses > 0).then(HashSet::new)),
+            b')' => {
+                self.parentheses = self.parentheses.saturating_sub(1);
+                self.open.pop();
+            }
+            b']' | b'}' => drop(self.open.pop()),
+            b':' => {
+                let fields = self.open.last_mut()?.as_mut()?;
+                return name.filter(|(begin, end)| !fields.insert(&bytes[*begin..*end]));
+            }
+            byte if byte == b'_' || byte.is_ascii_alphabetic() => self.name = Some((begin, end)),
+            _ => {}
+        }
+        None
+    }
 }
 
 /// Looks at a document.
 pub fn of_document(text: &str, limits: &Limits) -> Result<Survey, ServerError> {
     let bytes = text.as_bytes();
     let (mut survey, mut at, mut depth, mut directives) = (Survey::default(), 0, 0_usize, 0);
+    let mut literals = Literals::default();
     while let Some(&byte) = bytes.get(at) {
         let length = match byte {
             b' ' | b'\t' | b'\r' | b'\n' | b',' => {
@@ -74,6 +125,7 @@ pub fn of_document(text: &str, limits: &Limits) -> Result<Survey, ServerError> {
         if let Some(refused) = refused {
             return Err(error::refusal(Code::QueryTooComplex, &refused.to_string()));
         }
+        survey.repeated = survey.repeated.or(literals.take(bytes, (at, at + length)));
         at += length;
     }
     Ok(survey)
@@ -135,8 +187,13 @@ fn string_of_json(bytes: &[u8]) -> usize {
 }
 
 fn unclosed(text: &str, at: usize) -> ServerError {
+    error::coded(ServerError::new("the document does not parse here: a string is not closed", Some(place_of(text, at))), Code::GraphqlParseFailed)
+}
+
+/// Line and column of a byte.
+fn place_of(text: &str, at: usize) -> Pos {
     let before = text.get(..at).unwrap_or_default();
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-    error::coded(ServerError::new("the document does not parse here: a string is not closed", Some(Pos { line, column })), Code::GraphqlParseFailed)
+    Pos { line, column }
 }

@@ -100,6 +100,11 @@ fn values() -> Vec<Hostile> {
             let used = format!("fragment f on Query{{nodes(ids:[{}]){{id}}}}", many("$a# ", 20_000));
             format!("{used} {}", many("query a#{...f} ", 2_000))
         }),
+        on("a field of an object that comes twice, behind thousands", INVALID, format!("{{node(id:{{{}a0:1}}){{id}}}}", many("a#:1 ", 17_000))),
+        on("a variable that does not fit, behind thousands that do", INVALID, {
+            let used = format!("fragment f on Query{{nodes(ids:[{}]){{id}}}}", "$a ".repeat(400));
+            format!("{used} {} query z($a:ID){{...f}}", (0..9).fold(String::new(), |all, at| all + &format!("query q{at}($a:ID!){{...f}} ")))
+        }),
         on("directives by the thousand", TOO_COMPLEX, format!("{{a{}}}", many(" @a", ROOM))),
         on("directives on an operation", TOO_COMPLEX, format!("query{}{{a}}", many(" @skip(if:true)", ROOM))),
         on("directives on a fragment", TOO_COMPLEX, format!("{{...f}} fragment f on Query{}{{a}}", many(" @a", ROOM - 40))),

@@ -67,7 +67,7 @@ impl TypeIndex {
     }
 
     /// The object at the root of an operation.
-    pub(super) fn root(&self, operation: OperationType) -> Option<&str> {
+    pub(in crate::presentation::graphql) fn root(&self, operation: OperationType) -> Option<&str> {
         match operation {
             OperationType::Query => Some(&self.query),
             OperationType::Mutation => self.mutation.as_deref(),
@@ -76,7 +76,7 @@ impl TypeIndex {
     }
 
     /// The declared type of a field; `None` for what is not in the SDL, such as `__typename` and `__schema`.
-    pub(super) fn field(&self, parent: &str, field: &str) -> Option<&Type> {
+    pub(in crate::presentation::graphql) fn field(&self, parent: &str, field: &str) -> Option<&Type> {
         self.composites.get(parent)?.fields.get(field)
     }
 
