@@ -118,7 +118,7 @@ export class User {
 
   /** How attempts to complete links ended, oldest first, as one's own audit trail has it. */
   async trail(): Promise<string[]> {
-    const query = 'query($filter: AuditFilterInput) { viewer { auditEvents(first: 100, filter: $filter) { nodes { outcome reason recordedAt } } } }'
+    const query = 'query($filter: OwnAuditFilterInput) { viewer { auditEvents(first: 100, filter: $filter) { nodes { outcome reason recordedAt } } } }'
     const { viewer } = await this.#ask(query, { filter: { acts: ['COMPLETE_LINK'], outcomes: ['SUCCEEDED', 'FAILED'] } })
     const events: { outcome: string; reason: string | null; recordedAt: string }[] = viewer.auditEvents.nodes
     return events.sort((one, other) => one.recordedAt.localeCompare(other.recordedAt)).map(({ outcome, reason }) => reason ?? outcome)
