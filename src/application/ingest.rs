@@ -7,7 +7,7 @@ use crate::domain::{
     account::Account,
     id::TransactionId,
     import::Batched,
-    matching::{self, Match, Period, Plan},
+    matching::{self, Match, Period, Plan, Waiting},
     provider::ReportedTransaction,
     time::{LocalDate, Timestamp},
     transaction::{KnownTransaction, Source, Transaction, TransactionFacts, TransactionStatus},
@@ -110,6 +110,16 @@ impl Assessment {
 /// Matches, and writes nothing. `account` is `None` for one that is not there yet. What is reported in several parts, ordered by day, comes with
 /// what the parts before were `taken` for.
 pub async fn assess(work: &mut dyn Work, account: Option<&Account>, reported: &Reported<'_>, taken: &mut Taken) -> anyhow::Result<Option<Assessment>> {
+    compare(work, account, reported, Waiting::OfItsDays, taken).await
+}
+
+async fn compare(
+    work: &mut dyn Work,
+    account: Option<&Account>,
+    reported: &Reported<'_>,
+    waiting: Waiting,
+    taken: &mut Taken,
+) -> anyhow::Result<Option<Assessment>> {
     let Reported { source, period, rows, unread } = *reported;
     // A feed says by silence, too, so everything of its days is looked at; a file only says what it says.
     let vouched = period.filter(|_| source == Source::Feed);
@@ -132,9 +142,9 @@ pub async fn assess(work: &mut dyn Work, account: Option<&Account>, reported: &R
         }
     }
     let is_whole = set_aside(&mut known, unread, source);
-    let Plan { rows: found, mut withdrawn } = matching::plan(&known, rows, source, period.filter(|_| is_whole));
-    if let Some((_, last)) = vouched.filter(|_| !is_whole) {
-        withdrawn = matching::overdue(&known, &found, last);
+    let Plan { rows: found, mut withdrawn } = matching::plan(&known, rows, source, period.filter(|_| is_whole), waiting);
+    if let Some(days) = vouched.filter(|_| !is_whole) {
+        withdrawn = matching::overdue(&known, &found, days, waiting);
     }
     let known: HashMap<TransactionId, KnownTransaction> = known.into_iter().map(|row| (row.id, row)).collect();
     for (row, (_, found)) in rows.iter().zip(&found) {
@@ -158,16 +168,18 @@ fn set_aside(known: &mut Vec<KnownTransaction>, unread: &[Vec<String>], source: 
     all_are_stored
 }
 
-/// Matches and writes.
+/// Matches and writes what a feed reported, which told of these of the rows that wait.
 pub async fn ingest(
     work: &mut dyn Work,
     account: &Account,
     reported: Reported<'_>,
-    taken: &mut Taken,
+    waiting: Waiting,
     now: Timestamp,
     randomness: &dyn Randomness,
 ) -> anyhow::Result<Ingested> {
-    ingest_but(work, account, reported, taken, &Doubts::Taken, (now, randomness)).await
+    let mut taken = Taken::default();
+    let assessed = compare(work, Some(account), &reported, waiting, &mut taken).await?;
+    write(work, account, reported, assessed, &mut taken, &Doubts::Taken, (now, randomness)).await
 }
 
 /// Matches and writes, but for doubtful rows that are to be left out.
@@ -179,7 +191,20 @@ pub async fn ingest_but(
     doubts: &Doubts,
     (now, randomness): (Timestamp, &dyn Randomness),
 ) -> anyhow::Result<Ingested> {
-    let Some(mut assessed) = assess(work, Some(account), &reported, taken).await? else { return Ok(Ingested::default()) };
+    let assessed = assess(work, Some(account), &reported, taken).await?;
+    write(work, account, reported, assessed, taken, doubts, (now, randomness)).await
+}
+
+async fn write(
+    work: &mut dyn Work,
+    account: &Account,
+    reported: Reported<'_>,
+    assessed: Option<Assessment>,
+    taken: &mut Taken,
+    doubts: &Doubts,
+    (now, randomness): (Timestamp, &dyn Randomness),
+) -> anyhow::Result<Ingested> {
+    let Some(mut assessed) = assessed else { return Ok(Ingested::default()) };
     let Reported { source, rows, .. } = reported;
     let (mut done, mut new) = (Ingested::default(), Vec::new());
     for (row, (name, found)) in rows.iter().zip(std::mem::take(&mut assessed.rows)) {

@@ -20,6 +20,7 @@ use crate::domain::{
     failure::Reason,
     id::{AccountId, LinkId, PayloadId, UserId},
     link::{Link, LinkReader},
+    matching::Waiting,
     payload::PayloadReader,
     provider::{LinkMethod, ReportedAccount, ReportedTransaction},
     time::{Clock, LocalDate, Timestamp},
@@ -31,7 +32,7 @@ use super::{
     audit::Journal,
     edge,
     holding::take_stock,
-    ingest::{Reported, Taken, ingest},
+    ingest::{Reported, ingest},
     payload::{self, Stage},
     ports::{Credentials, FinancialProvider, ProviderFault, Randomness, Sealer, Store, Tokens, Work},
     provider::Catalogue,
@@ -265,7 +266,7 @@ impl RemapCommands {
                 None => account,
             };
             let reported = Reported { source: Source::Feed, period: None, rows: &rows, unread: &[] };
-            let done = ingest(work, &account, reported, &mut Taken::default(), now, self.randomness.as_ref()).await?;
+            let done = ingest(work, &account, reported, Waiting::OfItsDays, now, self.randomness.as_ref()).await?;
             told.done.added += done.added;
             told.done.modified += done.modified;
         }

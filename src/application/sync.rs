@@ -7,7 +7,10 @@ mod days;
 mod failure;
 mod request;
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use chrono::Duration;
 use tokio_util::sync::CancellationToken;
@@ -26,7 +29,7 @@ use crate::domain::{
     schedule::{Pace, SyncPlan},
     sync::{MAX_SYNC_ATTEMPTS, SYNC_LEASE_MINUTES, Sync, SyncCounts, SyncProblem, SyncQueue},
     time::{Clock, LocalDate, Timestamp},
-    transaction::Source,
+    transaction::{Source, TransactionReader},
 };
 
 use super::{
@@ -36,7 +39,7 @@ use super::{
     errand,
     holding::take_stock,
     import::new_account,
-    ingest::{Reported, Taken, ingest},
+    ingest::{Reported, ingest},
     payload::{self, KeptRows},
     ports::{Credentials, FinancialProvider, Meter, ProviderFault, Randomness, Sealer, Store, Visit, Work},
     provider::Catalogue,
@@ -76,6 +79,8 @@ pub struct SyncEngine {
     pub accounts: Arc<dyn AccountReader>,
     /// Which days accounts have, before a transaction is opened.
     pub coverages: Arc<dyn CoverageReader>,
+    /// What still waits, before a transaction is opened.
+    pub transactions: Arc<dyn TransactionReader>,
     /// The adapters.
     pub catalogue: Arc<Catalogue>,
     /// Opens what banks handed out, and has it renewed.
@@ -242,6 +247,8 @@ impl SyncEngine {
         let known = self.accounts.of_link(link.user, link.id).await?;
         let ids: Vec<AccountId> = known.iter().map(|account| account.id).collect();
         let (spans, nothing) = (self.coverages.spans_of(link.user, &ids).await?, Spans::default());
+        let waits_since = if to >= at.day() { self.transactions.first_pending_of_feed(link.user, &ids).await? } else { HashMap::new() };
+        let start = stage.provider.manifest().history_start(at.day());
         let (mut seen, mut first_fault, mut has_any) = (HashSet::new(), None, false);
         // An account that is listed twice is one account.
         for account in reported.accounts.into_iter().filter(|account| seen.insert(account.reference.clone())) {
@@ -252,11 +259,13 @@ impl SyncEngine {
             }
             let has = stored.and_then(|stored| spans.get(&stored.id)).unwrap_or(&nothing);
             let from = catching_up(link, has).map_or(from, |first| first.min(from));
+            // A provider that tells of the days it is asked for tells only so what has become of what waits.
+            let from = stored.and_then(|stored| waits_since.get(&stored.id)).map_or(from, |first| from.min(start.max(*first)));
             let read = match self.read(stage, sync, visit.as_mut(), account.clone(), (from, to)).await {
                 // What one account does not tell holds up no other.
                 Err(RunError::Provider(fault)) if stage.can_do_without(fault, sync) => {
                     first_fault.get_or_insert(fault);
-                    FetchedAccount { account, rows: Vec::new(), refused: 0, refused_ids: Vec::new(), unread: Vec::new(), answered: false, from }
+                    FetchedAccount::silent(account, from)
                 }
                 read => {
                     has_any = true;
@@ -282,20 +291,21 @@ impl SyncEngine {
         account: ReportedAccount,
         (from, to): (LocalDate, LocalDate),
     ) -> Result<FetchedAccount, RunError> {
-        let (mut rows, mut refused, mut refused_ids, mut answered) = (Vec::new(), 0, Vec::new(), true);
+        let (mut rows, mut told) = (Vec::new(), FetchedAccount { answered: true, all_pending: true, ..FetchedAccount::silent(account, from) });
         let mut page: Option<String> = None;
         for _ in 0..MAX_PAGES {
             if sync.started_at.is_none_or(|held| self.clock.now().since(held) >= Duration::minutes(HOLD_AGAIN_MINUTES)) {
                 self.hold(stage.attempt, sync).await?;
             }
-            let answer = in_time(visit.transactions(&account, from, to, page.as_deref())).await?;
+            let answer = in_time(visit.transactions(&told.account, from, to, page.as_deref())).await?;
             rows.extend(answer.transactions);
-            refused += answer.refused;
-            refused_ids.extend(answer.refused_ids);
-            answered &= answer.complete;
+            told.refused += answer.refused;
+            told.refused_ids.extend(answer.refused_ids);
+            told.answered &= answer.complete;
+            told.all_pending &= answer.all_pending;
             page = answer.next;
             if page.is_none() {
-                return Ok(FetchedAccount { account, rows: once_each(rows), refused, refused_ids, unread: Vec::new(), answered, from });
+                return Ok(FetchedAccount { rows: once_each(rows), ..told });
             }
         }
         Err(ProviderFault::Malformed.into())
@@ -317,7 +327,8 @@ impl SyncEngine {
         let mut accounts = work.accounts().of_link(link.user, link.id).await?;
         let (mut kept, mut is_someone_missing) = (Vec::new(), false);
         let mut counts = SyncCounts { accounts: u32::try_from(fetched.accounts.len()).unwrap_or(u32::MAX), ..sync.counts };
-        for FetchedAccount { account: reported_account, rows, refused, refused_ids, unread, answered, from } in &fetched.accounts {
+        for told in &fetched.accounts {
+            let FetchedAccount { account: reported_account, rows, refused, refused_ids, unread, answered, from, .. } = told;
             if self.is_left_out(&link, &accounts, reported_account) {
                 continue;
             }
@@ -329,7 +340,7 @@ impl SyncEngine {
             let all_are_called = usize::try_from(*refused).is_ok_and(|refused| refused <= refused_ids.len());
             let period = (*answered && all_are_called).then_some((*from, fetched.told_until));
             let reported = Reported { source: Source::Feed, period, rows, unread };
-            let done = ingest(work.as_mut(), &account, reported, &mut Taken::default(), now, self.randomness.as_ref()).await?;
+            let done = ingest(work.as_mut(), &account, reported, told.waiting(fetched.to, now.day()), now, self.randomness.as_ref()).await?;
             if let Some(holdings) = &reported_account.holdings {
                 take_stock(work.as_mut(), &account, (holdings, &reported_account.unread_holdings), now, self.randomness.as_ref()).await?;
             }

@@ -37,6 +37,15 @@ const DOUBT_DAYS: i64 = 3;
 /// The days a source vouches for: within them it reported every row there is.
 pub type Period = (LocalDate, LocalDate);
 
+/// Which pending rows a feed has told of, so that silence says that the others are gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waiting {
+    /// Those of the days it was asked for.
+    OfItsDays,
+    /// All there are.
+    All,
+}
+
 /// What a reported row is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Match {
@@ -114,9 +123,9 @@ fn is_of_cells(name: &str) -> bool {
 }
 
 /// Matches what `source` reported against what is stored of the account.
-pub fn plan(known: &[KnownTransaction], reported: &[ReportedTransaction], source: Source, period: Option<Period>) -> Plan {
+pub fn plan(known: &[KnownTransaction], reported: &[ReportedTransaction], source: Source, period: Option<Period>, waiting: Waiting) -> Plan {
     let names = references(reported);
-    let mut matcher = Matcher { known, reported, names: &names, source, period, claimed: HashSet::new(), rows: vec![None; reported.len()] };
+    let mut matcher = Matcher { known, reported, names: &names, source, period, waiting, claimed: HashSet::new(), rows: vec![None; reported.len()] };
     matcher.by_name();
     matcher.by_succession();
     matcher.by_counting();
@@ -130,13 +139,14 @@ pub fn plan(known: &[KnownTransaction], reported: &[ReportedTransaction], source
 
 /// Pending rows of a feed that none of the reported rows was found to be, and that have waited for longer than any posted row takes their place
 /// after. They are gone even where one that cannot be read may be what has become of another.
-pub fn overdue(known: &[KnownTransaction], found: &[(String, Match)], last: LocalDate) -> Vec<TransactionId> {
+pub fn overdue(known: &[KnownTransaction], found: &[(String, Match)], (first, last): Period, waiting: Waiting) -> Vec<TransactionId> {
     let claimed: HashSet<_> = found.iter().filter_map(|(_, found)| if let Match::Known(id) = found { Some(*id) } else { None }).collect();
     let is_overdue = |row: &&KnownTransaction| {
         row.facts.status == TransactionStatus::Pending
             && !row.removed
             && !claimed.contains(&row.id)
             && last.days_since(row.facts.posted_on) > PENDING_DAYS
+            && (waiting == Waiting::All || row.facts.posted_on >= first)
             && row.references.iter().any(|(source, _)| *source == Source::Feed)
     };
     known.iter().filter(is_overdue).map(|row| row.id).collect()
@@ -148,6 +158,7 @@ struct Matcher<'a> {
     names: &'a [String],
     source: Source,
     period: Option<Period>,
+    waiting: Waiting,
     claimed: HashSet<TransactionId>,
     rows: Vec<Option<Match>>,
 }
@@ -285,7 +296,7 @@ impl<'a> Matcher<'a> {
             let facts = &self.reported[at].facts;
             let is_covered = match facts.status {
                 TransactionStatus::Posted => self.covers(facts.posted_on),
-                // A feed tells of everything that waits, whatever its day; some name it anew each time.
+                // Some feeds name what waits anew each time.
                 TransactionStatus::Pending => self.source == Source::Feed && self.period.is_some(),
                 TransactionStatus::Failed | TransactionStatus::Cancelled => false,
             };
@@ -339,7 +350,7 @@ impl<'a> Matcher<'a> {
     fn withdrawn(&self) -> Vec<TransactionId> {
         self.free()
             .filter(|row| !row.removed && row.references.iter().any(|(source, _)| *source == Source::Feed))
-            .filter(|row| row.facts.status == TransactionStatus::Pending || self.covers(row.facts.posted_on))
+            .filter(|row| self.covers(row.facts.posted_on) || row.facts.status == TransactionStatus::Pending && self.waiting == Waiting::All)
             .map(|row| row.id)
             .collect()
     }

@@ -416,6 +416,8 @@ pub trait TransactionReader: Send + Sync {
     async fn find_many(&self, owner: UserId, ids: &[TransactionId]) -> anyhow::Result<Vec<Transaction>>;
     /// The transactions of `owner`, latest day first.
     async fn page(&self, owner: UserId, filter: &TransactionFilter, page: Page<PostedKey>) -> anyhow::Result<Slice<Transaction>>;
+    /// The first day on which each of several accounts of `owner` has something pending that its feed told of; one without any is missing.
+    async fn first_pending_of_feed(&self, owner: UserId, accounts: &[AccountId]) -> anyhow::Result<std::collections::HashMap<AccountId, LocalDate>>;
     /// The same page of each of several accounts of `owner`, in one statement; an account without rows may be missing.
     async fn pages_by_account(
         &self,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use dashtam::domain::{
     id::TransactionId,
-    matching::{Match, Period, Plan, plan, reference_of_cells, references},
+    matching::{Match, Period, Plan, Waiting, plan, reference_of_cells, references},
     provider::ReportedTransaction,
     time::LocalDate,
     transaction::{KnownTransaction, Source, TransactionStatus},
@@ -24,7 +24,7 @@ struct Ledger(Vec<KnownTransaction>);
 impl Ledger {
     /// Takes in as the product does: a file changes only what files alone have told.
     fn take(&mut self, source: Source, period: Option<Period>, rows: &[ReportedTransaction]) -> Plan {
-        let plan = plan(&self.0, rows, source, period);
+        let plan = plan(&self.0, rows, source, period, Waiting::All);
         for (row, (name, found)) in rows.iter().zip(&plan.rows) {
             let Match::Known(id) = found else {
                 let id = TransactionId(Uuid::from_u128(self.0.len() as u128 + 1));
@@ -202,7 +202,7 @@ fn a_pending_row_waits_a_week_for_its_posted_one_and_not_backwards() {
     let mut ledger = Ledger::default();
     ledger.feed(&[pending("p", "2026-11-10", -500, "Bakery")]);
     for row in [posted("x", "2026-11-10", -501, "Bakery"), posted("x", "2026-11-10", -500, "Butcher")] {
-        assert_eq!(ids(&plan(&ledger.0, &[row], Source::Feed, None)), [Match::New]);
+        assert_eq!(ids(&plan(&ledger.0, &[row], Source::Feed, None, Waiting::All)), [Match::New]);
     }
 }
 
@@ -211,7 +211,9 @@ fn a_feed_that_vouches_for_no_days_withdraws_nothing() {
     let mut ledger = Ledger::default();
     ledger.feed(&[pending("p", "2026-11-10", -500, "Bakery"), posted("x", "2026-11-10", -900, "Shoes")]);
     assert_eq!(ledger.take(Source::Feed, None, &[]).withdrawn, []);
-    assert_eq!(ledger.take(Source::Feed, Some((november(11), november(30))), &[]).withdrawn, [TransactionId(Uuid::from_u128(1))], "pending rows have no day");
+    let later = Some((november(11), november(30)));
+    assert_eq!(plan(&ledger.0, &[], Source::Feed, later, Waiting::OfItsDays).withdrawn, [], "nothing is said of the day before");
+    assert_eq!(plan(&ledger.0, &[], Source::Feed, later, Waiting::All).withdrawn, [TransactionId(Uuid::from_u128(1))], "all that waits was told");
 }
 
 #[test]
@@ -265,12 +267,12 @@ fn a_day_that_two_files_word_differently_is_doubtful_and_equal_words_are_one_row
         let mut ledger = Ledger::default();
         ledger.take(Source::File, period, &said.map(|(day, cents, text)| unnamed(day, cents, text)));
         let file = [posted("1", "2026-11-10", -900, "POS 0042 HATTER"), posted("2", "2026-11-10", -900, "shoes"), posted("3", "2026-11-11", -500, "POS TEA")];
-        let found = ids(&plan(&ledger.0, &file, Source::File, period));
+        let found = ids(&plan(&ledger.0, &file, Source::File, period, Waiting::All));
         let shoes = if period.is_some() { known(1) } else { found[1].clone() };
         assert!(matches!(found[0], Match::Doubtful(_)) && found[1] == shoes && matches!(found[2], Match::Doubtful(_)), "{period:?} {found:?}");
         // Rows beside those that the file tells in full are rows of their own.
         let whole = [unnamed("2026-11-10", -900, "Shoes"), unnamed("2026-11-10", -900, "Hats"), unnamed("2026-11-10", -900, "Gloves")];
-        assert_eq!(ids(&plan(&ledger.0, &whole, Source::File, period)), [known(1), known(2), Match::New]);
+        assert_eq!(ids(&plan(&ledger.0, &whole, Source::File, period, Waiting::All)), [known(1), known(2), Match::New]);
     }
 }
 
@@ -293,12 +295,12 @@ fn a_file_that_does_not_say_what_it_covers_doubts_rather_than_merges() {
         ("2026-11-14", "Shoes", false),
         ("2026-11-12", "Hats", false),
     ] {
-        let found = ids(&plan(&ledger.0, &[unnamed(day, -900, description)], Source::File, None))[0].clone();
+        let found = ids(&plan(&ledger.0, &[unnamed(day, -900, description)], Source::File, None, Waiting::All))[0].clone();
         assert_eq!(matches!(found, Match::Doubtful(_)), doubtful, "{day} {description}: {found:?}");
         assert!(!matches!(found, Match::Known(_)));
     }
     let twice = [unnamed("2026-11-10", -900, "Cobbler"), unnamed("2026-11-10", -900, "Cobbler")];
-    assert!(matches!(ids(&plan(&ledger.0, &twice, Source::File, None))[..], [Match::Doubtful(_), Match::New]), "one row casts one doubt");
+    assert!(matches!(ids(&plan(&ledger.0, &twice, Source::File, None, Waiting::All))[..], [Match::Doubtful(_), Match::New]), "one row casts one doubt");
 }
 
 /// Days, cents and words are few, so that rows look alike.
@@ -438,7 +440,7 @@ proptest! {
             row.facts.status = status(*is_pending);
             ReportedTransaction { reference: name.map(|name| format!("id{name}")), replaces: replaces.map(|name| format!("id{name}")).into_iter().collect(), ..row }
         }).collect();
-        let plan = plan(&known, &rows, source, vouched.then_some((november(1), november(4))));
+        let plan = plan(&known, &rows, source, vouched.then_some((november(1), november(4))), Waiting::All);
         prop_assert_eq!(plan.rows.len(), rows.len());
         let mut answers: Vec<_> = plan.rows.iter().filter_map(|(_, found)| match found {
             Match::New => None,

@@ -9,6 +9,7 @@ mod rows;
 mod schedule;
 mod stages;
 mod tokens;
+mod waiting;
 mod workers;
 
 use chrono::Duration;

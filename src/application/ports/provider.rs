@@ -145,6 +145,9 @@ pub struct TransactionPage {
     /// Whether the account answered for all of the days that were asked for. False when it did not: what is missing must not be taken for
     /// withdrawn.
     pub complete: bool,
+    /// Whether the pages of this answer hold everything that is pending, whatever its day; each page says the same. Else they hold what is pending of the
+    /// days that were asked for, and say nothing of any other.
+    pub all_pending: bool,
 }
 
 impl TransactionPage {
@@ -156,9 +159,9 @@ impl TransactionPage {
 }
 
 impl Default for TransactionPage {
-    /// The last page, with nothing on it.
+    /// The last page, with nothing on it, of a provider that tells of the days it is asked for and of no others.
     fn default() -> Self {
-        Self { transactions: Vec::new(), next: None, refused: 0, refused_ids: Vec::new(), complete: true }
+        Self { transactions: Vec::new(), next: None, refused: 0, refused_ids: Vec::new(), complete: true, all_pending: false }
     }
 }
 
@@ -212,7 +215,7 @@ pub trait OauthDoor: Send + Sync {
 pub trait Visit: Send {
     /// All accounts the credentials open.
     async fn accounts(&mut self) -> Result<ReportedAccounts, ProviderFault>;
-    /// One page of an account's transactions posted from `from` to `to` inclusive; pending ones come whatever their day.
+    /// One page of an account's transactions of the days from `from` to `to` inclusive. Pending ones may come whatever their day.
     async fn transactions(&mut self, account: &ReportedAccount, from: LocalDate, to: LocalDate, page: Option<&str>) -> Result<TransactionPage, ProviderFault>;
     /// Until when the provider wants to be left alone by these credentials, said beside an answer; `None` when it did not say so. Nothing is asked
     /// with them before.

@@ -7,6 +7,7 @@ use crate::{
     domain::{
         coverage::Spans,
         link::Link,
+        matching::Waiting,
         provider::{ReportedAccount, ReportedTransaction},
         sync::SyncProblem,
         time::{LocalDate, Timestamp},
@@ -47,6 +48,8 @@ pub(super) struct FetchedAccount {
     pub(super) unread: Vec<Vec<String>>,
     /// Whether it answered for all of the days.
     pub(super) answered: bool,
+    /// Whether it told of everything that is pending, whatever its day.
+    pub(super) all_pending: bool,
     pub(super) from: LocalDate,
 }
 
@@ -87,6 +90,18 @@ pub(super) fn catching_up(link: &Link, has: &Spans) -> Option<LocalDate> {
     let covered = link.covered_from.zip(link.covered_to)?;
     let (first, _) = Spans::missing(covered, has).first().copied()?;
     Some(first.plus_days(-OVERLAP_DAYS).max(covered.0))
+}
+
+impl FetchedAccount {
+    /// One that told nothing.
+    pub(super) fn silent(account: ReportedAccount, from: LocalDate) -> Self {
+        Self { account, rows: Vec::new(), refused: 0, refused_ids: Vec::new(), unread: Vec::new(), answered: false, all_pending: false, from }
+    }
+
+    /// Which pending rows are gone that it did not tell of. Days that end before the present one do not tell what has become of a row that waited.
+    pub(super) fn waiting(&self, to: LocalDate, today: LocalDate) -> Waiting {
+        if self.all_pending && to >= today { Waiting::All } else { Waiting::OfItsDays }
+    }
 }
 
 /// Each row once: a bank whose pages shift while they are read repeats rows, and the last word counts.

@@ -60,6 +60,8 @@ pub(crate) struct Script {
     pub(crate) unanswering: Vec<String>,
     /// Accounts whose transactions it does not tell, and why.
     pub(crate) faulty: Vec<(String, ProviderFault)>,
+    /// Tells of what is pending like of what is posted: of the days it is asked for alone.
+    pub(crate) pending_by_day: bool,
     /// Rows it pretends not to be able to map.
     pub(crate) refused: u32,
     /// What of those has an id.
@@ -400,15 +402,16 @@ impl Visit for ScriptedVisit {
                 return Err(*fault);
             }
             let all = script.accounts.iter().find(|(known, _)| known.reference == account.reference).map(|(_, rows)| rows.clone()).unwrap_or_default();
-            let pending = TransactionStatus::Pending;
-            let wanted: Vec<_> = all.into_iter().filter(|row| row.facts.status == pending || (from..=to).contains(&row.facts.posted_on)).collect();
+            let all_pending = !script.pending_by_day;
+            let is_told = |row: &TransactionFacts| all_pending && row.status == TransactionStatus::Pending || (from..=to).contains(&row.posted_on);
+            let wanted: Vec<_> = all.into_iter().filter(|row| is_told(&row.facts)).collect();
             let start: usize = page.map_or(0, |page| page.parse().unwrap());
             let size = if script.page_size == 0 { usize::MAX } else { script.page_size };
             let end = start.saturating_add(size).min(wanted.len());
             let next = (end < wanted.len()).then(|| end.to_string());
             let complete = !script.unanswering.iter().any(|silent| silent == account.reference.expose());
             let transactions = if complete { wanted[start..end].to_vec() } else { Vec::new() };
-            Ok(TransactionPage { transactions, next, refused: script.refused, refused_ids: script.refused_ids.clone(), complete })
+            Ok(TransactionPage { transactions, next, refused: script.refused, refused_ids: script.refused_ids.clone(), complete, all_pending })
         })
     }
 }

@@ -3,20 +3,25 @@
 use std::collections::{BTreeSet, HashMap};
 
 use async_trait::async_trait;
+use chrono::NaiveDate;
 use rust_decimal::Decimal;
-use sea_orm::{ColumnTrait, Condition, DbBackend, EntityTrait, QueryFilter, Select, sea_query::Expr};
+use sea_orm::{ColumnTrait, Condition, DbBackend, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select, sea_query::Expr};
 use uuid::Uuid;
 
 use crate::{
     domain::{
         id::{AccountId, TransactionId, UserId},
         page::{Page, PostedKey, Slice},
-        transaction::{Transaction, TransactionFilter, TransactionReader},
+        time::LocalDate,
+        transaction::{Source, Transaction, TransactionFilter, TransactionReader, TransactionStatus},
     },
-    infrastructure::database::{Readers, error::broken, page},
+    infrastructure::database::{Readers, error::broken, page, value},
 };
 
-use super::transactions::{self, Column};
+use super::{
+    transaction_references,
+    transactions::{self, Column},
+};
 
 /// The scales amounts are kept at: ISO 4217 units, and any other unit.
 const SCALES: [u32; 2] = [4, 8];
@@ -96,6 +101,28 @@ impl TransactionReader for Readers {
 
     async fn page(&self, owner: UserId, filter: &TransactionFilter, page: Page<PostedKey>) -> anyhow::Result<Slice<Transaction>> {
         page::read(&self.connection, visible(owner, filter, self.backend()), COLUMNS, page, "reading transactions").await
+    }
+
+    async fn first_pending_of_feed(&self, owner: UserId, accounts: &[AccountId]) -> anyhow::Result<HashMap<AccountId, LocalDate>> {
+        let accounts: Vec<Uuid> = accounts.iter().map(|account| account.0).collect();
+        let filter = TransactionFilter { statuses: Some(vec![TransactionStatus::Pending]), ..TransactionFilter::default() };
+        let of_feed = transaction_references::Entity::find()
+            .select_only()
+            .column(transaction_references::Column::TransactionId)
+            .filter(transaction_references::Column::AccountId.is_in(accounts.iter().copied()))
+            .filter(transaction_references::Column::Source.eq(Source::Feed.as_str()));
+        let rows: Vec<(Uuid, NaiveDate)> = visible(owner, &filter, self.backend())
+            .filter(Column::AccountId.is_in(accounts))
+            .filter(Column::Id.in_subquery(of_feed.into_query()))
+            .select_only()
+            .column(Column::AccountId)
+            .column_as(Column::PostedOn.min(), "first")
+            .group_by(Column::AccountId)
+            .into_tuple()
+            .all(&self.connection)
+            .await
+            .map_err(broken("reading since when something waits"))?;
+        rows.into_iter().map(|(account, first)| Ok((AccountId(account), value::day("transactions.posted_on", first)?))).collect()
     }
 
     async fn pages_by_account(

@@ -142,7 +142,7 @@ fn holding(record: &PositionRecord, currency: &Currency) -> Option<ReportedHoldi
 
 /// One page of rows of that account.
 pub(super) fn page(answer: PageAnswer, account: &ReportedAccount) -> TransactionPage {
-    let mut page = TransactionPage { next: answer.next.filter(|cursor| !cursor.is_empty()), ..TransactionPage::default() };
+    let mut page = TransactionPage { next: answer.next.filter(|cursor| !cursor.is_empty()), all_pending: true, ..TransactionPage::default() };
     for value in answer.transactions {
         let id = id_in(&value, "id");
         match serde_json::from_value(value).ok().and_then(|record| transaction(record, account)) {

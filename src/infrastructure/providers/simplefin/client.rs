@@ -175,6 +175,8 @@ impl Visit for SimpleFinVisit {
         let mut page = TransactionPage::default();
         let mut rows: HashMap<Option<String>, ReportedTransaction> = HashMap::new();
         for window in Window::over(from, to, self.now.day()) {
+            // What waits has no certain day: the window without an end holds all of it.
+            page.all_pending |= window.until.is_none();
             let answer = self.answer(window).await?;
             let Some(answered) = answer.accounts.iter().find(|answered| answered.account.reference == account.reference) else {
                 page.complete = false;
