@@ -160,11 +160,10 @@ impl<'a> Usage<'a> {
     fn value(&self, value: &Value, ty: &Type, has_default: bool, pos: Pos) -> Result<(), ServerError> {
         match (value, &ty.base) {
             (Value::Variable(name), _) => self.variable(name, ty, has_default, pos),
-            (Value::Null, _) => Ok(()),
+            (Value::Null, _) | (Value::Enum(_), BaseType::Named(_)) => Ok(()),
             (Value::List(items), BaseType::List(item)) => items.iter().try_for_each(|value| self.value(value, item, false, pos)),
             // One value where a list is wanted is a list of one.
             (_, BaseType::List(item)) => self.value(value, item, false, pos),
-            (Value::Enum(_), BaseType::Named(_)) => Ok(()),
             (_, BaseType::Named(name)) if self.inputs.enums.contains(name) => {
                 Err(misfit(&format!("Enum \"{name}\" cannot represent non-enum value."), vec![pos]))
             }
