@@ -411,7 +411,7 @@ impl From<LinkError> for Refused {
             LinkError::Unanswered(fault) => (unanswered(*fault), None),
             LinkError::ReturnUrlNotAllowed => (UserErrorCode::ReturnUrlNotAllowed, Some("returnUrl")),
             LinkError::UnknownTicket | LinkError::UnknownState | LinkError::OtherBrowser => (UserErrorCode::StateInvalid, Some("state")),
-            LinkError::SpentState => (UserErrorCode::StateUsed, Some("state")),
+            LinkError::SpentState | LinkError::Undecided => (UserErrorCode::StateUsed, Some("state")),
             LinkError::Failed(_) => (UserErrorCode::LinkFailed, None),
             LinkError::NotRelinkable => (UserErrorCode::LinkNotRelinkable, Some("linkId")),
             LinkError::LinkedByHand => (UserErrorCode::LinkMethodMismatch, Some("linkId")),
