@@ -158,6 +158,11 @@ impl Sync {
         }
     }
 
+    /// When it is tried again; `None` unless a try failed and another one follows.
+    pub fn next_try_at(&self) -> Option<Timestamp> {
+        Some(self.run_after).filter(|_| self.status == SyncStatus::Queued && self.problem.is_some())
+    }
+
     /// All pages are in.
     pub fn succeed(&mut self, problem: Option<SyncProblem>, now: Timestamp) {
         (self.status, self.problem, self.finished_at) = (SyncStatus::Succeeded, problem, Some(now));

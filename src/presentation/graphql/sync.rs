@@ -132,6 +132,11 @@ impl SyncObject {
         self.0.attempts
     }
 
+    /// When it is tried again after a try that failed, which is not before its provider wants to be asked again; null when none follows.
+    async fn next_try_at(&self) -> Option<DateTime> {
+        self.0.next_try_at().map(DateTime)
+    }
+
     /// Why it failed, why its last try did, or what a success had to leave out; null when all went well.
     async fn problem(&self) -> Option<SyncProblem> {
         self.0.problem.map(Into::into)

@@ -446,6 +446,7 @@ impl From<SyncError> for Refused {
             SyncError::NotActive => (UserErrorCode::LinkNotActive, Some("linkId")),
             SyncError::NotSyncable => (UserErrorCode::LinkNotSyncable, Some("linkId")),
             SyncError::UnderWay => (UserErrorCode::SyncUnderWay, None),
+            SyncError::ProviderRests(_) => (UserErrorCode::ProviderRateLimited, None),
             SyncError::TooSoon => (UserErrorCode::SyncTooSoon, Some("force")),
             SyncError::Denied(denied) => return Self::Fault((*denied).into()),
             SyncError::Unexpected(cause) => return Self::Fault(Fault::internal(cause)),
