@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use crate::domain::{
     balance::{BalanceReader, DayBalance, DayRange, net_worth},
     id::{AccountId, UserId},
-    money::Money,
+    money::Sum,
     page::{CreatedKey, Page, Slice},
 };
 
@@ -37,9 +37,8 @@ impl BalanceQueries {
 
     /// What a user has, less what they owe, by currency: one's own, and nothing of anyone else. Holdings are inside the balances of their
     /// accounts, and are not added.
-    pub async fn net_worth(&self, requester: &Requester, of: UserId) -> Result<Vec<Money>, QueryError> {
+    pub async fn net_worth(&self, requester: &Requester, of: UserId) -> Result<Vec<Sum>, QueryError> {
         let Some(owner) = self.access.reader_of(requester, Resource::Accounts, of)? else { return Ok(Vec::new()) };
-        let counted = self.balances.counted(owner).await?;
-        net_worth(counted).map_err(|beyond| QueryError::Unexpected(beyond.into()))
+        Ok(net_worth(self.balances.counted(owner).await?))
     }
 }

@@ -288,6 +288,7 @@ impl ImportCommands {
                     return Err(if is_cleared { ImportRefusal::Cleared } else { ImportRefusal::Untracked }.into());
                 }
                 let reverted = work.imports().take_back(&import).await?;
+                recognition::put_back(work.as_mut(), &import, &statements).await?;
                 self.put_stock_back(work.as_mut(), &import, &statements).await?;
                 if !work.imports().settle(&import, &statements, ImportStatus::Committed).await? {
                     return Err(ImportRefusal::Reverted.into());
@@ -332,12 +333,13 @@ impl ImportCommands {
         };
         let slug = self.reader.manifest().slug;
         let known_by = |reference: &AccountReference| self.sealer.fingerprints(owner, slug, reference);
-        let statement = |Statement { number, account, formerly, together, period }: Statement| ImportStatement {
+        let statement = |Statement { number, account, alike, formerly, together, period }: Statement| ImportStatement {
             number,
             account: None,
             is_new: false,
             recognition: Recognition {
                 exactly: known_by(&account.reference),
+                alike: alike.iter().flat_map(known_by).collect(),
                 formerly: formerly.iter().flat_map(known_by).collect(),
                 together: together.iter().flat_map(known_by).collect(),
             },
@@ -362,9 +364,9 @@ impl ImportCommands {
         csv: CsvCorrection,
     ) -> Result<StatementHints, ImportError> {
         let today = Some(self.clock.now().day());
-        let Some(target) = target else { return Ok(StatementHints { csv, account: new_account, currency: None, today }) };
+        let Some(target) = target else { return Ok(StatementHints { csv, account: new_account, currency: None, kind: None, today }) };
         let account = self.accounts.find_many(owner, &[target]).await?.pop().ok_or(ImportError::NotFound)?;
-        Ok(StatementHints { csv, account: None, currency: Some(account.currency), today })
+        Ok(StatementHints { csv, account: None, kind: Some(account.shown_kind()), currency: Some(account.currency), today })
     }
 
     /// Reads a file to its end, counting and hashing its bytes.

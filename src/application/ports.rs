@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::domain::{
-    account::{AccountFingerprint, Accounts},
+    account::{AccountFingerprint, AccountType, Accounts},
     agreement::Agreements,
     balance::BalanceSnapshots,
     consent::Consents,
@@ -346,6 +346,8 @@ pub struct StatementHints {
     pub account: Option<NamedAccount>,
     /// The currency of the account they go into when it is there.
     pub currency: Option<Currency>,
+    /// What kind that account is.
+    pub kind: Option<AccountType>,
     /// The day it is: what a file tells of later days has not come yet.
     pub today: Option<LocalDate>,
 }

@@ -83,9 +83,9 @@ struct CsvOptions {
     /// What stands before decimals
     #[arg(long, value_name = "MARK", value_parser = word(DecimalMark::ALL, DecimalMark::as_str))]
     decimals: Option<DecimalMark>,
-    /// The file writes what was spent as positive
-    #[arg(long)]
-    invert_sign: bool,
+    /// Whether the file writes what was spent as positive; `false` takes the signs as they are, whatever balances beside them say
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    invert_sign: Option<bool>,
     /// What a column holds, such as 3=amount; may be given several times
     #[arg(long, value_name = "NUMBER=ROLE", value_parser = column)]
     column: Vec<(u32, ColumnRole)>,
@@ -114,7 +114,7 @@ impl CsvOptions {
             header_line: self.header_line,
             date_order: self.dates,
             decimal_mark: self.decimals,
-            invert_sign: self.invert_sign.then_some(true),
+            invert_sign: self.invert_sign,
             columns: self.column,
         };
         Ok((account, correction))
@@ -129,6 +129,7 @@ fn option_for(question: CsvQuestion) -> &'static str {
         CsvQuestion::DateOrder => "--dates",
         CsvQuestion::DecimalMark => "--decimals",
         CsvQuestion::Account => "--account or --new-account",
+        CsvQuestion::Sign => "--invert-sign, or --column with a direction",
         CsvQuestion::Currency => "--currency",
     }
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     id::{AccountId, ImportId, UserId},
-    money::{Amount, Currency, Money},
+    money::{Amount, Currency, Money, Sum},
     page::{CreatedKey, Page, Slice},
     time::{LocalDate, Timestamp},
 };
@@ -59,8 +59,9 @@ impl Balances {
 pub trait BalanceSnapshots: Send {
     /// One more snapshot.
     async fn insert(&mut self, snapshot: &BalanceSnapshot) -> anyhow::Result<()>;
-    /// One more snapshot, told by an import; none, and `false`, when one of that instant says the same.
-    async fn tell(&mut self, snapshot: &BalanceSnapshot, import: ImportId) -> anyhow::Result<bool>;
+    /// One more snapshot, told by an import; none, and `false`, when the last one of that instant says the same, or an earlier one does and the
+    /// import has nothing else that is new.
+    async fn tell(&mut self, snapshot: &BalanceSnapshot, import: ImportId, has_news: bool) -> anyhow::Result<bool>;
     /// Turns the sign of every current balance of an account.
     async fn turn_signs(&mut self, owner: UserId, account: AccountId) -> anyhow::Result<()>;
 }
@@ -87,23 +88,13 @@ pub struct DayRange {
     pub to: Option<LocalDate>,
 }
 
-/// A sum that no amount holds.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the sum of what is counted in {0} is beyond what an amount holds")]
-pub struct SumOutOfRange(pub Currency);
-
 /// Sums by currency, in the order of their codes; amounts of different currencies are never added.
-pub fn net_worth(balances: impl IntoIterator<Item = Money>) -> Result<Vec<Money>, SumOutOfRange> {
+pub fn net_worth(balances: impl IntoIterator<Item = Money>) -> Vec<Sum> {
     let mut sums: BTreeMap<Currency, i128> = BTreeMap::new();
     for Money { amount, currency } in balances {
-        // An i128 holds more i64s than a database holds rows.
         *sums.entry(currency).or_default() += i128::from(amount.units());
     }
-    let sum = |(currency, units): (Currency, i128)| match i64::try_from(units).ok().and_then(|units| Amount::from_units(units).ok()) {
-        Some(amount) => Ok(Money { amount, currency }),
-        None => Err(SumOutOfRange(currency)),
-    };
-    sums.into_iter().map(sum).collect()
+    sums.into_iter().map(|(currency, units)| Sum { units, currency }).collect()
 }
 
 /// Balances for queries and loaders.

@@ -77,9 +77,9 @@ impl Spans {
 }
 
 words! {
-    /// Why days are missing, or why there are none before the first.
+    /// Why days are missing, or why there are none before the first and after the last.
     CoverageReason {
-        /// The provider gives no more than this.
+        /// The provider gives no more than this, and the latest days are here.
         HistoryLimit = "history_limit",
         /// It is being fetched, or the next sync fetches it.
         StillFetching = "still_fetching",
@@ -127,7 +127,7 @@ impl Circumstances<'_> {
     pub fn of_account(&self, account: &Account, spans: &Spans) -> Coverage {
         let Some(days) = spans.bounds() else { return Coverage { reason: self.reason(Some(account), None), ..Coverage::default() } };
         // Older days that only a file told of leave a gap which no provider closes.
-        let latest = spans.periods().last().map(|(from, _)| *from);
+        let latest = spans.periods().last().copied();
         Coverage { days: Some(days), gaps: Spans::missing(days, spans), reason: self.reason(Some(account), latest) }
     }
 
@@ -136,17 +136,18 @@ impl Circumstances<'_> {
         let Some(days) = self.link.covered_from.zip(self.link.covered_to) else { return Coverage { reason: self.reason(None, None), ..Coverage::default() } };
         let everyone = accounts.into_iter().fold(Spans::of([days]), |all, one| all.common(one));
         let gaps = Spans::missing(days, &everyone);
-        let reason = self.reason(None, Some(days.0).filter(|_| gaps.is_empty()));
+        let reason = self.reason(None, Some(days).filter(|_| gaps.is_empty()));
         Coverage { days: Some(days), gaps, reason }
     }
 
-    /// Why there is no more than what reaches back, without a gap, to a day.
-    fn reason(&self, account: Option<&Account>, reaches_to: Option<LocalDate>) -> Option<CoverageReason> {
+    /// Why there is no more than these days without a gap.
+    fn reason(&self, account: Option<&Account>, has: Option<Period>) -> Option<CoverageReason> {
         let Some(manifest) = self.manifest else { return Some(CoverageReason::LinkEnded) };
         if manifest.method == LinkMethod::File {
             return Some(CoverageReason::FilesOnly);
         }
-        if reaches_to.is_some_and(|day| day <= manifest.history_start(self.today)) {
+        let recent = self.today.plus_days(-i64::from(manifest.fresh_days));
+        if has.is_some_and(|(from, to)| from <= manifest.history_start(self.today) && to >= recent) {
             return Some(CoverageReason::HistoryLimit);
         }
         if account.is_some_and(|account| !account.is_selected) {

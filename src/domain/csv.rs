@@ -60,6 +60,8 @@ words! {
         Description = "description",
         /// Who was paid, or paid.
         Merchant = "merchant",
+        /// Who paid, where whom was paid stands in a column of its own: it counts where money came in.
+        Payer = "payer",
         /// What was charged for the row. Several columns are added up.
         Fee = "fee",
         /// What the account held after the row.
@@ -164,6 +166,11 @@ pub enum CsvQuestion {
     /// Into which account.
     #[error("a CSV file does not say which account it is of; name one of yours, or what a new one is called")]
     Account,
+    /// Which way amounts went.
+    #[error(
+        "the balances beside the rows go another way than the amounts; say which column tells the direction, or whether signs are turned (true) or right as they are (false)"
+    )]
+    Sign,
     /// In which currency.
     #[error("the file does not say in one way which currency its amounts are in; say it with the account")]
     Currency,

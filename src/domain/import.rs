@@ -45,8 +45,10 @@ pub struct Statement {
     pub number: u32,
     /// The account, its number cut, with the balances the file gives.
     pub account: ReportedAccount,
-    /// What it may be known by from files that told less of it, the most telling first.
-    pub formerly: Vec<AccountReference>,
+    /// What it is known by where no more than the end of its number is told. Another may be known by the same.
+    pub alike: Option<AccountReference>,
+    /// What it may be known by from files that told nothing but its name.
+    pub formerly: Option<AccountReference>,
     /// What an account is known by that all accounts of this file may have come into, as one, from files that do not tell them apart.
     pub together: Option<AccountReference>,
     /// First and last day the file says it covers.
@@ -205,7 +207,9 @@ impl Import {
 pub struct Recognition {
     /// Itself, by all that the file tells of it.
     pub exactly: Vec<AccountFingerprint>,
-    /// By less than that, as files may have told it before.
+    /// By its name and the end of its number.
+    pub alike: Vec<AccountFingerprint>,
+    /// By its name alone.
     pub formerly: Vec<AccountFingerprint>,
     /// As one with the other accounts of the file.
     pub together: Vec<AccountFingerprint>,
@@ -215,12 +219,17 @@ impl Recognition {
     /// The account, if it is among these; an exact one before others.
     pub fn find<'a>(&self, accounts: &'a [Account]) -> Option<&'a Account> {
         let known_by = |fingerprint: &AccountFingerprint| accounts.iter().find(|account| account.fingerprint == *fingerprint);
-        self.exactly.iter().chain(&self.formerly).find_map(known_by)
+        self.exactly.iter().chain(&self.alike).chain(&self.formerly).find_map(known_by)
     }
 
-    /// Whether all that it is known by exactly was one of the ways to tell another.
-    pub fn was_named_by(&self, other: &Self) -> bool {
-        [&other.exactly, &other.formerly, &other.together].into_iter().flatten().any(|fingerprint| self.exactly.contains(fingerprint))
+    /// Whether all that is told of it is one of the ways to tell another.
+    pub fn is_told_by(&self, other: &Self) -> bool {
+        [&other.exactly, &other.alike, &other.formerly, &other.together].into_iter().flatten().any(|fingerprint| self.exactly.contains(fingerprint))
+    }
+
+    /// Whether another is called the same, and its number ends alike.
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.alike.iter().any(|fingerprint| other.alike.contains(fingerprint))
     }
 }
 
@@ -316,8 +325,8 @@ pub trait Imports: Send {
     async fn find(&mut self, owner: UserId, id: ImportId) -> anyhow::Result<Option<Import>>;
     /// The accounts an import is of, in order.
     async fn statements(&mut self, owner: UserId, id: ImportId) -> anyhow::Result<Vec<ImportStatement>>;
-    /// What the accounts of `owner` that files made were recognised by in each import that was taken in and names no account of its own.
-    async fn recognitions(&mut self, owner: UserId) -> anyhow::Result<Vec<(AccountId, Recognition)>>;
+    /// What accounts of `owner` were recognised by in each import but one that is in and was not aimed at an account, the youngest first.
+    async fn recognitions(&mut self, owner: UserId, but: ImportId) -> anyhow::Result<Vec<(AccountId, Recognition)>>;
     /// Keeps rows of a preview.
     async fn keep_rows(&mut self, owner: UserId, rows: &[ImportRow]) -> anyhow::Result<()>;
     /// All rows of a preview, in order.

@@ -138,13 +138,33 @@ impl Amount {
 
     /// The decimal text clients see: at least the currency's ISO digits, no further trailing zeros, no exponent, no `-0`.
     pub fn to_text(self, currency: &Currency) -> String {
-        let scale = currency.scale() as usize;
-        let digits = format!("{:0width$}", self.0.unsigned_abs(), width = scale + 1);
-        let (whole, fraction) = digits.split_at(digits.len() - scale);
-        let kept = fraction.trim_end_matches('0').len().max(currency.digits() as usize);
-        let sign = if self.0 < 0 { "-" } else { "" };
-        let point = if kept == 0 { "" } else { "." };
-        format!("{sign}{whole}{point}{}", &fraction[..kept])
+        decimal_text(i128::from(self.0), currency)
+    }
+}
+
+fn decimal_text(units: i128, currency: &Currency) -> String {
+    let scale = currency.scale() as usize;
+    let digits = format!("{:0width$}", units.unsigned_abs(), width = scale + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - scale);
+    let kept = fraction.trim_end_matches('0').len().max(currency.digits() as usize);
+    let sign = if units < 0 { "-" } else { "" };
+    let point = if kept == 0 { "" } else { "." };
+    format!("{sign}{whole}{point}{}", &fraction[..kept])
+}
+
+/// What amounts of one unit come to together, however many there are: an `i128` holds more of them than a database holds rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sum {
+    /// The whole number, at the scale of `currency`.
+    pub units: i128,
+    /// Of what.
+    pub currency: Currency,
+}
+
+impl Sum {
+    /// As [`Amount::to_text`].
+    pub fn to_text(&self) -> String {
+        decimal_text(self.units, &self.currency)
     }
 }
 

@@ -165,29 +165,46 @@ impl TransactionSubtype {
     }
 }
 
-/// What is called one thing when it comes in, and another when it goes out.
-const BY_SIGN: [(TransactionSubtype, TransactionSubtype); 4] = [
+/// What is called one thing when it comes in, and another when it goes out. Each name stands once on either side, so that what is turned twice is
+/// what it was; a name that goes against its sign becomes the other one, which does so as well.
+const BY_SIGN: [(TransactionSubtype, TransactionSubtype); 8] = [
     (TransactionSubtype::Refund, TransactionSubtype::Purchase),
+    (TransactionSubtype::Purchase, TransactionSubtype::Refund),
     (TransactionSubtype::Deposit, TransactionSubtype::Withdrawal),
-    (TransactionSubtype::TransferIn, TransactionSubtype::TransferOut),
+    (TransactionSubtype::Withdrawal, TransactionSubtype::Deposit),
     (TransactionSubtype::Interest, TransactionSubtype::InterestCharge),
+    (TransactionSubtype::InterestCharge, TransactionSubtype::Interest),
+    (TransactionSubtype::WireIn, TransactionSubtype::WireOut),
+    (TransactionSubtype::WireOut, TransactionSubtype::WireIn),
+];
+
+/// Transfers, likewise.
+const TRANSFERS: [(TransactionSubtype, TransactionSubtype); 2] =
+    [(TransactionSubtype::TransferIn, TransactionSubtype::TransferOut), (TransactionSubtype::TransferOut, TransactionSubtype::TransferIn)];
+
+/// Transfers of a debt. What comes into one is its owner paying it, which files with the signs the other way round call a payment that leaves.
+const TRANSFERS_OF_DEBTS: [(TransactionSubtype, TransactionSubtype); 3] = [
+    (TransactionSubtype::TransferIn, TransactionSubtype::BillPayment),
+    (TransactionSubtype::BillPayment, TransactionSubtype::TransferOut),
+    (TransactionSubtype::TransferOut, TransactionSubtype::TransferIn),
 ];
 
 impl TransactionSubtype {
-    /// What this is of an amount whose sign was turned. What goes by another name in the other direction gets that name, if it has not got it;
-    /// everything else stays. On a debt, what comes in is its owner paying a bill.
+    /// What this is of an amount whose sign was turned and which now is `amount`. What goes by another name in the other direction gets that name;
+    /// everything else stays. Turning once more gives back what there was.
     #[must_use]
     pub fn of_turned(self, amount: Amount, is_liability: bool) -> Self {
         if amount == Amount::ZERO {
             return self;
         }
-        match self {
-            Self::TransferIn if is_liability && amount.is_negative() => return Self::BillPayment,
-            Self::BillPayment if is_liability && !amount.is_negative() => return Self::TransferIn,
-            _ => {}
-        }
-        let pair = BY_SIGN.iter().find(|(incoming, outgoing)| [*incoming, *outgoing].contains(&self));
-        pair.map_or(self, |(incoming, outgoing)| if amount.is_negative() { *outgoing } else { *incoming })
+        let transfers = if is_liability { &TRANSFERS_OF_DEBTS[..] } else { &TRANSFERS[..] };
+        let mut pairs = BY_SIGN.iter().chain(transfers);
+        let turned = if amount.is_negative() {
+            pairs.find(|(incoming, _)| *incoming == self).map(|(_, outgoing)| *outgoing)
+        } else {
+            pairs.find(|(_, outgoing)| *outgoing == self).map(|(incoming, _)| *incoming)
+        };
+        turned.unwrap_or(self)
     }
 }
 

@@ -31,7 +31,7 @@ struct Told {
 
 fn hints(currency: &str, csv: CsvCorrection) -> StatementHints {
     let account = NamedAccount { name: "Everyday".to_owned(), kind: AccountType::Checking, currency: Some(Currency::parse(currency).unwrap()) };
-    StatementHints { csv, account: Some(account), currency: None, today: None }
+    StatementHints { csv, account: Some(account), ..StatementHints::default() }
 }
 
 fn read_with(mut bytes: &[u8], hints: &StatementHints) -> Result<Told, StatementRefusal> {
@@ -166,6 +166,7 @@ fn account_currency_and_columns_are_asked_when_nothing_says_them() {
         csv,
         account: Some(NamedAccount { name: "A".to_owned(), kind: AccountType::Savings, currency: None }),
         currency: None,
+        kind: None,
         today: None,
     };
     assert_eq!(question(text, &nameless(CsvCorrection::default())).0, CsvQuestion::Currency);

@@ -46,13 +46,14 @@ impl ImportCommands {
             let [statement] = statements else { return Err(ImportError::SeveralAccounts) };
             let mut account = work.accounts().find(owner, target).await?.ok_or(ImportError::NotFound)?;
             (statement.account, statement.is_new) = (Some(target), false);
+            let has_rows = self.rows_into(work, &account, statement, rows, import, doubts).await?;
             // An account that a bank tells of holds what the bank says.
             let link = work.links().find(owner, account.link).await?.filter(|link| link.provider == self.reader.manifest().slug);
-            if link.is_some() && account.currency == statement.currency {
+            if link.is_some() {
                 let fingerprint = account.fingerprint.clone();
-                self.renew(work, &mut account, fingerprint, statement, import).await?;
+                self.renew(work, &mut account, fingerprint, statement, import, has_rows).await?;
             }
-            self.rows_into(work, &account, statement, rows, import, doubts).await?;
+            self.cover(work, &account, statement, import, has_rows).await?;
             if let Some(link) = link {
                 keep_link(work, link, import, now).await?;
             }
@@ -60,8 +61,12 @@ impl ImportCommands {
             let link = self.statement_link(work, owner, now).await?;
             let mut accounts = work.accounts().of_link(owner, link.id).await?;
             for statement in statements {
-                let account = self.account_of(work, link.id, &mut accounts, statement, import).await?;
-                self.rows_into(work, &account, statement, rows, import, doubts).await?;
+                let (mut account, known_as) = self.account_of(work, link.id, &mut accounts, statement, import).await?;
+                let has_rows = self.rows_into(work, &account, statement, rows, import, doubts).await?;
+                if let Some(fingerprint) = known_as {
+                    self.renew(work, &mut account, fingerprint, statement, import, has_rows).await?;
+                }
+                self.cover(work, &account, statement, import, has_rows).await?;
             }
             keep_link(work, link, import, now).await?;
         }
@@ -90,7 +95,7 @@ impl ImportCommands {
         for statement in statements {
             let account = match import.target {
                 Some(target) => Some(work.accounts().find(owner, target).await?.ok_or(ImportError::NotFound)?),
-                None => match recognition::find(work, owner, &statement.recognition, &accounts).await? {
+                None => match recognition::find(work, import, &statement.recognition, &accounts).await? {
                     Found::Itself(id) | Found::ByName(id) => accounts.iter().find(|account| account.id == id).cloned(),
                     Found::Nowhere => None,
                 },
@@ -140,7 +145,7 @@ impl ImportCommands {
         Ok(link)
     }
 
-    /// The account a statement is of, recognised by the keyed hash of its number or name, or a new one.
+    /// The account a statement is of, with what it is recognised by from now on; or a new one.
     async fn account_of(
         &self,
         work: &mut dyn Work,
@@ -148,31 +153,30 @@ impl ImportCommands {
         accounts: &mut Vec<Account>,
         statement: &mut ImportStatement,
         import: &mut Import,
-    ) -> Result<Account, ImportError> {
+    ) -> Result<(Account, Option<AccountFingerprint>), ImportError> {
         let now = import.committed_at.context("a batch has no time")?;
         let current = statement.recognition.exactly.first().cloned().context("the key ring is empty")?;
-        let (found, is_told_exactly) = match recognition::find(work, import.user, &statement.recognition, accounts).await? {
+        let (found, is_told_exactly) = match recognition::find(work, import, &statement.recognition, accounts).await? {
             Found::Itself(id) => (Some(id), true),
             Found::ByName(id) => (Some(id), false),
             Found::Nowhere => (None, true),
         };
-        if let Some(account) = accounts.iter_mut().find(|account| Some(account.id) == found) {
+        if let Some(account) = accounts.iter().find(|account| Some(account.id) == found) {
             (statement.account, statement.is_new) = (Some(account.id), false);
-            // Under the current key and all that is told of it from now on, so that an older key is needed no more once everything was reported.
-            let fingerprint = if is_told_exactly { current } else { account.fingerprint.clone() };
-            self.renew(work, account, fingerprint, statement, import).await?;
-            return Ok(account.clone());
+            // Under the current key and all that is told of it, so that an older key is needed no more once everything was reported.
+            let known_as = if is_told_exactly { current } else { account.fingerprint.clone() };
+            return Ok((account.clone(), Some(known_as)));
         }
         let account = new_account(AccountId(self.randomness.id()), import.user, link, current, &reported(statement), now);
         work.accounts().insert(&account).await?;
         if account.balances.current.is_some() {
-            tell(work, &account, account.balances, import).await?;
+            tell(work, &account, account.balances, import, true).await?;
         }
         (statement.account, statement.is_new) = (Some(account.id), true);
         import.accounts_created += 1;
         accounts.push(account.clone());
         self.stock(work, &account, statement, import, None).await?;
-        Ok(account)
+        Ok((account, None))
     }
 
     /// What a file says of an account of files that is there: that it is, what it holds or held, and its positions.
@@ -183,6 +187,7 @@ impl ImportCommands {
         fingerprint: AccountFingerprint,
         statement: &ImportStatement,
         import: &Import,
+        has_rows: bool,
     ) -> anyhow::Result<()> {
         let now = import.committed_at.context("a batch has no time")?;
         // A debt is written with either sign, and no table tells with which.
@@ -191,7 +196,7 @@ impl ImportCommands {
         // One of a day that has not come was taken for one of the time it was brought at, and is no news when it is brought again.
         let is_no_news = told.as_of == Some(import.created_at) && told.equals(&known);
         let is_dated = told.current.is_some() && told.as_of.is_some() && !is_no_news;
-        let is_first_told = is_dated && tell(work, account, told, import).await?;
+        let is_first_told = is_dated && tell(work, account, told, import, has_rows).await?;
         let has_news = !is_no_news && known.gives_way_to(&told, is_first_told, now);
         if has_news {
             account.balances = told;
@@ -208,27 +213,20 @@ impl ImportCommands {
     }
 
     /// The days that the file says it tells all of, as far as they have come; and that the account has something new, if it has.
-    async fn cover(
-        &self,
-        work: &mut dyn Work,
-        account: &Account,
-        statement: &ImportStatement,
-        import: &Import,
-        created_before: u32,
-    ) -> Result<(), ImportError> {
+    async fn cover(&self, work: &mut dyn Work, account: &Account, statement: &ImportStatement, import: &Import, has_rows: bool) -> Result<(), ImportError> {
         let now = import.committed_at.context("a batch has no time")?;
         if let Some((from, to)) = statement.period {
             // It is tomorrow already where a bank may be.
             let to = to.min(now.day().plus_days(1));
             work.coverages().cover(account, CoverageSource::File(import.id), (from, to)).await?;
         }
-        let has_news = statement.is_new || import.transactions_created > created_before;
-        if has_news && is_of_files(work, account, self.reader.manifest().slug).await? {
+        if (statement.is_new || has_rows) && is_of_files(work, account, self.reader.manifest().slug).await? {
             work.coverages().synced(account, now).await?;
         }
         Ok(())
     }
 
+    /// Takes in the rows of a statement; whether any of them is new.
     async fn rows_into(
         &self,
         work: &mut dyn Work,
@@ -237,7 +235,7 @@ impl ImportCommands {
         rows: &mut Windows,
         import: &mut Import,
         doubts: &Doubts,
-    ) -> Result<(), ImportError> {
+    ) -> Result<bool, ImportError> {
         if account.currency != statement.currency {
             return Err(other_currency(import));
         }
@@ -247,7 +245,7 @@ impl ImportCommands {
         loop {
             let window = rows.next_of(statement.number).await?;
             if window.is_empty() {
-                return self.cover(work, account, statement, import, before).await;
+                return Ok(import.transactions_created > before);
             }
             let reported = Reported { source: Source::File, period: statement.period, rows: &window, unread: &[] };
             let done = ingest_but(work, account, reported, &mut taken, doubts, (now, self.randomness.as_ref())).await?;
@@ -284,10 +282,12 @@ async fn keep_link(work: &mut dyn Work, mut link: Link, import: &Import, now: Ti
     if has_news || was_unlinked { work.links().save(&link).await } else { Ok(()) }
 }
 
-/// What an account held at the instant a statement is of; where it does not say, when it was brought. `false` when that was told before.
-async fn tell(work: &mut dyn Work, account: &Account, balances: Balances, import: &Import) -> anyhow::Result<bool> {
+/// What an account held at the instant a statement is of; where it does not say, when it was brought. `false` when that was told before, which
+/// it is not by a file with rows that are new.
+async fn tell(work: &mut dyn Work, account: &Account, balances: Balances, import: &Import, has_rows: bool) -> anyhow::Result<bool> {
     let taken_at = balances.as_of.or(import.committed_at).context("a batch has no time")?;
-    work.snapshots().tell(&BalanceSnapshot { account: account.id, user: account.user, taken_at, balances }, import.id).await
+    let snapshot = BalanceSnapshot { account: account.id, user: account.user, taken_at, balances };
+    work.snapshots().tell(&snapshot, import.id, has_rows).await
 }
 
 /// A file and its account do not go together.

@@ -112,7 +112,8 @@ impl SyncCommands {
                     return Err(SyncError::NotActive);
                 }
                 let now = self.clock.now();
-                let rests_until = |last: Sync| (last.problem == Some(SyncProblem::RateLimited)).then_some(last.next_try_at()).flatten().filter(|until| *until > now);
+                let rests_until =
+                    |last: Sync| (last.problem == Some(SyncProblem::RateLimited)).then_some(last.next_try_at()).flatten().filter(|until| *until > now);
                 let recent = |last: &Sync| {
                     last.status == SyncStatus::Succeeded && last.finished_at.is_some_and(|at| now.since(at) < Duration::minutes(SYNC_PAUSE_MINUTES))
                 };

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveTime, Utc};
 use sea_orm::{
-    ColumnTrait, Condition, DbBackend, EntityTrait, QueryFilter, QuerySelect,
+    ColumnTrait, Condition, DbBackend, EntityTrait, QueryFilter, QueryOrder as _, QuerySelect,
     sea_query::{Expr, ExprTrait as _, Query},
 };
 
@@ -70,15 +70,16 @@ impl BalanceSnapshots for DatabaseWork {
         self.insert_snapshot(snapshot, None).await
     }
 
-    async fn tell(&mut self, snapshot: &BalanceSnapshot, import: ImportId) -> anyhow::Result<bool> {
+    async fn tell(&mut self, snapshot: &BalanceSnapshot, import: ImportId, has_news: bool) -> anyhow::Result<bool> {
         let told = balance_snapshots::Entity::find()
             .filter(balance_snapshots::Column::UserId.eq(snapshot.user.0))
             .filter(balance_snapshots::Column::AccountId.eq(snapshot.account.0))
             .filter(balance_snapshots::Column::TakenAt.eq(snapshot.taken_at.utc()))
+            .order_by_desc(balance_snapshots::Column::Id)
             .all(&self.transaction)
             .await
             .map_err(broken("reading what a balance was"))?;
-        for told in told {
+        for told in told.into_iter().take(if has_news { 1 } else { usize::MAX }) {
             if DayBalance::try_from(told)?.balances == snapshot.balances {
                 return Ok(false);
             }

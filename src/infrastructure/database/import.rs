@@ -337,8 +337,8 @@ impl Imports for DatabaseWork {
         rows.into_iter().map(ImportStatement::try_from).collect()
     }
 
-    async fn recognitions(&mut self, owner: UserId) -> anyhow::Result<Vec<(AccountId, Recognition)>> {
-        recognition::of_accounts(self, owner).await
+    async fn recognitions(&mut self, owner: UserId, but: ImportId) -> anyhow::Result<Vec<(AccountId, Recognition)>> {
+        recognition::of_accounts(self, owner, but).await
     }
 
     async fn keep_rows(&mut self, owner: UserId, rows: &[ImportRow]) -> anyhow::Result<()> {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::{Expr, ExprTrait as _, Func, OnConflict},
+    sea_query::{CaseStatement, Expr, ExprTrait as _, Func, OnConflict},
 };
 use uuid::Uuid;
 
@@ -230,21 +230,25 @@ impl DatabaseWork {
 
         let one = Amount::from_units(1)?;
         for (amount, has_sign) in [(one, Column::Amount.gt(0)), (one.negated(), Column::Amount.lt(0))] {
+            // All at once, since what one is called now another was called before.
+            let (mut subtypes, mut families, mut were) = (CaseStatement::new(), CaseStatement::new(), Vec::new());
             for subtype in TransactionSubtype::ALL {
                 let turned = subtype.of_turned(amount, is_liability);
-                if turned == *subtype {
-                    continue;
+                if turned != *subtype {
+                    subtypes = subtypes.case(Column::Subtype.eq(subtype.as_str()), turned.as_str());
+                    families = families.case(Column::Subtype.eq(subtype.as_str()), turned.family().as_str());
+                    were.push(subtype.as_str());
                 }
-                let renamed = transactions::Entity::update_many()
-                    .col_expr(Column::Subtype, Expr::val(turned.as_str()))
-                    .col_expr(Column::Family, Expr::val(turned.family().as_str()))
-                    .filter(of_account.clone())
-                    .filter(has_sign.clone())
-                    .filter(Column::Subtype.eq(subtype.as_str()))
-                    .exec(&self.transaction)
-                    .await;
-                renamed.map_err(broken("turning the kinds of transactions"))?;
             }
+            let renamed = transactions::Entity::update_many()
+                .col_expr(Column::Family, families.into())
+                .col_expr(Column::Subtype, subtypes.into())
+                .filter(of_account.clone())
+                .filter(has_sign)
+                .filter(Column::Subtype.is_in(were))
+                .exec(&self.transaction)
+                .await;
+            renamed.map_err(broken("turning the kinds of transactions"))?;
         }
         Ok(())
     }

@@ -54,11 +54,12 @@ impl From<Period> for DaySpan {
     }
 }
 
-/// Why days are missing, or why there are none before the first.
+/// Why days are missing, or why there are none before the first and after the last.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "coverage::CoverageReason")]
 pub enum CoverageReason {
-    /// Nothing is missing that can be had: the provider gives no more than this. One that names no limit is asked for ten years.
+    /// Nothing is missing that can be had: the latest days are here, and the provider gives no earlier ones. One that names no limit is asked for
+    /// ten years.
     HistoryLimit,
     /// It is being fetched, or the next sync fetches it.
     StillFetching,
@@ -86,7 +87,7 @@ pub struct Coverage {
     to: Option<LocalDate>,
     /// Days in between of which not everything is here, earliest first; of more than 20 gaps the latest 20.
     gaps: Vec<DaySpan>,
-    /// Why no more is here: no earlier days, or not those of the gaps; null when nothing was to be fetched yet.
+    /// Why no more is here: no earlier days, not those of the gaps, or not the latest; null when nothing was to be fetched yet.
     reason: Option<CoverageReason>,
 }
 

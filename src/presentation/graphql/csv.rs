@@ -73,6 +73,8 @@ pub enum ColumnRole {
     Description,
     /// Who was paid, or paid.
     Merchant,
+    /// Who paid, where whom was paid stands in a column of its own: it counts where money came in.
+    Payer,
     /// What was charged for the row. Several columns are added up.
     Fee,
     /// What the account held after the row.

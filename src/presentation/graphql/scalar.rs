@@ -208,6 +208,12 @@ impl From<money::Money> for Money {
     }
 }
 
+impl From<money::Sum> for Money {
+    fn from(sum: money::Sum) -> Self {
+        Self { amount: Decimal(sum.to_text()), currency: CurrencyCode(sum.currency) }
+    }
+}
+
 fn text_of<T: async_graphql::InputType>(value: Value) -> Result<String, InputValueError<T>> {
     match value {
         Value::String(text) => Ok(text),

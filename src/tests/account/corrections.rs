@@ -1,6 +1,6 @@
 //! Name, kind and signs, as their owner knows them.
 
-use dashtam::domain::user::Role;
+use dashtam::domain::{account::AccountType, money::Amount, provider::ReportedTransaction, transaction::TransactionSubtype, user::Role};
 use serde_json::{Value, json};
 
 use crate::harness::{
@@ -216,5 +216,58 @@ async fn what_goes_by_another_name_in_the_other_direction_is_called_so_once_sign
         assert_eq!(kinds(&ann).await[..2], told(&[("8.00", "PAYMENT", "REFUND"), ("-7.00", "PAYMENT", "PURCHASE")])[..]);
         update(&ann, &account, json!({ "invertSign": false })).await.succeeds();
         assert_eq!(kinds(&ann).await[2..], as_told[..]);
+    }
+}
+
+#[test]
+fn what_is_turned_twice_is_what_it_was_whatever_it_is_called() {
+    let cents = |cents: i64| Amount::from_units(cents * 100).unwrap();
+    for is_liability in [false, true] {
+        for amount in [cents(-1), cents(0), cents(1)] {
+            for subtype in TransactionSubtype::ALL.iter().copied() {
+                let turned = subtype.of_turned(amount.negated(), is_liability);
+                assert_eq!(turned.of_turned(amount, is_liability), subtype, "{subtype:?} of {amount:?} was {turned:?}, {is_liability}");
+            }
+            let mut names: Vec<_> = TransactionSubtype::ALL.iter().map(|subtype| subtype.of_turned(amount, is_liability).as_str()).collect();
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!(names.len(), TransactionSubtype::ALL.len(), "no two become one, {is_liability}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn signs_that_are_turned_back_leave_every_row_as_it_was_syncs_in_between_included() {
+    let rows: Vec<ReportedTransaction> = TransactionSubtype::ALL
+        .iter()
+        .enumerate()
+        .flat_map(|(at, subtype)| {
+            let name = subtype.as_str();
+            let day = format!("2026-11-{:02}", 1 + at % 20);
+            let both = [(1, "in"), (-1, "out")].map(|(sign, way)| (format!("{name}-{way}"), sign * (1000 + i64::try_from(at).unwrap())));
+            both.map(|(name, cents)| {
+                let mut row = posted(&name, &day, cents, &name);
+                row.facts.subtype = *subtype;
+                row
+            })
+        })
+        .collect();
+    for (app, kind) in TestApp::on_every_store().await.iter().flat_map(|app| [(app, AccountType::CreditCard), (app, AccountType::Checking)]) {
+        let name = if kind == AccountType::Checking { "ann" } else { "bob" };
+        app.bank.script(|script| script.accounts = vec![(dashtam::domain::provider::ReportedAccount { kind, ..reported_account(name, 10_000) }, rows.clone())]);
+        let client = app.signed_in(name).await;
+        let link = client.link_scripted().await;
+        assert_eq!(app.work().await, 1);
+        let account = accounts(&client, &json!(null)).await[0]["id"].clone();
+        let before = client.transactions().await;
+        assert_eq!(before.len(), rows.len());
+        update(&client, &account, json!({ "invertSign": true })).await.succeeds();
+        let turned = client.transactions().await;
+        syncs_again(app, &client, &link).await;
+        assert_eq!(client.transactions().await, turned, "a sync finds what is turned, {}", app.store.name);
+        update(&client, &account, json!({ "invertSign": false })).await.succeeds();
+        assert_eq!(client.transactions().await, before, "{kind:?}, {}", app.store.name);
+        syncs_again(app, &client, &link).await;
+        assert_eq!(client.transactions().await, before, "{kind:?}, {}", app.store.name);
     }
 }

@@ -48,7 +48,8 @@ async fn the_recent_days_come_first_and_then_all_that_the_provider_gives() {
         assert_eq!((told(&ann).await, &link(&ann, &id).await["coverage"]), (vec![(whole.clone(), json!("FRESH"))], &whole));
 
         let ann = app.later(Duration::days(30), "ann").await;
-        assert_eq!(told(&ann).await, [(whole, json!("STALE"))], "what is here stays, and why it begins where it does");
+        let stays = days("2024-11-23", "2026-11-23", "STILL_FETCHING");
+        assert_eq!(told(&ann).await, [(stays, json!("STALE"))], "what is here stays, and the next sync fetches the latest days");
     }
 }
 
@@ -200,5 +201,54 @@ async fn what_links_and_imports_knew_of_their_days_their_accounts_know_after_an_
         app.store.database.migrate_down(u32::try_from(later).unwrap() + 1).await.unwrap();
         app.store.database.migrate_up().await.unwrap();
         assert_eq!(accounts(&ann).await, before, "{}", app.store.name);
+    }
+}
+
+#[tokio::test]
+async fn what_keeps_the_latest_days_away_is_told_where_all_earlier_ones_are_here() {
+    for app in TestApp::on_every_store().await {
+        report(&app, &["11", "22"]);
+        let ann = app.signed_in("ann").await;
+        let id = ann.link_scripted().await;
+        app.work().await;
+        let whole = days("2024-11-23", "2026-11-23", "HISTORY_LIMIT");
+        assert_eq!(told(&ann).await, [(whole.clone(), json!("FRESH")), (whole.clone(), json!("FRESH"))]);
+        let reasons = async |ann: &Client<'_>| {
+            let accounts = accounts(ann).await.into_iter().map(|account| account["coverage"]["reason"].clone());
+            accounts.chain([link(ann, &id).await["coverage"]["reason"].clone()]).collect::<Vec<_>>()
+        };
+        let ann = app.later(Duration::days(1), "ann").await;
+        assert_eq!(reasons(&ann).await, ["HISTORY_LIMIT", "HISTORY_LIMIT", "HISTORY_LIMIT"], "within a day nothing is late");
+
+        let ann = app.later(Duration::days(3), "ann").await;
+        app.bank.script(|script| script.unanswering = vec!["11".to_owned()]);
+        syncs(&app, &ann, &id).await;
+        assert_eq!(reasons(&ann).await, ["ACCOUNT_UNANSWERED", "HISTORY_LIMIT", "ACCOUNT_UNANSWERED"], "{}", app.store.name);
+
+        app.bank.script(|script| script.unanswering.clear());
+        report(&app, &["22"]);
+        syncs(&app, &ann, &id).await;
+        assert_eq!(reasons(&ann).await, ["NOT_REPORTED", "HISTORY_LIMIT", "HISTORY_LIMIT"], "{}", app.store.name);
+
+        report(&app, &["11", "22"]);
+        syncs(&app, &ann, &id).await;
+        let ids: Vec<_> = accounts(&ann).await.iter().map(|account| account["id"].clone()).collect();
+        ann.mutate("selectAccounts", "link { id }", json!({ "linkId": id, "accountIds": [ids[1]] })).await.succeeds();
+        assert_eq!(reasons(&ann).await, ["HISTORY_LIMIT"; 3], "all is here so far");
+        let ann = app.later(Duration::days(3), "ann").await;
+        syncs(&app, &ann, &id).await;
+        assert_eq!(reasons(&ann).await, ["NOT_SELECTED", "HISTORY_LIMIT", "HISTORY_LIMIT"], "{}", app.store.name);
+
+        let ann = app.later(Duration::days(3), "ann").await;
+        app.bank.script(|script| script.accounts_fault = Some(ProviderFault::Malformed));
+        ann.sync(&id, true).await.succeeds();
+        for _ in 0..5 {
+            app.work().await;
+            app.pass(Duration::minutes(15));
+        }
+        let ann = app.signed_in("ann").await;
+        assert_eq!(reasons(&ann).await, ["NOT_SELECTED", "SYNC_FAILED", "SYNC_FAILED"], "{}", app.store.name);
+        ann.unlink(&id, true).await.succeeds();
+        assert_eq!(reasons(&ann).await, ["NOT_SELECTED", "LINK_ENDED", "LINK_ENDED"], "{}", app.store.name);
     }
 }

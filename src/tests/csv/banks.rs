@@ -184,6 +184,80 @@ fn tables_whose_columns_cannot_be_told_are_shown_so_that_they_can_be() {
     assert_eq!(amounts(&french), ["-12.34", "2500.00"]);
 }
 
+#[test]
+fn a_word_that_is_no_direction_costs_its_row_and_turns_no_other() {
+    let file = "Date,Description,Type,Amount\n2026-01-05,a,Debit,10.00\n2026-01-06,b,Debit,11.00\n2026-01-07,c,Check,25.00\n2026-01-08,d,Credit,1000.00\n";
+    let told = read(file);
+    assert_eq!(amounts(&told), ["-10.00", "-11.00", "1000.00"]);
+    assert!(told.problems.iter().any(|problem| problem.line == 4 && problem.message.contains("which way")), "{:?}", told.problems);
+    // Signs of their own say it without words.
+    let signed = "Date,Description,Type,Amount\n2026-01-05,a,Debit,-10.00\n2026-01-07,c,Check,-25.00\n2026-01-08,d,Credit,1000.00\n";
+    assert_eq!(amounts(&read(signed)), ["-10.00", "-25.00", "1000.00"]);
+}
+
+#[test]
+fn balances_that_go_another_way_than_the_amounts_are_asked_about() {
+    let newest_first = "Date,Description,Amount,Balance\n2026-01-20,shop,5.00,95.00\n2026-01-19,salary,100.00,100.00\n";
+    let turned = "Date,Description,Amount,Balance\n2026-01-05,a,10.00,90.00\n2026-01-06,b,10.00,80.00\n2026-01-07,c,-5.00,85.00\n";
+    for file in [newest_first, turned] {
+        assert_eq!(question(file, &hints("USD", CsvCorrection::default())).0, CsvQuestion::Sign);
+        // On a card what is owed rises with what is spent.
+        let mut card = hints("USD", CsvCorrection::default());
+        card.account.as_mut().unwrap().kind = AccountType::CreditCard;
+        read_with(file.as_bytes(), &card).unwrap();
+    }
+    let told = |invert_sign| read_with(turned.as_bytes(), &hints("USD", CsvCorrection { invert_sign: Some(invert_sign), ..CsvCorrection::default() })).unwrap();
+    assert_eq!(amounts(&told(true)), ["-10.00", "-10.00", "5.00"]);
+    assert_eq!(amounts(&told(false)), ["10.00", "10.00", "-5.00"]);
+    let both_ways = "Date,Description,Amount,Balance\n2026-01-05,a,-10.00,90.00\n2026-01-05,b,-10.00,80.00\n2026-01-06,c,-7.00,200.00\n";
+    assert_eq!((amounts(&read(both_ways)).len(), current(&read(both_ways))), (3, None), "balances that do not follow say nothing");
+}
+
+#[test]
+fn of_a_column_with_both_signs_most_rows_say_which_is_usual() {
+    let rows: Vec<_> = (1..=4).map(|day| format!("2026-01-0{day};achat;-10,00;;{},00\n", 100 - day * 10)).collect();
+    let told = read(&format!("Date;Libellé;Débit;Crédit;Solde\n{}2026-01-05;annulation;0,50;;60,50\n2026-01-06;salaire;;100,00;160,50\n", rows.concat()));
+    assert_eq!(amounts(&told), ["-10.00", "-10.00", "-10.00", "-10.00", "0.50", "100.00"]);
+    assert_eq!(current(&told).as_deref(), Some("160.50"));
+    let positive = read("Date;Text;Debit;Credit\n2026-01-01;a;10.00;\n2026-01-02;b;12.00;\n2026-01-03;reversal;-3.00;\n");
+    assert_eq!(amounts(&positive), ["-10.00", "-12.00", "3.00"]);
+}
+
+#[test]
+fn what_is_not_booked_has_the_day_it_was_made() {
+    let told = read(
+        "Type,Produit,Date de début,Date de fin,Description,Montant,Frais,Devise,État,Solde\n\
+         Paiement,Actuel,2026-01-05 10:00:00,2026-01-06 10:00:00,Café,-4.00,0.00,EUR,TERMINÉ,96.00\n\
+         Paiement,Actuel,2026-01-07 10:00:00,,Taxi,-5.00,0.00,EUR,EN ATTENTE,\n\
+         Paiement,Actuel,2026-01-08 10:00:00,,Hôtel,-6.00,0.00,EUR,ANNULÉ,\n",
+    );
+    let statuses: Vec<_> = told.rows.iter().map(|row| (row.facts.posted_on.to_string(), row.facts.status)).collect();
+    let day = |day: &str, status| (day.to_owned(), status);
+    let expected =
+        [day("2026-01-06", TransactionStatus::Posted), day("2026-01-07", TransactionStatus::Pending), day("2026-01-08", TransactionStatus::Cancelled)];
+    assert_eq!(statuses, expected);
+    assert_eq!(current(&told).as_deref(), Some("96.00"));
+    let booked = read("Started Date,Completed Date,Description,Amount,State\n2026-01-05,,a,-1.00,COMPLETED\n2026-01-05,2026-01-06,b,-1.00,COMPLETED\n");
+    assert_eq!(rows(&booked), [row("2026-01-06", "-1.00", "b")], "what is booked has a day it was booked on");
+}
+
+#[test]
+fn banks_that_name_both_sides_name_the_other_one() {
+    let told = read(
+        "Buchungsdatum;Zahlungspflichtige*r;Zahlungsempfänger*in;Verwendungszweck;Betrag (€)\n\
+         02.01.26;ACME AG;Ann Schmidt;Lohn;2.000,00\n03.01.26;Ann Schmidt;Tesco;Einkauf;-12,50\n",
+    );
+    assert_eq!(told.rows.iter().map(|row| row.facts.merchant_name.as_deref().unwrap()).collect::<Vec<_>>(), ["ACME AG", "Tesco"]);
+    let rabo = read(
+        "IBAN/BBAN;Munt;Volgnr;Datum;Bedrag;Saldo na trn;Naam tegenpartij;Transactiereferentie;Omschrijving-1;Omschrijving-2\n\
+         NL44RABO0123456789;EUR;000000007;2026-01-02;-2,50;97,50;Cafe;;Koffie;pas 1\n\
+         NL44RABO0123456789;EUR;000000008;2026-01-02;-2,50;95,00;Cafe;RENT;Koffie;\n",
+    );
+    let named: Vec<_> = rabo.rows.iter().map(|row| (row.reference.as_deref().unwrap(), row.facts.description.as_str())).collect();
+    assert_eq!(named, [("000000007", "Koffie · pas 1"), ("000000008", "RENT · Koffie")]);
+    assert_eq!(current(&rabo).as_deref(), Some("95.00"));
+}
+
 /// Each account of a file with its number, and the descriptions of its rows.
 fn accounts(file: StatementFile) -> Vec<(String, Option<String>, Vec<String>)> {
     let rows: Vec<_> = file.rows.map(Result::unwrap).collect();
@@ -222,6 +296,15 @@ fn a_file_of_several_accounts_makes_a_statement_of_each() {
     assert_eq!(several(others), [account("Everyday", None, &["a", "b"])]);
     let bought = "Date,Product,Description,Amount\n2026-01-29,APPLE INC,buy,-1.00\n2026-01-30,SHELL PLC,buy,-2.00\n";
     assert_eq!(several(bought).len(), 1);
+    // What banks write below the table does not count, and a sort code is no day.
+    let below = "The data and information in this file is provided for information\n".repeat(9);
+    let numbered = format!("Date,Account,Account Number,Text,Amount\n2026-01-29,Own,Z12345678,a,-1.00\n2026-01-30,Roth,223456789,b,-2.00\n\n{below}");
+    assert_eq!(several(&numbered).len(), 2);
+    let sorted = "Number,Date,Account,Amount,Memo\n1,29/01/2026,20-12-34 12345678,-1.00,a 20-12-34 12345678\n2,30/01/2026,20-12-34 87654321,-2.00,b\n";
+    let (first, second) = (account("Everyday ••••5678", Some("••••5678"), &["a ••••5678"]), account("Everyday ••••4321", Some("••••4321"), &["b"]));
+    assert_eq!(several(sorted), [first, second]);
+    let unknown = "Product,Completed Date,Description,Amount\nCurrent,2026-01-29,a,-1.00\nSavings,2026-01-30,b,2.00\nStars,2026-01-30,c,3.00\n";
+    assert_eq!(several(unknown).len(), 3);
     let card = "Date,Description,Card Member,Account #,Amount\n2026-01-30,a,ANN,-12345,-1.00\n2026-01-30,b,BOB,-12346,-1.00\n";
     assert_eq!(several(card).len(), 1, "one card account has several cards");
 }
@@ -233,7 +316,10 @@ fn an_account_is_known_by_its_name_and_number_whatever_else_is_in_the_file() {
         let account = Some(NamedAccount { name: name.to_owned(), kind, currency: Some(Currency::parse("EUR").unwrap()) });
         let text = format!("IBAN;Date;Text;Amount\n{rows}");
         let file = StatementFiles.read(&mut text.as_bytes(), &StatementHints { account, ..StatementHints::default() }).unwrap();
-        file.statements.into_iter().map(|statement| (statement.account.reference, statement.formerly, statement.together)).collect::<Vec<_>>()
+        file.statements
+            .into_iter()
+            .map(|statement| (statement.account.reference, (statement.alike, statement.formerly, statement.together)))
+            .collect::<Vec<_>>()
     };
     let (one, other) = ("DE12500105170648489890;2026-01-29;a;-1.00\n", "DE99500105170648481111;2026-01-30;b;-2.00\n");
     let (alone, both) = (known("Giro", one), known("giro", &format!("{other}{one}")));
@@ -242,8 +328,10 @@ fn an_account_is_known_by_its_name_and_number_whatever_else_is_in_the_file() {
     assert_ne!(known("Savings", one)[0].0, alone[0].0);
     assert_ne!(known("Giro", &one.replace("DE12", "DE13"))[0].0, alone[0].0, "numbers may end alike");
     let reference = |text: &str| AccountReference::new(text);
-    assert_eq!((&alone[0].1, &alone[0].2), (&vec![reference("csv:giro ••••9890"), reference("csv:giro")], &None));
-    assert_eq!((&both[1].1, &both[1].2), (&vec![reference("csv:giro ••••9890")], &Some(reference("csv:giro"))));
+    let (alike, by_name) = (Some(reference("csv:giro ••••9890")), Some(reference("csv:giro")));
+    assert_eq!(alone[0].1, (alike.clone(), by_name.clone(), None));
+    assert_eq!(both[1].1, (alike, None, by_name));
+    assert_eq!(known("Mu\u{308}ller", one), known("MÜLLER", one), "however letters are composed");
     let blank = known("Giro", &format!("{};2026-01-30;b;-2.00\n", one.repeat(4)));
     assert_eq!(blank, alone, "a row that names none is of the only one");
 }

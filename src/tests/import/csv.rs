@@ -167,7 +167,13 @@ async fn what_a_longer_file_of_the_same_day_has_told_stays_when_a_shorter_one_co
         assert_eq!(current().await, "80.00");
         let third = import(&ann, morning, giro()).await.succeeds()["import"]["id"].clone();
         assert_eq!((current().await, app.count("balance_snapshots").await), (json!("80.00"), 2), "{}", app.store.name);
+        // A file with a row that is new tells what was so once more and is so again.
+        let refunded = format!("{evening}2026-11-02;c;20,00;100,00\n");
+        let fourth = import(&ann, &refunded, giro()).await.succeeds()["import"]["id"].clone();
+        assert_eq!((current().await, app.count("balance_snapshots").await), (json!("100.00"), 3), "{}", app.store.name);
         let revert = async |id: serde_json::Value| ann.mutate("revertImport", "import { id }", json!({ "importId": id })).await.succeeds();
+        revert(fourth).await;
+        assert_eq!(current().await, "80.00");
         revert(third).await;
         assert_eq!(current().await, "80.00");
         revert(second).await;
@@ -216,7 +222,7 @@ async fn a_file_of_several_accounts_makes_each_of_them_and_keeps_no_number() {
 /// A file of accounts, each with the days and amounts of its rows.
 fn of_accounts(rows: &[(&str, u32, &str)]) -> String {
     let row = |(account, day, amount): &(&str, u32, &str)| format!("{account};2026-11-{day:02};row {day};{amount}\n");
-    format!("Account Number;Date;Text;Amount\n{}", rows.iter().map(row).collect::<String>())
+    format!("Account Number;Date;Text;Amount\n{}", rows.iter().map(row).collect::<Vec<_>>().concat())
 }
 
 const ONE: &str = "0123412345678";
@@ -273,12 +279,36 @@ async fn files_that_tell_their_account_and_files_that_do_not_go_together_by_name
         import(&ann, untold, giro()).await.is_refused("ACCOUNT_UNCLEAR");
         let account = ann.accounts().await.iter().find(|account| account["name"] == "Giro").unwrap()["id"].clone();
         assert_eq!(counts(&import(&ann, untold, json!({ "accountId": account })).await.succeeds()["import"]), (0, 0, 1));
+        // A number that ends alike may be the same one, written otherwise.
+        let iban = of_accounts(&[("DE12500105170123412345678", 2, "-1,00")]);
+        import(&ann, &iban, giro()).await.is_refused("ACCOUNT_UNCLEAR");
         // By the name that one of several is shown by, before and after a file tells its number.
         let named = json!({ "account": { "name": "Joint ••••5678", "type": "CHECKING", "currency": "EUR" } });
         let joint = json!({ "account": { "name": "Joint", "type": "CHECKING", "currency": "EUR" } });
         assert_eq!(counts(&import(&ann, untold, named.clone()).await.succeeds()["import"]), (1, 1, 0));
         assert_eq!(counts(&import(&ann, &both, joint).await.succeeds()["import"]), (1, 1, 1));
         assert_eq!(counts(&import(&ann, untold, named).await.succeeds()["import"]), (0, 0, 1));
+        app.every_attempt_ended_once().await;
+    }
+}
+
+#[tokio::test]
+async fn an_import_that_is_taken_back_says_no_more_whose_account_it_is() {
+    for app in TestApp::on_every_store().await {
+        let ann = app.signed_in("ann").await;
+        let untold = "Date;Text;Amount\n2026-11-02;row 2;-1,00\n";
+        import(&ann, untold, giro()).await.succeeds();
+        let before = everything(&app).await;
+        let mistaken = import(&ann, &of_accounts(&[(OTHER, 9, "-5,00")]), giro()).await.succeeds()["import"].clone();
+        assert_eq!(counts(&mistaken), (0, 1, 0));
+        ann.mutate("revertImport", "import { id }", json!({ "importId": mistaken["id"] })).await.succeeds();
+        assert!(before[1..] == everything(&app).await[1..], "on {}", app.store.name);
+        import(&ann, &of_accounts(&[(ONE, 2, "-1,00"), (OTHER, 2, "-1,00")]), giro()).await.is_refused("ACCOUNT_UNCLEAR");
+        assert_eq!(counts(&import(&ann, &of_accounts(&[(ONE, 2, "-1,00"), (ONE, 3, "-2,00")]), giro()).await.succeeds()["import"]), (0, 1, 1));
+        // Of two that told it, the one that stays does so still.
+        let again = import(&ann, &of_accounts(&[(ONE, 4, "-3,00")]), giro()).await.succeeds()["import"]["id"].clone();
+        ann.mutate("revertImport", "import { id }", json!({ "importId": again })).await.succeeds();
+        assert_eq!(counts(&import(&ann, &of_accounts(&[(ONE, 3, "-2,00"), (OTHER, 3, "-2,00")]), giro()).await.succeeds()["import"]), (1, 1, 1));
         app.every_attempt_ended_once().await;
     }
 }

@@ -103,7 +103,7 @@ async fn what_is_said_of_data_keeps_no_code_from_being_exchanged() {
     let line = line(policy, Arc::new(TestClock::new()));
     let tokens = async |address: &str| {
         let request = line.post(address).build().unwrap();
-        dashtam::infrastructure::providers::http::ask(&line, request, Asked::Tokens).await.map(|answer| answer.into_body())
+        ask(&line, request, Asked::Tokens).await.map(::http::Response::into_body)
     };
     let server = answering(ResponseTemplate::new(429).insert_header("retry-after", "3600")).await;
     let well = recovering(ResponseTemplate::new(200).set_body_string("well"), 1).await;

@@ -206,7 +206,7 @@ async fn take_back_accounts(work: &mut DatabaseWork, import: &Import, committed_
     let statements = import_statements::Entity::find().filter(import_statements::Column::ImportId.eq(id)).all(&work.transaction).await;
     for statement in statements.map_err(broken("reading the accounts of an import"))? {
         let Some(account) = statement.account_id.filter(|account| !empty.contains(account)) else { continue };
-        if hand_balance_over(work, &statement, account).await? {
+        if hand_balance_over(work, &statement, account, committed_at).await? {
             continue;
         }
         let dropped = balance_snapshots::Entity::delete_many()
@@ -242,10 +242,11 @@ async fn uncover(work: &mut DatabaseWork, import: &Import, committed_at: Timesta
     work.note(import.user, ChangedKind::Account, covered.into_iter().filter(|account| !gone.contains(account))).await
 }
 
-/// A balance that another import told as well is from now on told by that; `false` when none did.
-async fn hand_balance_over(work: &DatabaseWork, statement: &import_statements::Model, account: Uuid) -> anyhow::Result<bool> {
+/// A balance that a later import told as well is from now on told by that; `false` when none did. What an earlier one told was no longer so.
+async fn hand_balance_over(work: &DatabaseWork, statement: &import_statements::Model, account: Uuid, committed_at: Timestamp) -> anyhow::Result<bool> {
     let heir = imports::Entity::find()
         .filter(imports::Column::Status.eq(ImportStatus::Committed.as_str()))
+        .filter(imports::Column::CommittedAt.gt(committed_at.utc()))
         .filter(
             imports::Column::Id.in_subquery(
                 import_statements::Entity::find()

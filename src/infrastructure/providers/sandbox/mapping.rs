@@ -159,9 +159,10 @@ fn transaction(record: RowRecord, account: &ReportedAccount) -> Option<ReportedT
     if fees.is_some_and(Amount::is_negative) {
         return None;
     }
+    let amount = owners_view(account.kind, Amount::parse(&record.amount, &account.currency).ok()?);
     let facts = TransactionFacts {
-        amount: owners_view(account.kind, Amount::parse(&record.amount, &account.currency).ok()?),
-        subtype: subtype(&record.code),
+        amount,
+        subtype: subtype(&record.code, amount, account.kind),
         status: status(&record.status)?,
         posted_on: LocalDate::parse(&record.date).ok()?,
         authorized_on: record.made_on.map(|day| LocalDate::parse(&day)).transpose().ok()?,
@@ -224,25 +225,24 @@ fn asset_type(word: &str) -> AssetType {
     }
 }
 
-fn subtype(code: &str) -> TransactionSubtype {
+/// Whatever has two names goes by its sign, since signs that come the other way round are turned together with the name.
+fn subtype(code: &str, amount: Amount, kind: AccountType) -> TransactionSubtype {
+    let by_sign = |incoming, outgoing| if amount.is_negative() { outgoing } else { incoming };
     match code {
-        "DEP" => TransactionSubtype::Deposit,
-        "DRW" => TransactionSubtype::Withdrawal,
-        "WIR" => TransactionSubtype::WireIn,
-        "XTI" => TransactionSubtype::TransferIn,
-        "XTO" => TransactionSubtype::TransferOut,
+        "DEP" | "DRW" => by_sign(TransactionSubtype::Deposit, TransactionSubtype::Withdrawal),
+        "WIR" => by_sign(TransactionSubtype::WireIn, TransactionSubtype::WireOut),
+        "XTI" | "XTO" => by_sign(TransactionSubtype::TransferIn, TransactionSubtype::TransferOut),
         "XFI" => TransactionSubtype::Internal,
         "SAL" => TransactionSubtype::Salary,
-        "INT" => TransactionSubtype::Interest,
+        "INT" | "FIN" => by_sign(TransactionSubtype::Interest, TransactionSubtype::InterestCharge),
         "DIV" => TransactionSubtype::Dividend,
         "TWH" => TransactionSubtype::TaxWithheld,
-        "POS" => TransactionSubtype::Purchase,
-        "RET" => TransactionSubtype::Refund,
+        "POS" | "RET" => by_sign(TransactionSubtype::Refund, TransactionSubtype::Purchase),
+        "CPY" if kind.is_liability() => by_sign(TransactionSubtype::BillPayment, TransactionSubtype::TransferOut),
         "BIL" | "CPY" => TransactionSubtype::BillPayment,
         "LPY" => TransactionSubtype::LoanPayment,
         "CHK" => TransactionSubtype::Check,
         "ATM" => TransactionSubtype::Atm,
-        "FIN" => TransactionSubtype::InterestCharge,
         "AFE" | "ADV" => TransactionSubtype::AccountFee,
         "LFE" => TransactionSubtype::OtherFee,
         "BUY" => TransactionSubtype::Buy,

@@ -213,7 +213,7 @@ impl Visit for SchwabVisit {
         // A login has an account for each number: one that is missing did not answer, which does not close it.
         let told: HashSet<&str> = accounts.iter().map(|account| account.reference.expose()).collect();
         let complete = self.hashes.keys().all(|number| told.contains(number.as_str()));
-        Ok(ReportedAccounts { complete, accounts })
+        Ok(ReportedAccounts { accounts, complete })
     }
 
     async fn transactions(&mut self, account: &ReportedAccount, from: LocalDate, to: LocalDate, page: Option<&str>) -> Result<TransactionPage, ProviderFault> {

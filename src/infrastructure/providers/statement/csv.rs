@@ -12,6 +12,7 @@ use super::{MAX_ROWS, Problems, spool::Spool};
 use crate::{
     application::ports::{StatementHints, StatementRefusal},
     domain::{
+        account::AccountType,
         balance::Balances,
         csv::{ColumnRole, CsvCorrection, CsvFormat, CsvQuestion},
         import::{LineProblem, Statement, StatementFile, UnreadableFile},
@@ -95,6 +96,11 @@ pub(super) fn read(start: &[u8], is_whole: bool, input: &mut dyn BufRead, hints:
     for record in Records::of(text.lines().map_err(broken)?, layout.delimiter) {
         taken.take(record.map_err(broken)?, &layout, &mapping);
     }
+    // What is owed is written with either sign.
+    let is_owed = hints.kind.or(hints.account.as_ref().map(|account| account.kind)).is_some_and(AccountType::is_liability);
+    if hints.csv.invert_sign.is_none() && !is_owed && taken.parts.iter().any(|part| part.running.contradicts_signs()) {
+        return Err(ask(CsvQuestion::Sign));
+    }
     Ok(taken.finish(format)?)
 }
 
@@ -173,14 +179,14 @@ impl Taken {
             let nothing = LineProblem { line, message: "the file holds no transactions".to_owned() };
             return Err(UnreadableFile { problem: if problems.is_empty() { nothing } else { problems.swap_remove(0) } });
         }
-        let statement = |(at, Part { named: Named { mut account, formerly, together }, days, running }): (usize, Part)| {
+        let statement = |(at, Part { named: Named { mut account, alike, formerly, together }, days, running }): (usize, Part)| {
             // A debt is written with either sign, and nothing in the file tells with which.
             if let Some((current, day)) = running.youngest().filter(|_| !account.kind.is_liability() && !format.invert_sign) {
                 let as_of = day.naive().and_hms_opt(0, 0, 0).map(|midnight| Timestamp::new(midnight.and_utc()));
                 account.balances = Balances { current: Some(current), as_of, ..Balances::default() };
             }
             // An export lists all rows of its days, from the first to the last.
-            Statement { number: number(at), account, formerly, together, period: days }
+            Statement { number: number(at), account, alike, formerly, together, period: days }
         };
         // An account of which no row could be taken is not made.
         let statements = self.parts.into_iter().enumerate().filter(|(_, part)| part.days.is_some()).map(statement).collect();

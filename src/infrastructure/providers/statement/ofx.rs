@@ -245,7 +245,7 @@ impl Reader {
             None => mapping::balances(account.kind, ledger, available),
         };
         account.holdings = portfolio.and_then(|portfolio| portfolio.positions);
-        self.statements.push(Statement { number, account, formerly: Vec::new(), together: None, period });
+        self.statements.push(Statement { number, account, alike: None, formerly: None, together: None, period });
     }
 
     fn report(&mut self, line: u64, message: impl Into<String>) {

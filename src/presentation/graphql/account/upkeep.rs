@@ -29,8 +29,9 @@ pub struct UpdateAccountInput {
     /// What kind it is; null goes back to what the provider or the file tells.
     r#type: MaybeUndefined<AccountType>,
     /// Whether the signs of its provider are the other way round, so that purchases come as money received and debts as money had. Turns the
-    /// amounts of all of its transactions and its current balances, those stored and those to come; what it can spend, its credit line and
-    /// the types of transactions stay.
+    /// amounts of all of its transactions and its current balances, those stored and those to come, and what goes by another name in the other
+    /// direction: a refund becomes a purchase, what comes into a debt a payment of it. Other types, what it can spend and its credit line stay.
+    /// Said and taken back, it leaves everything as it was.
     invert_sign: Option<bool>,
 }
 

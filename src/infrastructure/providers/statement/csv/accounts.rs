@@ -1,5 +1,7 @@
 //! The accounts that the rows of one file are of: one of the name it is given, or several that a column tells apart.
 
+use unicode_normalization::UnicodeNormalization as _;
+
 use super::{detection::Layout, evidence::account_key};
 use crate::{
     domain::{
@@ -32,8 +34,10 @@ pub(super) struct Accounts {
 /// An account that a table has rows of.
 pub(super) struct Named {
     pub(super) account: ReportedAccount,
-    /// What it may be known by from files that told less of it: without its key, or without anything but the name.
-    pub(super) formerly: Vec<AccountReference>,
+    /// What it is known by without all but the end of its key, where that is the end of no other's.
+    pub(super) alike: Option<AccountReference>,
+    /// What it may be known by from files that told nothing but its name.
+    pub(super) formerly: Option<AccountReference>,
     /// What an account is known by that all accounts of the file may have come into, as one.
     pub(super) together: Option<AccountReference>,
 }
@@ -76,27 +80,28 @@ impl Accounts {
         };
         let by_name = by(&name);
         if self.keys.is_empty() {
-            return vec![Named { account: account(&name, by_name, None), formerly: Vec::new(), together: None }];
+            return vec![Named { account: account(&name, by_name, None), alike: None, formerly: None, together: None }];
         }
         let labels: Vec<_> = self.keys.iter().map(|key| label(key)).collect();
         let is_alone = |label: &str| labels.iter().filter(|(other, _)| other == label).count() == 1;
         let each = self.keys.iter().zip(&labels).map(|(key, (label, mask))| {
             // Whoever gives an account the name it is shown by means that account.
             let called = if name.to_lowercase().ends_with(&label.to_lowercase()) { name.clone() } else { tidy(&format!("{name} {label}")) };
-            let without_key = Some(by(&called)).filter(|_| is_alone(label));
-            let (shown, alone) = if self.keys.len() == 1 { (&name, Some(by_name.clone())) } else { (&called, None) };
+            let is_sole = self.keys.len() == 1;
             Named {
-                account: account(shown, by(&format!("{called}:{key}")), mask.clone()),
-                formerly: without_key.into_iter().chain(alone).collect(),
-                together: Some(by_name.clone()).filter(|_| self.keys.len() > 1),
+                account: account(if is_sole { &name } else { &called }, by(&format!("{called}:{key}")), mask.clone()),
+                alike: Some(by(&called)).filter(|_| is_alone(label)),
+                formerly: Some(by_name.clone()).filter(|_| is_sole),
+                together: Some(by_name.clone()).filter(|_| !is_sole),
             }
         });
         each.collect()
     }
 }
 
+/// A name however its letters are composed.
 fn by(name: &str) -> AccountReference {
-    AccountReference::new(format!("csv:{}", name.to_lowercase()))
+    AccountReference::new(format!("csv:{}", name.nfc().collect::<String>().to_lowercase()))
 }
 
 /// What an account is called beside the name of all: the end of its number, or the bank's word for it.

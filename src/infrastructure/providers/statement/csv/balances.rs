@@ -42,14 +42,35 @@ fn named(cell: &str) -> Option<bool> {
     if is_called(CLOSING) { Some(true) } else { is_called(OPENING).then_some(false) }
 }
 
+/// How often balances follow from one row to the next.
+#[derive(Default)]
+struct Follow {
+    /// By the amount with its sign.
+    signed: u64,
+    /// By the amount with either sign.
+    unsigned: u64,
+}
+
+impl Follow {
+    fn see(&mut self, before: Amount, moved: Amount, after: Amount) {
+        let follows = |by: Amount| before.checked_add(by) == Some(after);
+        self.signed += u64::from(follows(moved));
+        self.unsigned += u64::from(follows(moved) || follows(moved.negated()));
+    }
+}
+
 /// What balances beside the rows say of the account. They are believed only as far as they follow from one row to the next.
 #[derive(Default)]
 pub(super) struct Running {
     first: Option<(Amount, LocalDate)>,
     last: Option<(Amount, Amount, LocalDate)>,
-    rising: u64,
-    falling: u64,
+    /// For rows from old to new, and for rows that go back in time.
+    onward: Follow,
+    backward: Follow,
     pairs: u64,
+    /// Pairs whose second row is of a later day, and of an earlier one.
+    later: u64,
+    earlier: u64,
     /// What a row of its own says that the account held in the end.
     closing: Option<(Amount, LocalDate)>,
 }
@@ -59,10 +80,12 @@ impl Running {
     pub(super) fn see(&mut self, row: &Row) {
         let facts = &row.transaction.facts;
         let Some(balance) = row.balance.filter(|_| facts.status == TransactionStatus::Posted) else { return };
-        if let Some((before, moved, _)) = self.last {
+        if let Some((before, moved, day)) = self.last {
             self.pairs += 1;
-            self.rising += u64::from(before.checked_add(facts.amount) == Some(balance));
-            self.falling += u64::from(balance.checked_add(moved) == Some(before));
+            self.onward.see(before, facts.amount, balance);
+            self.backward.see(balance, moved, before);
+            self.later += u64::from(facts.posted_on > day);
+            self.earlier += u64::from(facts.posted_on < day);
         }
         self.first.get_or_insert((balance, facts.posted_on));
         self.last = Some((balance, facts.amount, facts.posted_on));
@@ -81,11 +104,33 @@ impl Running {
         self.closing.filter(|(_, day)| beside.is_none_or(|(_, known)| known <= *day)).or(beside)
     }
 
+    /// Whether balances follow by the amounts, but for their signs.
+    pub(super) fn contradicts_signs(&self) -> bool {
+        let (mut signed, mut unsigned) = (false, false);
+        for follow in self.orders() {
+            signed |= self.holds(follow.signed);
+            unsigned |= self.holds(follow.unsigned);
+        }
+        self.pairs > 0 && unsigned && !signed
+    }
+
+    fn holds(&self, count: u64) -> bool {
+        count * 10 >= self.pairs * 9
+    }
+
+    /// The orders that rows may be in by their days.
+    fn orders(&self) -> impl Iterator<Item = &Follow> {
+        [(&self.onward, self.later >= self.earlier), (&self.backward, self.earlier >= self.later)]
+            .into_iter()
+            .filter(|(_, may_be)| *may_be)
+            .map(|(order, _)| order)
+    }
+
     /// The balance beside the youngest row: the last one's where rows go from old to new, the first one's where they go back in time.
     fn beside(&self) -> Option<(Amount, LocalDate)> {
         let (last, first) = (self.last.map(|(balance, _, day)| (balance, day))?, self.first?);
-        let holds = |count: u64| count * 10 >= self.pairs * 9;
-        match (holds(self.rising), holds(self.falling)) {
+        let holds = |follow: &Follow, may_be: bool| may_be && self.holds(follow.signed);
+        match (holds(&self.onward, self.later >= self.earlier), holds(&self.backward, self.earlier >= self.later)) {
             _ if self.pairs == 0 => Some(last),
             (true, false) => Some(last),
             (false, true) => Some(first),

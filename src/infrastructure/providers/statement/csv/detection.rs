@@ -3,6 +3,8 @@
 //! Banks put lines of their own above the table, and name columns in their language or not at all. A known heading of a day together with
 //! one of an amount is believed first; else the first row that holds a day and a number, and what stands above it.
 
+use std::collections::HashSet;
+
 use super::{
     dates::is_day,
     names::{self, is_outgoing},
@@ -131,7 +133,9 @@ impl Sample {
                 }
             }
         };
-        let rows: Vec<&[String]> = self.rows[first.min(self.rows.len())..].iter().map(|(_, cells)| cells.as_slice()).collect();
+        // What banks write below the table is one cell.
+        let is_row = |cells: &&[String]| cells.iter().filter(|cell| !cell.trim().is_empty()).count() > 1;
+        let rows: Vec<&[String]> = self.rows[first.min(self.rows.len())..].iter().map(|(_, cells)| cells.as_slice()).filter(is_row).collect();
         let headings = header.map(|at| self.rows[at].1.as_slice());
         let width = headings.map_or(self.width, <[String]>::len).max(rows.iter().map(|cells| cells.len()).max().unwrap_or(0).min(MAX_COLUMNS));
         let columns = columns(headings, &rows, width);
@@ -210,26 +214,35 @@ fn columns(headings: Option<&[String]>, rows: &[&[String]], width: usize) -> Vec
 fn fits(role: ColumnRole, cells: &[&str]) -> bool {
     match role {
         ColumnRole::Amount | ColumnRole::Debit | ColumnRole::Credit | ColumnRole::Balance => cells.is_empty() || mostly(cells, is_number),
-        ColumnRole::Direction => !cells.is_empty() && cells.iter().all(|cell| is_outgoing(cell).is_some()),
+        ColumnRole::Direction => say_direction(cells),
         ColumnRole::Fee => mostly(cells, is_number),
         // Words that come again and again; what is said anew in every row is no status.
-        ColumnRole::Status => cells.iter().collect::<std::collections::HashSet<_>>().len() <= MAX_STATUSES,
+        ColumnRole::Status => cells.iter().collect::<HashSet<_>>().len() <= MAX_STATUSES,
         // An id that comes twice is none.
-        ColumnRole::Reference => cells.iter().collect::<std::collections::HashSet<_>>().len() == cells.len(),
+        ColumnRole::Reference => cells.iter().collect::<HashSet<_>>().len() == cells.len(),
         ColumnRole::Currency => cells.iter().all(|cell| cell.len() <= 64 && !is_number(cell)),
         _ => true,
     }
 }
 
+/// Whether cells tell a debit from a credit, at least half of them. A word that does not costs its row, where the amounts have no signs.
+fn say_direction(cells: &[&str]) -> bool {
+    let told = cells.iter().filter(|cell| is_outgoing(cell).is_some()).count();
+    told > 0 && told * 2 >= cells.len()
+}
+
 /// Whether a column named so is of the account that the rows are of, and not of the one on the other side: that one may be missing, and stands
 /// behind the name of whom it is of.
 fn is_own_account(heading: &str, at: usize, named: &[Option<(ColumnRole, usize)>], rows: &[&[String]]) -> bool {
-    let cells = cells_of(rows, at);
     if names::names_products(heading) {
-        return cells.iter().all(|cell| names::is_product(cell));
+        let words: HashSet<&str> = cells_of(rows, at).into_iter().collect();
+        return words.iter().filter(|word| names::is_product(word)).count() * 2 >= words.len();
     }
     let is_behind_a_name = named[..at].iter().any(|named| matches!(named, Some((ColumnRole::Merchant, _))));
-    !names::names_either_account(heading) || (!is_behind_a_name && cells.len() * 10 >= rows.len() * 8)
+    // Balances and notes between the rows do not count.
+    let is_row = |cells: &&[String]| cells.iter().any(|cell| is_day(cell)) && cells.iter().any(|cell| is_number(cell) && !is_day(cell));
+    let rows: Vec<&[String]> = rows.iter().copied().filter(is_row).collect();
+    !names::names_either_account(heading) || (!is_behind_a_name && cells_of(&rows, at).len() * 10 >= rows.len() * 8)
 }
 
 /// Whether cells are amounts without any sign that says which way they went.
@@ -268,11 +281,17 @@ fn fill_in(roles: &mut [ColumnRole], named: &[Option<(ColumnRole, usize)>], rows
         }
     }
     let amount = roles.iter().position(|role| *role == ColumnRole::Amount);
-    if let Some(amount) = amount.filter(|at| !has(roles, ColumnRole::Direction) && are_unsigned(&cells_of(rows, *at))) {
-        let says_direction = |cells: Vec<&str>| !cells.is_empty() && cells.iter().all(|cell| is_outgoing(cell).is_some());
-        if let Some(at) = (0..roles.len()).find(|at| *at != amount && is_open(roles, *at) && says_direction(cells_of(rows, *at))) {
-            roles[at] = ColumnRole::Direction;
-        }
+    if let Some(amount) = amount.filter(|at| !has(roles, ColumnRole::Direction) && are_unsigned(&cells_of(rows, *at)))
+        && let Some(at) = (0..roles.len()).find(|at| *at != amount && is_open(roles, *at) && say_direction(&cells_of(rows, *at)))
+    {
+        roles[at] = ColumnRole::Direction;
+    }
+    // Where amounts have signs, words beside them count that say it of every row.
+    let is_partial = |at: usize| cells_of(rows, at).iter().any(|cell| is_outgoing(cell).is_none());
+    if let Some(at) = roles.iter().position(|role| *role == ColumnRole::Direction).filter(|at| is_partial(*at))
+        && amount.is_none_or(|amount| !are_unsigned(&cells_of(rows, amount)))
+    {
+        roles[at] = ColumnRole::Ignored;
     }
     if !has(roles, ColumnRole::Description) && !has(roles, ColumnRole::Merchant) {
         for at in 0..roles.len() {

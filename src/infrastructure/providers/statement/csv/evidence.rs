@@ -20,8 +20,8 @@ pub(super) struct Evidence {
     /// The one currency that rows name, and whether they name several.
     currency: Option<String>,
     has_several: bool,
-    /// Whether a column of debits or credits holds signs of both kinds, so that one of them is a reversal.
-    signs: [[bool; 2]; 2],
+    /// How often columns of debits and of credits hold numbers without a minus, and with one.
+    signs: [[u64; 2]; 2],
     /// Whether amounts are marked as money that left, and as money that came in; and whether others are positive, and negative.
     marked: [bool; 2],
     unmarked: [bool; 2],
@@ -52,7 +52,7 @@ impl Evidence {
             }
             for (half, places) in halves.iter().enumerate() {
                 for cell in at(places).into_iter().filter(|cell| cell.bytes().any(|byte| matches!(byte, b'1'..=b'9'))) {
-                    evidence.signs[half][usize::from(is_negative(cell))] = true;
+                    evidence.signs[half][usize::from(is_negative(cell))] += 1;
                 }
             }
             for cell in at(&signed) {
@@ -100,9 +100,9 @@ impl Evidence {
         if self.accounts.len() <= MAX_ACCOUNTS { &self.accounts } else { &[] }
     }
 
-    /// Whether debits, and whether credits, are written with both signs.
-    pub(super) fn mixed(&self) -> [bool; 2] {
-        self.signs.map(|[positive, negative]| positive && negative)
+    /// For debits and for credits that are written with both signs, whether most of them have a minus; the others are reversals.
+    pub(super) fn mixed(&self) -> [Option<bool>; 2] {
+        self.signs.map(|[positive, negative]| (positive > 0 && negative > 0).then_some(negative > positive))
     }
 }
 

@@ -29,8 +29,8 @@ pub(super) struct Mapping<'a> {
     mark: DecimalMark,
     invert: bool,
     currency: Currency,
-    /// Whether debits, and whether credits, are written with both signs.
-    mixed: [bool; 2],
+    /// For debits and for credits that are written with both signs, whether they usually have a minus.
+    mixed: [Option<bool>; 2],
     pub(super) accounts: Accounts,
     identity: Identity,
     /// Whether charges come on top of amounts.
@@ -54,7 +54,10 @@ impl<'a> Mapping<'a> {
 
     /// The error says why the row cannot be taken.
     pub(super) fn row(&self, cells: &[String], line: u64) -> Result<Row, String> {
-        let date = self.one(cells, ColumnRole::PostedOn).ok_or("the row has no date")?;
+        let row_status = self.one(cells, ColumnRole::Status).map_or(TransactionStatus::Posted, status);
+        // What is not booked has the day it was made.
+        let made_on = || self.one(cells, ColumnRole::AuthorizedOn).filter(|_| row_status != TransactionStatus::Posted);
+        let date = self.one(cells, ColumnRole::PostedOn).or_else(made_on).ok_or("the row has no date")?;
         let posted_on = self.day(date).ok_or("the row's date is not a day of the calendar in the order that the file's dates are in")?;
         if self.one(cells, ColumnRole::Currency).is_some_and(|code| !code.eq_ignore_ascii_case(self.currency.code())) {
             return Err("the row is in another currency than the account".to_owned());
@@ -64,12 +67,13 @@ impl<'a> Mapping<'a> {
         let on_top = fees.filter(|_| self.fees_on_top).unwrap_or(Amount::ZERO);
         let amount = amount.checked_add(on_top.negated()).ok_or("the row's amount with its charges is out of range")?;
         let account = self.accounts.place(cells)?;
-        let merchant = self.one(cells, ColumnRole::Merchant).map(|text| self.shown(text, MAX_NAME)).filter(|name| !name.is_empty());
+        let payer = self.one(cells, ColumnRole::Payer).filter(|_| !amount.is_negative());
+        let merchant = payer.or_else(|| self.one(cells, ColumnRole::Merchant)).map(|text| self.shown(text, MAX_NAME)).filter(|name| !name.is_empty());
         let described = self.described(cells);
         let facts = TransactionFacts {
             amount,
             subtype: TransactionSubtype::Unknown,
-            status: self.one(cells, ColumnRole::Status).map_or(TransactionStatus::Posted, status),
+            status: row_status,
             posted_on,
             authorized_on: self.one(cells, ColumnRole::AuthorizedOn).and_then(|text| self.day(text)),
             occurred_at: None,
@@ -158,10 +162,8 @@ impl<'a> Mapping<'a> {
         let moved = |amount: &Amount| *amount != Amount::ZERO;
         let amount = match (debit.filter(moved), credit.filter(moved)) {
             (Some(_), Some(_)) => Err("it is both a debit and a credit".to_owned()),
-            (Some(debit), None) if self.mixed[0] => Ok(debit.negated()),
-            (Some(debit), None) => Ok(debit.abs().negated()),
-            (None, Some(credit)) if self.mixed[1] => Ok(credit),
-            (None, Some(credit)) => Ok(credit.abs()),
+            (Some(debit), None) => Ok(unsigned(debit, self.mixed[0]).negated()),
+            (None, Some(credit)) => Ok(unsigned(credit, self.mixed[1])),
             (None, None) => debit.or(credit).ok_or_else(|| "it is missing".to_owned()),
         };
         amount.map(turned)
@@ -176,6 +178,15 @@ impl<'a> Mapping<'a> {
             }
         }
         self.shown(&said.join(" · "), MAX_DESCRIPTION)
+    }
+}
+
+/// What a column of debits or of credits holds, positive for what it is a column of: a number has either sign, or one where both come.
+fn unsigned(amount: Amount, has_minus: Option<bool>) -> Amount {
+    match has_minus {
+        Some(true) => amount.negated(),
+        Some(false) => amount,
+        None => amount.abs(),
     }
 }
 

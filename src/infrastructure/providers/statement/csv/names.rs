@@ -31,10 +31,11 @@ const DAYS: &str = "posting date|posted date|date posted|post date|posted|posted
     bokforingsdag|bokforingsdatum|bogforingsdato|bokforingsdato|kirjauspaiva|data ksiegowania|datum zauctovani|datum provedeni|\
     data do lancamento|konyveles datuma|date|datum|fecha|data|dato|paiva|paivamaara|datum transakce|data operacji|fecha operacion|\
     fecha de operacion|data operazione|data movimento|data do movimento|date operation|date de l operation|date d operation|\
-    transactiedatum|run date|trade date";
+    date de fin|fecha de finalizacion|data di completamento|datum des abschlusses|transactiedatum|run date|trade date";
 
 /// Names of the day a row was made.
-const MADE: &str = "transaction date|trans date|date of transaction|started date|purchase date|transaktionsdatum|date transaction|kaufdatum";
+const MADE: &str = "transaction date|trans date|date of transaction|started date|purchase date|transaktionsdatum|date transaction|kaufdatum|\
+    date de debut|fecha de inicio|data di inizio|datum des beginns";
 
 /// Names of the value date, or of the day a trade was settled, which is neither; it stands in when a file has no other day.
 const VALUED: &str = "settlement date|settle date|value date|valuta|valutadatum|wertstellung|wert|date valeur|date de valeur|fecha valor|data valuta|data valor|rentedatum|\
@@ -53,8 +54,8 @@ const DIRECTION: &str = "af bij|dr cr|cr dr|debit credit|credit debit|debit or c
     indicator|type|transaction type|sens|soll haben kennzeichen|s h kennzeichen|d h";
 const DESCRIPTION: &str = "description|transaction description|original description|extended description|statement description|details|detail|\
     transaction details|payment details|narrative|particulars|memo|note|notes|text|transaction|message|verwendungszweck|buchungstext|\
-    umsatztext|libelle|libelle operation|libelle de l operation|nature de l operation|concepto|descripcion|observaciones|causale|\
-    descrizione|descrizione operazione|omschrijving|mededelingen|beskrivning|meddelande|tekst|forklaring|tapahtuma|selite|viesti|\
+    umsatztext|beschreibung|libelle|libelle operation|libelle de l operation|nature de l operation|concepto|descripcion|observaciones|causale|\
+    descrizione|descrizione operazione|omschrijving|omschrijving 1|omschrijving 2|omschrijving 3|mededelingen|beskrivning|meddelande|tekst|forklaring|tapahtuma|selite|viesti|\
     opis|opis operacji|tytul|popis|zprava pro prijemce|kozlemeny|descricao|historico|descritivo";
 /// Names of what somebody writes beside a row later on, whether it is taken or not.
 const NOTES: &str = "note|notes|my notes|notes and tags|comment|comments|remark|remarks|label|labels|tag|tags|bemerkung|bemerkungen|notiz|notizen|\
@@ -64,27 +65,31 @@ const MERCHANT: &str = "payee|merchant|merchant name|name|counterparty|counterpa
     empfanger zahlungspflichtiger|partner name|counter party|name zahlungsbeteiligter|zahlungsempfanger|\
     zahlungsempfanger in|empfanger|auftraggeber|naam omschrijving|naam tegenpartij|tegenpartij|beneficiaire|contrepartie|beneficiario|\
     comercio|esercente|mottagare|mottaker|saaja|saaja maksaja|odbiorca|nadawca odbiorca|nazev protiuctu|partner neve";
+/// Names of who paid, where whom was paid stands in a column of its own.
+const PAYER: &str = "zahlungspflichtige r|zahlungspflichtiger|payer|payer name|paid by";
 const BALANCE: &str = "balance|running balance|running bal|account balance|closing balance|balance after|balance after transaction|saldo|kontostand|\
-    saldo nach buchung|solde|saldo contable|saldo contabile|saldo na mutatie|kontosaldo|bokfort saldo|saldo efter|zustatek|zustatek po|\
+    saldo nach buchung|saldo na trn|solde|saldo contable|saldo contabile|saldo na mutatie|kontosaldo|bokfort saldo|saldo efter|zustatek|zustatek po|\
     saldo po operacji|egyenleg|tilin saldo";
 const CURRENCY: &str = "currency|ccy|currency code|wahrung|waehrung|devise|divisa|moneda|valuta|moeda|waluta|mena|devizanem|munt|valuutta";
 /// Names of the id that a bank makes for each row.
 const REFERENCE: &str = "transaction id|transaktions id|unique id|fitid|transaction number|transaktions nr|transaktionsnummer|buchungsreferenz|\
-    reference number|transaction reference number|bank reference|numero operation|transactiereferentie|volgnr|id transakcji|id pohybu|id operace|transferwise id|id";
+    reference number|transaction reference number|bank reference|numero operation|volgnr|id transakcji|id pohybu|id operace|transferwise id|id";
 /// Names of what a payer says a payment is for. It may be another in every row, and is the same every month for all that.
-const PAYMENT_REFERENCE: &str = "reference|ref|ref no|payment reference|transaction reference|referenz|referencia|riferimento|referentie";
+const PAYMENT_REFERENCE: &str = "reference|ref|ref no|payment reference|transaction reference|referenz|referencia|riferimento|referentie|\
+    transactiereferentie";
 const CATEGORY: &str = "category|kategorie|categorie|categoria|kategori|kategoria|rubriek|luokka";
-const STATUS: &str = "status|state|statut|stato|estado|info";
+const STATUS: &str = "status|state|statut|etat|stato|estado|info";
 const FEE: &str = "fee|fees|fee amount|total fees|fees comm|fees and comm|commission|commissions|gebuhr|gebuhren|entgelt|frais|comision|comisiones|commissione|\
-    commissioni|kosten|avgift|gebyr";
+    commissioni|costo|kosten|avgift|gebyr";
 /// Names of the account that a row is of, the surest first: the last ones are of its kind or product alone.
 const ACCOUNT: &str = "iban auftragskonto|auftragskonto|iban bban|accountnum|account id|rekening|rekeningnummer|numero de compte|numero compte|account number|\
-    account no|kontonummer|konto nr|kontonr|iban|account|konto|account name|accountlabel|account label|product|produkt|account type|kontoart";
+    account no|kontonummer|konto nr|kontonr|iban|account|konto|account name|accountlabel|account label|product|produkt|produit|producto|prodotto|account type|kontoart";
 /// Of these, the ones that may as well be of the account on the other side.
 const EITHER_ACCOUNT: &str = "account number|account no|kontonummer|konto nr|kontonr|iban|account|konto";
 /// What the kinds of account are called that a bank counts as its products; others are what was bought.
 const PRODUCTS: &str = "current|savings|saving|deposit|checking|chequing|pocket|pockets|vault|joint|personal|business|investment|investments|credit|flexible cash funds|\
-    giro|girokonto|sparkonto|tagesgeld|tagesgeldkonto|festgeld|depot|aktuell|ersparnisse|courant|epargne|corriente|ahorro";
+    giro|girokonto|sparkonto|tagesgeld|tagesgeldkonto|festgeld|depot|aktuell|ersparnisse|actuel|courant|epargne|actual|corriente|ahorro|ahorros|\
+    attuale|corrente|risparmi|commodities|crypto";
 
 /// What a heading says that its column holds, and how surely, 0 being the surest. `is_date` tells whether its cells are days, since some
 /// words mean a day at one bank and a currency at the next.
@@ -97,7 +102,9 @@ pub(super) fn role(heading: &str, is_date: bool) -> Option<(ColumnRole, usize)> 
         let days = place(DAYS).map(|at| (ColumnRole::PostedOn, at));
         let made = || place(MADE).map(|at| (ColumnRole::AuthorizedOn, at));
         let valued = || place(VALUED).map(|at| (ColumnRole::Ignored, at));
-        return days.or_else(made).or_else(valued);
+        // A sort code looks like a day.
+        let account = || place(ACCOUNT).map(|at| (ColumnRole::Account, at));
+        return days.or_else(made).or_else(valued).or_else(account);
     }
     let others = [
         (ColumnRole::Amount, AMOUNT),
@@ -108,6 +115,7 @@ pub(super) fn role(heading: &str, is_date: bool) -> Option<(ColumnRole, usize)> 
         (ColumnRole::Direction, DIRECTION),
         (ColumnRole::Description, DESCRIPTION),
         (ColumnRole::Merchant, MERCHANT),
+        (ColumnRole::Payer, PAYER),
         (ColumnRole::Reference, REFERENCE),
         (ColumnRole::Description, PAYMENT_REFERENCE),
         (ColumnRole::Category, CATEGORY),
@@ -144,7 +152,7 @@ pub(super) fn names_either_account(heading: &str) -> bool {
 
 /// Whether a column counts a bank's products, of which only accounts are meant.
 pub(super) fn names_products(heading: &str) -> bool {
-    is_one_of("product|produkt", heading)
+    is_one_of("product|produkt|produit|producto|prodotto", heading)
 }
 
 /// Whether a word is the kind of an account.

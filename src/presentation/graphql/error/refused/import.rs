@@ -15,6 +15,7 @@ fn undecided(question: CsvQuestion) -> UserError {
         CsvQuestion::DateOrder => &["csv", "dateOrder"],
         CsvQuestion::DecimalMark => &["csv", "decimalMark"],
         CsvQuestion::Account => &["account"],
+        CsvQuestion::Sign => &["csv", "invertSign"],
         CsvQuestion::Currency => &["account", "currency"],
     };
     at(UserErrorCode::FileUndecided, &question, field)
