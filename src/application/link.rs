@@ -95,6 +95,9 @@ pub enum LinkError {
     /// The state was used before.
     #[error("this answer of the bank was used before")]
     SpentState,
+    /// The same, and nothing has come of it: it is still on the way, or whatever took it there is gone.
+    #[error("this answer of the bank was used before, and nothing has come of it yet; if the link does not work in a minute, begin once more")]
+    Undecided,
     /// The browser that came back is not the one that left; whoever began may complete it.
     #[error("the browser that came back is not the one that left")]
     OtherBrowser,
@@ -138,7 +141,7 @@ impl Reason for LinkError {
             Self::ReturnUrlNotAllowed => "return_url_not_allowed",
             Self::UnknownTicket => "unknown_ticket",
             Self::UnknownState => "unknown_state",
-            Self::SpentState => "spent_state",
+            Self::SpentState | Self::Undecided => "spent_state",
             Self::OtherBrowser => "other_browser",
             Self::Failed(reason) => reason.as_str(),
             Self::NotRelinkable => "not_relinkable",

@@ -141,14 +141,17 @@ struct ToldAccount {
 impl ToldAccount {
     /// Rows of an older payload, as far as no younger one told of them. Those that were pending are told by the next sync.
     fn add(&mut self, rows: Vec<ReportedTransaction>) {
+        // Two of one payload may go by one name.
+        let names: Vec<_> = rows.iter().filter_map(|row| row.reference.clone()).collect();
         for row in rows {
             let day = row.facts.posted_on;
             let is_told = self.days.periods().iter().any(|(from, to)| (*from..=*to).contains(&day));
-            let is_news = row.reference.as_ref().is_none_or(|name| self.names.insert(name.clone()));
+            let is_news = row.reference.as_ref().is_none_or(|name| !self.names.contains(name));
             if row.facts.status != TransactionStatus::Pending && !is_told && is_news {
                 self.rows.push(row);
             }
         }
+        self.names.extend(names);
     }
 }
 

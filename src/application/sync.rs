@@ -325,7 +325,7 @@ impl SyncEngine {
         work.accounts().take_turn(link.user).await?;
         let mut link = still_active(work.as_mut(), &link).await?;
         let mut accounts = work.accounts().of_link(link.user, link.id).await?;
-        let (mut kept, mut is_someone_missing) = (Vec::new(), false);
+        let (mut kept, mut is_in_other_currency) = (Vec::new(), false);
         let mut counts = SyncCounts { accounts: u32::try_from(fetched.accounts.len()).unwrap_or(u32::MAX), ..sync.counts };
         for told in &fetched.accounts {
             let FetchedAccount { account: reported_account, rows, refused, refused_ids, unread, answered, from, .. } = told;
@@ -333,7 +333,7 @@ impl SyncEngine {
                 continue;
             }
             let Some(account) = self.account_of(work.as_mut(), &link, &mut accounts, reported_account, now).await? else {
-                is_someone_missing = true;
+                is_in_other_currency = true;
                 continue;
             };
             // Rows that could not be read are there all the same. One that is not even called anything may be any that is missing.
@@ -363,7 +363,7 @@ impl SyncEngine {
         }
         self.keep(work.as_mut(), &link, &fetched, &kept).await?;
         let left_over: Vec<_> = accounts.into_iter().filter(|account| account.is_active).collect();
-        let after = progress.after(&link, &fetched, is_someone_missing || !fetched.complete && !left_over.is_empty());
+        let after = progress.after(&link, &fetched, !fetched.complete && !left_over.is_empty(), is_in_other_currency);
         // What is left over of a complete answer is no longer reported: closed at the bank, or outside the consent.
         for mut account in left_over.into_iter().filter(|_| fetched.complete) {
             account.is_active = false;
@@ -376,7 +376,7 @@ impl SyncEngine {
         let recent_at = if fetched.to >= today { Some(fetched.at) } else { sync.recent_at };
         // A history that was left over from an earlier run, or that midnight fell into, leaves days behind it to fetch.
         let done = after.reached(&link).is_some_and(|(from, to)| from <= provider.manifest().history_start(today) && to >= today);
-        if done && after.left_out != Some(SyncProblem::AccountsUnanswered) {
+        if done && !after.left_out.is_some_and(SyncProblem::leaves_accounts_out) {
             link.synced_at = recent_at;
         }
         work.links().save(&link).await?;

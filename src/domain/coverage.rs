@@ -10,7 +10,7 @@ use super::{
     link::{Link, LinkStatus},
     matching::Period,
     provider::{LinkMethod, Manifest},
-    sync::{Sync, SyncProblem, SyncStatus},
+    sync::{Sync, SyncStatus},
     time::{LocalDate, Timestamp},
     transaction::words,
 };
@@ -162,7 +162,7 @@ impl Circumstances<'_> {
         Some(match latest {
             _ if account.is_some_and(|account| !account.is_active) => CoverageReason::NotReported,
             Some((SyncStatus::Failed, _)) => CoverageReason::SyncFailed,
-            Some((SyncStatus::Succeeded, Some(SyncProblem::AccountsUnanswered))) => CoverageReason::AccountUnanswered,
+            Some((SyncStatus::Succeeded, Some(problem))) if problem.leaves_accounts_out() => CoverageReason::AccountUnanswered,
             _ => CoverageReason::StillFetching,
         })
     }

@@ -52,11 +52,15 @@ words! {
         TimedOut = "timed_out",
         /// The bank refused to exchange the code.
         ExchangeRefused = "exchange_refused",
+        /// The bank does not accept this server's own credentials, which its operator has to mend.
+        AppRejected = "app_rejected",
+        /// The bank asked for fewer requests.
+        RateLimited = "rate_limited",
         /// The bank could not be reached, or took too long.
         ProviderUnreachable = "provider_unreachable",
         /// The bank's answer could not be read.
         MalformedAnswer = "malformed_answer",
-        /// The bank's answer lacked a refresh token or a lifetime.
+        /// The bank's answer lacked a refresh token.
         IncompleteAnswer = "incomplete_answer",
         /// The bank no longer accepts the stored tokens, or the key.
         CredentialsRejected = "credentials_rejected",
@@ -77,6 +81,8 @@ impl LinkReason {
             Self::WrongUser => "Someone else began this.",
             Self::TimedOut => "It took longer than ten minutes.",
             Self::ExchangeRefused => "The bank did not accept its own answer any more.",
+            Self::AppRejected => "The bank does not accept this server's own credentials. The server's operator has to mend that first.",
+            Self::RateLimited => "The bank asks for a pause. It is there again later.",
             Self::ProviderUnreachable => "The bank could not be reached.",
             Self::MalformedAnswer | Self::IncompleteAnswer => "The bank's answer could not be read.",
             Self::CredentialsRejected | Self::ConsentEnded => "The bank no longer accepts this link.",
@@ -257,6 +263,8 @@ impl Link {
             LinkStatus::Active if last == Some(SyncProblem::ProviderUnpaid) => Some(NextAction::PayProvider),
             LinkStatus::Active => self.consent_term().filter(|term| term.is_ending(now)).map(|_| NextAction::RelinkSoon),
             LinkStatus::Unlinked => None,
+            // It would end the same way: this is the operator's to mend.
+            LinkStatus::Failed if self.reason == Some(LinkReason::AppRejected) => None,
             LinkStatus::Pending => Some(NextAction::Authorize),
             LinkStatus::Expired | LinkStatus::Revoked | LinkStatus::Failed => Some(match method {
                 LinkMethod::ApiKey | LinkMethod::SetupToken => NextAction::NewCredentials,

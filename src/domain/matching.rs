@@ -3,7 +3,8 @@
 //! A transaction keeps its id from pending to posted, over re-linking and over importing the same period from a file; two real rows
 //! that look alike stay two; what is doubtful is never merged in silence. The rules, strongest first:
 //!
-//! 1. **By name.** A feed's id is believed. A file's id (OFX `FITID`) is believed only together with amount and day, since banks reuse
+//! 1. **By name.** A feed's id is believed, but where what goes by it is booked on another day and at another amount, and the feed was not asked about
+//!    the day of the stored one; of several of one id each finds the one of its day and amount first. A file's id (OFX `FITID`) is believed only together with amount and day, since banks reuse
 //!    them; rows without an id are named by their content and their place among equal ones, rows of tables by their cells as they stand, so that
 //!    one that was read wrongly before is found again whatever its day and amount were taken for.
 //! 2. **By succession.** A posted row replaces the pending one its provider names, or the one pending row of the same amount and
@@ -180,6 +181,7 @@ impl<'a> Matcher<'a> {
                 named.entry(name).or_default().push(row);
             }
         }
+        // Of several that go by one name each is first the one that it equals.
         for at in 0..self.reported.len() {
             let facts = &self.reported[at].facts;
             let candidates = named.get(self.names[at].as_str()).map_or(&[][..], Vec::as_slice);
@@ -187,11 +189,23 @@ impl<'a> Matcher<'a> {
             let booked = |row: &KnownTransaction| facts.status == TransactionStatus::Pending && row.facts.status == TransactionStatus::Posted;
             let exact = |row: &KnownTransaction| row.facts.amount == facts.amount && (row.facts.posted_on == facts.posted_on || booked(row));
             let free = |row: &&&KnownTransaction| !self.claimed.contains(&row.id);
-            let found = candidates.iter().filter(free).find(|row| exact(row)).or_else(|| match self.source {
-                Source::Feed => candidates.iter().find(free),
-                Source::File => None,
-            });
+            let found = candidates.iter().filter(free).find(|row| exact(row));
             if let Some(id) = found.map(|row| row.id) {
+                self.claim(at, id);
+            }
+        }
+        if self.source == Source::File {
+            return;
+        }
+        for at in self.open() {
+            let row = &self.reported[at];
+            let candidates = named.get(self.names[at].as_str()).map_or(&[][..], Vec::as_slice);
+            // Nothing says that a younger row is gone of whose day nothing was told, so an older one does not take its place.
+            let is_passed_over = |known: &KnownTransaction| {
+                row.is_apart_from(&known.facts) && known.facts.posted_on > row.facts.posted_on && self.period.is_some() && !self.covers(known.facts.posted_on)
+            };
+            let found = candidates.iter().find(|known| !self.claimed.contains(&known.id) && !is_passed_over(known)).map(|known| known.id);
+            if let Some(id) = found {
                 self.claim(at, id);
             }
         }

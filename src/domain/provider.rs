@@ -10,7 +10,7 @@ use super::{
     money::Currency,
     rate_limit::Budget,
     time::LocalDate,
-    transaction::{TransactionFacts, words},
+    transaction::{TransactionFacts, TransactionStatus, words},
 };
 
 words! {
@@ -173,4 +173,12 @@ pub struct ReportedTransaction {
     pub facts: TransactionFacts,
     /// Where it stood in its file, counted from 1; `None` for feeds.
     pub line: Option<u64>,
+}
+
+impl ReportedTransaction {
+    /// Whether it is something else than another booked row, whatever both are called: banks use ids again, and correct a day or an amount, not both.
+    pub fn is_apart_from(&self, other: &TransactionFacts) -> bool {
+        let are_booked = [self.facts.status, other.status] == [TransactionStatus::Posted; 2];
+        are_booked && self.facts.posted_on != other.posted_on && self.facts.amount != other.amount
+    }
 }

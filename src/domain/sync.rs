@@ -60,6 +60,8 @@ words! {
         RowsRefused = "rows_refused",
         /// Some accounts did not answer; the others are in, and these are as they were.
         AccountsUnanswered = "accounts_unanswered",
+        /// An account is reported in another currency than before; it stays as it was, and the others are in.
+        CurrencyChanged = "currency_changed",
         /// The worker stopped in the middle, too often.
         Interrupted = "interrupted",
         /// The link was unlinked, or does not work any more, before it was done.
@@ -68,6 +70,13 @@ words! {
         Superseded = "superseded",
         /// A fault of ours; the log knows more.
         Internal = "internal",
+    }
+}
+
+impl SyncProblem {
+    /// Whether a sync that succeeded brought nothing of some account.
+    pub fn leaves_accounts_out(self) -> bool {
+        matches!(self, Self::AccountsUnanswered | Self::CurrencyChanged)
     }
 }
 
@@ -149,6 +158,11 @@ impl Sync {
         }
     }
 
+    /// When it is tried again; `None` unless a try failed and another one follows.
+    pub fn next_try_at(&self) -> Option<Timestamp> {
+        Some(self.run_after).filter(|_| self.status == SyncStatus::Queued && self.problem.is_some())
+    }
+
     /// All pages are in.
     pub fn succeed(&mut self, problem: Option<SyncProblem>, now: Timestamp) {
         (self.status, self.problem, self.finished_at) = (SyncStatus::Succeeded, problem, Some(now));
@@ -172,7 +186,7 @@ impl Sync {
     /// link says for what came of it.
     #[must_use]
     pub fn beside(self, link: &Link) -> Self {
-        let brought_all = self.status == SyncStatus::Succeeded && self.problem != Some(SyncProblem::AccountsUnanswered);
+        let brought_all = self.status == SyncStatus::Succeeded && !self.problem.is_some_and(SyncProblem::leaves_accounts_out);
         if brought_all && link.status == LinkStatus::Active && self.recent_at.is_some_and(|recent| link.synced_at.is_none_or(|known| known < recent)) {
             Self { status: SyncStatus::Running, finished_at: None, problem: None, ..self }
         } else {

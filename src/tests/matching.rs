@@ -134,6 +134,27 @@ fn an_id_a_feed_keeps_is_believed_whatever_else_changes() {
 }
 
 #[test]
+fn two_booked_rows_of_one_id_are_two_and_each_keeps_its_own() {
+    let mut ledger = Ledger::default();
+    let (older, newer) = (posted("7", "2026-11-03", -500, "Coffee"), posted("7", "2026-11-20", -900, "Shoes"));
+    assert_eq!(ids(&ledger.feed(&[newer.clone(), older.clone()])), [Match::New, Match::New]);
+    assert_eq!(ids(&ledger.feed(&[older.clone(), newer.clone()])), [known(2), known(1)]);
+    let corrected = posted("7", "2026-11-03", -550, "Coffee & tip");
+    assert_eq!(ids(&ledger.feed(&[corrected, newer.clone()])), [known(2), known(1)], "what equals is found before what was corrected");
+    assert_eq!(ledger.0.len(), 2);
+}
+
+#[test]
+fn an_older_booked_row_takes_no_younger_ones_place_whose_day_was_not_told() {
+    let mut ledger = Ledger::default();
+    ledger.feed(&[posted("7", "2026-11-20", -900, "Shoes")]);
+    let older = [posted("7", "2026-11-03", -500, "Coffee")];
+    let told_until = |last| plan(&ledger.0, &older, Source::Feed, Some((november(1), november(last))), Waiting::OfItsDays);
+    assert_eq!((ids(&told_until(10)), told_until(10).withdrawn), (vec![Match::New], vec![]));
+    assert_eq!(ids(&told_until(30)), [known(1)], "nothing else is called so any more: it was corrected");
+}
+
+#[test]
 fn a_feed_that_reissues_its_ids_changes_no_row() {
     let mut ledger = Ledger::default();
     let rows = |prefix: &str| ["a", "b", "c"].map(|id| posted(&format!("{prefix}{id}"), "2026-11-03", -500, if id == "c" { "Tea" } else { "Coffee" }));

@@ -15,7 +15,7 @@ use crate::{
     },
     domain::{
         audit::{Act, ResourceKind},
-        link::{Authorization, Link, LinkReason},
+        link::{Authorization, Link, LinkReason, LinkStatus},
     },
 };
 
@@ -119,7 +119,9 @@ impl LinkCommands {
         let provider = self.catalogue.linkable(&authorization.provider).ok_or(LinkError::UnknownProvider)?;
         let door = door(provider.as_ref())?;
         if authorization.spent_at.is_some() {
-            return Err(LinkError::SpentState);
+            let link = self.links.find_many(authorization.user, &[authorization.link]).await?.pop();
+            let is_undecided = link.is_some_and(|link| link.status == LinkStatus::Pending);
+            return Err(if is_undecided { LinkError::Undecided } else { LinkError::SpentState });
         }
         if let Some(reason) = self.refusal(authorization, answer, door.issuer().as_deref()) {
             return Err(self.turn_away(attempt, authorization, reason).await?);
@@ -196,8 +198,10 @@ fn is_bound(authorization: &Authorization, cookie: Option<&SecretString>) -> boo
 pub(super) fn fault_reason(fault: ProviderFault) -> LinkReason {
     match fault {
         ProviderFault::Unreachable | ProviderFault::Unavailable { .. } => LinkReason::ProviderUnreachable,
-        ProviderFault::ServerError | ProviderFault::RateLimited { .. } | ProviderFault::Unpaid => LinkReason::ProviderError,
-        ProviderFault::Refused | ProviderFault::AppRefused => LinkReason::ExchangeRefused,
+        ProviderFault::ServerError | ProviderFault::Unpaid => LinkReason::ProviderError,
+        ProviderFault::RateLimited { .. } => LinkReason::RateLimited,
+        ProviderFault::Refused => LinkReason::ExchangeRefused,
+        ProviderFault::AppRefused => LinkReason::AppRejected,
         ProviderFault::Malformed => LinkReason::MalformedAnswer,
         ProviderFault::Incomplete => LinkReason::IncompleteAnswer,
     }

@@ -71,15 +71,19 @@ impl Progress {
     }
 
     /// After one more stage. Both spans touch, or it is the first.
-    pub(super) fn after(mut self, link: &Link, fetched: &Fetched, is_someone_missing: bool) -> Self {
+    pub(super) fn after(mut self, link: &Link, fetched: &Fetched, is_someone_missing: bool, is_in_other_currency: bool) -> Self {
         let (from, to) = self.reached(link).unwrap_or((fetched.from, fetched.to));
         self.reached = Some((from.min(fetched.from), to.max(fetched.to)));
-        self.has_gaps |= is_someone_missing || fetched.accounts.iter().any(|account| !account.answered);
-        if self.has_gaps || !fetched.complete {
-            self.left_out = Some(SyncProblem::AccountsUnanswered);
-        } else if fetched.accounts.iter().any(|account| account.refused > 0 || !account.account.unread_holdings.is_empty()) {
-            self.left_out = self.left_out.or(Some(SyncProblem::RowsRefused));
-        }
+        let is_someone_silent = is_someone_missing || fetched.accounts.iter().any(|account| !account.answered);
+        self.has_gaps |= is_someone_silent || is_in_other_currency;
+        let has_unread = fetched.accounts.iter().any(|account| account.refused > 0 || !account.account.unread_holdings.is_empty());
+        let found = [
+            (SyncProblem::AccountsUnanswered, is_someone_silent || !fetched.complete),
+            (SyncProblem::CurrencyChanged, is_in_other_currency),
+            (SyncProblem::RowsRefused, has_unread),
+        ];
+        let before = self.left_out;
+        self.left_out = found.into_iter().find(|(problem, is_found)| *is_found || before == Some(*problem)).map(|(problem, _)| problem);
         self
     }
 }
@@ -104,15 +108,24 @@ impl FetchedAccount {
     }
 }
 
-/// Each row once: a bank whose pages shift while they are read repeats rows, and the last word counts.
+/// Each row once: a bank whose pages shift while they are read repeats rows, and the last word counts. Two booked rows of one id that differ in day and
+/// amount are two.
 pub(in crate::application) fn once_each(rows: Vec<ReportedTransaction>) -> Vec<ReportedTransaction> {
-    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut places: HashMap<String, Vec<usize>> = HashMap::new();
     let mut once: Vec<ReportedTransaction> = Vec::with_capacity(rows.len());
     for row in rows {
-        if let Some(place) = row.reference.as_ref().and_then(|reference| places.get(reference)) {
+        let Some(reference) = row.reference.clone() else {
+            once.push(row);
+            continue;
+        };
+        let named = places.entry(reference).or_default();
+        if let Some(place) = named.iter().find(|place| !row.is_apart_from(&once[**place].facts)) {
             once[*place] = row;
         } else {
-            places.extend(row.reference.clone().map(|reference| (reference, once.len())));
+            if !named.is_empty() {
+                tracing::warn!("a provider calls several transactions by one id; each is kept");
+            }
+            named.push(once.len());
             once.push(row);
         }
     }

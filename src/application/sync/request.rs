@@ -20,8 +20,8 @@ use crate::{
         id::{LinkId, SyncId},
         link::LinkStatus,
         page::{CreatedKey, Page, Slice},
-        sync::{SYNC_PAUSE_MINUTES, Sync, SyncOrigin, SyncReader, SyncStatus},
-        time::Clock,
+        sync::{SYNC_PAUSE_MINUTES, Sync, SyncOrigin, SyncProblem, SyncReader, SyncStatus},
+        time::{Clock, Timestamp},
     },
 };
 
@@ -40,6 +40,9 @@ pub enum SyncError {
     /// One is under way.
     #[error("a sync of this link is under way")]
     UnderWay,
+    /// One waits, since the provider asked to be left alone until then.
+    #[error("the provider asked to be left alone until {0}; the sync that waits goes on then by itself")]
+    ProviderRests(Timestamp),
     /// The last one is less than five minutes old.
     #[error("the link was synced less than five minutes ago; pass force to sync all the same")]
     TooSoon,
@@ -58,6 +61,7 @@ impl Reason for SyncError {
             Self::NotActive => "not_active",
             Self::NotSyncable => "not_syncable",
             Self::UnderWay => "under_way",
+            Self::ProviderRests(_) => "rate_limited",
             Self::TooSoon => "too_soon",
             Self::Denied(denied) => denied.reason(),
             Self::Unexpected(_) => "internal",
@@ -108,17 +112,20 @@ impl SyncCommands {
                     return Err(SyncError::NotActive);
                 }
                 let now = self.clock.now();
+                let rests_until =
+                    |last: Sync| (last.problem == Some(SyncProblem::RateLimited)).then_some(last.next_try_at()).flatten().filter(|until| *until > now);
                 let recent = |last: &Sync| {
                     last.status == SyncStatus::Succeeded && last.finished_at.is_some_and(|at| now.since(at) < Duration::minutes(SYNC_PAUSE_MINUTES))
                 };
-                if !command.force && work.syncs().latest(owner, link.id).await?.is_some_and(|last| recent(&last)) {
+                let last = work.syncs().latest(owner, link.id).await?;
+                if !command.force && last.as_ref().is_some_and(recent) {
                     return Err(SyncError::TooSoon);
                 }
                 let waiting = work.syncs().hurry(owner, link.id, now).await?;
                 let is_new = waiting.is_none();
                 let sync = waiting.unwrap_or_else(|| Sync::request(SyncId(self.randomness.id()), link.id, owner, SyncOrigin::Requested, now));
                 if is_new && !work.syncs().insert(&sync).await? {
-                    return Err(SyncError::UnderWay);
+                    return Err(last.and_then(rests_until).map_or(SyncError::UnderWay, SyncError::ProviderRests));
                 }
                 work.succeed(Event::SyncRequested { sync: sync.id, user: owner }).await?;
                 self.wake.notify_one();

@@ -141,7 +141,15 @@ struct Inner {
     clock: Arc<dyn Clock>,
     randomness: Arc<dyn Randomness>,
     /// Until when the provider wants to be left alone, where it counts for everyone together.
-    rests_until: Mutex<Option<Timestamp>>,
+    rests: Mutex<Rests>,
+}
+
+/// Until when a provider wants to be left alone. What its token endpoint says of itself is heeded everywhere; what is said of data keeps no code, which lives
+/// for seconds, from being exchanged.
+#[derive(Default)]
+struct Rests {
+    all_until: Option<Timestamp>,
+    data_until: Option<Timestamp>,
 }
 
 /// How long something that a sync asks for waits for its turn, while others ask the provider for as much as it bears.
@@ -226,7 +234,7 @@ impl Line {
             permit.settle(is_well);
         }
         if let Err(fault @ ProviderFault::RateLimited { .. }) = answer {
-            self.rest(fault);
+            self.rest(asked, fault);
         }
         meter.provider_asked(provider, asked.as_str(), outcome, took.max(Duration::from_nanos(1)));
         if answer.is_err() {
@@ -254,17 +262,18 @@ impl Line {
     }
 
     /// Has everybody leave a provider alone that counts for everyone together and asks for that.
-    fn rest(&self, fault: ProviderFault) {
+    fn rest(&self, asked: Asked, fault: ProviderFault) {
         if let (Some(_), Some(wait)) = (self.0.policy.for_everyone, fault.wait()) {
             let until = self.0.clock.now().plus(wait);
-            let mut rests_until = self.0.rests_until.lock().unwrap_or_else(PoisonError::into_inner);
-            *rests_until = Some(rests_until.map_or(until, |before| before.max(until)));
+            let mut rests = self.0.rests.lock().unwrap_or_else(PoisonError::into_inner);
+            let rest = if asked == Asked::Tokens { &mut rests.all_until } else { &mut rests.data_until };
+            *rest = (*rest).max(Some(until));
         }
     }
 
     /// Leave to ask at once: of the circuit first, so that what is not asked costs nothing.
     async fn admit_now(&self, asked: Asked) -> Result<Permit<'_>, ProviderFault> {
-        let Inner { provider, policy, meter, circuits, clock, rests_until, .. } = &*self.0;
+        let Inner { provider, policy, meter, circuits, clock, rests, .. } = &*self.0;
         let link = errand::link();
         let seconds = |wait: chrono::Duration| u32::try_from((wait + chrono::Duration::milliseconds(999)).num_seconds().max(1)).unwrap_or(u32::MAX);
         let permit = circuits.admit(link, clock.as_ref(), meter.as_ref()).map_err(|wait| {
@@ -272,7 +281,10 @@ impl Line {
             tracing::debug!(provider, call = asked.as_str(), "a provider was not asked: it failed too often just now");
             ProviderFault::Unavailable { retry_after: seconds(wait) }
         })?;
-        let rests_until = *rests_until.lock().unwrap_or_else(PoisonError::into_inner);
+        let rests_until = {
+            let rests = rests.lock().unwrap_or_else(PoisonError::into_inner);
+            rests.all_until.max(rests.data_until.filter(|_| asked == Asked::Data))
+        };
         if let Some(wait) = rests_until.map(|until| until.since(clock.now())).filter(|wait| *wait > chrono::Duration::zero()) {
             meter.provider_asked(provider, asked.as_str(), "rests", Duration::ZERO);
             tracing::debug!(provider, call = asked.as_str(), "a provider was not asked: it wants to be left alone");

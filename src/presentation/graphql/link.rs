@@ -74,11 +74,15 @@ pub enum LinkReason {
     TimedOut,
     /// The bank refused to exchange the code.
     ExchangeRefused,
+    /// The bank does not accept this server's own credentials. Its operator has to mend that; then link again.
+    AppRejected,
+    /// The bank asked for fewer requests; link again later.
+    RateLimited,
     /// The bank could not be reached, or took too long.
     ProviderUnreachable,
     /// The bank's answer could not be read.
     MalformedAnswer,
-    /// The bank's answer lacked a refresh token or a lifetime.
+    /// The bank's answer lacked a refresh token.
     IncompleteAnswer,
     /// The bank no longer accepts the stored tokens, or the key.
     CredentialsRejected,

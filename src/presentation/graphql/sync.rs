@@ -60,6 +60,8 @@ pub enum SyncProblem {
     RowsRefused,
     /// Some accounts did not answer; the others are in, and these are as they were. The next sync asks for what is missing.
     AccountsUnanswered,
+    /// An account is reported in another currency than before; it stays as it was, and the others are in.
+    CurrencyChanged,
     /// The worker stopped in the middle, too often.
     Interrupted,
     /// The link was unlinked, or does not work any more, before it was done.
@@ -128,6 +130,11 @@ impl SyncObject {
     /// How often it was begun; a sync that fails is tried up to five times.
     async fn attempts(&self) -> u32 {
         self.0.attempts
+    }
+
+    /// When it is tried again after a try that failed, which is not before its provider wants to be asked again; null when none follows.
+    async fn next_try_at(&self) -> Option<DateTime> {
+        self.0.next_try_at().map(DateTime)
     }
 
     /// Why it failed, why its last try did, or what a success had to leave out; null when all went well.

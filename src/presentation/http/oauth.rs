@@ -188,6 +188,9 @@ fn failure(refused: &LinkError) -> Response {
             (StatusCode::BAD_REQUEST, "This answer belongs to no request of ours", "Nothing was linked. The address may have been cut off on the way.")
         }
         LinkError::SpentState => (StatusCode::CONFLICT, "This answer was used before", "Nothing was changed by opening it again."),
+        LinkError::Undecided => {
+            (StatusCode::CONFLICT, "This answer was used before", "Nothing has come of it yet. If the link does not work in a minute, begin once more.")
+        }
         LinkError::OtherBrowser | LinkError::Failed(LinkReason::WrongBrowser) => (
             StatusCode::FORBIDDEN,
             "This is not the browser you started in",

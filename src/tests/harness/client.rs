@@ -239,7 +239,7 @@ impl<'a> Client<'a> {
 
     /// Asks for a sync.
     pub(crate) async fn sync(&self, link: &str, force: bool) -> Answer {
-        let document = "mutation($input: SyncLinkInput!) { syncLink(input: $input) { sync { id status } userErrors { code field } } }";
+        let document = "mutation($input: SyncLinkInput!) { syncLink(input: $input) { sync { id status } userErrors { code message field } } }";
         self.ask_with(document, json!({ "input": { "linkId": link, "force": force } })).await
     }
 

@@ -20,11 +20,12 @@ const REFUSALS: [(&[(&str, &str)], &str); 8] = [
 ];
 
 /// How an exchange fails, with the link's reason.
-const FAULTS: [(ProviderFault, &str); 6] = [
+const FAULTS: [(ProviderFault, &str); 7] = [
     (ProviderFault::Refused, "exchange_refused"),
     (ProviderFault::Unreachable, "provider_unreachable"),
     (ProviderFault::ServerError, "provider_error"),
-    (ProviderFault::RateLimited { retry_after: Some(30) }, "provider_error"),
+    (ProviderFault::RateLimited { retry_after: Some(30) }, "rate_limited"),
+    (ProviderFault::AppRefused, "app_rejected"),
     (ProviderFault::Malformed, "malformed_answer"),
     (ProviderFault::Incomplete, "incomplete_answer"),
 ];
@@ -102,6 +103,28 @@ async fn an_exchange_that_fails_leaves_a_failed_link_and_is_not_tried_again() {
             came_to_nothing(&app, &ann, &walk, reason).await;
             assert_eq!(app.bank.script(|script| script.exchanges.len()), 1);
         }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_nothing_has_come_of_yet_says_to_begin_once_more() {
+    for app in TestApp::on_every_store().await {
+        let ann = app.signed_in("ann").await;
+        let mut walk = ann.walk(None).await;
+        walk.leave().await;
+        let gate = app.bank.hold_exchange();
+        let walk = &walk;
+        let again = async {
+            gate.reached().await;
+            let again = walk.come_back(&[("code", "a-code")]).await;
+            gate.open();
+            again
+        };
+        let (first, again) = tokio::join!(walk.come_back(&[("code", "a-code")]), again);
+        first.is_page(200);
+        assert!(again.status == 409 && again.text.contains("begin once more"), "{}", again.text);
+        assert!(!walk.come_back(&[("code", "a-code")]).await.text.contains("begin once more"), "it has an outcome by now");
+        app.every_attempt_ended_once().await;
     }
 }
 

@@ -19,7 +19,7 @@ use super::{everything, no_links};
 const UNANSWERED: [(ProviderFault, &str, &str); 5] = [
     (ProviderFault::Unreachable, "PROVIDER_UNREACHABLE", "provider_unreachable"),
     (ProviderFault::ServerError, "PROVIDER_ERROR", "provider_error"),
-    (ProviderFault::RateLimited { retry_after: Some(9) }, "PROVIDER_RATE_LIMITED", "provider_error"),
+    (ProviderFault::RateLimited { retry_after: Some(9) }, "PROVIDER_RATE_LIMITED", "rate_limited"),
     (ProviderFault::Malformed, "PROVIDER_UNREADABLE", "malformed_answer"),
     (ProviderFault::Incomplete, "PROVIDER_UNREADABLE", "incomplete_answer"),
 ];

@@ -155,7 +155,7 @@ async fn a_bank_that_cannot_be_told_keeps_nobody_from_it() {
         let faults = [
             (ProviderFault::Unreachable, "provider_unreachable"),
             (ProviderFault::ServerError, "provider_error"),
-            (ProviderFault::RateLimited { retry_after: Some(9) }, "provider_error"),
+            (ProviderFault::RateLimited { retry_after: Some(9) }, "rate_limited"),
             (ProviderFault::Refused, "credentials_rejected"),
         ];
         for (fault, reason) in faults {

@@ -98,6 +98,24 @@ async fn a_provider_that_counts_everyone_together_is_left_alone_by_everyone() {
 }
 
 #[tokio::test]
+async fn what_is_said_of_data_keeps_no_code_from_being_exchanged() {
+    let policy = Policy { for_everyone: Some(Budget { at_once: 60, come_back: 60, within_minutes: 1 }), ..QUICK };
+    let line = line(policy, Arc::new(TestClock::new()));
+    let tokens = async |address: &str| {
+        let request = line.post(address).build().unwrap();
+        ask(&line, request, Asked::Tokens).await.map(::http::Response::into_body)
+    };
+    let server = answering(ResponseTemplate::new(429).insert_header("retry-after", "3600")).await;
+    let well = recovering(ResponseTemplate::new(200).set_body_string("well"), 1).await;
+    get(&line, &server.uri()).await.unwrap_err();
+    assert_eq!(tokens(&well.uri()).await.unwrap(), b"well");
+    let limited = ProviderFault::RateLimited { retry_after: Some(3600) };
+    assert_eq!((get(&line, &well.uri()).await.unwrap_err(), asked(&well).await), (limited, 1));
+    assert_eq!(tokens(&server.uri()).await.unwrap_err(), limited);
+    assert_eq!((tokens(&well.uri()).await.unwrap_err(), asked(&well).await), (limited, 1), "what it says of tokens is heeded");
+}
+
+#[tokio::test]
 async fn all_tries_together_have_an_end() {
     let server = answering(ResponseTemplate::new(500)).await;
     get(&quick(Policy { all_tries: Duration::ZERO, ..QUICK }), &server.uri()).await.unwrap_err();

@@ -154,12 +154,25 @@ async fn a_token_answer_must_be_complete() {
     for body in [
         json!({ "access_token": "new", "token_type": "Bearer", "expires_in": 60 }),
         json!({ "access_token": "new", "token_type": "Bearer", "expires_in": 60, "refresh_token": "" }),
-        json!({ "access_token": "new", "token_type": "Bearer", "refresh_token": "new" }),
     ] {
         assert_eq!(token_faults(body).await, [incomplete, incomplete]);
     }
-    let endless = json!({ "access_token": "new", "token_type": "Bearer", "expires_in": u64::MAX, "refresh_token": "new" });
-    assert_eq!(token_faults(endless).await, [Some(ProviderFault::Malformed); 2]);
+}
+
+#[tokio::test]
+async fn tokens_that_do_not_say_how_long_they_last_are_kept_for_some_minutes() {
+    for body in [
+        json!({ "access_token": "new", "token_type": "Bearer", "refresh_token": "newer" }),
+        json!({ "access_token": "new", "token_type": "Bearer", "expires_in": u64::MAX, "refresh_token": "newer" }),
+    ] {
+        let server = MockServer::start().await;
+        Mock::given(any()).respond_with(ResponseTemplate::new(200).set_body_json(body)).mount(&server).await;
+        let provider = provider_at(&server.uri());
+        for tokens in [provider.refresh(&old(), now()).await.unwrap(), provider.exchange("code", &walk(), now()).await.unwrap()] {
+            assert_eq!(tokens.refresh_token.expose_secret(), "newer", "it may be the only one that the bank still takes");
+            assert_eq!(tokens.access_expires_at, now().plus(chrono::Duration::minutes(5)));
+        }
+    }
 }
 
 #[tokio::test]

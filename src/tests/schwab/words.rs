@@ -399,6 +399,10 @@ async fn an_account_tells_its_name_its_end_and_what_it_holds() {
     );
     stand_in.script(|script| script.preferences = None);
     assert_eq!(the_account(&mut visit).await.name, "Schwab ••••5678", "names are not worth a sync");
+    assert!(visit.accounts().await.unwrap().complete);
+    stand_in.script(|script| script.numbers.push(("87654321", "C3D4")));
+    let told = visit.accounts().await.unwrap();
+    assert_eq!((told.accounts.len(), told.complete), (1, false), "an account that did not answer is not closed");
     stand_in.script(|script| script.numbers = vec![("87654321", "C3D4")]);
     assert_eq!(visit.accounts().await.err(), Some(ProviderFault::Incomplete), "an account that cannot be asked for");
     let paths = stand_in.script(|script| script.paths.clone());

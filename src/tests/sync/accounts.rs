@@ -64,7 +64,7 @@ async fn an_account_that_changes_its_currency_is_not_counted_in_the_old_one() {
         app.bank.script(|script| script.accounts[0].0.currency = dashtam::domain::money::Currency::parse("JPY").unwrap());
         ann.sync(&link, true).await.succeeds();
         app.work().await;
-        assert_eq!(ann.link(&link).await["lastSync"]["problem"], "ACCOUNTS_UNANSWERED");
+        assert_eq!(ann.link(&link).await["lastSync"]["problem"], "CURRENCY_CHANGED");
         assert_eq!(ann.accounts().await, before);
         app.holds(&[("transactions", 0)]).await;
     }

@@ -138,7 +138,12 @@ async fn a_sync_that_waits_is_hurried_unless_the_provider_asked_to_wait() {
         app.bank.script(|script| script.accounts_fault = Some(ProviderFault::RateLimited { retry_after: Some(600) }));
         ann.sync(&link, true).await.succeeds();
         app.work().await;
-        ann.sync(&link, true).await.is_refused("SYNC_UNDER_WAY");
+        let refused = ann.sync(&link, true).await;
+        refused.is_refused("PROVIDER_RATE_LIMITED");
+        let until = app.last_sync("ann", &link).await.run_after.to_string();
+        assert!(refused.payload()["userErrors"][0]["message"].as_str().unwrap().contains(&until), "it says until when");
+        let told = ann.ask(&format!("{{ node(id: \"{link}\") {{ ... on Link {{ lastSync {{ nextTryAt }} }} }} }}")).await.data()["node"].clone();
+        assert_eq!(told["lastSync"]["nextTryAt"], until);
         app.pass(Duration::seconds(600));
         app.bank.script(|script| script.accounts_fault = None);
         assert_eq!(app.work().await, 1);

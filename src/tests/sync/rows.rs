@@ -96,6 +96,22 @@ async fn ids_the_bank_issues_anew_change_no_transaction() {
 }
 
 #[tokio::test]
+async fn an_id_that_the_bank_has_used_twice_costs_no_row() {
+    for app in TestApp::on_every_store().await {
+        let recent = vec![posted("7", "2026-11-20", -900, "Shoes"), posted("7", "2026-11-21", -500, "Coffee")];
+        let rows = [recent, vec![posted("7", "2025-06-01", -100, "Gum")]].concat();
+        let (ann, link) = synced(&app, rows.clone()).await;
+        let ids = ann.transaction_ids().await;
+        let said: Vec<_> = ann.transactions().await.iter().map(|row| row["description"].clone()).collect();
+        assert_eq!(said, ["Coffee", "Shoes", "Gum"], "{}", app.store.name);
+        syncs_again(&app, &ann, &link, rows).await;
+        assert_eq!(ann.transaction_ids().await, ids);
+        let sync = ann.link(&link).await["lastSync"].clone();
+        assert_eq!((&sync["added"], &sync["modified"], &sync["removed"]), (&json!(0), &json!(0), &json!(0)));
+    }
+}
+
+#[tokio::test]
 async fn what_the_bank_corrects_changes_in_place() {
     for app in TestApp::on_every_store().await {
         let (ann, link) = synced(&app, vec![posted("x", "2026-11-20", -900, "Shoes")]).await;

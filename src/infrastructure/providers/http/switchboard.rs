@@ -60,7 +60,7 @@ impl Switchboard {
             meter: self.meter.clone(),
             clock: self.clock.clone(),
             randomness: self.randomness.clone(),
-            rests_until: Mutex::default(),
+            rests: Mutex::default(),
         }));
         self.lines.lock().unwrap_or_else(PoisonError::into_inner).insert(provider, line.clone());
         Ok(line)

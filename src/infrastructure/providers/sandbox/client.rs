@@ -23,7 +23,7 @@ use crate::{
     },
     infrastructure::providers::{
         http::{self, Asked, Line, TokenEndpoint},
-        oauth::{token_fault, verifier},
+        oauth::{lifetime, token_fault, verifier},
     },
 };
 
@@ -203,7 +203,6 @@ impl Visit for SandboxVisit {
 
 fn tokens(tokens: &TokenAnswer, known_consent_end: Option<Timestamp>, now: Timestamp) -> Result<Tokens, ProviderFault> {
     let refresh_token = tokens.refresh_token().map(RefreshToken::secret).filter(|token| !token.is_empty()).ok_or(ProviderFault::Incomplete)?;
-    let expires_in = tokens.expires_in().ok_or(ProviderFault::Incomplete)?;
     let consent_expires_at = match tokens.extra_fields().consent_expires_in {
         Some(seconds) => Some(after(now, seconds)?),
         None => known_consent_end,
@@ -211,7 +210,7 @@ fn tokens(tokens: &TokenAnswer, known_consent_end: Option<Timestamp>, now: Times
     Ok(Tokens {
         access_token: tokens.access_token().secret().clone().into(),
         refresh_token: refresh_token.clone().into(),
-        access_expires_at: after(now, expires_in.as_secs())?,
+        access_expires_at: now.plus(lifetime(tokens.expires_in(), LONGEST_DAYS)),
         consent_expires_at,
     })
 }

@@ -1,6 +1,6 @@
 //! The adapter: consent, and what is asked of Schwab.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
 use chrono::Duration;
@@ -24,7 +24,7 @@ use crate::{
     infrastructure::providers::{
         http::{self, Line, Policy, TokenEndpoint},
         nulls::{OrEmpty, id_in, null_is_empty},
-        oauth::{token_fault, verifier},
+        oauth::{lifetime, token_fault, verifier},
     },
 };
 
@@ -148,12 +148,10 @@ impl OauthDoor for SchwabProvider {
 fn tokens(answer: &BasicTokenResponse, known: Option<&SecretString>, consent_expires_at: Option<Timestamp>, now: Timestamp) -> Result<Tokens, ProviderFault> {
     let given = answer.refresh_token().map(RefreshToken::secret).filter(|token| !token.is_empty());
     let refresh_token = given.map(|token| SecretString::from(token.clone())).or_else(|| known.cloned()).ok_or(ProviderFault::Incomplete)?;
-    let seconds = answer.expires_in().ok_or(ProviderFault::Incomplete)?.as_secs();
-    let span = i64::try_from(seconds).ok().and_then(Duration::try_seconds).filter(|span| *span <= Duration::days(LONGEST_DAYS));
     Ok(Tokens {
         access_token: answer.access_token().secret().clone().into(),
         refresh_token,
-        access_expires_at: now.plus(span.ok_or(ProviderFault::Malformed)?),
+        access_expires_at: now.plus(lifetime(answer.expires_in(), LONGEST_DAYS)),
         consent_expires_at,
     })
 }
@@ -212,7 +210,10 @@ impl Visit for SchwabVisit {
         if accounts.iter().any(|account| !self.hashes.contains_key(account.reference.expose())) {
             return Err(ProviderFault::Incomplete);
         }
-        Ok(ReportedAccounts::all(accounts))
+        // A login has an account for each number: one that is missing did not answer, which does not close it.
+        let told: HashSet<&str> = accounts.iter().map(|account| account.reference.expose()).collect();
+        let complete = self.hashes.keys().all(|number| told.contains(number.as_str()));
+        Ok(ReportedAccounts { accounts, complete })
     }
 
     async fn transactions(&mut self, account: &ReportedAccount, from: LocalDate, to: LocalDate, page: Option<&str>) -> Result<TransactionPage, ProviderFault> {

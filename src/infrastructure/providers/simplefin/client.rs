@@ -173,7 +173,7 @@ impl Visit for SimpleFinVisit {
 
     async fn transactions(&mut self, account: &ReportedAccount, from: LocalDate, to: LocalDate, _page: Option<&str>) -> Result<TransactionPage, ProviderFault> {
         let mut page = TransactionPage::default();
-        let mut rows: HashMap<Option<String>, ReportedTransaction> = HashMap::new();
+        let mut rows: HashMap<Option<String>, Vec<ReportedTransaction>> = HashMap::new();
         for window in Window::over(from, to, self.now.day()) {
             // What waits has no certain day: the window without an end holds all of it.
             page.all_pending |= window.until.is_none();
@@ -188,10 +188,13 @@ impl Visit for SimpleFinVisit {
             let wanted = |row: &&ReportedTransaction| row.facts.status == TransactionStatus::Pending || (from..=to).contains(&row.facts.posted_on);
             for row in answered.rows.iter().filter(wanted) {
                 // Windows overlap, and the recent one comes first.
-                rows.entry(row.reference.clone()).or_insert_with(|| row.clone());
+                let named = rows.entry(row.reference.clone()).or_default();
+                if named.iter().all(|known| row.is_apart_from(&known.facts)) {
+                    named.push(row.clone());
+                }
             }
         }
-        page.transactions = rows.into_values().collect();
+        page.transactions = rows.into_values().flatten().collect();
         page.transactions.sort_by(|left, right| (left.facts.posted_on, &left.reference).cmp(&(right.facts.posted_on, &right.reference)));
         Ok(page)
     }
