@@ -243,7 +243,8 @@ impl SyncEngine {
         let (from, to) = window(stage.progress.reached(link), has_recent, stage.provider, self.clock.today());
         let mut visit = stage.provider.visit(credentials, at).await?;
         let reported = in_time(visit.accounts()).await?;
-        let mut fetched = Fetched { accounts: Vec::new(), complete: reported.complete, from, to, told_until: to, at, rests_until: None, packed: None };
+        let mut fetched =
+            Fetched { accounts: Vec::new(), complete: reported.complete, from, to, told_until: to, at, rests_until: None, needs_user: false, packed: None };
         let known = self.accounts.of_link(link.user, link.id).await?;
         let ids: Vec<AccountId> = known.iter().map(|account| account.id).collect();
         let (spans, nothing) = (self.coverages.spans_of(link.user, &ids).await?, Spans::default());
@@ -278,6 +279,7 @@ impl SyncEngine {
             return Err(fault.into());
         }
         fetched.rests_until = visit.rests_until();
+        fetched.needs_user = visit.needs_user();
         fetched.told_until = visit.today().filter(|_| to >= at.day()).map_or(to, |theirs| theirs.max(to));
         Ok(fetched)
     }

@@ -136,6 +136,8 @@ pub enum NextAction {
     NewCredentials,
     /// Pay the provider, and ask for a sync.
     PayProvider,
+    /// Sign in at the provider, and ask for a sync.
+    SignInAtProvider,
 }
 
 /// How recent a link's data is.
@@ -261,6 +263,7 @@ impl Link {
     pub fn next_action(&self, method: LinkMethod, last: Option<SyncProblem>, now: Timestamp) -> Option<NextAction> {
         match self.status {
             LinkStatus::Active if last == Some(SyncProblem::ProviderUnpaid) => Some(NextAction::PayProvider),
+            LinkStatus::Active if last == Some(SyncProblem::SignInNeeded) => Some(NextAction::SignInAtProvider),
             LinkStatus::Active => self.consent_term().filter(|term| term.is_ending(now)).map(|_| NextAction::RelinkSoon),
             LinkStatus::Unlinked => None,
             // It would end the same way: this is the operator's to mend.

@@ -60,6 +60,8 @@ words! {
         RowsRefused = "rows_refused",
         /// Some accounts did not answer; the others are in, and these are as they were.
         AccountsUnanswered = "accounts_unanswered",
+        /// The same, and they answer again once their owner has signed in at the provider.
+        SignInNeeded = "sign_in_needed",
         /// An account is reported in another currency than before; it stays as it was, and the others are in.
         CurrencyChanged = "currency_changed",
         /// The worker stopped in the middle, too often.
@@ -76,7 +78,7 @@ words! {
 impl SyncProblem {
     /// Whether a sync that succeeded brought nothing of some account.
     pub fn leaves_accounts_out(self) -> bool {
-        matches!(self, Self::AccountsUnanswered | Self::CurrencyChanged)
+        matches!(self, Self::AccountsUnanswered | Self::SignInNeeded | Self::CurrencyChanged)
     }
 }
 

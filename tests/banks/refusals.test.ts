@@ -248,9 +248,10 @@ test('a server that the bank does not know by its secret links nothing', async (
   const bob = await stranger.user('bob@example.com')
   const begun = await bob.beginLink()
   const shown = await new Browser().link(begun.authorizationUrl)
-  assert.deepEqual(said(shown), [200, 'Nothing was linked', 'The bank did not accept its own answer any more.'])
+  const why = "The bank does not accept this server's own credentials. The server's operator has to mend that first."
+  assert.deepEqual(said(shown), [200, 'Nothing was linked', why])
   const { status, reason, lastSync } = await bob.link(begun.link.id)
-  assert.deepEqual([status, reason, lastSync], ['FAILED', 'EXCHANGE_REFUSED', null])
+  assert.deepEqual([status, reason, lastSync], ['FAILED', 'APP_REJECTED', null])
   assert.deepEqual(bank.news(), ['authorize: a code', 'authorization_code: invalid secret provided'])
   assert.deepEqual(bank.handed, [])
 })

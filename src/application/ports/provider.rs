@@ -222,6 +222,11 @@ pub trait Visit: Send {
     fn rests_until(&self) -> Option<Timestamp> {
         None
     }
+    /// Whether an answer said that some of its accounts answer again once their owner has signed in there: at the bank itself, or at whoever collects
+    /// from banks.
+    fn needs_user(&self) -> bool {
+        false
+    }
     /// The bank's own day, where it says so. Rows up to now go up to it, which further east may be tomorrow.
     fn today(&self) -> Option<LocalDate> {
         None

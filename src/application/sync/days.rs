@@ -33,6 +33,8 @@ pub(super) struct Fetched {
     pub(super) at: Timestamp,
     /// Until when it wants to be left alone, as it said beside its answers.
     pub(super) rests_until: Option<Timestamp>,
+    /// Whether it wants its user to sign in there.
+    pub(super) needs_user: bool,
     /// What it answered, to be kept.
     pub(super) packed: Option<Packed>,
 }
@@ -78,6 +80,7 @@ impl Progress {
         self.has_gaps |= is_someone_silent || is_in_other_currency;
         let has_unread = fetched.accounts.iter().any(|account| account.refused > 0 || !account.account.unread_holdings.is_empty());
         let found = [
+            (SyncProblem::SignInNeeded, fetched.needs_user && (is_someone_silent || !fetched.complete)),
             (SyncProblem::AccountsUnanswered, is_someone_silent || !fetched.complete),
             (SyncProblem::CurrencyChanged, is_in_other_currency),
             (SyncProblem::RowsRefused, has_unread),

@@ -104,6 +104,8 @@ pub enum LinkAction {
     NewCredentials,
     /// Pay the provider, then ask for a sync with `syncLink`.
     PayProvider,
+    /// Sign in at the provider's own pages, where a bank wants it anew, then ask for a sync with `syncLink`.
+    SignInAtProvider,
 }
 
 /// The bank's permission to read.

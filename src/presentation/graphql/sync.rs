@@ -60,6 +60,8 @@ pub enum SyncProblem {
     RowsRefused,
     /// Some accounts did not answer; the others are in, and these are as they were. The next sync asks for what is missing.
     AccountsUnanswered,
+    /// Some accounts did not answer, and do again once their owner has signed in at the provider, such as at the SimpleFIN Bridge.
+    SignInNeeded,
     /// An account is reported in another currency than before; it stays as it was, and the others are in.
     CurrencyChanged,
     /// The worker stopped in the middle, too often.

@@ -83,13 +83,30 @@ async fn an_account_that_does_not_answer_keeps_its_rows_and_stays_open() {
         let link = link_id(&ann, input(&bridge, "first")).await;
         assert_eq!(app.work().await, 1);
         bridge.books(|books| {
-            books.errlist = vec![json!({ "code": "con.auth", "message": "Authentication required", "conn_id": "B" })];
+            books.errlist = vec![json!({ "code": "con.timeout", "message": "No answer", "conn_id": "B" })];
             books.accounts.truncate(1);
         });
         ann.sync(&link, true).await.succeeds();
         assert_eq!(app.work().await, 1);
-        assert_eq!(ann.link(&link).await["lastSync"]["problem"], "ACCOUNTS_UNANSWERED");
+        let told = ann.link(&link).await;
+        assert_eq!((&told["nextAction"], &told["lastSync"]["problem"]), (&json!(null), &json!("ACCOUNTS_UNANSWERED")));
         assert_eq!((ann.accounts().await.len(), ann.transactions().await.len()), (2, 2));
+        // A bank that wants its user to sign in says so until they have.
+        bridge.books(|books| books.errlist = vec![json!({ "code": "con.auth", "message": "Authentication required", "conn_id": "B" })]);
+        ann.sync(&link, true).await.succeeds();
+        assert_eq!(app.work().await, 1);
+        let told = ann.link(&link).await;
+        let problem = &told["lastSync"]["problem"];
+        assert_eq!((&told["status"], &told["nextAction"], problem), (&json!("ACTIVE"), &json!("SIGN_IN_AT_PROVIDER"), &json!("SIGN_IN_NEEDED")));
+        assert_eq!((ann.accounts().await.len(), ann.transactions().await.len()), (2, 2));
+        bridge.books(|books| {
+            books.errlist = Vec::new();
+            books.accounts.push(account("B", "1", "Visa", &rows));
+        });
+        ann.sync(&link, true).await.succeeds();
+        assert_eq!(app.work().await, 1);
+        let told = ann.link(&link).await;
+        assert_eq!((&told["nextAction"], &told["lastSync"]["problem"]), (&json!(null), &json!(null)), "{}", app.store.name);
         bridge.books(|books| books.status = Some(402));
         ann.sync(&link, true).await.succeeds();
         assert_eq!(app.work().await, 1);

@@ -115,7 +115,7 @@ impl FinancialProvider for SimpleFinProvider {
     async fn visit(&self, credentials: &Credentials, now: Timestamp) -> Result<Box<dyn Visit>, ProviderFault> {
         let Credentials::AccessUrl(access) = credentials else { return Err(ProviderFault::Refused) };
         let access = OutsideUrl::parse(access.expose_secret(), self.line.reach()).map_err(|_| ProviderFault::Refused)?;
-        Ok(Box::new(SimpleFinVisit { line: self.line.clone(), access, now, read: Vec::new(), rests_until: None }))
+        Ok(Box::new(SimpleFinVisit { line: self.line.clone(), access, now, read: Vec::new(), rests_until: None, needs_user: false }))
     }
 }
 
@@ -127,6 +127,7 @@ struct SimpleFinVisit {
     read: Vec<(Window, Answer)>,
     /// Tomorrow, once it was warned: beyond its quota a token is disabled, not slowed.
     rests_until: Option<Timestamp>,
+    needs_user: bool,
 }
 
 impl SimpleFinVisit {
@@ -156,6 +157,7 @@ impl SimpleFinVisit {
         }
         let set: AccountSet = http::json(&self.line, request.build().map_err(|_| ProviderFault::Refused)?).await?;
         let answer = mapping::answer(set, self.now);
+        self.needs_user |= answer.needs_user;
         if answer.is_last_of_the_day {
             tracing::warn!("SimpleFIN warns that it was asked too often; nothing more is asked for this link today");
             self.rests_until = Some(Timestamp::new(self.now.day().plus_days(1).naive().and_time(NaiveTime::MIN).and_utc()));
@@ -201,5 +203,9 @@ impl Visit for SimpleFinVisit {
 
     fn rests_until(&self) -> Option<Timestamp> {
         self.rests_until
+    }
+
+    fn needs_user(&self) -> bool {
+        self.needs_user
     }
 }

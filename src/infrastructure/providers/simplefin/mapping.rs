@@ -48,6 +48,8 @@ pub struct Answer {
     pub complete: bool,
     /// Whether it warns that no more may be asked today.
     pub is_last_of_the_day: bool,
+    /// Whether a bank wants its user to sign in anew, at the SimpleFIN server.
+    pub needs_user: bool,
 }
 
 /// One account with the rows of a window.
@@ -144,6 +146,7 @@ struct Troubles {
     accounts: HashSet<(Option<String>, String)>,
     of_all: bool,
     is_quota: bool,
+    needs_user: bool,
 }
 
 impl Troubles {
@@ -173,6 +176,7 @@ impl Troubles {
             self.is_quota = true;
             return;
         }
+        self.needs_user |= error.code.as_deref().is_some_and(|code| matches!(code, "con.auth" | "act.auth"));
         match (named(error.conn_id), named(error.account_id)) {
             (connection, Some(account)) => {
                 self.accounts.insert((connection, account));
@@ -211,7 +215,7 @@ pub(super) fn answer(set: AccountSet, now: Timestamp) -> Answer {
     // Of an account that is named and not there, nothing is known; nor of those of a connection that did not answer.
     let named = |(_, id): &(Option<String>, String)| accounts.iter().any(|answered| answered.account.reference.expose().ends_with(&format!("/{id}")));
     let complete = accounts.len() == said && !troubles.of_all && troubles.connections.is_empty() && troubles.accounts.iter().all(named);
-    Answer { accounts, complete, is_last_of_the_day: troubles.is_quota }
+    Answer { accounts, complete, is_last_of_the_day: troubles.is_quota, needs_user: troubles.needs_user }
 }
 
 fn account(record: AccountRecord, connections: &[ConnectionRecord], troubles: &Troubles, now: Timestamp) -> Option<AnsweredAccount> {
