@@ -51,7 +51,7 @@ use crate::{
         mail::{folder::MailFolder, smtp::SmtpMailer},
         metrics::Metrics,
         private_file,
-        providers::{http::Switchboard, statement::StatementFiles},
+        providers::statement::StatementFiles,
         security::{
             checkpoint::RingSigner,
             key_places::KeyPlaces,
@@ -179,7 +179,7 @@ impl App {
         let public_url = config.public_url(listening);
         let (wake, meter, redis) = (Arc::new(Notify::new()), Arc::new(Metrics::new()), sharing::redis(config)?);
         let limiter = sharing::limiter(redis.clone(), &clock);
-        let switchboard = Arc::new(Switchboard::new(sharing::budgets(redis.as_ref(), &database, &limiter), meter.clone(), clock.clone(), randomness.clone()));
+        let switchboard = sharing::switchboard(redis.as_ref(), &database, &limiter, meter.clone(), (clock.clone(), randomness.clone()));
         let mut providers = Providers::open(config, listening, &switchboard, providers)?;
         let (sandbox, readers, store) = (providers.sandbox.take(), database.readers(), database.store());
         let (access, journal) = (Access::new(authorizer), Journal::new(database.audit_log(), clock.clone(), randomness.clone()));

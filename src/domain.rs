@@ -32,6 +32,7 @@ pub mod money;
 pub mod name;
 pub mod outbox;
 pub mod page;
+pub mod pause;
 pub mod payload;
 pub mod provider;
 pub mod rate_limit;

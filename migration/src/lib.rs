@@ -44,6 +44,7 @@ mod m20261126_000034_import_befores;
 mod m20261126_000035_sync_recency;
 mod m20261126_000036_sync_refusals;
 mod m20261126_000038_balances_of_files;
+mod m20261126_000039_pauses;
 
 /// Every migration, in the order they are applied.
 pub struct Migrator;
@@ -87,6 +88,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000035_sync_recency::Migration),
             Box::new(m20261126_000036_sync_refusals::Migration),
             Box::new(m20261126_000038_balances_of_files::Migration),
+            Box::new(m20261126_000039_pauses::Migration),
         ]
     }
 }

@@ -48,6 +48,7 @@ impl Ground {
             access: self.access.clone(),
             catalogue: self.catalogue.clone(),
             lines,
+            pauses: self.database.pauses(),
             clock: self.clock.clone(),
             syncs_by_itself: config.sync.scheduled,
         }

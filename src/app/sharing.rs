@@ -15,6 +15,7 @@ use crate::{
         bus::SharedBus,
         database::{Database, Readers},
         memory::bus::MemoryBus,
+        providers::http::Switchboard,
         rate_limit::Limiter,
         redis::{Redis, bus::RedisWire},
     },
@@ -40,10 +41,17 @@ pub(super) fn limiter(redis: Option<Arc<Redis>>, clock: &Arc<dyn Clock>) -> Arc<
     Arc::new(Limiter::new(redis, clock.clone()))
 }
 
-/// The budgets of providers: where Redis keeps all buckets in it, else those in the database that are of days, since a process that starts anew
-/// would ask anew.
-pub(super) fn budgets(redis: Option<&Arc<Redis>>, database: &Database, limiter: &Arc<dyn RateLimiter>) -> Arc<dyn RateLimiter> {
-    if redis.is_some() { limiter.clone() } else { database.link_budgets(limiter.clone()) }
+/// How providers are asked. Their budgets: where Redis keeps all buckets in it, else those in the database that are of days, since a process that
+/// starts anew would ask anew. Their pauses: in the database, which every process has.
+pub(super) fn switchboard(
+    redis: Option<&Arc<Redis>>,
+    database: &Database,
+    limiter: &Arc<dyn RateLimiter>,
+    meter: Arc<dyn Meter>,
+    (clock, randomness): (Arc<dyn Clock>, Arc<dyn Randomness>),
+) -> Arc<Switchboard> {
+    let budgets = if redis.is_some() { limiter.clone() } else { database.link_budgets(limiter.clone()) };
+    Arc::new(Switchboard::new(budgets, database.pauses(), meter, clock, randomness))
 }
 
 /// How often what may be done.

@@ -33,7 +33,7 @@ use crate::domain::{
     money::Currency,
     outbox::Outbox,
     payload::Payloads,
-    provider::{AccountReference, Circuit, Manifest},
+    provider::{AccountReference, Manifest},
     rate_limit::{Charge, RequestsLeft, Verdict},
     second_factor::SecondFactors,
     security::{Rotations, TokenVersions},
@@ -406,11 +406,9 @@ pub trait EventBus: Send + Sync {
     fn lost(&self) -> u64;
 }
 
-/// Tells how the asking of providers stands, as far as this process knows.
+/// Tells how much providers can still be asked, as far as this process knows.
 #[async_trait]
 pub trait Lines: Send + Sync {
-    /// Whether that provider is asked for anything; `None` for one that never is.
-    fn circuit(&self, provider: &str) -> Option<Circuit>;
     /// How many requests are left to a link at that provider; `None` when they are not counted.
     async fn requests_left(&self, provider: &str, link: LinkId) -> Option<RequestsLeft>;
 }

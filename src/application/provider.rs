@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use crate::domain::{
+    id::LinkId,
     link::{Freshness, Link, LinkStatus, NextAction},
+    pause::{Pause, Pauses},
     provider::{CatalogueEntry, Circuit, LinkMethod, Manifest, ProviderCategory},
     rate_limit::RequestsLeft,
     sync::SyncProblem,
@@ -57,8 +59,10 @@ pub struct ProviderQueries {
     pub access: Access,
     /// What there is.
     pub catalogue: Arc<Catalogue>,
-    /// How the asking of providers stands.
+    /// How much they can still be asked.
     pub lines: Arc<dyn Lines>,
+    /// For how long nothing is asked of them.
+    pub pauses: Arc<dyn Pauses>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Whether links are synced by themselves.
@@ -84,9 +88,38 @@ impl ProviderQueries {
         self.catalogue.entry(&link.provider).cloned()
     }
 
-    /// Whether a provider is asked for anything, as far as this process knows; `None` for one that never is.
-    pub fn circuit(&self, entry: &CatalogueEntry) -> Option<Circuit> {
-        self.lines.circuit(entry.manifest.slug)
+    /// The pauses of these providers; none of one that is never asked.
+    pub async fn pauses_at(&self, requester: &Requester, slugs: &[String]) -> Result<Vec<Pause>, QueryError> {
+        self.access.reader(requester, Resource::Providers)?;
+        Ok(self.pauses.at(slugs).await?)
+    }
+
+    /// The pauses of these of one's own links, without those of their providers.
+    pub async fn pauses_of(&self, requester: &Requester, links: &[LinkId]) -> Result<Vec<Pause>, QueryError> {
+        let owner = self.access.reader(requester, Resource::Links)?;
+        Ok(self.pauses.of(owner, links).await?)
+    }
+
+    /// Whether a provider is asked for anything, by its pauses; `None` for one that never is.
+    pub fn circuit(&self, slug: &str, pauses: &[Pause]) -> Option<Circuit> {
+        self.catalogue.linkable(slug).map(|_| Pause::circuit(pauses, self.clock.now()))
+    }
+
+    /// The same for a link, by its own pauses; `None` when nothing will be asked for it any more.
+    pub fn circuit_of(&self, link: &Link, pauses: &[Pause]) -> Option<Circuit> {
+        if link.status == LinkStatus::Unlinked { None } else { self.circuit(&link.provider, pauses) }
+    }
+
+    /// Until when nothing is asked that has to wait for all of these pauses; `None` when it is asked.
+    pub fn left_alone_until<'a>(&self, pauses: impl IntoIterator<Item = &'a Pause>) -> Option<Timestamp> {
+        Pause::end(pauses, self.clock.now())
+    }
+
+    /// Until when nothing is asked for a link: by its own pauses and those of its provider, and by what was asked of it alone.
+    pub fn link_left_alone_until(&self, link: &Link, pauses: [&[Pause]; 2], asked: [Option<Timestamp>; 2]) -> Option<Timestamp> {
+        let asks = link.status != LinkStatus::Unlinked && self.catalogue.linkable(&link.provider).is_some();
+        let asked = asked.into_iter().flatten().filter(|until| *until > self.clock.now()).max();
+        if asks { self.left_alone_until(pauses.into_iter().flatten()).max(asked) } else { None }
     }
 
     /// How many requests are left to a link; `None` when they are not counted, or none will be made.

@@ -347,6 +347,8 @@ pub struct CredentialClock {
     pub expires_at: Option<Timestamp>,
     /// When the provider handed it out, the first time or renewed.
     pub renewed_at: Timestamp,
+    /// Until when its provider wants to be left alone by it; `None` when it may be asked.
+    pub rests_until: Option<Timestamp>,
 }
 
 /// Whether credentials are held.

@@ -165,6 +165,12 @@ impl Sync {
         Some(self.run_after).filter(|_| self.status == SyncStatus::Queued && self.problem.is_some())
     }
 
+    /// Until when the provider wants to be left alone, where this was put off for that; `None` when it may be asked.
+    pub fn rests_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let is_put_off = self.problem == Some(SyncProblem::RateLimited);
+        self.next_try_at().filter(|until| is_put_off && *until > now)
+    }
+
     /// All pages are in.
     pub fn succeed(&mut self, problem: Option<SyncProblem>, now: Timestamp) {
         (self.status, self.problem, self.finished_at) = (SyncStatus::Succeeded, problem, Some(now));

@@ -52,6 +52,7 @@ mod live;
 mod mail;
 mod outbox;
 mod page;
+mod pause;
 mod payload;
 mod quantity;
 mod schedule;

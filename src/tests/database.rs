@@ -15,7 +15,7 @@ use crate::harness::{
     stores::{ServerDatabase, commit, every_store, open},
 };
 
-const MIGRATIONS: usize = 36;
+const MIGRATIONS: usize = 37;
 
 /// Every name a table, index or constraint of ours goes by.
 async fn names(store: &crate::harness::stores::TestStore) -> Vec<String> {

@@ -6,6 +6,7 @@ mod catalogue;
 mod circuit;
 mod hostile;
 mod outside;
+mod pauses;
 mod repeating;
 
 use std::sync::Arc;

@@ -71,7 +71,7 @@ fn noon(text: &str) -> i64 {
 }
 
 /// An account as the bridge tells of it.
-fn account(connection: &str, id: &str, name: &str, rows: &[Value]) -> Value {
+pub(crate) fn account(connection: &str, id: &str, name: &str, rows: &[Value]) -> Value {
     json!({
         "id": id, "conn_id": connection, "name": name, "currency": "USD", "balance": "100.23", "available-balance": "75.23",
         "balance-date": noon("2026-11-22"), "transactions": rows,
@@ -79,6 +79,6 @@ fn account(connection: &str, id: &str, name: &str, rows: &[Value]) -> Value {
 }
 
 /// A row that was posted.
-fn row(id: &str, on: &str, amount: &str) -> Value {
+pub(crate) fn row(id: &str, on: &str, amount: &str) -> Value {
     json!({ "id": id, "posted": noon(on), "amount": amount, "description": format!("Row {id}") })
 }

@@ -20,7 +20,7 @@ use crate::{
         id::{LinkId, SyncId},
         link::LinkStatus,
         page::{CreatedKey, Page, Slice},
-        sync::{SYNC_PAUSE_MINUTES, Sync, SyncOrigin, SyncProblem, SyncReader, SyncStatus},
+        sync::{SYNC_PAUSE_MINUTES, Sync, SyncOrigin, SyncReader, SyncStatus},
         time::{Clock, Timestamp},
     },
 };
@@ -112,8 +112,6 @@ impl SyncCommands {
                     return Err(SyncError::NotActive);
                 }
                 let now = self.clock.now();
-                let rests_until =
-                    |last: Sync| (last.problem == Some(SyncProblem::RateLimited)).then_some(last.next_try_at()).flatten().filter(|until| *until > now);
                 let recent = |last: &Sync| {
                     last.status == SyncStatus::Succeeded && last.finished_at.is_some_and(|at| now.since(at) < Duration::minutes(SYNC_PAUSE_MINUTES))
                 };
@@ -125,7 +123,7 @@ impl SyncCommands {
                 let is_new = waiting.is_none();
                 let sync = waiting.unwrap_or_else(|| Sync::request(SyncId(self.randomness.id()), link.id, owner, SyncOrigin::Requested, now));
                 if is_new && !work.syncs().insert(&sync).await? {
-                    return Err(last.and_then(rests_until).map_or(SyncError::UnderWay, SyncError::ProviderRests));
+                    return Err(last.and_then(|last| last.rests_until(now)).map_or(SyncError::UnderWay, SyncError::ProviderRests));
                 }
                 work.succeed(Event::SyncRequested { sync: sync.id, user: owner }).await?;
                 self.wake.notify_one();

@@ -66,7 +66,11 @@ pub(super) async fn clocks(connection: &impl ConnectionTrait, owner: UserId, lin
         .await
         .map_err(broken("reading the clocks of credentials"))?;
     let clock = |row: credentials::Model| {
-        let clock = CredentialClock { expires_at: value::optional_instant(row.expires_at), renewed_at: Timestamp::new(row.updated_at) };
+        let clock = CredentialClock {
+            expires_at: value::optional_instant(row.expires_at),
+            renewed_at: Timestamp::new(row.updated_at),
+            rests_until: value::optional_instant(row.rests_until),
+        };
         (LinkId(row.link_id), clock)
     };
     Ok(rows.into_iter().map(clock).collect())

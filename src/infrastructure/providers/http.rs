@@ -7,17 +7,15 @@
 //!
 //! - [`outside`]: which addresses may be asked that a person or a provider chose.
 //! - [`circuit`]: when a provider is left alone.
+//! - [`pause`]: what processes tell each other of that.
 //! - [`switchboard`]: all lines of this process.
 
 pub mod circuit;
 pub mod outside;
+mod pause;
 pub mod switchboard;
 
-use std::{
-    pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -32,13 +30,15 @@ use crate::{
         tape,
     },
     domain::{
+        pause::Pauses,
         rate_limit::{Budget, Charge, Subject},
-        time::{Clock, Timestamp},
+        time::Clock,
     },
 };
 
 use circuit::{Circuits, Permit};
 use outside::Reach;
+use pause::Heard;
 
 pub use outside::{OutsideUrl, UnfitUrl};
 pub use switchboard::Switchboard;
@@ -140,16 +140,10 @@ struct Inner {
     meter: Arc<dyn Meter>,
     clock: Arc<dyn Clock>,
     randomness: Arc<dyn Randomness>,
-    /// Until when the provider wants to be left alone, where it counts for everyone together.
-    rests: Mutex<Rests>,
-}
-
-/// Until when a provider wants to be left alone. What its token endpoint says of itself is heeded everywhere; what is said of data keeps no code, which lives
-/// for seconds, from being exchanged.
-#[derive(Default)]
-struct Rests {
-    all_until: Option<Timestamp>,
-    data_until: Option<Timestamp>,
+    /// What processes tell each other.
+    pauses: Arc<dyn Pauses>,
+    /// What was heard of that lately.
+    heard: Heard,
 }
 
 /// How long something that a sync asks for waits for its turn, while others ask the provider for as much as it bears.
@@ -231,10 +225,10 @@ impl Line {
         let is_well = !matches!(answer, Err(ProviderFault::Unreachable | ProviderFault::ServerError | ProviderFault::Unavailable { .. }));
         // What becomes of an address that somebody brought along tells nothing of the provider.
         if is_well || policy.reach == Reach::Configured || errand::link().is_some() {
-            permit.settle(is_well);
+            self.tell(permit.settle(is_well)).await;
         }
         if let Err(fault @ ProviderFault::RateLimited { .. }) = answer {
-            self.rest(asked, fault);
+            self.rest(asked, fault).await;
         }
         meter.provider_asked(provider, asked.as_str(), outcome, took.max(Duration::from_nanos(1)));
         if answer.is_err() {
@@ -261,31 +255,18 @@ impl Line {
         }
     }
 
-    /// Has everybody leave a provider alone that counts for everyone together and asks for that.
-    fn rest(&self, asked: Asked, fault: ProviderFault) {
-        if let (Some(_), Some(wait)) = (self.0.policy.for_everyone, fault.wait()) {
-            let until = self.0.clock.now().plus(wait);
-            let mut rests = self.0.rests.lock().unwrap_or_else(PoisonError::into_inner);
-            let rest = if asked == Asked::Tokens { &mut rests.all_until } else { &mut rests.data_until };
-            *rest = (*rest).max(Some(until));
-        }
-    }
-
     /// Leave to ask at once: of the circuit first, so that what is not asked costs nothing.
     async fn admit_now(&self, asked: Asked) -> Result<Permit<'_>, ProviderFault> {
-        let Inner { provider, policy, meter, circuits, clock, rests, .. } = &*self.0;
+        let Inner { provider, policy, meter, circuits, clock, heard, .. } = &*self.0;
         let link = errand::link();
+        self.listen().await;
         let seconds = |wait: chrono::Duration| u32::try_from((wait + chrono::Duration::milliseconds(999)).num_seconds().max(1)).unwrap_or(u32::MAX);
         let permit = circuits.admit(link, clock.as_ref(), meter.as_ref()).map_err(|wait| {
             meter.provider_asked(provider, asked.as_str(), "left_alone", Duration::ZERO);
             tracing::debug!(provider, call = asked.as_str(), "a provider was not asked: it failed too often just now");
             ProviderFault::Unavailable { retry_after: seconds(wait) }
         })?;
-        let rests_until = {
-            let rests = rests.lock().unwrap_or_else(PoisonError::into_inner);
-            rests.all_until.max(rests.data_until.filter(|_| asked == Asked::Data))
-        };
-        if let Some(wait) = rests_until.map(|until| until.since(clock.now())).filter(|wait| *wait > chrono::Duration::zero()) {
+        if let Some(wait) = heard.rests_until(asked).map(|until| until.since(clock.now())).filter(|wait| *wait > chrono::Duration::zero()) {
             meter.provider_asked(provider, asked.as_str(), "rests", Duration::ZERO);
             tracing::debug!(provider, call = asked.as_str(), "a provider was not asked: it wants to be left alone");
             return Err(ProviderFault::RateLimited { retry_after: Some(seconds(wait)) });

@@ -30,7 +30,7 @@ use super::{
     guard::Allow,
     loader::{AccountsOf, SyncsOf},
     page::{PageArguments, connection},
-    provider::ProviderObject,
+    provider::{ProviderCircuit, ProviderObject},
     scalar::{DateTime, WebUrl},
     stream::{Known, thread},
     sync::{SyncConnection, SyncObject},
@@ -204,6 +204,25 @@ impl LinkNode {
             remaining: left.remaining,
             reset_at: (left.full_in > 0).then(|| DateTime(providers.clock.now().plus(chrono::Duration::seconds(left.full_in.into())))),
         }))
+    }
+
+    /// Whether the provider is asked for anything for it: a link in trouble has a circuit of its own, so that others at the same provider go on; null
+    /// when nothing will be asked any more. `Provider.circuit` is beside it.
+    async fn circuit(&self, ctx: &Context<'_>) -> Result<Option<ProviderCircuit>, Fault> {
+        let request = ctx.of_request()?;
+        let pauses = request.loaders.pauses_of(self.0.id).await?;
+        Ok(request.application.providers.circuit_of(&self.0, &pauses).map(Into::into))
+    }
+
+    /// Until when no data is asked for it: its circuit or that of its provider is open, or the provider asked for a pause; null when it is asked.
+    async fn left_alone_until(&self, ctx: &Context<'_>) -> Result<Option<DateTime>, Fault> {
+        let request = ctx.of_request()?;
+        let loaders = &request.loaders;
+        let (own, of_provider) = (loaders.pauses_of(self.0.id).await?, loaders.pauses_at(&self.0.provider).await?);
+        let by_credentials = loaders.credential_clock(self.0.id).await?.and_then(|clock| clock.rests_until);
+        let providers = &request.application.providers;
+        let by_sync = loaders.latest_sync(self.0.id).await?.and_then(|sync| sync.rests_until(providers.clock.now()));
+        Ok(providers.link_left_alone_until(&self.0, [&own, &of_provider], [by_credentials, by_sync]).map(DateTime))
     }
 
     /// The days of which everything was fetched, of all of its accounts that are kept synced.

@@ -15,6 +15,7 @@ use crate::{
         import::{Import, ImportStatement},
         link::{CredentialClock, Link},
         page::{CreatedKey, Page, PostedKey, Slice},
+        pause::Pause,
         session::Session,
         sync::Sync,
         transaction::{Transaction, TransactionFilter},
@@ -109,6 +110,16 @@ impl Loaders {
     /// The clock of what one's own link was given.
     pub async fn credential_clock(&self, link: LinkId) -> Result<Option<CredentialClock>, Fault> {
         Ok(self.0.load_one(ClockOf(link)).await?)
+    }
+
+    /// For how long nothing is asked of the provider of that slug.
+    pub async fn pauses_at(&self, provider: &str) -> Result<Arc<[Pause]>, Fault> {
+        Ok(self.0.load_one(PausesAt(provider.to_owned())).await?.unwrap_or_default())
+    }
+
+    /// For how long nothing is asked for one's own link, its provider aside.
+    pub async fn pauses_of(&self, link: LinkId) -> Result<Arc<[Pause]>, Fault> {
+        Ok(self.0.load_one(PausesOf(link)).await?.unwrap_or_default())
     }
 
     /// A page of a link's syncs.
@@ -376,6 +387,47 @@ impl Loader<ClockOf> for Batch {
         let clocks = self.application.link_queries.credential_clocks(&self.requester, &links).await?;
         Ok(clocks.into_iter().map(|(link, clock)| (ClockOf(link), clock)).collect())
     }
+}
+
+/// Asks for the pauses of a provider.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PausesAt(pub String);
+
+impl Loader<PausesAt> for Batch {
+    type Value = Arc<[Pause]>;
+    type Error = Failure;
+
+    async fn load(&self, keys: &[PausesAt]) -> Result<HashMap<PausesAt, Self::Value>, Failure> {
+        let slugs: Vec<String> = keys.iter().map(|key| key.0.clone()).collect();
+        let pauses = self.application.providers.pauses_at(&self.requester, &slugs).await?;
+        Ok(gathered(pauses, |pause| Some(PausesAt(pause.provider.clone()))))
+    }
+}
+
+/// Asks for a link's own pauses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PausesOf(pub LinkId);
+
+impl Loader<PausesOf> for Batch {
+    type Value = Arc<[Pause]>;
+    type Error = Failure;
+
+    async fn load(&self, keys: &[PausesOf]) -> Result<HashMap<PausesOf, Self::Value>, Failure> {
+        let links: Vec<LinkId> = keys.iter().map(|key| key.0).collect();
+        let pauses = self.application.providers.pauses_of(&self.requester, &links).await?;
+        Ok(gathered(pauses, |pause| pause.link.map(PausesOf)))
+    }
+}
+
+/// Pauses by whose they are.
+fn gathered<K: std::hash::Hash + Eq>(pauses: Vec<Pause>, key: impl Fn(&Pause) -> Option<K>) -> HashMap<K, Arc<[Pause]>> {
+    let mut gathered: HashMap<K, Vec<Pause>> = HashMap::new();
+    for pause in pauses {
+        if let Some(key) = key(&pause) {
+            gathered.entry(key).or_default().push(pause);
+        }
+    }
+    gathered.into_iter().map(|(key, pauses)| (key, pauses.into())).collect()
 }
 
 /// Asks for a page of a link's syncs.

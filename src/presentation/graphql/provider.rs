@@ -10,7 +10,13 @@ use crate::{
     },
 };
 
-use super::{ContextExt, error::Fault, guard::Allow, link::web_url, scalar::WebUrl};
+use super::{
+    ContextExt,
+    error::Fault,
+    guard::Allow,
+    link::web_url,
+    scalar::{DateTime, WebUrl},
+};
 
 /// What kind of institution a provider is.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
@@ -175,10 +181,19 @@ impl ProviderObject {
         self.0.manifest.consent_days
     }
 
-    /// Whether it is asked for anything, as far as the process that answers knows; null for one that never is, and for one that cannot be linked.
-    #[expect(clippy::unused_async, reason = "the library takes async resolvers only")]
+    /// Whether it is asked for anything; null for one that never is, and for one that cannot be linked. Each link has a circuit of its own beside it:
+    /// `Link.circuit`.
     async fn circuit(&self, ctx: &Context<'_>) -> Result<Option<ProviderCircuit>, Fault> {
-        Ok(ctx.of_request()?.application.providers.circuit(&self.0).map(Into::into))
+        let (request, slug) = (ctx.of_request()?, self.0.manifest.slug);
+        let pauses = request.loaders.pauses_at(slug).await?;
+        Ok(request.application.providers.circuit(slug, &pauses).map(Into::into))
+    }
+
+    /// Until when it is asked for nothing, or for no data: its circuit is open, or it asked for a pause; null when it is asked.
+    async fn left_alone_until(&self, ctx: &Context<'_>) -> Result<Option<DateTime>, Fault> {
+        let request = ctx.of_request()?;
+        let pauses = request.loaders.pauses_at(self.0.manifest.slug).await?;
+        Ok(request.application.providers.left_alone_until(pauses.iter()).map(DateTime))
     }
 }
 

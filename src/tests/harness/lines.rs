@@ -1,10 +1,21 @@
 //! Lines to stand-ins of providers: with the product's own time-outs and circuits, and a test's clock and patience.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use dashtam::{
-    domain::time::Clock,
+    domain::{
+        id::{LinkId, UserId},
+        pause::{Pause, PauseReason, Pauses},
+        time::Clock,
+    },
     infrastructure::{
         memory::rate_limit::MemoryBuckets,
         metrics::Metrics,
@@ -17,10 +28,66 @@ use super::clock::TestRandomness;
 /// Patient enough for a machine that is busy, and hardly any pause between tries.
 pub(crate) const QUICK: Policy = Policy { connect: Duration::from_secs(2), time_out: Duration::from_secs(2), pause: Duration::from_millis(2), ..Policy::USUAL };
 
-/// A switchboard with buckets and metrics of its own.
+/// A switchboard with buckets and metrics of its own, that hears of nobody else.
 pub(crate) fn switchboard(clock: Arc<dyn Clock>) -> (Switchboard, Arc<Metrics>) {
+    switchboard_beside(Arc::default(), clock)
+}
+
+/// One that shares pauses with others.
+pub(crate) fn switchboard_beside(pauses: Arc<KeptPauses>, clock: Arc<dyn Clock>) -> (Switchboard, Arc<Metrics>) {
     let meter = Arc::new(Metrics::new());
-    (Switchboard::new(Arc::new(MemoryBuckets::new(clock.clone())), meter.clone(), clock, Arc::new(TestRandomness)), meter)
+    (Switchboard::new(Arc::new(MemoryBuckets::new(clock.clone())), pauses, meter.clone(), clock, Arc::new(TestRandomness)), meter)
+}
+
+/// Pauses of one provider, as processes tell each other.
+#[derive(Default)]
+pub(crate) struct KeptPauses {
+    pauses: Mutex<Vec<Pause>>,
+    /// Whether nobody can say or hear anything.
+    pub(crate) are_gone: AtomicBool,
+}
+
+impl KeptPauses {
+    /// Those of the provider, or of a link at it.
+    pub(crate) fn of(&self, link: Option<LinkId>) -> Vec<Pause> {
+        let pauses = self.pauses.lock().unwrap();
+        pauses.iter().filter(|pause| pause.link == link).cloned().collect()
+    }
+
+    fn there(&self) -> anyhow::Result<MutexGuard<'_, Vec<Pause>>> {
+        anyhow::ensure!(!self.are_gone.load(Ordering::SeqCst), "gone");
+        Ok(self.pauses.lock().unwrap())
+    }
+}
+
+#[async_trait]
+impl Pauses for KeptPauses {
+    async fn begin(&self, pause: &Pause) -> anyhow::Result<()> {
+        let mut pauses = self.there()?;
+        let longer = pauses.iter().any(|kept| (kept.link, kept.reason) == (pause.link, pause.reason) && kept.until >= pause.until);
+        if !longer {
+            pauses.retain(|kept| (kept.link, kept.reason) != (pause.link, pause.reason));
+            pauses.push(pause.clone());
+        }
+        Ok(())
+    }
+
+    async fn end(&self, _: &str, link: Option<LinkId>) -> anyhow::Result<()> {
+        self.there()?.retain(|kept| (kept.link, kept.reason) != (link, PauseReason::Failing));
+        Ok(())
+    }
+
+    async fn all_at(&self, _: &str) -> anyhow::Result<Vec<Pause>> {
+        Ok(self.there()?.clone())
+    }
+
+    async fn at(&self, _: &[String]) -> anyhow::Result<Vec<Pause>> {
+        Ok(self.of(None))
+    }
+
+    async fn of(&self, _: UserId, links: &[LinkId]) -> anyhow::Result<Vec<Pause>> {
+        Ok(links.iter().flat_map(|link| self.of(Some(*link))).collect())
+    }
 }
 
 /// One line, of a switchboard that nobody looks at.

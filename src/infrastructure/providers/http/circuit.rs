@@ -1,11 +1,11 @@
 //! When a provider is left alone: after so many failures in a row, for a while that grows with each time it is tried in vain.
 //!
 //! There is one circuit for a provider and one for each link that has trouble, so that a bank which cannot answer for one person is still
-//! asked for the others. Failures are no answer, and 5xx; a provider that refuses or asks for patience is well. Each process finds out for
-//! itself, which costs a provider that is down a handful of requests more.
+//! asked for the others. Failures are no answer, and 5xx; a provider that refuses or asks for patience is well. Each process counts failures for
+//! itself, and heeds what others tell of circuits that are open.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -15,7 +15,7 @@ use crate::{
     application::ports::Meter,
     domain::{
         id::LinkId,
-        provider,
+        pause::{Pause, PauseReason},
         time::{Clock, Timestamp},
     },
 };
@@ -35,22 +35,21 @@ const LONGEST_PAUSE_SECONDS: i64 = 900;
 /// How many links with trouble are kept apart.
 const MOST_LINKS: usize = 10_000;
 
-/// One circuit.
-#[derive(Debug, Clone, Copy)]
+/// Whose circuit it is: the provider's, or that of one link at it.
+type Subject = Option<LinkId>;
+
+/// One circuit of something that failed.
+#[derive(Debug, Clone, Copy, Default)]
 struct Circuit {
     /// Failures in a row.
     failures: u32,
-    /// Until when nothing is asked, once there were too many.
+    /// Until when nothing is asked, and how long that is, once there were too many.
     left_alone: Option<(Timestamp, Duration)>,
     /// Whether the one request is out that finds out.
     is_probing: bool,
 }
 
 impl Circuit {
-    const fn closed() -> Self {
-        Self { failures: 0, left_alone: None, is_probing: false }
-    }
-
     /// How long it is until a request may be made; `None` when one may be made now. The one that finds out may take a moment.
     fn closed_for(self, now: Timestamp) -> Option<Duration> {
         match self.left_alone {
@@ -58,11 +57,6 @@ impl Circuit {
             Some(_) if self.is_probing => Some(Duration::seconds(1)),
             _ => None,
         }
-    }
-
-    /// A request is made that was admitted.
-    fn begin(&mut self) {
-        self.is_probing = self.left_alone.is_some();
     }
 
     fn fail(&mut self, most: u32, now: Timestamp) {
@@ -76,14 +70,15 @@ impl Circuit {
         };
         (self.left_alone, self.is_probing) = (Some((now.plus(pause), pause)), false);
     }
+}
 
-    fn state(self, now: Timestamp) -> provider::Circuit {
-        match self.left_alone {
-            None => provider::Circuit::Closed,
-            Some((until, _)) if now < until => provider::Circuit::Open,
-            Some(_) => provider::Circuit::HalfOpen,
-        }
-    }
+/// What other processes are to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum News {
+    /// A circuit has opened, or stays open for longer.
+    Opened(Pause),
+    /// It has closed.
+    Closed(Subject),
 }
 
 /// The circuits of one provider.
@@ -92,45 +87,75 @@ pub(super) struct Circuits {
     kept: Mutex<Kept>,
 }
 
+#[derive(Default)]
 struct Kept {
-    whole: Circuit,
-    /// Only of links that failed.
-    of_links: HashMap<LinkId, Circuit>,
+    /// Only of what failed.
+    circuits: HashMap<Subject, Circuit>,
+    /// What was opened or closed here since others were listened to: they may not have heard of it when they were asked.
+    changed: HashSet<Subject>,
+}
+
+impl Kept {
+    fn is_left_alone(&self) -> bool {
+        self.circuits.get(&None).is_some_and(|circuit| circuit.left_alone.is_some())
+    }
 }
 
 impl Circuits {
     /// With nothing known against it.
     pub(super) fn new(provider: &'static str) -> Self {
-        Self { provider, kept: Mutex::new(Kept { whole: Circuit::closed(), of_links: HashMap::new() }) }
-    }
-
-    /// How the provider's own stands.
-    pub(super) fn state(&self, now: Timestamp) -> provider::Circuit {
-        self.kept().whole.state(now)
+        Self { provider, kept: Mutex::default() }
     }
 
     /// Leave to make one request; else how long the provider, or the link at it, is left alone.
     pub(super) fn admit<'a>(&'a self, link: Option<LinkId>, clock: &'a dyn Clock, meter: &'a dyn Meter) -> Result<Permit<'a>, Duration> {
         let now = clock.now();
+        let subjects: Vec<Subject> = link.map(Some).into_iter().chain([None]).collect();
         let mut kept = self.kept();
-        let of_link = link.and_then(|link| kept.of_links.get_mut(&link));
-        if let Some(wait) = of_link.as_ref().and_then(|circuit| circuit.closed_for(now)) {
+        if let Some(wait) = subjects.iter().find_map(|subject| kept.circuits.get(subject)?.closed_for(now)) {
             return Err(wait);
         }
-        let of_link = of_link.map(|circuit| {
-            circuit.begin();
-            circuit.is_probing
+        let mut probes = subjects.clone();
+        probes.retain(|subject| {
+            kept.circuits.get_mut(subject).is_some_and(|circuit| {
+                circuit.is_probing = circuit.left_alone.is_some();
+                circuit.is_probing
+            })
         });
-        if let Some(wait) = kept.whole.closed_for(now) {
-            // What was begun for the link is not made after all.
-            if let (Some(true), Some(circuit)) = (of_link, link.and_then(|link| kept.of_links.get_mut(&link))) {
-                circuit.is_probing = false;
+        Ok(Permit { circuits: self, subjects, clock, meter, probes })
+    }
+
+    /// Heeds what others tell of all circuits of this provider.
+    pub(super) fn hear(&self, pauses: &[Pause], meter: &dyn Meter) {
+        let told: HashMap<Subject, (Timestamp, Duration)> =
+            pauses.iter().filter(|pause| pause.reason == PauseReason::Failing).map(|pause| (pause.link, (pause.until, pause.length))).collect();
+        let mut kept = self.kept();
+        let before = kept.is_left_alone();
+        let Kept { circuits, changed } = &mut *kept;
+        circuits.retain(|subject, circuit| circuit.left_alone.is_none() || told.contains_key(subject) || changed.contains(subject));
+        for (subject, left_alone) in told {
+            if !changed.contains(&subject) {
+                circuits.entry(subject).or_default().left_alone = Some(left_alone);
             }
-            return Err(wait);
         }
-        kept.whole.begin();
-        let is_probe = (kept.whole.is_probing, of_link.unwrap_or(false));
-        Ok(Permit { circuits: self, link, clock, meter, is_probe })
+        changed.clear();
+        let after = kept.is_left_alone();
+        drop(kept);
+        self.tell(before, after, meter);
+    }
+
+    /// Tells who runs this.
+    fn tell(&self, before: bool, after: bool, meter: &dyn Meter) {
+        if before == after {
+            return;
+        }
+        let provider = self.provider;
+        meter.provider_left_alone(provider, after);
+        if after {
+            tracing::warn!(provider, "a provider failed too often in a row and is left alone for a while");
+        } else {
+            tracing::info!(provider, "a provider that was left alone answers again");
+        }
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -141,56 +166,58 @@ impl Circuits {
 /// Leave to make one request. Dropped without having settled, the request was given up, and another may find out.
 pub(super) struct Permit<'a> {
     circuits: &'a Circuits,
-    link: Option<LinkId>,
+    /// The provider, and the link it is asked for.
+    subjects: Vec<Subject>,
     clock: &'a dyn Clock,
     meter: &'a dyn Meter,
-    /// Whether it finds out for the provider, and for the link.
-    is_probe: (bool, bool),
+    /// For whom of these it finds out.
+    probes: Vec<Subject>,
 }
 
 impl Permit<'_> {
-    /// The request was made; `is_well` when the provider answered in its right mind.
-    pub(super) fn settle(mut self, is_well: bool) {
+    /// The request was made; `is_well` when the provider answered in its right mind. Answers what others are to know of that.
+    pub(super) fn settle(mut self, is_well: bool) -> Vec<News> {
         let now = self.clock.now();
+        self.probes.clear();
+        let mut news = Vec::new();
         let mut kept = self.circuits.kept();
-        let before = kept.whole.left_alone.is_some();
-        if is_well {
-            kept.whole = Circuit::closed();
-            if let Some(link) = self.link {
-                kept.of_links.remove(&link);
-            }
-        } else {
-            kept.whole.fail(OF_PROVIDER, now);
-            if let Some(link) = self.link
-                && (kept.of_links.contains_key(&link) || kept.of_links.len() < MOST_LINKS)
-            {
-                kept.of_links.entry(link).or_insert(Circuit::closed()).fail(OF_LINK, now);
-            }
-        }
-        self.is_probe = (false, false);
-        let after = kept.whole.left_alone.is_some();
-        drop(kept);
-        if before != after {
-            let provider = self.circuits.provider;
-            self.meter.provider_left_alone(provider, after);
-            if after {
-                tracing::warn!(provider, "a provider failed too often in a row and is left alone for a while");
+        let before = kept.is_left_alone();
+        for subject in &self.subjects {
+            let Kept { circuits, changed } = &mut *kept;
+            let known = circuits.get(subject).copied();
+            let was = known.and_then(|circuit| circuit.left_alone);
+            let is = if is_well {
+                circuits.remove(subject);
+                None
+            } else if subject.is_none() || known.is_some() || circuits.len() < MOST_LINKS {
+                let circuit = circuits.entry(*subject).or_default();
+                circuit.fail(if subject.is_some() { OF_LINK } else { OF_PROVIDER }, now);
+                circuit.left_alone
             } else {
-                tracing::info!(provider, "a provider that was left alone answers again");
+                continue;
+            };
+            if was != is {
+                changed.insert(*subject);
+                news.push(is.map_or(News::Closed(*subject), |(until, length)| {
+                    News::Opened(Pause { provider: self.circuits.provider.to_owned(), link: *subject, reason: PauseReason::Failing, until, length })
+                }));
             }
         }
+        let after = kept.is_left_alone();
+        drop(kept);
+        self.circuits.tell(before, after, self.meter);
+        news
     }
 }
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        let (of_provider, of_link) = self.is_probe;
-        if of_provider || of_link {
-            let mut kept = self.circuits.kept();
-            if of_provider {
-                kept.whole.is_probing = false;
-            }
-            if let (true, Some(circuit)) = (of_link, self.link.and_then(|link| kept.of_links.get_mut(&link))) {
+        if self.probes.is_empty() {
+            return;
+        }
+        let mut kept = self.circuits.kept();
+        for subject in &self.probes {
+            if let Some(circuit) = kept.circuits.get_mut(subject) {
                 circuit.is_probing = false;
             }
         }

@@ -12,7 +12,7 @@ use crate::{
     application::ports::{Lines, Meter, Randomness, RateLimiter},
     domain::{
         id::LinkId,
-        provider::Circuit,
+        pause::Pauses,
         rate_limit::{RequestsLeft, Subject},
         time::Clock,
     },
@@ -22,6 +22,7 @@ use super::{
     Inner, Line, Policy, bare,
     circuit::Circuits,
     outside::{Guarded, Names, Reach, SystemNames},
+    pause::Heard,
 };
 
 /// Makes lines.
@@ -33,14 +34,15 @@ pub struct Switchboard {
     /// Who knows the addresses of names.
     pub names: Arc<dyn Names>,
     limiter: Arc<dyn RateLimiter>,
+    pauses: Arc<dyn Pauses>,
     meter: Arc<dyn Meter>,
     lines: Mutex<HashMap<&'static str, Line>>,
 }
 
 impl Switchboard {
     /// Over the machine's own resolver.
-    pub fn new(limiter: Arc<dyn RateLimiter>, meter: Arc<dyn Meter>, clock: Arc<dyn Clock>, randomness: Arc<dyn Randomness>) -> Self {
-        Self { clock, randomness, names: Arc::new(SystemNames), limiter, meter, lines: Mutex::default() }
+    pub fn new(limiter: Arc<dyn RateLimiter>, pauses: Arc<dyn Pauses>, meter: Arc<dyn Meter>, clock: Arc<dyn Clock>, randomness: Arc<dyn Randomness>) -> Self {
+        Self { clock, randomness, names: Arc::new(SystemNames), limiter, pauses, meter, lines: Mutex::default() }
     }
 
     /// The line to a provider, made now. What was made for it before goes on, and is no longer looked at.
@@ -60,7 +62,8 @@ impl Switchboard {
             meter: self.meter.clone(),
             clock: self.clock.clone(),
             randomness: self.randomness.clone(),
-            rests: Mutex::default(),
+            pauses: self.pauses.clone(),
+            heard: Heard::default(),
         }));
         self.lines.lock().unwrap_or_else(PoisonError::into_inner).insert(provider, line.clone());
         Ok(line)
@@ -73,10 +76,6 @@ impl Switchboard {
 
 #[async_trait]
 impl Lines for Switchboard {
-    fn circuit(&self, provider: &str) -> Option<Circuit> {
-        Some(self.find(provider)?.0.circuits.state(self.clock.now()))
-    }
-
     async fn requests_left(&self, provider: &str, link: LinkId) -> Option<RequestsLeft> {
         let Inner { provider, policy, limiter, .. } = &*self.find(provider)?.0;
         let budgets =
