@@ -34,6 +34,7 @@ impl Ground {
             users: readers,
             access: self.access.clone(),
             catalogue: self.catalogue.clone(),
+            pauses: self.database.pauses(),
             sealer: self.sealer.clone(),
             clock: self.clock.clone(),
             randomness: self.randomness.clone(),

@@ -29,6 +29,7 @@ use crate::domain::{
     link::{Authorization, CredentialClock, Link, LinkReader, LinkReason},
     name::InvalidName,
     page::{CreatedKey, Page, Slice},
+    pause::{Pause, PauseReason, Pauses},
     provider::LinkMethod,
     time::{Clock, Timestamp},
     user::UserReader,
@@ -110,6 +111,9 @@ pub enum LinkError {
     /// It is linked once more by another key, or another setup token.
     #[error("this link takes a new key or setup token: hand it over with `linkWithApiKey` or `linkWithSetupToken`, and this link's id in `linkId`")]
     LinkedByHand,
+    /// What hands out its tokens wants to be left alone: whoever came back from there would be turned away.
+    #[error("the provider asked to be left alone until {0}; begin after that")]
+    ProviderRests(Timestamp),
     /// It was unlinked, before or meanwhile.
     #[error("the link was unlinked")]
     Unlinked,
@@ -146,6 +150,7 @@ impl Reason for LinkError {
             Self::Failed(reason) => reason.as_str(),
             Self::NotRelinkable => "not_relinkable",
             Self::LinkedByHand => "linked_by_hand",
+            Self::ProviderRests(_) => "rate_limited",
             Self::Unlinked => "unlinked",
             Self::InvalidName(_) => "invalid_name",
             Self::NotFound => "not_found",
@@ -218,6 +223,8 @@ pub struct LinkCommands {
     pub access: Access,
     /// What can be linked.
     pub catalogue: Arc<Catalogue>,
+    /// For how long nothing is asked of it.
+    pub pauses: Arc<dyn Pauses>,
     /// Seals secrets.
     pub sealer: Arc<dyn Sealer>,
     /// The time.
@@ -238,6 +245,7 @@ impl LinkCommands {
             .settle(async {
                 let owner = self.access.attempt(&command.requester, Act::BeginLink)?;
                 let provider = self.adapter(&command.provider, LinkMethod::Oauth)?;
+                self.is_asked(provider.manifest().slug).await?;
                 let link = Link::begin(LinkId(self.randomness.id()), owner, provider.manifest().slug, self.clock.now());
                 let (begun, authorization) = self.way_to_bank(provider.as_ref(), link, command.return_url)?;
                 let mut work = self.store.begin(&attempt).await?;
@@ -256,6 +264,13 @@ impl LinkCommands {
             return Err(LinkError::OtherMethod);
         }
         self.catalogue.linkable(slug).ok_or(LinkError::UnavailableProvider)
+    }
+
+    /// Nobody is sent to a bank whose answer could not be taken.
+    async fn is_asked(&self, slug: &str) -> Result<(), LinkError> {
+        let pauses = self.pauses.at(&[slug.to_owned()]).await?;
+        let rests_until = Pause::end(pauses.iter().filter(|pause| pause.reason == PauseReason::Tokens), self.clock.now());
+        rests_until.map_or(Ok(()), |until| Err(LinkError::ProviderRests(until)))
     }
 
     /// A walk to the bank that a link can be completed by, not stored yet.

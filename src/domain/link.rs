@@ -50,6 +50,8 @@ words! {
         WrongUser = "wrong_user",
         /// The user took longer than ten minutes.
         TimedOut = "timed_out",
+        /// This server stopped while it was exchanging the code.
+        Interrupted = "interrupted",
         /// The bank refused to exchange the code.
         ExchangeRefused = "exchange_refused",
         /// The bank does not accept this server's own credentials, which its operator has to mend.
@@ -80,6 +82,7 @@ impl LinkReason {
             Self::WrongBrowser => "The browser that came back is not the one that left.",
             Self::WrongUser => "Someone else began this.",
             Self::TimedOut => "It took longer than ten minutes.",
+            Self::Interrupted => "This server stopped in the middle of it.",
             Self::ExchangeRefused => "The bank did not accept its own answer any more.",
             Self::AppRejected => "The bank does not accept this server's own credentials. The server's operator has to mend that first.",
             Self::RateLimited => "The bank asks for a pause. It is there again later.",
@@ -308,6 +311,13 @@ pub struct Authorization {
     pub spent_at: Option<Timestamp>,
 }
 
+impl Authorization {
+    /// When it was over: used, or past its time.
+    pub fn over_at(&self) -> Timestamp {
+        self.spent_at.unwrap_or(self.expires_at)
+    }
+}
+
 /// What a bank had handed out and is wiped here: all it takes to tell the bank.
 pub struct Wiped {
     /// The link it was for.
@@ -385,8 +395,8 @@ pub trait Links: Send {
     async fn start_authorization(&mut self, id: AuthorizationId, cookie_hash: &[u8], now: Timestamp) -> anyhow::Result<bool>;
     /// Uses a state; `false` when it was used before.
     async fn spend_authorization(&mut self, id: AuthorizationId, now: Timestamp) -> anyhow::Result<bool>;
-    /// Whether a link has a walk to the bank that ends after that instant.
-    async fn has_walk_after(&mut self, owner: UserId, link: LinkId, instant: Timestamp) -> anyhow::Result<bool>;
+    /// A link's walks to the bank, those that are over too for as long as they are kept.
+    async fn walks(&mut self, owner: UserId, link: LinkId) -> anyhow::Result<Vec<Authorization>>;
     /// Whether a walk still counts. Those of a link that is unlinked, or of a user who asked to be erased, are gone.
     async fn authorization_stands(&mut self, owner: UserId, id: AuthorizationId) -> anyhow::Result<bool>;
     /// Stores what a link was given in place of whatever there is.

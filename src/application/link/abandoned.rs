@@ -1,4 +1,4 @@
-//! Links that nobody came back for: their walks to the bank are over, and they say so.
+//! Links that nothing came of: their walks to the bank are over, since nobody came back or a process stopped in the middle, and they say so.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use crate::{
 
 use super::LinkError;
 
-/// How long after its end a walk may still be concluded: whoever came back in time may wait for the bank, and for the database.
+/// How long after its end a walk may still be concluded: whoever came back may wait for the bank, and for the database.
 const GRACE_MINUTES: i64 = 5;
 
 /// How many hours walks are kept that are over, so that who comes back late is told that it was too late.
@@ -68,13 +68,16 @@ impl AbandonedLinks {
         work.accounts().take_turn(user).await?;
         let found = work.links().find(user, link).await?.filter(|link| link.status == LinkStatus::Pending);
         let mut link = found.ok_or(LinkError::SpentState)?;
+        let walks = work.links().walks(user, link.id).await?;
         // Its user may have set out again.
-        if work.links().has_walk_after(user, link.id, over).await? {
+        if walks.iter().any(|walk| walk.over_at() >= over) {
             return Err(LinkError::SpentState);
         }
-        link.fail(LinkReason::TimedOut).map_err(|_| LinkError::SpentState)?;
+        let was_answered = walks.iter().max_by_key(|walk| walk.over_at()).is_some_and(|walk| walk.spent_at.is_some());
+        let reason = if was_answered { LinkReason::Interrupted } else { LinkReason::TimedOut };
+        link.fail(reason).map_err(|_| LinkError::SpentState)?;
         work.links().save(&link).await?;
-        let refusal = LinkError::Failed(LinkReason::TimedOut);
+        let refusal = LinkError::Failed(reason);
         work.refuse(&refusal).await?;
         Err(refusal)
     }

@@ -37,6 +37,7 @@ impl LinkCommands {
                 if provider.oauth().is_none() {
                     return Err(LinkError::LinkedByHand);
                 }
+                self.is_asked(&link.provider).await?;
                 let (begun, authorization) = self.way_to_bank(provider.as_ref(), link, command.return_url)?;
                 work.links().insert_authorization(&authorization).await?;
                 work.succeed(Event::LinkBegun { link: begun.link.id, user: owner }).await?;

@@ -276,14 +276,13 @@ impl Links for DatabaseWork {
         Ok(spent.rows_affected == 1)
     }
 
-    async fn has_walk_after(&mut self, owner: UserId, link: LinkId, instant: Timestamp) -> anyhow::Result<bool> {
-        let row = authorizations::Entity::find()
+    async fn walks(&mut self, owner: UserId, link: LinkId) -> anyhow::Result<Vec<Authorization>> {
+        let rows = authorizations::Entity::find()
             .filter(authorizations::Column::UserId.eq(owner.0))
             .filter(authorizations::Column::LinkId.eq(link.0))
-            .filter(authorizations::Column::ExpiresAt.gte(instant.utc()))
-            .one(&self.transaction)
+            .all(&self.transaction)
             .await;
-        Ok(row.map_err(broken("reading a link's walks to its bank"))?.is_some())
+        Ok(rows.map_err(broken("reading a link's walks to its bank"))?.into_iter().map(Authorization::from).collect())
     }
 
     async fn authorization_stands(&mut self, owner: UserId, id: AuthorizationId) -> anyhow::Result<bool> {

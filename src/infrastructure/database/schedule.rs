@@ -31,6 +31,9 @@ pub(super) const ACTIVE: &str = "status = 'active'";
 /// The condition of `ix_links_pending`, in the same way.
 const PENDING: &str = "status = 'pending'";
 
+/// When a walk to a bank was over, as `Authorization::over_at` says it.
+const WALK_OVER: &str = "COALESCE(spent_at, expires_at)";
+
 /// How many links that nobody came back for are read at once.
 const MOST_ABANDONED: u64 = 100;
 
@@ -117,11 +120,8 @@ impl Schedule for DatabaseStore {
 
     async fn any_abandoned_for_worker(&self, before: Timestamp) -> anyhow::Result<Vec<DueLink>> {
         use links::Column::{CreatedAt, Id, UserId as Owner};
-        let on_the_way = authorizations::Entity::find()
-            .select_only()
-            .column(authorizations::Column::LinkId)
-            .filter(authorizations::Column::ExpiresAt.gte(before.utc()))
-            .into_query();
+        let on_the_way =
+            authorizations::Entity::find().select_only().column(authorizations::Column::LinkId).filter(Expr::cust(WALK_OVER).gte(before.utc())).into_query();
         let rows: Vec<(Uuid, Uuid)> = links::Entity::find()
             .select_only()
             .columns([Id, Owner])

@@ -72,6 +72,8 @@ pub enum LinkReason {
     WrongUser,
     /// The user took longer than ten minutes.
     TimedOut,
+    /// This server stopped while it was exchanging the code.
+    Interrupted,
     /// The bank refused to exchange the code.
     ExchangeRefused,
     /// The bank does not accept this server's own credentials. Its operator has to mend that; then link again.

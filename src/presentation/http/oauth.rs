@@ -184,6 +184,7 @@ fn failure(refused: &LinkError) -> Response {
         | LinkError::NotFound
         | LinkError::NotRelinkable
         | LinkError::LinkedByHand
+        | LinkError::ProviderRests(_)
         | LinkError::InvalidName(_) => {
             (StatusCode::BAD_REQUEST, "This answer belongs to no request of ours", "Nothing was linked. The address may have been cut off on the way.")
         }

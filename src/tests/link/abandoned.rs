@@ -44,6 +44,41 @@ async fn a_link_nobody_came_back_for_says_so_once_its_walk_is_over() {
     }
 }
 
+/// Spends the state of the walks there are, as a process does that is stopped before it knows what the bank says.
+async fn stop_in_the_middle(app: &TestApp) {
+    app.store.execute("UPDATE authorizations SET spent_at = started_at").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_link_whose_server_stopped_in_the_middle_says_so_soon() {
+    for app in TestApp::on_every_store().await {
+        let ann = app.signed_in("ann").await;
+        let mut walk = ann.walk(None).await;
+        walk.leave().await;
+        stop_in_the_middle(&app).await;
+        app.pass(Duration::minutes(5));
+        assert_eq!(look(&app).await, 0, "whoever came back may wait for the bank, {}", app.store.name);
+        app.pass(Duration::microseconds(1));
+        assert_eq!((look(&app).await, look(&app).await), (1, 0));
+        let told = ann.link(&walk.link).await;
+        assert_eq!((&told["status"], &told["reason"], &told["nextAction"]), (&json!("FAILED"), &json!("INTERRUPTED"), &json!("RELINK")));
+        assert_eq!(app.last_outcome("complete_link").await, ("failed".to_owned(), Some("interrupted".to_owned())));
+        walk.come_back(&[("code", "a-code")]).await.is_page(409);
+
+        // One that was set out on anew is waited for, whatever became of the one before.
+        let again = ann.walk(None).await;
+        let mut walk = ann.walk_again(&again.link, None).await;
+        walk.leave().await;
+        stop_in_the_middle(&app).await;
+        app.pass(Duration::minutes(9));
+        assert_eq!(look(&app).await, 0);
+        app.pass(Duration::minutes(6));
+        app.pass(Duration::seconds(1));
+        assert_eq!(look(&app).await, 1);
+        app.every_attempt_ended_once().await;
+    }
+}
+
 #[tokio::test]
 async fn one_that_is_gone_on_with_is_waited_for_and_a_link_that_expired_keeps_its_reason() {
     for app in TestApp::on_every_store().await {

@@ -106,6 +106,35 @@ async fn a_code_that_schwab_refuses_links_nothing() {
 }
 
 #[tokio::test]
+async fn nobody_is_sent_to_a_bank_whose_token_endpoint_asked_for_a_pause() {
+    let stand_in = StandIn::open().await;
+    for app in apps(&stand_in).await {
+        stand_in.goes_by(app.store.clock.clone());
+        stand_in.has_account("12345678", "A1B2", Vec::new());
+        stand_in.script(|script| script.rests = Some(600));
+        let (ann, bob) = (app.signed_in("ann").await, app.signed_in("bob").await);
+        let mut walk = ann.walk_to("schwab", None).await;
+        walk.leave().await;
+        walk.come_back(&[("code", "C0.b2F@")]).await.is_page(200);
+        let told = ann.link(&walk.link).await;
+        assert_eq!((&told["status"], &told["reason"]), (&json!("FAILED"), &json!("RATE_LIMITED")));
+        stand_in.script(|script| script.rests = None);
+        ann.relink(&walk.link, None).await.is_refused("PROVIDER_RATE_LIMITED");
+        bob.begin_link("schwab", None).await.is_refused("PROVIDER_RATE_LIMITED");
+        assert_eq!(app.last_outcome("begin_link").await, ("failed".to_owned(), Some("rate_limited".to_owned())));
+        assert_eq!(app.last_outcome("relink").await, ("failed".to_owned(), Some("rate_limited".to_owned())));
+        app.holds(&[("links", 1), ("authorizations", 1)]).await;
+
+        app.pass(Duration::seconds(600));
+        let mut walk = bob.walk_to("schwab", None).await;
+        walk.leave().await;
+        walk.come_back(&[("code", "C0.b2F@")]).await.is_page(200);
+        assert_eq!(bob.link(&walk.link).await["status"], "ACTIVE");
+        app.every_attempt_ended_once().await;
+    }
+}
+
+#[tokio::test]
 async fn without_an_app_schwab_is_in_the_catalogue_and_cannot_be_linked() {
     for app in TestApp::on_every_store().await {
         let ann = app.signed_in("ann").await;

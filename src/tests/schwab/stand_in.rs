@@ -53,6 +53,8 @@ pub(super) struct Script {
     pub(super) paths: Vec<String>,
     /// Leaves the refresh token out of what a refresh answers.
     pub(super) keeps_refresh_token: bool,
+    /// For how many seconds its token endpoint wants to be left alone.
+    pub(super) rests: Option<u32>,
     /// Looks at the days of a window alone, and at no times.
     pub(super) looks_at_days_alone: bool,
     consents: Vec<Consent>,
@@ -134,6 +136,9 @@ async fn token(State(shared): State<Shared>, headers: HeaderMap, Form(form): For
     let now = now(&shared);
     let mut script = shared.0.lock().unwrap();
     script.forms.push(form.clone());
+    if let Some(seconds) = script.rests {
+        return (StatusCode::TOO_MANY_REQUESTS, [("retry-after", seconds.to_string())]).into_response();
+    }
     let basic = format!("Basic {}", BASE64_STANDARD.encode(format!("{CLIENT_ID}:{CLIENT_SECRET}")));
     let refused = |error: &str| (StatusCode::BAD_REQUEST, Json(json!({ "error": error, "error_description": "canary" }))).into_response();
     if headers.get("authorization").and_then(|value| value.to_str().ok()) != Some(&basic) {

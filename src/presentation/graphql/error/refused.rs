@@ -415,6 +415,7 @@ impl From<LinkError> for Refused {
             LinkError::Failed(_) => (UserErrorCode::LinkFailed, None),
             LinkError::NotRelinkable => (UserErrorCode::LinkNotRelinkable, Some("linkId")),
             LinkError::LinkedByHand => (UserErrorCode::LinkMethodMismatch, Some("linkId")),
+            LinkError::ProviderRests(_) => (UserErrorCode::ProviderRateLimited, None),
             LinkError::Unlinked => (UserErrorCode::LinkUnlinked, None),
             LinkError::InvalidName(_) => (UserErrorCode::NameInvalid, Some("alias")),
             LinkError::NotFound => (UserErrorCode::NotFound, Some("linkId")),
