@@ -1,5 +1,5 @@
 //! The edge where a provider's words come in: numbers are cut out of everything an adapter reported, whichever adapter it was, and then what is
-//! too long. The other way round half a number would be left.
+//! too long. The other way round half a number would be left. NUL goes as well: no text has it, and PostgreSQL stores none that does.
 
 use crate::domain::{
     card_number,
@@ -18,6 +18,8 @@ const LONGEST_TEXT: usize = 1_000;
 /// The most that are looked at: however many numbers stand in them, more than are kept are left.
 const LOOKED_AT: usize = 8 * LONGEST_TEXT;
 
+const NUL: char = '\0';
+
 /// What comes in for one user from one provider.
 pub struct Edge<'a> {
     names: Names<'a>,
@@ -33,13 +35,14 @@ impl<'a> Edge<'a> {
 
     /// A text without numbers of cards, and of the accounts it may be about.
     fn cut(&self, text: &mut String) {
-        let looked_at: String = text.chars().take(LOOKED_AT).collect();
+        let looked_at: String = text.chars().filter(|char| *char != NUL).take(LOOKED_AT).collect();
         *text = card_number::cut(&self.numbers.cut(&shown(&looked_at))).chars().take(LONGEST_TEXT).collect();
     }
 
     /// Cuts a row. One whose id holds a number goes by a name of it instead; what was stored under the id, or under a name that an older key gave it,
     /// is still found by that.
     pub fn cut_row(&self, row: &mut ReportedTransaction) {
+        row.reference.iter_mut().chain(&mut row.replaces).for_each(|id| id.retain(|char| char != NUL));
         let ever = |id: &String| self.names.ever_of_id(id, &self.numbers);
         let mut before: Vec<String> = row.replaces.iter().flat_map(ever).collect();
         if let Some(id) = row.reference.as_mut() {
@@ -73,6 +76,7 @@ impl<'a> Edge<'a> {
         account.institution.iter_mut().for_each(|text| self.cut(text));
         for held in account.holdings.iter_mut().flatten() {
             if let Some(reference) = &mut held.reference {
+                reference.retain(|char| char != NUL);
                 *reference = self.names.id(reference, &self.numbers);
             }
             self.cut(&mut held.security.symbol);

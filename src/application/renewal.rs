@@ -42,6 +42,9 @@ const HOLD_MINUTES: i64 = 4;
 const WAIT: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(100);
 
+/// After how many seconds it is looked again whether tokens that are held are free: fewer tries than a sync has outlast whoever died holding them.
+const BUSY_SECONDS: u32 = 60;
+
 /// After how many minutes a renewal that failed for a while is tried again.
 const AGAIN_MINUTES: i64 = 60;
 
@@ -206,8 +209,8 @@ impl Renewals {
                 }
                 Hold::Replaced => return Ok(false),
                 Hold::Gone => return Err(RenewalError::NotActive),
-                // Whoever holds them may have died; the next try finds out.
-                Hold::Busy if began.elapsed() >= WAIT => return Err(ProviderFault::Unreachable.into()),
+                // Whoever holds them may have died; a try after that finds out.
+                Hold::Busy if began.elapsed() >= WAIT => return Err(ProviderFault::Unavailable { retry_after: BUSY_SECONDS }.into()),
                 Hold::Busy => {}
             }
             drop(work);

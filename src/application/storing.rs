@@ -1,4 +1,5 @@
-//! Storing what a bank handed out: there is no other copy, so a database that is away is waited for.
+//! Storing what nobody else will: what a bank handed out, of which there is no other copy, and how a sync failed. A database that is away is waited
+//! for.
 
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ pub(super) struct Storing {
 }
 
 impl Storing {
-    /// Of what was handed out for a link, from now on.
+    /// Of what is to be known of a link, from now on.
     pub(super) fn begin(link: LinkId) -> Self {
         Self { link, began: Instant::now() }
     }
@@ -28,7 +29,7 @@ impl Storing {
     pub(super) async fn goes_on_after(&self, failure: &anyhow::Error) -> bool {
         let goes_on = is_unavailable(failure) && self.began.elapsed() < LONGEST;
         if goes_on {
-            tracing::warn!(link = %self.link.0, reason = %failure, "storing what a bank handed out has to wait");
+            tracing::warn!(link = %self.link.0, reason = %failure, "what is to be stored of a link has to wait");
             tokio::time::sleep(AGAIN).await;
         }
         goes_on

@@ -159,7 +159,7 @@ impl SyncEngine {
             Ok(done) => Ok(done),
             Err(failure @ (RunError::TakenOver | RunError::CutOff)) => Err(failure),
             Err(failure) => {
-                self.note_failure(attempt, sync, &failure).await?;
+                self.keep_failure(attempt, sync, &failure).await?;
                 Err(failure)
             }
         }

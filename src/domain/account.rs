@@ -61,11 +61,14 @@ impl AccountType {
 pub struct MaskedNumber(String);
 
 impl MaskedNumber {
+    /// What stands for what is not shown.
+    pub const MASK: &str = "••••";
+
     /// Cuts a full number at the edge where it enters. Shorter numbers lose at least half of their characters.
     pub fn cut(number: &str) -> Option<Self> {
         let kept: Vec<char> = number.chars().filter(char::is_ascii_alphanumeric).collect();
         let keep = 4.min(kept.len() / 2);
-        (keep > 0).then(|| Self(format!("••••{}", kept[kept.len() - keep..].iter().collect::<String>())))
+        (keep > 0).then(|| Self(kept[kept.len() - keep..].iter().fold(Self::MASK.to_owned(), |shown, char| format!("{shown}{char}"))))
     }
 
     /// As stored, cut before.

@@ -40,12 +40,17 @@ pub struct BalanceSnapshot {
 
 impl Balances {
     /// Whether what a statement says is younger than this, which is known, or corrects it. What was told of the same instant before was
-    /// corrected itself, and corrects nothing when it is told again. A statement without a balance says nothing, and what is known of a time to
-    /// come is not known.
+    /// corrected itself, and corrects nothing when it is told again. A statement without a balance says nothing, now or once another one comes.
     pub fn gives_way_to(&self, told: &Self, is_first_told: bool, now: Timestamp) -> bool {
-        let known = self.as_of.filter(|as_of| *as_of <= now);
+        let known = self.known_at(now);
         let is_other = told.current != self.current || told.available != self.available;
-        told.current.is_some() && (told.as_of > known || told.as_of.is_some() && told.as_of == known && is_other && is_first_told)
+        let is_news = self.current.is_none() || told.as_of > known || told.as_of.is_some() && told.as_of == known && is_other && is_first_told;
+        told.current.is_some() && is_news
+    }
+
+    /// Since when it is known what the account holds; `None` when it is not. What is known of a time to come is not known.
+    pub fn known_at(&self, now: Timestamp) -> Option<Timestamp> {
+        self.as_of.filter(|as_of| self.current.is_some() && *as_of <= now)
     }
 
     /// Whether both are the same amounts, of whatever instant.

@@ -68,6 +68,8 @@ words! {
         CredentialsRejected = "credentials_rejected",
         /// The time is over that the bank's consent lasts.
         ConsentEnded = "consent_ended",
+        /// Its user withdrew the consent, by asking to be erased.
+        ConsentWithdrawn = "consent_withdrawn",
     }
 }
 
@@ -89,6 +91,7 @@ impl LinkReason {
             Self::ProviderUnreachable => "The bank could not be reached.",
             Self::MalformedAnswer | Self::IncompleteAnswer => "The bank's answer could not be read.",
             Self::CredentialsRejected | Self::ConsentEnded => "The bank no longer accepts this link.",
+            Self::ConsentWithdrawn => "You have withdrawn your consent.",
         }
     }
 }

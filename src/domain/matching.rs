@@ -200,11 +200,10 @@ impl<'a> Matcher<'a> {
         for at in self.open() {
             let row = &self.reported[at];
             let candidates = named.get(self.names[at].as_str()).map_or(&[][..], Vec::as_slice);
-            // Nothing says that a younger row is gone of whose day nothing was told, so an older one does not take its place.
-            let is_passed_over = |known: &KnownTransaction| {
-                row.is_apart_from(&known.facts) && known.facts.posted_on > row.facts.posted_on && self.period.is_some() && !self.covers(known.facts.posted_on)
-            };
-            let found = candidates.iter().find(|known| !self.claimed.contains(&known.id) && !is_passed_over(known)).map(|known| known.id);
+            // Nothing says that a row is gone of whose day nothing was told, so another one of its name does not take its place.
+            let is_passed_over = |known: &KnownTransaction| row.is_apart_from(&known.facts) && self.period.is_some() && !self.covers(known.facts.posted_on);
+            let free = candidates.iter().filter(|known| !self.claimed.contains(&known.id) && !is_passed_over(known));
+            let found = free.min_by_key(|known| row.is_apart_from(&known.facts)).map(|known| known.id);
             if let Some(id) = found {
                 self.claim(at, id);
             }

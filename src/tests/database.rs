@@ -137,6 +137,27 @@ async fn a_database_that_cannot_be_opened_says_why_without_its_password() {
     assert!(!format!("{gone:?}").contains("hunter2"));
 }
 
+/// A balancer in front of a database that is gone takes connections all the same.
+#[tokio::test]
+async fn what_takes_connections_and_says_nothing_is_a_database_that_is_gone() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let speaks = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let heard = speaks.clone();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            if heard.load(std::sync::atomic::Ordering::SeqCst) {
+                let _said = tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+            }
+        }
+    });
+    for says_something_else in [false, true] {
+        speaks.store(says_something_else, std::sync::atomic::Ordering::SeqCst);
+        let gone = refusal(&format!("postgres://me:hunter2@{address}/x")).await;
+        assert!(gone.downcast_ref::<Unavailable>().is_some_and(|gone| gone.part == "database"), "{gone:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_writer_that_waited_in_vain_is_told_that_the_database_is_unavailable() {
     for store in every_store().await {

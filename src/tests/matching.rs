@@ -96,6 +96,26 @@ fn rows_without_an_id_are_named_by_what_they_say_and_their_place_among_equal_one
 }
 
 #[test]
+fn an_id_that_is_used_again_takes_no_other_rows_place() {
+    let [rent, coffee] = [posted("5", "2026-10-20", -10_000, "Rent"), posted("5", "2026-11-23", -200, "Coffee")];
+    let corrected = |cents| posted("5", "2026-11-23", cents, "Coffee");
+    let both_months = Some((LocalDate::parse("2026-10-01").unwrap(), november(30)));
+    let mut ledger = Ledger::default();
+    ledger.take(Source::Feed, both_months, std::slice::from_ref(&rent));
+    let plan = ledger.feed(std::slice::from_ref(&coffee));
+    assert_eq!((ids(&plan), plan.withdrawn), (vec![Match::New], vec![]), "nobody asked of October");
+    let plan = ledger.feed(&[corrected(-300)]);
+    assert_eq!((ids(&plan), plan.withdrawn), (vec![known(2)], vec![]));
+
+    let mut ledger = Ledger::default();
+    ledger.take(Source::Feed, both_months, &[rent.clone(), coffee]);
+    let plan = ledger.take(Source::Feed, both_months, &[corrected(-300), rent]);
+    assert_eq!((ids(&plan), plan.withdrawn), (vec![known(2), known(1)], vec![]));
+    let plan = ledger.take(Source::Feed, both_months, &[corrected(-400)]);
+    assert_eq!((ids(&plan), plan.withdrawn), (vec![known(2)], vec![TransactionId(Uuid::from_u128(1))]));
+}
+
+#[test]
 fn two_equal_rows_stay_two_however_often_they_are_reported() {
     for rows in [
         [posted("a", "2026-11-03", -500, "Coffee"), posted("b", "2026-11-03", -500, "Coffee")],

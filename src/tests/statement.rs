@@ -312,7 +312,7 @@ fn instants_honour_their_offset() {
     assert_eq!(as_of("20240301000000[-3.30:NST]"), "2024-03-01T03:30:00Z");
     assert_eq!(as_of("20240301000000[0]"), "2024-03-01T00:00:00Z");
     for unreadable in ["20240230", "202403", "20240301250000", "20240301[EST]", "20240301[-5:EST", "20240301[+99]", "日本日本"] {
-        assert_eq!(as_of(unreadable), "the balance's date (DTASOF) cannot be read; it is left out", "{unreadable}");
+        assert_eq!(as_of(unreadable), "the balance's date (DTASOF) cannot be read; it counts as of the end of the statement", "{unreadable}");
     }
 }
 

@@ -209,7 +209,7 @@ impl ImportCommands {
         if has_news || is_renewed || is_back {
             work.accounts().save(account).await?;
         }
-        self.stock(work, account, statement, import, known.as_of.filter(|as_of| *as_of <= now)).await
+        self.stock(work, account, statement, import, known.known_at(now)).await
     }
 
     /// The days that the file says it tells all of, as far as they have come; and that the account has something new, if it has.

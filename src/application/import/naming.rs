@@ -30,8 +30,8 @@ impl Naming {
     }
 }
 
-/// The parts of what an account is recognised by that its masked number is the end of.
+/// The parts of what an account is recognised by that its masked number is the end of. What holds a masked number is a name.
 fn numbers(account: &ReportedAccount) -> impl Iterator<Item = &str> {
-    let is_number = |part: &&str| account.masked_number.is_some() && MaskedNumber::cut(part) == account.masked_number;
+    let is_number = |part: &&str| account.masked_number.is_some() && MaskedNumber::cut(part) == account.masked_number && !part.contains(MaskedNumber::MASK);
     account.reference.expose().split(':').filter(is_number)
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     application::{
+        access::Requester,
         audit::Attempt,
         credentials::seal_credentials,
         ports::{Credentials, FinancialProvider, Place, Work},
@@ -10,7 +11,7 @@ use crate::{
     domain::{
         consent::Consent,
         id::{ConsentId, LinkId, SyncId, UserId},
-        link::{Authorization, Link, LinkStatus, SealedCredentials},
+        link::{Authorization, Link, LinkStatus, SealedCredentials, StoredCredentials, Wiped},
         schedule::SyncPlan,
         sync::{Sync, SyncOrigin, SyncProblem},
     },
@@ -38,7 +39,7 @@ impl Target<'_> {
 }
 
 impl LinkCommands {
-    /// Commits link, sealed credentials and the first sync together. What cannot be kept is given back.
+    /// Commits link, sealed credentials and the first sync together. What cannot be kept is given back, and so is what is kept no longer.
     pub(super) async fn activate(
         &self,
         attempt: &Attempt,
@@ -49,12 +50,13 @@ impl LinkCommands {
         let (owner, id) = target.of();
         let sealed = seal_credentials(self.sealer.as_ref(), Place::credentials(owner, id), credentials, self.clock.now())?;
         let storing = Storing::begin(id);
+        let former = self.in_use(owner, id).await?;
         let activated = loop {
             match self.try_to_activate(attempt, &target, credentials, &sealed).await {
                 Err(LinkError::Unexpected(failure)) => {
                     // A commit whose answer was lost has stored them all the same.
                     match self.stored_until_known(&storing, &failure, owner, id, &sealed).await {
-                        Ok(Some(link)) => return Ok(link),
+                        Ok(Some(link)) => break Ok(link),
                         Ok(None) if storing.goes_on_after(&failure).await => {}
                         Ok(None) => break Err(LinkError::Unexpected(failure)),
                         // Nobody knows whether they are stored, so they are not given back.
@@ -64,10 +66,21 @@ impl LinkCommands {
                 settled => break settled,
             }
         };
-        if activated.is_err() {
-            give_back(provider, credentials).await;
+        match (&activated, former) {
+            (Err(_), _) => give_back(provider, credentials).await,
+            (Ok(link), Some(former)) => {
+                let replaced = Wiped { link: id, provider: link.provider.clone(), sealed: former.envelope };
+                self.tell_bank(&Requester::worker(owner), &replaced).await;
+            }
+            (Ok(_), None) => {}
         }
         activated
+    }
+
+    /// What a link that works has been given before.
+    async fn in_use(&self, owner: UserId, id: LinkId) -> anyhow::Result<Option<StoredCredentials>> {
+        let works = self.links.find_many(owner, &[id]).await?.pop().is_some_and(|link| link.status == LinkStatus::Active);
+        if works { self.links.credentials(owner, id).await } else { Ok(None) }
     }
 
     /// The link, when these credentials are stored for it; `None` when they are not. A database that is away cannot tell, and is waited for.

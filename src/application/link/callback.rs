@@ -134,7 +134,7 @@ impl LinkCommands {
             }
             return Err(self.turn_away(attempt, authorization, LinkReason::WrongBrowser).await?);
         }
-        let Some(code) = &answer.code else {
+        let Some(code) = answer.code.as_ref().filter(|code| !code.expose_secret().trim().is_empty()) else {
             return Err(self.turn_away(attempt, authorization, LinkReason::MissingCode).await?);
         };
         let mut work = self.store.begin(attempt).await?;

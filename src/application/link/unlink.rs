@@ -104,7 +104,7 @@ impl LinkCommands {
     }
 
     /// Tells a bank that its consent is over. What it handed out is gone here already, so nothing depends on it.
-    async fn tell_bank(&self, requester: &Requester, wiped: &Wiped) {
+    pub(super) async fn tell_bank(&self, requester: &Requester, wiped: &Wiped) {
         match self.try_to_tell(requester, wiped).await {
             Ok(()) => {}
             Err(NotTold::Unexpected(failure)) => tracing::error!(link = %wiped.link.0, error = ?failure, "a bank was not told that a consent is over"),

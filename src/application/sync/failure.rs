@@ -7,6 +7,7 @@ use crate::{
         audit::Attempt,
         ports::{ProviderFault, Work},
         renewal::{RenewalError, lose_access},
+        storing::Storing,
     },
     domain::{
         failure::Reason,
@@ -82,8 +83,19 @@ impl RunError {
 }
 
 impl SyncEngine {
+    /// Commits how a stage failed, once the database is there: else nobody would go on with the sync before its lease is over.
+    pub(super) async fn keep_failure(&self, attempt: &Attempt, sync: &mut Sync, failure: &RunError) -> anyhow::Result<()> {
+        let storing = Storing::begin(sync.link);
+        loop {
+            match self.note_failure(attempt, sync, failure).await {
+                Err(away) if storing.goes_on_after(&away).await => {}
+                noted => return noted,
+            }
+        }
+    }
+
     /// Commits how a stage failed: tried again later, or given up, with the link expired when the bank no longer knows it.
-    pub(super) async fn note_failure(&self, attempt: &Attempt, sync: &mut Sync, failure: &RunError) -> anyhow::Result<()> {
+    async fn note_failure(&self, attempt: &Attempt, sync: &mut Sync, failure: &RunError) -> anyhow::Result<()> {
         let now = self.clock.now();
         let problem = failure.problem();
         let mut work = self.store.begin(attempt).await?;

@@ -19,7 +19,7 @@ use crate::domain::{
     erasure::{ERASURE_LEASE_MINUTES, ErasureQueue, Erasures},
     id::{LinkId, UserId},
     import::ImportStatus,
-    link::{LinkStatus, Wiped},
+    link::{LinkReason, LinkStatus, Wiped},
     time::Timestamp,
     user::{EmailAddress, EmailKey},
 };
@@ -175,7 +175,11 @@ impl Erasures for DatabaseWork {
         let wiped = handed_out.into_iter().map(|row| Wiped { link: LinkId(row.link_id), provider: provider(row.link_id), sealed: row.sealed }).collect();
         let sealed = Query::select().column(credentials::Column::LinkId).from(credentials::Entity).and_where(credentials::Column::UserId.eq(user.0)).take();
         let waiting = links::Column::Status.eq(LinkStatus::Pending.as_str());
-        let changes = links::ActiveModel { status: Set(LinkStatus::Revoked.as_str().to_owned()), reason: Set(None), ..Default::default() };
+        let changes = links::ActiveModel {
+            status: Set(LinkStatus::Revoked.as_str().to_owned()),
+            reason: Set(Some(LinkReason::ConsentWithdrawn.as_str().to_owned())),
+            ..Default::default()
+        };
         let ended = links::Entity::update_many()
             .set(changes)
             .filter(links::Column::UserId.eq(user.0))

@@ -46,7 +46,9 @@ fn classify_driver(error: &sqlx::Error) -> anyhow::Error {
         sqlx::Error::Database(error) => anyhow::anyhow!("{}", describe(error.as_ref())),
         sqlx::Error::ColumnNotFound(name) => anyhow::anyhow!("the database has no column {name}"),
         sqlx::Error::ColumnDecode { index, .. } => anyhow::anyhow!("column {index} could not be decoded"),
-        sqlx::Error::Tls(_) => anyhow::anyhow!("no TLS connection could be made"),
+        // What stands in front of a database that is gone takes connections and says nothing.
+        sqlx::Error::Protocol(_) => unavailable("the connection broke: what answered is no database".to_owned()),
+        sqlx::Error::Tls(_) => unavailable("no TLS connection could be made".to_owned()),
         _ => anyhow::anyhow!("the driver of the database failed"),
     }
 }

@@ -36,6 +36,7 @@ use crate::{
     },
 };
 
+use super::oauth::with_readable_lifetime;
 use circuit::{Circuits, Permit};
 use outside::Reach;
 use pause::Heard;
@@ -344,7 +345,7 @@ impl<'c> oauth2::AsyncHttpClient<'c> for TokenEndpoint {
     fn call(&'c self, request: oauth2::HttpRequest) -> Self::Future {
         Box::pin(async move {
             let request = reqwest::Request::try_from(request).map_err(|_| ProviderFault::Unreachable)?;
-            ask(&self.0, request, Asked::Tokens).await
+            Ok(ask(&self.0, request, Asked::Tokens).await?.map(with_readable_lifetime))
         })
     }
 }

@@ -90,6 +90,8 @@ pub enum LinkReason {
     CredentialsRejected,
     /// The time is over that the bank's consent lasts.
     ConsentEnded,
+    /// Its user withdrew the consent, by asking to be erased, and has thought better of that since.
+    ConsentWithdrawn,
 }
 
 /// What the user has to do about a link.

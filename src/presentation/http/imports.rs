@@ -4,7 +4,7 @@
 
 use std::io::{Seek, SeekFrom, Write};
 
-use async_graphql::InputType;
+use async_graphql::{InputType, Value};
 use axum::{
     extract::{
         Multipart, OriginalUri, State,
@@ -129,11 +129,11 @@ async fn receive(mut multipart: Multipart) -> Result<Upload, Problem> {
             "file" if received.is_none() => received = Some(receive_file(&mut field).await?),
             "accountId" if beside.account.is_none() => beside.account = Some(id_or_nothing(receive_text(&mut field).await?.trim())),
             "account" if beside.new_account.is_none() => {
-                let wrong = || wrong_part("The part \"account\" must be JSON of the graph's NewAccountInput.");
+                let wrong = || wrong_part("The part \"account\" must be JSON of the graph's NewAccountInput, and have no other fields.");
                 beside.new_account = Some(input(&receive_text(&mut field).await?).ok_or_else(wrong)?);
             }
             "csv" if beside.csv.is_none() => {
-                let wrong = || wrong_part("The part \"csv\" must be JSON of the graph's CsvFormatInput.");
+                let wrong = || wrong_part("The part \"csv\" must be JSON of the graph's CsvFormatInput, and have no other fields.");
                 beside.csv = Some(input(&receive_text(&mut field).await?).ok_or_else(wrong)?);
             }
             "preview" => {
@@ -193,10 +193,20 @@ fn is_yes(text: &str) -> Option<bool> {
     }
 }
 
-/// A part in JSON, as the graph would take it.
+/// A part in JSON, as the graph would take it: without fields that it does not have.
 fn input<T: InputType>(text: &str) -> Option<T> {
-    let value = async_graphql::Value::from_json(serde_json::from_str(text).ok()?).ok()?;
-    T::parse(Some(value)).ok()
+    let value = Value::from_json(serde_json::from_str(text).ok()?).ok()?;
+    let read = T::parse(Some(value.clone())).ok()?;
+    is_all_of(&value, &read.to_value()).then_some(read)
+}
+
+/// Whether each field that is given is one of those that were read.
+fn is_all_of(given: &Value, read: &Value) -> bool {
+    match (given, read) {
+        (Value::Object(given), Value::Object(read)) => given.iter().all(|(name, value)| read.get(name).is_some_and(|read| is_all_of(value, read))),
+        (Value::List(given), Value::List(read)) => given.len() == read.len() && given.iter().zip(read).all(|(given, read)| is_all_of(given, read)),
+        _ => true,
+    }
 }
 
 fn wrong_part(detail: &str) -> Problem {

@@ -105,6 +105,44 @@ async fn a_file_without_a_balance_leaves_none() {
 }
 
 #[tokio::test]
+async fn a_file_without_a_balance_keeps_no_older_one_away() {
+    for app in TestApp::on_every_store().await {
+        let ann = app.signed_in("ann").await;
+        let available = of("20261120", "20.00").replace("LEDGERBAL", "AVAILBAL");
+        brought(&ann, &available, None).await;
+        assert_eq!(told(&ann).await, (Value::Null, vec![]), "{}", app.store.name);
+        brought(&ann, &of("20261031", "31.00"), None).await;
+        assert_eq!(told(&ann).await, (json!("31.00"), days(&[("2026-10-31", "31.00")])));
+        brought(&ann, &available, None).await;
+        assert_eq!(told(&ann).await.0, json!("31.00"));
+        brought(&ann, &of("20260930", "30.00"), None).await;
+        assert_eq!(told(&ann).await.0, json!("31.00"));
+
+        let bob = app.signed_in("bob").await;
+        let trades = positions("20261120", None).replace("<INVBAL><AVAILCASH>1000.00<MARGINBALANCE>0<SHORTBALANCE>0</INVBAL>", "");
+        brought(&bob, &trades, None).await;
+        let full = brought(&bob, &positions("20261031", Some(&[("STK", 5)])), None).await;
+        assert_eq!((held(&bob).await, told(&bob).await.0), (vec!["STK 5".to_owned()], json!("1050.00")));
+        revert(&bob, &full).await;
+        assert_eq!((held(&bob).await, told(&bob).await), (vec![], (Value::Null, vec![])));
+    }
+}
+
+#[tokio::test]
+async fn a_balance_without_a_date_is_of_the_end_of_its_statement() {
+    for app in TestApp::on_every_store().await {
+        let ann = app.signed_in("ann").await;
+        let until =
+            |day: &str, amount: &str| of("", amount).replace("<DTASOF>", "").replace("<BANKTRANLIST>", &format!("<BANKTRANLIST><DTSTART>20260901<DTEND>{day}"));
+        brought(&ann, &until("20261031", "31.00"), None).await;
+        brought(&ann, &until("20261120", "20.00"), None).await;
+        brought(&ann, &until("20260930", "30.00"), None).await;
+        let all = days(&[("2026-09-30", "30.00"), ("2026-10-31", "31.00"), ("2026-11-20", "20.00")]);
+        assert_eq!(told(&ann).await, (json!("20.00"), all), "{}", app.store.name);
+    }
+}
+
+#[tokio::test]
 async fn a_balance_of_a_time_to_come_is_one_of_now_and_named() {
     for app in TestApp::on_every_store().await {
         let ann = app.signed_in("ann").await;

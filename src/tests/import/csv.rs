@@ -103,6 +103,9 @@ async fn a_form_says_the_same_in_parts_of_json() {
             ("csv", "{"),
             ("csv", r#"{"dateOrder":"SOMEHOW"}"#),
             ("csv", "[]"),
+            ("csv", r#"{"dateOrder":"DAY_MONTH_YEAR","invertsign":true}"#),
+            ("csv", r#"{"columns":[{"number":1,"role":"POSTED_ON","name":"Date"}]}"#),
+            ("account", r#"{"name":"x","type":"CHECKING","currency":"EUR","number":"12345678"}"#),
             ("account", "{}"),
             ("account", r#"{"name":"x","type":"CHECKING","currency":"€"}"#),
         ] {
@@ -216,6 +219,26 @@ async fn a_file_of_several_accounts_makes_each_of_them_and_keeps_no_number() {
         assert_eq!(counts(&import(&ann, later, one).await.succeeds()["import"]), (0, 1, 0));
         let account = ann.accounts().await[0]["id"].clone();
         import(&ann, file, json!({ "accountId": account })).await.is_refused("FILE_HOLDS_SEVERAL_ACCOUNTS");
+    }
+}
+
+/// What an account is called is no number of it, however long its words are.
+#[tokio::test]
+async fn names_of_accounts_and_files_stay_readable_beside_numbers() {
+    for app in TestApp::on_every_store().await {
+        let ann = app.signed_in("ann").await;
+        for (name, accounts) in [("Girokonto", &[ONE][..]), ("Joint account Household", &[ONE]), ("Sparkasse", &[ONE, OTHER])] {
+            let rows: Vec<_> = accounts.iter().map(|account| (*account, 2, "-1,00")).collect();
+            let mut said = giro();
+            said["account"]["name"] = json!(name);
+            let file = of_accounts(&rows);
+            let document = json!({ "filename": format!("{name} 0123412345678.csv"), "content": file, "account": said["account"] });
+            let imported = ann.mutate("importStatement", "import { id filename }", document).await.succeeds()["import"].clone();
+            assert_eq!(imported["filename"], json!(format!("{name} 0••••5678.csv")), "{}", app.store.name);
+        }
+        let mut named: Vec<_> = ann.accounts().await.into_iter().map(|account| account["name"].as_str().unwrap().to_owned()).collect();
+        named.sort();
+        assert_eq!(named, ["Girokonto", "Joint account Household", "Sparkasse ••••4321", "Sparkasse ••••5678"]);
     }
 }
 

@@ -8,12 +8,14 @@ use crate::harness::app::{FRONTEND, TestApp};
 use super::{came_to_nothing, failed_for, is_active, is_spent, nothing_is_stored};
 
 /// Answers of a bank that make no link, with the link's reason.
-const REFUSALS: [(&[(&str, &str)], &str); 8] = [
+const REFUSALS: [(&[(&str, &str)], &str); 10] = [
     (&[("error", "access_denied")], "access_denied"),
     (&[("error", "access_denied"), ("code", "a-code")], "access_denied"),
     (&[("error", "server_error")], "provider_error"),
     (&[("error", "<script>alert(1)</script>"), ("error_description", "<script>")], "provider_error"),
     (&[("error", "")], "missing_code"),
+    (&[("code", "")], "missing_code"),
+    (&[("code", " ")], "missing_code"),
     (&[], "missing_code"),
     (&[("code", "a-code"), ("iss", "https://evil.example")], "wrong_issuer"),
     (&[("code", "a-code"), ("error", "access_denied"), ("error", "again")], "access_denied"),

@@ -56,6 +56,26 @@ async fn wherever_a_link_stands_it_comes_back_with_the_accounts_it_had() {
 }
 
 #[tokio::test]
+async fn the_bank_is_told_that_the_consent_which_was_replaced_is_over() {
+    for app in TestApp::on_every_store().await {
+        let (ann, link) = synced(&app, vec![]).await;
+        agrees_again(&app, &ann, &link).await;
+        assert_eq!(app.bank.script(|script| std::mem::take(&mut script.revoked)), ["first-refresh-canary"], "{}", app.store.name);
+        assert_eq!(app.last_outcome("revoke_consent").await, ("succeeded".to_owned(), None));
+        // A bank that does not want to know keeps nobody from linking.
+        app.bank.script(|script| script.revoke_fault = Some(ProviderFault::ServerError));
+        agrees_again(&app, &ann, &link).await;
+        assert_eq!(app.last_outcome("revoke_consent").await, ("failed".to_owned(), Some("provider_error".to_owned())));
+        // What the bank refuses already is over.
+        expires(&app, &ann, &link).await;
+        let before = app.outcomes("revoke_consent").await.len();
+        agrees_again(&app, &ann, &link).await;
+        assert_eq!(app.outcomes("revoke_consent").await.len(), before);
+        app.every_attempt_ended_once().await;
+    }
+}
+
+#[tokio::test]
 async fn one_whose_data_was_removed_begins_from_nothing() {
     for app in TestApp::on_every_store().await {
         let rows = vec![posted("x", "2026-11-20", -900, "Shoes"), posted("o", "2025-06-01", -100, "Old")];

@@ -188,8 +188,8 @@ async fn asking_closes_everything_at_once_and_calling_it_off_opens_it() {
         assert_eq!(work(&app).await, 0);
         let ann = app.signed_in("ann").await;
         assert_eq!(ann.transactions().await.len(), 1, "what was there stays");
-        let data = ann.ask("{ viewer { links(first: 1) { nodes { status nextAction } } } }").await.data();
-        assert_eq!(data["viewer"]["links"]["nodes"][0], json!({ "status": "REVOKED", "nextAction": "RELINK" }));
+        let data = ann.ask("{ viewer { links(first: 1) { nodes { status reason nextAction } } } }").await.data();
+        assert_eq!(data["viewer"]["links"]["nodes"][0], json!({ "status": "REVOKED", "reason": "CONSENT_WITHDRAWN", "nextAction": "RELINK" }));
         app.every_attempt_ended_once().await;
     }
 }

@@ -106,6 +106,41 @@ async fn a_code_that_schwab_refuses_links_nothing() {
 }
 
 #[tokio::test]
+async fn tokens_with_an_odd_lifetime_are_kept_and_unusable_ones_are_not() {
+    let stand_in = StandIn::open().await;
+    for app in apps(&stand_in).await {
+        stand_in.goes_by(app.store.clock.clone());
+        stand_in.has_account("12345678", "A1B2", rows(&app));
+        for lifetime in [json!("1800"), json!(1800.0), json!(-1), json!("soon"), json!(null), json!([1800]), json!(1e30)] {
+            stand_in.script(|script| script.odd = json!({ "expires_in": lifetime }));
+            let ann = app.signed_in("ann").await;
+            let mut walk = ann.walk_to("schwab", None).await;
+            walk.leave().await;
+            walk.come_back(&[("code", "C0.b2F@")]).await.is_page(200);
+            assert_eq!(ann.link(&walk.link).await["status"], "ACTIVE", "{lifetime} {}", app.store.name);
+            app.work().await;
+            app.pass(Duration::hours(1));
+            let ann = app.signed_in("ann").await;
+            assert_eq!(syncs(&app, &ann, &walk.link).await["lastSync"]["status"], "SUCCEEDED", "{lifetime}: the token that took its place was kept");
+            ann.unlink(&walk.link, false).await.succeeds();
+        }
+        let kept = app.count("credentials").await;
+        for token in ["", "a\r\nb", "ü", "a b"] {
+            stand_in.script(|script| script.odd = json!({ "access_token": token }));
+            let ann = app.signed_in("ann").await;
+            let mut walk = ann.walk_to("schwab", None).await;
+            walk.leave().await;
+            walk.come_back(&[("code", "C0.b2F@")]).await.is_page(200);
+            let told = ann.link(&walk.link).await;
+            assert_eq!((&told["status"], &told["reason"]), (&json!("FAILED"), &json!("MALFORMED_ANSWER")), "{token:?}");
+        }
+        assert_eq!((kept, app.count("credentials").await), (0, 0));
+        stand_in.script(|script| script.odd = json!(null));
+        app.every_attempt_ended_once().await;
+    }
+}
+
+#[tokio::test]
 async fn nobody_is_sent_to_a_bank_whose_token_endpoint_asked_for_a_pause() {
     let stand_in = StandIn::open().await;
     for app in apps(&stand_in).await {

@@ -53,6 +53,8 @@ pub(super) struct Script {
     pub(super) paths: Vec<String>,
     /// Leaves the refresh token out of what a refresh answers.
     pub(super) keeps_refresh_token: bool,
+    /// What its tokens' answers hold instead of what they should.
+    pub(super) odd: Value,
     /// For how many seconds its token endpoint wants to be left alone.
     pub(super) rests: Option<u32>,
     /// Looks at the days of a window alone, and at no times.
@@ -167,8 +169,9 @@ async fn token(State(shared): State<Shared>, headers: HeaderMap, Form(form): For
         }
         _ => return refused("invalid_grant"),
     };
-    let answer = json!({ "expires_in": 1800, "token_type": "Bearer", "scope": "api", "refresh_token": consent.refresh_token,
+    let mut answer = json!({ "expires_in": 1800, "token_type": "Bearer", "scope": "api", "refresh_token": consent.refresh_token,
         "access_token": consent.access_token, "id_token": "canary" });
+    answer.as_object_mut().unwrap().extend(script.odd.as_object().cloned().unwrap_or_default());
     Json(answer).into_response()
 }
 

@@ -33,6 +33,22 @@ async fn a_pending_transaction_keeps_its_id_when_it_is_posted() {
     }
 }
 
+/// PostgreSQL stores no NUL, and no bank means one.
+#[tokio::test]
+async fn a_nul_in_what_a_bank_says_costs_nothing() {
+    for app in TestApp::on_every_store().await {
+        let odd = posted("x\0y", "2026-11-20", -900, "Sh\0oes");
+        let odd = ReportedTransaction { replaces: vec!["w\0".to_owned()], ..odd };
+        let (ann, link) = synced(&app, vec![odd.clone(), posted("z", "2026-11-20", -100, "Tea")]).await;
+        let told = ann.link(&link).await["lastSync"].clone();
+        assert_eq!((&told["status"], &told["problem"], &told["added"]), (&json!("SUCCEEDED"), &json!(null), &json!(2)), "{}", app.store.name);
+        let ids = ann.transaction_ids().await;
+        assert!(ann.transactions().await.iter().any(|row| row["description"] == "Shoes"));
+        syncs_again(&app, &ann, &link, vec![odd, posted("z", "2026-11-20", -100, "Tea")]).await;
+        assert_eq!(ann.transaction_ids().await, ids);
+    }
+}
+
 #[tokio::test]
 async fn a_row_the_bank_takes_back_leaves_every_list_and_comes_back_as_itself() {
     for app in TestApp::on_every_store().await {

@@ -23,7 +23,7 @@ use crate::{
     },
     infrastructure::providers::{
         http::{self, Asked, Line, TokenEndpoint},
-        oauth::{lifetime, token_fault, verifier},
+        oauth::{lifetime, token_fault, usable, verifier},
     },
 };
 
@@ -208,7 +208,7 @@ fn tokens(tokens: &TokenAnswer, known_consent_end: Option<Timestamp>, now: Times
         None => known_consent_end,
     };
     Ok(Tokens {
-        access_token: tokens.access_token().secret().clone().into(),
+        access_token: usable(tokens.access_token())?,
         refresh_token: refresh_token.clone().into(),
         access_expires_at: now.plus(lifetime(tokens.expires_in(), LONGEST_DAYS)),
         consent_expires_at,

@@ -24,7 +24,7 @@ use crate::{
     infrastructure::providers::{
         http::{self, Line, Policy, TokenEndpoint},
         nulls::{OrEmpty, id_in, null_is_empty},
-        oauth::{lifetime, token_fault, verifier},
+        oauth::{lifetime, token_fault, usable, verifier},
     },
 };
 
@@ -149,7 +149,7 @@ fn tokens(answer: &BasicTokenResponse, known: Option<&SecretString>, consent_exp
     let given = answer.refresh_token().map(RefreshToken::secret).filter(|token| !token.is_empty());
     let refresh_token = given.map(|token| SecretString::from(token.clone())).or_else(|| known.cloned()).ok_or(ProviderFault::Incomplete)?;
     Ok(Tokens {
-        access_token: answer.access_token().secret().clone().into(),
+        access_token: usable(answer.access_token())?,
         refresh_token,
         access_expires_at: now.plus(lifetime(answer.expires_in(), LONGEST_DAYS)),
         consent_expires_at,

@@ -278,7 +278,7 @@ fn masked_number(name: &str) -> Option<MaskedNumber> {
     let digits: String = end.chars().rev().take_while(char::is_ascii_digit).collect();
     let digits: String = digits.chars().rev().collect();
     let is_marked = end.len() < name.len() || end.trim_end_matches(|sign: char| sign.is_ascii_digit()).ends_with(['.', '*', 'x', 'X', '•', '#']);
-    (digits.len() == 4 && is_marked).then(|| MaskedNumber::stored(format!("••••{digits}")))
+    (digits.len() == 4 && is_marked).then(|| MaskedNumber::stored(format!("{}{digits}", MaskedNumber::MASK)))
 }
 
 fn transaction(record: RowRecord, currency: &Currency, now: Timestamp) -> Option<ReportedTransaction> {

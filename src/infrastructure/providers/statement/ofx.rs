@@ -6,6 +6,8 @@
 
 use std::io::BufRead;
 
+use chrono::NaiveTime;
+
 use super::{MAX_ROWS, Problems, spool::Spool};
 use crate::domain::{
     import::{LineProblem, Statement, StatementFile, UnreadableFile},
@@ -240,9 +242,10 @@ impl Reader {
             return self.report(line, format!("more than {MAX_STATEMENTS} statements; this one is left out"));
         }
         let mut account = holder.account;
+        let end = period.map(|(_, last)| Timestamp::new(last.naive().and_time(NaiveTime::MIN).and_utc()));
         account.balances = match &portfolio {
-            Some(portfolio) => portfolio.balances(&account.currency, as_of),
-            None => mapping::balances(account.kind, ledger, available),
+            Some(portfolio) => portfolio.balances(&account.currency, as_of.or(end)),
+            None => mapping::balances(account.kind, ledger, available, end),
         };
         account.holdings = portfolio.and_then(|portfolio| portfolio.positions);
         self.statements.push(Statement { number, account, alike: None, formerly: None, together: None, period });

@@ -115,22 +115,24 @@ fn escaped(part: &str) -> String {
 pub(super) fn balance(leaves: &Leaves, currency: &Currency) -> (Option<Balance>, Option<String>) {
     let Some(text) = leaves.get("BALAMT") else { return (None, None) };
     match (amount(text, currency), leaves.get("DTASOF").map(instant)) {
-        (Ok(amount), Some(None)) => (Some(Balance { amount, as_of: None }), Some("the balance's date (DTASOF) cannot be read; it is left out".to_owned())),
+        (Ok(amount), Some(None)) => {
+            (Some(Balance { amount, as_of: None }), Some("the balance's date (DTASOF) cannot be read; it counts as of the end of the statement".to_owned()))
+        }
         (Ok(amount), as_of) => (Some(Balance { amount, as_of: as_of.flatten() }), None),
         (Err(reason), _) => (None, Some(format!("the balance (BALAMT) cannot be taken: {reason}"))),
     }
 }
 
-/// What the account holds. For credit, an AVAILBAL below zero is no credit left, and one that only mirrors the ledger balance is the
+/// What the account holds; as of the end of the statement where no date stands beside it. For credit, an AVAILBAL below zero is no credit left, and one that only mirrors the ledger balance is the
 /// debt again, as some banks write it: neither is what can be spent.
-pub(super) fn balances(kind: AccountType, ledger: Option<Balance>, available: Option<Balance>) -> Balances {
+pub(super) fn balances(kind: AccountType, ledger: Option<Balance>, available: Option<Balance>, end: Option<Timestamp>) -> Balances {
     let current = ledger.map(|ledger| ledger.amount);
     let mirrored = |amount: Amount| current.is_some_and(|current| amount == current.negated());
     Balances {
         current,
         available: available.map(|balance| balance.amount).filter(|amount| !kind.is_liability() || !(amount.is_negative() || mirrored(*amount))),
         limit: None,
-        as_of: ledger.or(available).and_then(|balance| balance.as_of),
+        as_of: ledger.or(available).and_then(|balance| balance.as_of.or(end)),
     }
 }
 
