@@ -284,6 +284,31 @@ fn a_line_and_a_quotation_that_never_end_cost_only_themselves() {
 }
 
 #[test]
+fn quotation_marks_that_belong_to_no_cell_swallow_no_rows() {
+    let bar = "2026-01-02;SHOP A;-1,00\n2026-01-03;\"PUB;-2,00\n2026-01-04;SHOP C;-3,00\n2026-01-05;\"PUB;-4,00\n2026-01-06;SHOP D;-5,00\n";
+    let inches = "2026-01-02;SHOP A;-1,00\n2026-01-03;\"PUB;-2,00\n2026-01-04;SHOP C;-3,00\n2026-01-05;TV 50\";-4,00\n2026-01-06;SHOP D;-5,00\n";
+    let told = read(&format!("Date;Text;Amount\n{bar}"));
+    assert_eq!(rows(&told), [row("2026-01-02", "-1.00", "SHOP A"), row("2026-01-04", "-3.00", "SHOP C"), row("2026-01-06", "-5.00", "SHOP D")]);
+    assert_eq!(told.problems.iter().map(|problem| problem.line).collect::<Vec<_>>(), [3, 5]);
+    let told = read(&format!("Date;Text;Amount\n{inches}"));
+    assert_eq!(rows(&told).iter().map(|(_, amount, _)| amount.as_str()).collect::<Vec<_>>(), ["-1.00", "-3.00", "-4.00", "-5.00"]);
+    assert_eq!((told.problems.len(), told.problems[0].line), (1, 3));
+}
+
+#[test]
+fn a_cell_may_go_over_lines_wherever_it_stands() {
+    for (text, said) in [
+        ("Date,Text,Amount\n2026-01-31,\"Say \"\"hi\"\", a\nb, c\",-1.00\n2026-02-01,x,-2.00\n", "Say \"hi\", a b, c"),
+        ("Date,Amount,Text\n2026-01-31,-1.00,\"one\ntwo\n\"\"three\"\"\"\n2026-02-01,-2.00,x\n", "one two \"three\""),
+        ("Text;Date;Amount\n\"one\n\ntwo\";2026-01-31;-1,00\nx;2026-02-01;-2,00\n", "one two"),
+        ("Text;Date;Amount;Notiz\n\"one\ntwo\" ;\"2026-01-31\";\"-1,00\";\"a\nb\"\nx;2026-02-01;-2,00;\n", "one two"),
+    ] {
+        let told = read(text);
+        assert_eq!((rows(&told), told.problems.len()), (vec![row("2026-01-31", "-1.00", said), row("2026-02-01", "-2.00", "x")], 0), "{text}");
+    }
+}
+
+#[test]
 fn a_long_file_streams() {
     let rows = 60_000;
     let line = "2026-01-30,Corner shop with a name of some length and a remark behind it,-12.50\n";
