@@ -79,6 +79,9 @@ pub(super) fn read(start: &[u8], is_whole: bool, input: &mut dyn BufRead, hints:
     if !layout.is_whole() {
         return Err(ask(CsvQuestion::Columns));
     }
+    if layout.is_direction_doubtful() {
+        return Err(ask(CsvQuestion::Sign));
+    }
     let order = format.date_order.ok_or_else(|| ask(CsvQuestion::DateOrder))?;
     let mark = format.decimal_mark.ok_or_else(|| ask(CsvQuestion::DecimalMark))?;
     let currency = currency(hints, &evidence).map_err(ask)?;

@@ -51,7 +51,10 @@ const CREDIT: &str = "credit|credits|credit amount|deposit|deposits|deposit amou
     gutschriften|einnahmen|eingang|credito|creditos|abono|abonos|entrate|accredito|accrediti|avere|bij|kredit|inkomst|inn|\
     inn pa konto|entrada|entradas|uznania|prijmy|recettes|credit eur";
 const DIRECTION: &str = "af bij|dr cr|cr dr|debit credit|credit debit|debit or credit|credit debit indicator|soll haben|s h|d c|c d|direction|sign|\
-    indicator|type|transaction type|sens|soll haben kennzeichen|s h kennzeichen|d h";
+    indicator|type|transaction type|sens|soll haben kennzeichen|s h kennzeichen|d h|dare avere|debe haber|uttag insattning|\
+    obciazenie uznanie|money out money in";
+/// Of these, the ones that may as well be of what kind a row is.
+const EITHER_DIRECTION: &str = "type|transaction type|indicator|sign";
 const DESCRIPTION: &str = "description|transaction description|original description|extended description|statement description|details|detail|\
     transaction details|payment details|narrative|particulars|memo|note|notes|text|transaction|message|verwendungszweck|buchungstext|\
     umsatztext|beschreibung|libelle|libelle operation|libelle de l operation|nature de l operation|concepto|descripcion|observaciones|causale|\
@@ -145,6 +148,11 @@ pub(super) fn names_notes(heading: &str) -> bool {
     is_one_of(NOTES, heading)
 }
 
+/// Whether a column that may tell directions may as well tell kinds of rows.
+pub(super) fn names_either_direction(heading: &str) -> bool {
+    is_one_of(EITHER_DIRECTION, heading)
+}
+
 /// Whether a column of accounts may be of the other side.
 pub(super) fn names_either_account(heading: &str) -> bool {
     is_one_of(EITHER_ACCOUNT, heading)
@@ -194,8 +202,10 @@ pub(super) fn is_outgoing_mark(word: &str) -> Option<bool> {
 pub(super) fn is_outgoing(word: &str) -> Option<bool> {
     let plain = plain(word);
     match plain.as_str() {
-        "debet" | "dbit" | "debito" | "cargo" | "af" | "out" | "outgoing" | "withdrawal" | "lastschrift" | "belastung" | "expense" => Some(true),
-        "crdt" | "credito" | "abono" | "bij" | "in" | "incoming" | "deposit" | "gutschrift" | "kredit" | "income" => Some(false),
+        "debet" | "dbit" | "debito" | "cargo" | "debe" | "dare" | "uscita" | "af" | "out" | "outgoing" | "money out" | "withdrawal" | "lastschrift"
+        | "belastung" | "ausgang" | "uttag" | "obciazenie" | "expense" => Some(true),
+        "crdt" | "credito" | "abono" | "haber" | "avere" | "entrata" | "bij" | "in" | "incoming" | "money in" | "deposit" | "gutschrift" | "eingang"
+        | "insattning" | "uznanie" | "kredit" | "income" => Some(false),
         plain => is_outgoing_mark(plain),
     }
 }
