@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod banks;
+mod currencies;
 mod directions;
 mod identity;
 mod round_trip;
@@ -55,6 +56,11 @@ fn question(text: &str, hints: &StatementHints) -> (CsvQuestion, Option<CsvForma
     }
 }
 
+/// As `read`, into an account in another currency.
+fn read_in(currency: &str, text: &str) -> Told {
+    read_with(text.as_bytes(), &hints(currency, CsvCorrection::default())).unwrap()
+}
+
 /// Day, amount and description of every row.
 fn rows(told: &Told) -> Vec<(String, String, &str)> {
     let shown = |row: &ReportedTransaction| (row.facts.posted_on.to_string(), row.facts.amount.to_text(&told.account.currency));
@@ -91,7 +97,7 @@ fn many_ways_of_writing_are_understood() {
     for (text, expected) in [
         ("Date,Description,Amount\n01/31/2026,Coffee,-4.50\n", row("2026-01-31", "-4.50", "Coffee")),
         ("Date\tDescription\tMoney Out\tMoney In\n31 Jan 2026\tCoffee\t4.50\t\n", row("2026-01-31", "-4.50", "Coffee")),
-        ("Transaction Date|Details|Debit|Credit\n2026-01-31T08:00:00Z|Coffee|$4.50|$0.00\n", row("2026-01-31", "-4.50", "Coffee")),
+        ("Transaction Date|Details|Debit|Credit\n2026-01-31T08:00:00Z|Coffee|€4.50|€0.00\n", row("2026-01-31", "-4.50", "Coffee")),
         ("Date,Narrative,Debit Amount,Credit Amount\n31/01/26,Coffee,-4.50,\n", row("2026-01-31", "-4.50", "Coffee")),
         ("Datum;Naam / Omschrijving;Af Bij;Bedrag (EUR)\n20260131;Koffie;Af;4,50\n", row("2026-01-31", "-4.50", "Koffie")),
         ("\"Date opération\";\"Libellé\";\"Débit\";\"Crédit\"\n\"31/01/2026\";\"Café\";\"-1 004,50\";\"\"\n", row("2026-01-31", "-1004.50", "Café")),
@@ -121,7 +127,7 @@ fn the_day_of_a_trade_counts_and_not_that_of_its_settlement() {
         "Settlement Date,Trade Date,Transaction Description,Net Amount\n2026-01-15,2026-01-13,Buy,-1500.50\n2026-01-16,2026-01-14,Dividend,12.34\n",
         "Settle Date;Trade date;Description;Amount\n2026-01-15;2026-01-13;Buy;-1500.50\n2026-01-16;2026-01-14;Dividend;12.34\n",
     ] {
-        let told = read(text);
+        let told = read_in("USD", text);
         let days: Vec<_> = rows(&told).into_iter().map(|(day, amount, _)| (day, amount)).collect();
         let expected = [("2026-01-13", "-1500.50"), ("2026-01-14", "12.34")].map(|(day, amount)| (day.to_owned(), amount.to_owned()));
         assert_eq!(days, expected, "{text}");
@@ -355,7 +361,7 @@ proptest! {
 /// Files as banks write them, to be damaged.
 const WHOLE: [&str; 3] = [
     "Konto;\"DE00 1234\"\nSaldo:;1.234,56 EUR\nBuchungstag;Empfänger;Betrag (EUR);Saldo\n27.02.2026;\"Bäcker; Brot\";-3,20;1.234,56\n13.02.2026;Arbeit;1.000,00;1.237,76\n",
-    "Date,Description,Debit,Credit,Transaction ID\n01/31/2026,\"Say \"\"hi\"\"\",$4.50,,a1\n02/01/2026,4111 1111 1111 1111,,\"1,000.00\",a2\n",
+    "Date,Description,Debit,Credit,Transaction ID\n01/31/2026,\"Say \"\"hi\"\"\",€4.50,,a1\n02/01/2026,4111 1111 1111 1111,,\"1,000.00\",a2\n",
     "2026-01-31\tCoffee\t(4.50)\n2026-02-01\tTea\t2.00-\n",
 ];
 

@@ -31,6 +31,7 @@ use text::{Text, first_lines};
 
 mod accounts;
 mod balances;
+mod currencies;
 mod dates;
 mod detection;
 mod evidence;
@@ -107,7 +108,7 @@ pub(super) fn read(start: &[u8], is_whole: bool, input: &mut dyn BufRead, hints:
     Ok(taken.finish(format)?)
 }
 
-/// The currency of the account the rows go into, else the one that every row names.
+/// The currency of the account the rows go into, else the one that every row or the heading of amounts names.
 fn currency(hints: &StatementHints, evidence: &Evidence) -> Result<Currency, CsvQuestion> {
     let of_account = hints.currency.clone().or_else(|| hints.account.as_ref().and_then(|account| account.currency.clone()));
     if hints.currency.is_none() && hints.account.is_none() {

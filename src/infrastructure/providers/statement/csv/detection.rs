@@ -70,6 +70,12 @@ impl Layout {
         self.has_days() && (has(ColumnRole::Amount) || has(ColumnRole::Debit) || has(ColumnRole::Credit))
     }
 
+    /// What the columns of amounts are called.
+    pub(super) fn amount_headings(&self) -> impl Iterator<Item = &str> {
+        let amounts = self.columns.iter().filter(|column| matches!(column.role, ColumnRole::Amount | ColumnRole::Debit | ColumnRole::Credit));
+        amounts.filter_map(|column| column.name.as_deref())
+    }
+
     /// Whether it has to be said which way amounts went: they have no signs, and the words beside them that say it are few.
     pub(super) fn is_direction_doubtful(&self) -> bool {
         self.doubtful.is_some()

@@ -2,7 +2,7 @@
 
 use super::{
     accounts::Accounts,
-    balances,
+    balances, currencies,
     dates::day,
     detection::Layout,
     evidence::Evidence,
@@ -29,6 +29,8 @@ pub(super) struct Mapping<'a> {
     mark: DecimalMark,
     invert: bool,
     currency: Currency,
+    /// Whether the headings of amounts name another one.
+    is_headed_otherwise: bool,
     /// For debits and for credits that are written with both signs, whether they usually have a minus.
     mixed: [Option<bool>; 2],
     pub(super) accounts: Accounts,
@@ -49,7 +51,8 @@ impl<'a> Mapping<'a> {
     pub(super) fn new(layout: &'a Layout, evidence: &Evidence, format: (DateOrder, DecimalMark, bool), currency: Currency, is_told: bool) -> Self {
         let (order, mark, invert) = format;
         let (accounts, identity) = (Accounts::of(layout, evidence.accounts()), Identity::of(layout, is_told));
-        Self { layout, order, mark, invert, currency, mixed: evidence.mixed(), accounts, identity, fees_on_top: false }
+        let is_headed_otherwise = layout.amount_headings().any(|heading| currencies::contradicts(currencies::in_heading(heading), &currency));
+        Self { layout, order, mark, invert, currency, is_headed_otherwise, mixed: evidence.mixed(), accounts, identity, fees_on_top: false }
     }
 
     /// The error says why the row cannot be taken.
@@ -59,7 +62,7 @@ impl<'a> Mapping<'a> {
         let made_on = || self.one(cells, ColumnRole::AuthorizedOn).filter(|_| row_status != TransactionStatus::Posted);
         let date = self.one(cells, ColumnRole::PostedOn).or_else(made_on).ok_or("the row has no date")?;
         let posted_on = self.day(date).ok_or("the row's date is not a day of the calendar in the order that the file's dates are in")?;
-        if self.one(cells, ColumnRole::Currency).is_some_and(|code| !code.eq_ignore_ascii_case(self.currency.code())) {
+        if self.is_in_another_currency(cells) {
             return Err("the row is in another currency than the account".to_owned());
         }
         let amount = self.signed(cells).map_err(|reason| format!("the row's amount cannot be taken: {reason}"))?;
@@ -107,6 +110,14 @@ impl<'a> Mapping<'a> {
         let beside = self.one(cells, ColumnRole::Balance).and_then(|text| self.amount(text).ok());
         let balance = beside.or_else(|| self.signed(cells).ok())?;
         Some((self.accounts.place(cells).ok()?, (balance, self.day(self.one(cells, ColumnRole::PostedOn)?)?)))
+    }
+
+    /// Whether a row says that it is in another currency: in a column of its own, else in the heading of its amount; or beside a number.
+    fn is_in_another_currency(&self, cells: &[String]) -> bool {
+        let said = self.one(cells, ColumnRole::Currency);
+        let differs = said.map_or(self.is_headed_otherwise, |code| !code.eq_ignore_ascii_case(self.currency.code()));
+        let numbers = [ColumnRole::Amount, ColumnRole::Debit, ColumnRole::Credit, ColumnRole::Fee].into_iter().flat_map(|role| self.layout.places(role));
+        differs || numbers.filter_map(|at| cells.get(at)).any(|cell| currencies::contradicts(cell, &self.currency))
     }
 
     /// The first cell of a role that is not empty.
