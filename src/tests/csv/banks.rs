@@ -273,7 +273,7 @@ fn accounts(file: StatementFile) -> Vec<(String, Option<String>, Vec<String>)> {
         .collect()
 }
 
-fn several(text: &str) -> Vec<(String, Option<String>, Vec<String>)> {
+pub(super) fn several(text: &str) -> Vec<(String, Option<String>, Vec<String>)> {
     accounts(StatementFiles.read(&mut text.as_bytes(), &hints("EUR", CsvCorrection::default())).unwrap())
 }
 

@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 
 use super::{
+    accounts::is_full_number,
     dates::is_day,
     names::{self, is_outgoing},
     numbers::{is_bare_number, is_marked_outgoing, is_number, number},
@@ -281,6 +282,12 @@ fn is_own_account(heading: &str, at: usize, named: &[Option<(ColumnRole, usize)>
     // Balances and notes between the rows do not count.
     let is_row = |cells: &&[String]| cells.iter().any(|cell| is_day(cell)) && cells.iter().any(|cell| is_number(cell) && !is_day(cell));
     let rows: Vec<&[String]> = rows.iter().copied().filter(is_row).collect();
+    if names::names_a_card(heading) {
+        // Cards of one account are told apart by the end of their numbers.
+        let cells = cells_of(&rows, at);
+        let are_several = cells.iter().any(|cell| *cell != cells[0]);
+        return are_several && cells.len() == rows.len() && cells.iter().all(|cell| is_full_number(cell));
+    }
     !names::names_either_account(heading) || (!is_behind_a_name && cells_of(&rows, at).len() * 10 >= rows.len() * 8)
 }
 

@@ -86,9 +86,13 @@ const FEE: &str = "fee|fees|fee amount|total fees|fees comm|fees and comm|commis
     commissioni|costo|kosten|avgift|gebyr";
 /// Names of the account that a row is of, the surest first: the last ones are of its kind or product alone.
 const ACCOUNT: &str = "iban auftragskonto|auftragskonto|iban bban|accountnum|account id|rekening|rekeningnummer|numero de compte|numero compte|account number|\
-    account no|kontonummer|konto nr|kontonr|iban|account|konto|account name|accountlabel|account label|product|produkt|produit|producto|prodotto|account type|kontoart";
+    account no|numero de cuenta|kontonummer|konto nr|kontonr|iban|bank account|account|konto|compte|cuenta|conto|conta|rachunek|tili|\
+    account name|account nickname|accountlabel|account label|card number|card no|kortnummer|product|produkt|produit|producto|prodotto|account type|kontoart";
 /// Of these, the ones that may as well be of the account on the other side.
-const EITHER_ACCOUNT: &str = "account number|account no|kontonummer|konto nr|kontonr|iban|account|konto";
+const EITHER_ACCOUNT: &str = "account number|account no|numero de cuenta|kontonummer|konto nr|kontonr|iban|account|konto|compte|cuenta|conto|conta|\
+    rachunek|tili";
+/// And the ones that are of the account only if it has no other number: elsewhere they say which card was used.
+const CARD: &str = "card number|card no|kortnummer";
 /// What the kinds of account are called that a bank counts as its products; others are what was bought.
 const PRODUCTS: &str = "current|savings|saving|deposit|checking|chequing|pocket|pockets|vault|joint|personal|business|investment|investments|credit|flexible cash funds|\
     giro|girokonto|sparkonto|tagesgeld|tagesgeldkonto|festgeld|depot|aktuell|ersparnisse|actuel|courant|epargne|actual|corriente|ahorro|ahorros|\
@@ -156,6 +160,11 @@ pub(super) fn names_either_direction(heading: &str) -> bool {
 /// Whether a column of accounts may be of the other side.
 pub(super) fn names_either_account(heading: &str) -> bool {
     is_one_of(EITHER_ACCOUNT, heading)
+}
+
+/// Whether a column may say which card was used.
+pub(super) fn names_a_card(heading: &str) -> bool {
+    is_one_of(CARD, heading)
 }
 
 /// Whether a column counts a bank's products, of which only accounts are meant.
