@@ -243,6 +243,8 @@ fn fits(role: ColumnRole, cells: &[&str]) -> bool {
         ColumnRole::Fee => mostly(cells, is_number),
         // Words that come again and again; what is said anew in every row is no status.
         ColumnRole::Status => cells.iter().collect::<HashSet<_>>().len() <= MAX_STATUSES,
+        // Whoever has a number only has no name.
+        ColumnRole::Merchant | ColumnRole::Payer => !mostly(cells, is_full_number),
         // An id that comes twice is none.
         ColumnRole::Reference => cells.iter().collect::<HashSet<_>>().len() == cells.len(),
         ColumnRole::Currency => cells.iter().all(|cell| cell.len() <= 64 && !is_number(cell)),

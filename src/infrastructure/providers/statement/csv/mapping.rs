@@ -1,13 +1,13 @@
 //! From cells to facts. Signs are the owner's view when a file is read as it is; one that writes what was spent as positive is told so.
 
 use super::{
-    accounts::Accounts,
+    accounts::{Accounts, is_full_number},
     balances, currencies,
     dates::day,
     detection::Layout,
     evidence::Evidence,
     identity::Identity,
-    names::{is_outgoing, plain},
+    names::{is_outgoing, names_a_party, plain},
     numbers::{has_unknown_letters, is_marked_outgoing, number},
 };
 use crate::{
@@ -19,7 +19,10 @@ use crate::{
         time::LocalDate,
         transaction::{TransactionFacts, TransactionStatus, TransactionSubtype},
     },
-    infrastructure::providers::statement::values::{MAX_DESCRIPTION, MAX_NAME, MAX_REFERENCE, bytes, characters, tidy},
+    infrastructure::providers::statement::{
+        redaction::Redaction,
+        values::{MAX_DESCRIPTION, MAX_NAME, MAX_REFERENCE, bytes, characters, tidy},
+    },
 };
 
 /// How the rows of one file are read.
@@ -34,6 +37,8 @@ pub(super) struct Mapping<'a> {
     /// For debits and for credits that are written with both signs, whether they usually have a minus.
     mixed: [Option<bool>; 2],
     pub(super) accounts: Accounts,
+    /// Columns that may hold the number of an account where others have a name.
+    parties: Vec<usize>,
     identity: Identity,
     /// Whether charges come on top of amounts.
     pub(super) fees_on_top: bool,
@@ -52,7 +57,9 @@ impl<'a> Mapping<'a> {
         let (order, mark, invert) = format;
         let (accounts, identity) = (Accounts::of(layout, evidence.accounts()), Identity::of(layout, is_told));
         let is_headed_otherwise = layout.amount_headings().any(|heading| currencies::contradicts(currencies::in_heading(heading), &currency));
-        Self { layout, order, mark, invert, currency, is_headed_otherwise, mixed: evidence.mixed(), accounts, identity, fees_on_top: false }
+        let is_party = |name: &Option<String>| name.as_deref().is_some_and(names_a_party);
+        let parties = layout.columns.iter().enumerate().filter(|(_, column)| is_party(&column.name)).map(|(at, _)| at).collect();
+        Self { layout, order, mark, invert, currency, parties, is_headed_otherwise, mixed: evidence.mixed(), accounts, identity, fees_on_top: false }
     }
 
     /// The error says why the row cannot be taken.
@@ -70,9 +77,11 @@ impl<'a> Mapping<'a> {
         let on_top = fees.filter(|_| self.fees_on_top).unwrap_or(Amount::ZERO);
         let amount = amount.checked_add(on_top.negated()).ok_or("the row's amount with its charges is out of range")?;
         let account = self.accounts.place(cells)?;
+        let numbers: Vec<Redaction> = self.numbers(cells).collect();
+        let shown = |text: &str, most| self.shown(text, most, &numbers);
         let payer = self.one(cells, ColumnRole::Payer).filter(|_| !amount.is_negative());
-        let merchant = payer.or_else(|| self.one(cells, ColumnRole::Merchant)).map(|text| self.shown(text, MAX_NAME)).filter(|name| !name.is_empty());
-        let described = self.described(cells);
+        let merchant = payer.or_else(|| self.one(cells, ColumnRole::Merchant)).map(|text| shown(text, MAX_NAME)).filter(|name| !name.is_empty());
+        let described = shown(&self.described(cells), MAX_DESCRIPTION);
         let facts = TransactionFacts {
             amount,
             subtype: TransactionSubtype::Unknown,
@@ -82,7 +91,7 @@ impl<'a> Mapping<'a> {
             occurred_at: None,
             description: if described.is_empty() { merchant.clone().unwrap_or_default() } else { described },
             merchant_name: merchant,
-            category: self.one(cells, ColumnRole::Category).map(|text| self.shown(text, MAX_NAME)).filter(|name| !name.is_empty()),
+            category: self.one(cells, ColumnRole::Category).map(|text| shown(text, MAX_NAME)).filter(|name| !name.is_empty()),
             security: None,
             quantity: None,
             unit_price: None,
@@ -148,9 +157,15 @@ impl<'a> Mapping<'a> {
         Ok(Some(sum).filter(|sum| *sum != Amount::ZERO))
     }
 
-    /// Text on one line without the numbers of cards, and of the file's accounts.
-    fn shown(&self, text: &str, most: usize) -> String {
-        characters(&card_number::cut(&self.accounts.without_numbers(&tidy(text))), most).to_owned()
+    /// Numbers of accounts that stand where parties are named.
+    fn numbers(&self, cells: &[String]) -> impl Iterator<Item = Redaction> {
+        self.parties.iter().filter_map(|at| cells.get(*at)).map(|cell| cell.trim()).filter(|cell| is_full_number(cell)).map(Redaction::of)
+    }
+
+    /// Text on one line without the numbers of cards, of the file's accounts, and of those that a row is between.
+    fn shown(&self, text: &str, most: usize, numbers: &[Redaction]) -> String {
+        let text = numbers.iter().fold(self.accounts.without_numbers(&tidy(text)), |text, number| number.own_number(&text));
+        characters(&card_number::cut(&text), most).to_owned()
     }
 
     /// One column with a sign, or without and another that says which way; or one column for each way.
@@ -188,7 +203,7 @@ impl<'a> Mapping<'a> {
                 said.push(text);
             }
         }
-        self.shown(&said.join(" · "), MAX_DESCRIPTION)
+        said.join(" · ")
     }
 }
 

@@ -59,7 +59,7 @@ const DESCRIPTION: &str = "description|transaction description|original descript
     transaction details|payment details|narrative|particulars|memo|note|notes|text|transaction|message|verwendungszweck|buchungstext|\
     umsatztext|beschreibung|libelle|libelle operation|libelle de l operation|nature de l operation|concepto|descripcion|observaciones|causale|\
     descrizione|descrizione operazione|omschrijving|omschrijving 1|omschrijving 2|omschrijving 3|mededelingen|beskrivning|meddelande|tekst|forklaring|tapahtuma|selite|viesti|\
-    opis|opis operacji|tytul|popis|zprava pro prijemce|kozlemeny|descricao|historico|descritivo";
+    rubrik|opis|opis operacji|tytul|popis|zprava pro prijemce|kozlemeny|descricao|historico|descritivo";
 /// Names of what somebody writes beside a row later on, whether it is taken or not.
 const NOTES: &str = "note|notes|my notes|notes and tags|comment|comments|remark|remarks|label|labels|tag|tags|bemerkung|bemerkungen|notiz|notizen|\
     commentaire|commentaires|nota|notas|opmerking|opmerkingen|poznamka";
@@ -67,9 +67,9 @@ const MERCHANT: &str = "payee|merchant|merchant name|name|counterparty|counterpa
     begunstigter zahlungspflichtiger|auftraggeber empfanger|auftraggeber begunstigter|auftraggeber zahlungsempfanger|\
     empfanger zahlungspflichtiger|partner name|counter party|name zahlungsbeteiligter|zahlungsempfanger|\
     zahlungsempfanger in|empfanger|auftraggeber|naam omschrijving|naam tegenpartij|tegenpartij|beneficiaire|contrepartie|beneficiario|\
-    comercio|esercente|mottagare|mottaker|saaja|saaja maksaja|odbiorca|nadawca odbiorca|nazev protiuctu|partner neve";
+    comercio|esercente|namn|mottagare|mottaker|saaja|saaja maksaja|odbiorca|nadawca odbiorca|nazev protiuctu|partner neve";
 /// Names of who paid, where whom was paid stands in a column of its own.
-const PAYER: &str = "zahlungspflichtige r|zahlungspflichtiger|payer|payer name|paid by";
+const PAYER: &str = "zahlungspflichtige r|zahlungspflichtiger|payer|payer name|paid by|avsandare";
 const BALANCE: &str = "balance|running balance|running bal|account balance|closing balance|balance after|balance after transaction|saldo|kontostand|\
     saldo nach buchung|saldo na trn|solde|saldo contable|saldo contabile|saldo na mutatie|kontosaldo|bokfort saldo|saldo efter|zustatek|zustatek po|\
     saldo po operacji|egyenleg|tilin saldo";
@@ -150,6 +150,11 @@ fn is_one_of(names: &str, heading: &str) -> bool {
 /// Whether a column holds what somebody writes beside a row later on.
 pub(super) fn names_notes(heading: &str) -> bool {
     is_one_of(NOTES, heading)
+}
+
+/// Whether a column says who was paid, or paid.
+pub(super) fn names_a_party(heading: &str) -> bool {
+    is_one_of(MERCHANT, heading) || is_one_of(PAYER, heading)
 }
 
 /// Whether a column that may tell directions may as well tell kinds of rows.
