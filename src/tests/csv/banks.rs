@@ -148,6 +148,22 @@ fn what_is_announced_is_pending_wherever_the_cell_says_so() {
 }
 
 #[test]
+fn what_is_not_booked_is_told_in_many_languages() {
+    let status = |word: &str| read(&format!("Date,Text,Amount,Status\n2026-01-30,a,1.00,{word}\n2026-01-31,b,1.00,\n")).rows[0].facts.status;
+    let pending = "Ausstehend|Offen|In Bearbeitung|Vorgemerkt|Nicht gebucht|Umsatz nicht gebucht|Venter|Odottaa|Oczekująca|In sospeso|Non contabilizzata|\
+                   Hold|On hold|Held|Processing|In progress|Scheduled|Not booked|Pendiente|En attente|Pendente";
+    for word in pending.split('|') {
+        assert_eq!(status(word), TransactionStatus::Pending, "{word}");
+    }
+    for word in ["Reversed", "Returned", "Zurückgebucht", "RÜCKGÄNGIG GEMACHT", "Storniert"] {
+        assert_eq!(status(word), TransactionStatus::Cancelled, "{word}");
+    }
+    for word in ["Booked", "Gebucht", "Umsatz gebucht", "Abgeschlossen", "Processed", "Udført", "Completed", "Household"] {
+        assert_eq!(status(word), TransactionStatus::Posted, "{word}");
+    }
+}
+
+#[test]
 fn a_fee_beside_an_amount_is_in_it_as_the_balance_tells() {
     let file = |rows: &str| format!("Completed Date,Description,Amount,Fee,Currency,State,Balance\n{rows}");
     let told = read(&file("2026-01-29,Tesco,-12.34,0.00,EUR,COMPLETED,987.66\n2026-01-30,To Bob,-100.00,5.00,EUR,COMPLETED,882.66\n"));

@@ -223,18 +223,26 @@ fn reference(text: &str) -> Option<String> {
     (!says_nothing && card_number::cut(&written) == written).then(|| bytes(&written, MAX_REFERENCE).to_owned())
 }
 
+/// How words begin that say a row is not booked yet.
+const PENDING: &str = "pend|vorlaufig|ausstehend|offen|in bearbeitung|en attente|en cours|in attesa|in sospeso|non contabilizzat|reserver|\
+    gereserveerd|venter|odottaa|oczekuj|hold|on hold|held|processing|in process|in progress|scheduled|not booked|not posted|unposted|uncleared";
+
+/// How words begin that say a row was refused.
+const FAILED: &str = "fail|declin|reject|denied|abgelehnt|refus|rechaz";
+
+/// How words begin that say a row was taken back.
+const CANCELLED: &str = "cancel|revert|revers|returned|void|storniert|zuruckgebucht|ruckgangig|annul";
+
 /// What banks call rows that are not booked. Any other word is of a booked one.
 fn status(word: &str) -> TransactionStatus {
     let word = plain(word);
-    let begins = |words: &[&str]| words.iter().any(|beginning| word.starts_with(beginning));
+    let begins = |words: &str| words.split('|').any(|beginning| word.starts_with(beginning));
     let says = |words: &[&str]| words.iter().any(|part| word.contains(part));
-    if says(&["pending", "vorgemerkt", "authoris", "authoriz"])
-        || begins(&["pend", "vorlaufig", "en attente", "en cours", "in attesa", "reserver", "gereserveerd", "unposted", "uncleared"])
-    {
+    if says(&["pending", "vorgemerkt", "nicht gebucht", "authoris", "authoriz"]) || begins(PENDING) {
         TransactionStatus::Pending
-    } else if begins(&["fail", "declin", "reject", "denied", "abgelehnt", "refus", "rechaz"]) {
+    } else if begins(FAILED) {
         TransactionStatus::Failed
-    } else if begins(&["cancel", "revert", "void", "storniert", "annul"]) {
+    } else if begins(CANCELLED) {
         TransactionStatus::Cancelled
     } else {
         TransactionStatus::Posted
