@@ -182,6 +182,28 @@ fn a_fee_beside_an_amount_is_in_it_as_the_balance_tells() {
 }
 
 #[test]
+fn a_fee_comes_on_top_in_every_language_where_no_balance_tells() {
+    for (date, amount, fee) in [
+        ("Completed Date", "Amount", "Fee"),
+        ("Datum des Abschlusses", "Betrag", "Gebühr"),
+        ("Date de fin", "Montant", "Frais"),
+        ("Fecha de finalización", "Importe", "Comisión"),
+        ("Data di completamento", "Importo", "Costo"),
+        ("Datum", "Bedrag (EUR)", "Kosten"),
+    ] {
+        let told = read(&format!("{date},Text,{amount},{fee}\n2026-01-03,Cash,-100.00,2.00\n"));
+        assert_eq!(
+            (amounts(&told)[0].as_str(), told.rows[0].facts.fees.map(|fee| fee.to_text(&told.account.currency)).as_deref()),
+            ("-102.00", Some("2.00")),
+            "{amount}"
+        );
+    }
+    for (amount, fee) in [("Net Amount", "Fee"), ("Amount", "Commission"), ("Net", "Fee"), ("Betrag", "Entgelt")] {
+        assert_eq!(amounts(&read(&format!("Date,Text,{amount},{fee}\n2026-01-03,Cash,-100.00,2.00\n"))), ["-100.00"], "{amount} {fee}");
+    }
+}
+
+#[test]
 fn tables_whose_columns_cannot_be_told_are_shown_so_that_they_can_be() {
     for text in [
         "01/30/2026,GROCERY,12.34,,987.66\n01/29/2026,PAYROLL,,500.00,1000.00\n",

@@ -44,6 +44,8 @@ const VALUED: &str = "settlement date|settle date|value date|valuta|valutadatum|
 const AMOUNT: &str = "amount|transaction amount|net amount|billing amount|value|betrag|umsatz|betrag in eur|umsatz in eur|montant|montant en euros|\
     montant de l operation|importe|importe eur|monto|cantidad|importo|bedrag|bedrag eur|belopp|belob|belop|summa|maara|valor|\
     quantia|montante|kwota|kwota operacji|castka|objem|osszeg|net";
+/// Of these, the ones of what is left after charges, and those that may be.
+const AFTER_CHARGES: &str = "net|net amount|transaction amount|billing amount|value|valor";
 const DEBIT: &str = "debit|debits|debit amount|withdrawal|withdrawals|withdrawal amount|withdrawal amt|money out|paid out|out|outgoing|payments|expense|spent|soll|\
     belastung|belastungen|lastschrift|ausgaben|ausgang|debito|debitos|cargo|cargos|uscite|addebito|addebiti|dare|uit|debet|\
     utgift|ut|ut fra konto|saida|saidas|obciazenia|vydaje|depenses|debit eur";
@@ -82,8 +84,9 @@ const PAYMENT_REFERENCE: &str = "reference|ref|ref no|payment reference|transact
     transactiereferentie";
 const CATEGORY: &str = "category|kategorie|categorie|categoria|kategori|kategoria|rubriek|luokka";
 const STATUS: &str = "status|state|statut|etat|stato|estado|info";
-const FEE: &str = "fee|fees|fee amount|total fees|fees comm|fees and comm|commission|commissions|gebuhr|gebuhren|entgelt|frais|comision|comisiones|commissione|\
-    commissioni|costo|kosten|avgift|gebyr";
+const FEE: &str = "fee|gebuhr|frais|comision|costo|kosten|avgift|gebyr";
+/// Names of charges that brokers and others have in their amounts.
+const CHARGES: &str = "fees|fee amount|total fees|fees comm|fees and comm|commission|commissions|gebuhren|entgelt|comisiones|commissione|commissioni";
 /// Names of the account that a row is of, the surest first: the last ones are of its kind or product alone.
 const ACCOUNT: &str = "iban auftragskonto|auftragskonto|iban bban|accountnum|account id|rekening|rekeningnummer|numero de compte|numero compte|account number|\
     account no|numero de cuenta|kontonummer|konto nr|kontonr|iban|bank account|account|konto|compte|cuenta|conto|conta|rachunek|tili|\
@@ -128,6 +131,7 @@ pub(super) fn role(heading: &str, is_date: bool) -> Option<(ColumnRole, usize)> 
         (ColumnRole::Category, CATEGORY),
         (ColumnRole::Status, STATUS),
         (ColumnRole::Fee, FEE),
+        (ColumnRole::Fee, CHARGES),
         (ColumnRole::Account, ACCOUNT),
     ];
     // `Account #` is of a card, of which one account has several.
@@ -155,6 +159,16 @@ pub(super) fn names_notes(heading: &str) -> bool {
 /// Whether a column says who was paid, or paid.
 pub(super) fn names_a_party(heading: &str) -> bool {
     is_one_of(MERCHANT, heading) || is_one_of(PAYER, heading)
+}
+
+/// Whether a column holds what is charged on top of amounts, rather than as a part of them.
+pub(super) fn names_a_fee(heading: &str) -> bool {
+    is_one_of(FEE, heading)
+}
+
+/// Whether a column holds amounts as they are before charges.
+pub(super) fn names_a_gross_amount(heading: &str) -> bool {
+    is_one_of(AMOUNT, heading) && !is_one_of(AFTER_CHARGES, heading)
 }
 
 /// Whether a column that may tell directions may as well tell kinds of rows.
