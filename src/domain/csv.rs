@@ -168,7 +168,7 @@ pub enum CsvQuestion {
     Account,
     /// Which way amounts went.
     #[error(
-        "the balances beside the rows go another way than the amounts; say which column tells the direction, or whether signs are turned (true) or right as they are (false)"
+        "the balances beside the rows go another way than the amounts, or words beside them tell the direction of some rows only; say which column tells the direction, or whether signs are turned (true) or right as they are (false)"
     )]
     Sign,
     /// In which currency.

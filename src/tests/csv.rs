@@ -2,7 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+mod accounts;
 mod banks;
+mod currencies;
+mod directions;
 mod identity;
 mod round_trip;
 
@@ -54,6 +57,11 @@ fn question(text: &str, hints: &StatementHints) -> (CsvQuestion, Option<CsvForma
     }
 }
 
+/// As `read`, into an account in another currency.
+fn read_in(currency: &str, text: &str) -> Told {
+    read_with(text.as_bytes(), &hints(currency, CsvCorrection::default())).unwrap()
+}
+
 /// Day, amount and description of every row.
 fn rows(told: &Told) -> Vec<(String, String, &str)> {
     let shown = |row: &ReportedTransaction| (row.facts.posted_on.to_string(), row.facts.amount.to_text(&told.account.currency));
@@ -90,7 +98,7 @@ fn many_ways_of_writing_are_understood() {
     for (text, expected) in [
         ("Date,Description,Amount\n01/31/2026,Coffee,-4.50\n", row("2026-01-31", "-4.50", "Coffee")),
         ("Date\tDescription\tMoney Out\tMoney In\n31 Jan 2026\tCoffee\t4.50\t\n", row("2026-01-31", "-4.50", "Coffee")),
-        ("Transaction Date|Details|Debit|Credit\n2026-01-31T08:00:00Z|Coffee|$4.50|$0.00\n", row("2026-01-31", "-4.50", "Coffee")),
+        ("Transaction Date|Details|Debit|Credit\n2026-01-31T08:00:00Z|Coffee|€4.50|€0.00\n", row("2026-01-31", "-4.50", "Coffee")),
         ("Date,Narrative,Debit Amount,Credit Amount\n31/01/26,Coffee,-4.50,\n", row("2026-01-31", "-4.50", "Coffee")),
         ("Datum;Naam / Omschrijving;Af Bij;Bedrag (EUR)\n20260131;Koffie;Af;4,50\n", row("2026-01-31", "-4.50", "Koffie")),
         ("\"Date opération\";\"Libellé\";\"Débit\";\"Crédit\"\n\"31/01/2026\";\"Café\";\"-1 004,50\";\"\"\n", row("2026-01-31", "-1004.50", "Café")),
@@ -120,7 +128,7 @@ fn the_day_of_a_trade_counts_and_not_that_of_its_settlement() {
         "Settlement Date,Trade Date,Transaction Description,Net Amount\n2026-01-15,2026-01-13,Buy,-1500.50\n2026-01-16,2026-01-14,Dividend,12.34\n",
         "Settle Date;Trade date;Description;Amount\n2026-01-15;2026-01-13;Buy;-1500.50\n2026-01-16;2026-01-14;Dividend;12.34\n",
     ] {
-        let told = read(text);
+        let told = read_in("USD", text);
         let days: Vec<_> = rows(&told).into_iter().map(|(day, amount, _)| (day, amount)).collect();
         let expected = [("2026-01-13", "-1500.50"), ("2026-01-14", "12.34")].map(|(day, amount)| (day.to_owned(), amount.to_owned()));
         assert_eq!(days, expected, "{text}");
@@ -284,6 +292,31 @@ fn a_line_and_a_quotation_that_never_end_cost_only_themselves() {
 }
 
 #[test]
+fn quotation_marks_that_belong_to_no_cell_swallow_no_rows() {
+    let bar = "2026-01-02;SHOP A;-1,00\n2026-01-03;\"PUB;-2,00\n2026-01-04;SHOP C;-3,00\n2026-01-05;\"PUB;-4,00\n2026-01-06;SHOP D;-5,00\n";
+    let inches = "2026-01-02;SHOP A;-1,00\n2026-01-03;\"PUB;-2,00\n2026-01-04;SHOP C;-3,00\n2026-01-05;TV 50\";-4,00\n2026-01-06;SHOP D;-5,00\n";
+    let told = read(&format!("Date;Text;Amount\n{bar}"));
+    assert_eq!(rows(&told), [row("2026-01-02", "-1.00", "SHOP A"), row("2026-01-04", "-3.00", "SHOP C"), row("2026-01-06", "-5.00", "SHOP D")]);
+    assert_eq!(told.problems.iter().map(|problem| problem.line).collect::<Vec<_>>(), [3, 5]);
+    let told = read(&format!("Date;Text;Amount\n{inches}"));
+    assert_eq!(rows(&told).iter().map(|(_, amount, _)| amount.as_str()).collect::<Vec<_>>(), ["-1.00", "-3.00", "-4.00", "-5.00"]);
+    assert_eq!((told.problems.len(), told.problems[0].line), (1, 3));
+}
+
+#[test]
+fn a_cell_may_go_over_lines_wherever_it_stands() {
+    for (text, said) in [
+        ("Date,Text,Amount\n2026-01-31,\"Say \"\"hi\"\", a\nb, c\",-1.00\n2026-02-01,x,-2.00\n", "Say \"hi\", a b, c"),
+        ("Date,Amount,Text\n2026-01-31,-1.00,\"one\ntwo\n\"\"three\"\"\"\n2026-02-01,-2.00,x\n", "one two \"three\""),
+        ("Text;Date;Amount\n\"one\n\ntwo\";2026-01-31;-1,00\nx;2026-02-01;-2,00\n", "one two"),
+        ("Text;Date;Amount;Notiz\n\"one\ntwo\" ;\"2026-01-31\";\"-1,00\";\"a\nb\"\nx;2026-02-01;-2,00;\n", "one two"),
+    ] {
+        let told = read(text);
+        assert_eq!((rows(&told), told.problems.len()), (vec![row("2026-01-31", "-1.00", said), row("2026-02-01", "-2.00", "x")], 0), "{text}");
+    }
+}
+
+#[test]
 fn a_long_file_streams() {
     let rows = 60_000;
     let line = "2026-01-30,Corner shop with a name of some length and a remark behind it,-12.50\n";
@@ -329,7 +362,7 @@ proptest! {
 /// Files as banks write them, to be damaged.
 const WHOLE: [&str; 3] = [
     "Konto;\"DE00 1234\"\nSaldo:;1.234,56 EUR\nBuchungstag;Empfänger;Betrag (EUR);Saldo\n27.02.2026;\"Bäcker; Brot\";-3,20;1.234,56\n13.02.2026;Arbeit;1.000,00;1.237,76\n",
-    "Date,Description,Debit,Credit,Transaction ID\n01/31/2026,\"Say \"\"hi\"\"\",$4.50,,a1\n02/01/2026,4111 1111 1111 1111,,\"1,000.00\",a2\n",
+    "Date,Description,Debit,Credit,Transaction ID\n01/31/2026,\"Say \"\"hi\"\"\",€4.50,,a1\n02/01/2026,4111 1111 1111 1111,,\"1,000.00\",a2\n",
     "2026-01-31\tCoffee\t(4.50)\n2026-02-01\tTea\t2.00-\n",
 ];
 

@@ -14,7 +14,7 @@ use dashtam::{
     infrastructure::providers::statement::StatementFiles,
 };
 
-use super::{Told, hints, question, read, read_with, roles, row, rows};
+use super::{Told, hints, question, read, read_in, read_with, roles, row, rows};
 
 /// The amounts of rows.
 fn amounts(told: &Told) -> Vec<String> {
@@ -32,14 +32,18 @@ fn letters_beside_a_number_tell_which_way_it_went() {
         ("Datum;Text;Betrag\n30.01.2026;a;1.023,45 S\n29.01.2026;b;2.500,00 H\n", ["-1023.45", "2500.00"]),
         ("Datum;Text;Betrag\n30.01.2026;a;1.023,45S\n29.01.2026;b;2.500,00h\n", ["-1023.45", "2500.00"]),
         ("Date,Text,Amount\n30/01/2026,a,DR 12.34\n29/01/2026,b,CR12.00\n", ["-12.34", "12.00"]),
-        ("Date,Text,Amount\n30/01/2026,a,12.34 dr\n29/01/2026,b,Rs. 12.00 Cr\n", ["-12.34", "12.00"]),
-        ("Date,Text,Amount\n30/01/2026,a,EUR 12.34 D\n29/01/2026,b,C$12.00 C\n", ["-12.34", "12.00"]),
+        ("Date,Text,Amount\n30/01/2026,a,12.34 dr\n29/01/2026,b,€ 12.00 Cr\n", ["-12.34", "12.00"]),
+        ("Date,Text,Amount\n30/01/2026,a,EUR 12.34 D\n29/01/2026,b,€12.00 C\n", ["-12.34", "12.00"]),
     ] {
         let told = read(text);
         assert_eq!((amounts(&told), &told.problems), (expected.map(str::to_owned).to_vec(), &vec![]), "{text}");
     }
     // A dollar of Canada is no credit, and a crown no direction.
-    assert_eq!(amounts(&read("Date,Text,Amount\n30/01/2026,a,C$-12.34\n29/01/2026,b,-5.00 Kč\n28/01/2026,c,Fr. 7.00\n")), ["-12.34", "-5.00", "7.00"]);
+    for (currency, written, amount) in
+        [("CAD", "C$-12.34", "-12.34"), ("CZK", "-5.00 Kč", "-5.00"), ("CHF", "Fr. 7.00", "7.00"), ("INR", "Rs. 7.00 Cr", "7.00")]
+    {
+        assert_eq!(amounts(&read_in(currency, &format!("Date,Text,Amount\n30/01/2026,a,{written}\n"))), [amount]);
+    }
 }
 
 #[test]
@@ -61,7 +65,7 @@ fn where_only_what_came_in_is_marked_the_others_may_be_what_was_spent() {
 #[test]
 fn unknown_letters_beside_a_number_cost_the_row() {
     let told = read(
-        "Date,Text,Amount\n30/01/2026,a,1.00 Q\n29/01/2026,b,2.00\n28/01/2026,c,3.00 ABC\n27/01/2026,d,-4.00 usd\n26/01/2026,e,5.00 D C\n25/01/2026,f,6.00\n24/01/2026,g,7.00\n23/01/2026,h,8.00\n22/01/2026,i,9.00\n21/01/2026,j,1.00\n",
+        "Date,Text,Amount\n30/01/2026,a,1.00 Q\n29/01/2026,b,2.00\n28/01/2026,c,3.00 ABC\n27/01/2026,d,-4.00 eur\n26/01/2026,e,5.00 D C\n25/01/2026,f,6.00\n24/01/2026,g,7.00\n23/01/2026,h,8.00\n22/01/2026,i,9.00\n21/01/2026,j,1.00\n",
     );
     assert_eq!(told.problems.iter().map(|problem| problem.line).collect::<Vec<_>>(), [2, 4, 6]);
     assert!(told.problems.iter().all(|problem| problem.message.contains("letters stand beside it")), "{:?}", told.problems);
@@ -92,7 +96,7 @@ fn balances_between_the_rows_are_not_booked() {
     assert_eq!(said, [(2, message("an opening").as_str()), (4, message("a closing").as_str())]);
     assert_eq!(current(&told).as_deref(), Some("497.00"));
     let bradesco =
-        read("Data;Histórico;Docto.;Crédito (R$);Débito (R$);Saldo (R$)\n28/01/2026;SALDO ANTERIOR;;;;1.000,00\n29/01/2026;PIX;1;500,00;;1.500,00\n");
+        read_in("BRL", "Data;Histórico;Docto.;Crédito (R$);Débito (R$);Saldo (R$)\n28/01/2026;SALDO ANTERIOR;;;;1.000,00\n29/01/2026;PIX;1;500,00;;1.500,00\n");
     assert_eq!((rows(&bradesco).len(), bradesco.problems.len()), (1, 1));
     // Somebody's reference is no balance.
     assert_eq!(rows(&read("Date,Payee,Description,Amount\n2026-01-31,John,Closing balance,-5.00\n")).len(), 1);
@@ -144,6 +148,22 @@ fn what_is_announced_is_pending_wherever_the_cell_says_so() {
 }
 
 #[test]
+fn what_is_not_booked_is_told_in_many_languages() {
+    let status = |word: &str| read(&format!("Date,Text,Amount,Status\n2026-01-30,a,1.00,{word}\n2026-01-31,b,1.00,\n")).rows[0].facts.status;
+    let pending = "Ausstehend|Offen|In Bearbeitung|Vorgemerkt|Nicht gebucht|Umsatz nicht gebucht|Venter|Odottaa|Oczekująca|In sospeso|Non contabilizzata|\
+                   Hold|On hold|Held|Processing|In progress|Scheduled|Not booked|Pendiente|En attente|Pendente";
+    for word in pending.split('|') {
+        assert_eq!(status(word), TransactionStatus::Pending, "{word}");
+    }
+    for word in ["Reversed", "Returned", "Zurückgebucht", "RÜCKGÄNGIG GEMACHT", "Storniert"] {
+        assert_eq!(status(word), TransactionStatus::Cancelled, "{word}");
+    }
+    for word in ["Booked", "Gebucht", "Umsatz gebucht", "Abgeschlossen", "Processed", "Udført", "Completed", "Household"] {
+        assert_eq!(status(word), TransactionStatus::Posted, "{word}");
+    }
+}
+
+#[test]
 fn a_fee_beside_an_amount_is_in_it_as_the_balance_tells() {
     let file = |rows: &str| format!("Completed Date,Description,Amount,Fee,Currency,State,Balance\n{rows}");
     let told = read(&file("2026-01-29,Tesco,-12.34,0.00,EUR,COMPLETED,987.66\n2026-01-30,To Bob,-100.00,5.00,EUR,COMPLETED,882.66\n"));
@@ -157,8 +177,30 @@ fn a_fee_beside_an_amount_is_in_it_as_the_balance_tells() {
     // Nothing tells: what a payment service calls net has its fee inside, and so has what a broker calls an amount.
     let net = read("Date,Name,Gross,Fee,Net\n2026-01-29,Bob,100.00,-3.40,96.60\n");
     assert_eq!((amounts(&net), fees(&net)), (vec!["96.60".to_owned()], vec![Some("3.40".to_owned())]));
-    let broker = read("Date,Action,Fees & Comm,Amount\n2026-01-29,Buy,$0.01,-$1500.01\n");
+    let broker = read_in("USD", "Date,Action,Fees & Comm,Amount\n2026-01-29,Buy,$0.01,-$1500.01\n");
     assert_eq!((amounts(&broker), fees(&broker)), (vec!["-1500.01".to_owned()], vec![Some("0.01".to_owned())]));
+}
+
+#[test]
+fn a_fee_comes_on_top_in_every_language_where_no_balance_tells() {
+    for (date, amount, fee) in [
+        ("Completed Date", "Amount", "Fee"),
+        ("Datum des Abschlusses", "Betrag", "Gebühr"),
+        ("Date de fin", "Montant", "Frais"),
+        ("Fecha de finalización", "Importe", "Comisión"),
+        ("Data di completamento", "Importo", "Costo"),
+        ("Datum", "Bedrag (EUR)", "Kosten"),
+    ] {
+        let told = read(&format!("{date},Text,{amount},{fee}\n2026-01-03,Cash,-100.00,2.00\n"));
+        assert_eq!(
+            (amounts(&told)[0].as_str(), told.rows[0].facts.fees.map(|fee| fee.to_text(&told.account.currency)).as_deref()),
+            ("-102.00", Some("2.00")),
+            "{amount}"
+        );
+    }
+    for (amount, fee) in [("Net Amount", "Fee"), ("Amount", "Commission"), ("Net", "Fee"), ("Betrag", "Entgelt")] {
+        assert_eq!(amounts(&read(&format!("Date,Text,{amount},{fee}\n2026-01-03,Cash,-100.00,2.00\n"))), ["-100.00"], "{amount} {fee}");
+    }
 }
 
 #[test]
@@ -175,7 +217,8 @@ fn tables_whose_columns_cannot_be_told_are_shown_so_that_they_can_be() {
     let text = "01/30/2026,GROCERY,12.34,,987.66\n01/29/2026,PAYROLL,,500.00,1000.00\n";
     let told = read_with(text.as_bytes(), &hints("USD", CsvCorrection { columns, ..CsvCorrection::default() })).unwrap();
     assert_eq!(rows(&told), [row("2026-01-30", "-12.34", "GROCERY"), row("2026-01-29", "500.00", "PAYROLL")]);
-    let swiss = read(
+    let swiss = read_in(
+        "CHF",
         "Datum von:;=\"01.01.2026\"\nWährung:;=\"CHF\"\n\nDatum;Bewegungstyp;Avisierungstext;Gutschrift in CHF;Lastschrift in CHF;Label;Kategorie\n\
          30.01.2026;Buchung;KAUF;;-12.35;;\n29.01.2026;Gutschrift;LOHN;5'000.00;;;\n",
     );
@@ -268,7 +311,7 @@ fn accounts(file: StatementFile) -> Vec<(String, Option<String>, Vec<String>)> {
         .collect()
 }
 
-fn several(text: &str) -> Vec<(String, Option<String>, Vec<String>)> {
+pub(super) fn several(text: &str) -> Vec<(String, Option<String>, Vec<String>)> {
     accounts(StatementFiles.read(&mut text.as_bytes(), &hints("EUR", CsvCorrection::default())).unwrap())
 }
 

@@ -31,6 +31,7 @@ use text::{Text, first_lines};
 
 mod accounts;
 mod balances;
+mod currencies;
 mod dates;
 mod detection;
 mod evidence;
@@ -79,6 +80,9 @@ pub(super) fn read(start: &[u8], is_whole: bool, input: &mut dyn BufRead, hints:
     if !layout.is_whole() {
         return Err(ask(CsvQuestion::Columns));
     }
+    if layout.is_direction_doubtful() {
+        return Err(ask(CsvQuestion::Sign));
+    }
     let order = format.date_order.ok_or_else(|| ask(CsvQuestion::DateOrder))?;
     let mark = format.decimal_mark.ok_or_else(|| ask(CsvQuestion::DecimalMark))?;
     let currency = currency(hints, &evidence).map_err(ask)?;
@@ -104,7 +108,7 @@ pub(super) fn read(start: &[u8], is_whole: bool, input: &mut dyn BufRead, hints:
     Ok(taken.finish(format)?)
 }
 
-/// The currency of the account the rows go into, else the one that every row names.
+/// The currency of the account the rows go into, else the one that every row or the heading of amounts names.
 fn currency(hints: &StatementHints, evidence: &Evidence) -> Result<Currency, CsvQuestion> {
     let of_account = hints.currency.clone().or_else(|| hints.account.as_ref().and_then(|account| account.currency.clone()));
     if hints.currency.is_none() && hints.account.is_none() {

@@ -23,6 +23,12 @@ const MAX_LABEL: usize = 64;
 /// Digits that make a number of an account, rather than its name.
 const SHORTEST_NUMBER: usize = 4;
 
+/// Digits of a number that is whole, be it without its branch.
+const SHORTEST_FULL_NUMBER: usize = 8;
+
+/// Letters and digits of an IBAN (ISO 13616).
+const SHORTEST_IBAN: usize = 15;
+
 /// Which account each row is of.
 pub(super) struct Accounts {
     column: Option<usize>,
@@ -97,6 +103,14 @@ impl Accounts {
         });
         each.collect()
     }
+}
+
+/// Whether a cell is nothing but the whole number of a card or an account: digits in any groups, or an IBAN.
+pub(super) fn is_full_number(cell: &str) -> bool {
+    let key = account_key(cell);
+    let is_grouped = cell.chars().all(|char| char.is_ascii_alphanumeric() || matches!(char, ' ' | '-' | '.' | '\u{a0}'));
+    let is_iban = key.len() >= SHORTEST_IBAN && key.chars().zip([false, false, true, true]).all(|(char, is_digit)| char.is_ascii_digit() == is_digit);
+    is_grouped && key.len() >= SHORTEST_FULL_NUMBER && (is_iban || key.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// A name however its letters are composed.

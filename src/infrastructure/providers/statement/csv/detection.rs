@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 
 use super::{
+    accounts::is_full_number,
     dates::is_day,
     names::{self, is_outgoing},
     numbers::{is_bare_number, is_marked_outgoing, is_number, number},
@@ -38,6 +39,8 @@ pub(super) struct Layout {
     pub(super) columns: Vec<CsvColumn>,
     /// What each column was found to hold, before anything was said about it.
     pub(super) found: Vec<ColumnRole>,
+    /// The number of a column whose words tell directions of some rows, and may be meant otherwise.
+    doubtful: Option<u32>,
 }
 
 impl Layout {
@@ -68,8 +71,25 @@ impl Layout {
         self.has_days() && (has(ColumnRole::Amount) || has(ColumnRole::Debit) || has(ColumnRole::Credit))
     }
 
+    /// What the columns of amounts are called.
+    pub(super) fn amount_headings(&self) -> impl Iterator<Item = &str> {
+        let amounts = self.columns.iter().filter(|column| matches!(column.role, ColumnRole::Amount | ColumnRole::Debit | ColumnRole::Credit));
+        amounts.filter_map(|column| column.name.as_deref())
+    }
+
+    /// Whether it has to be said which way amounts went: they have no signs, and the words beside them that say it are few.
+    pub(super) fn is_direction_doubtful(&self) -> bool {
+        self.doubtful.is_some()
+    }
+
     /// What a person says about columns counts, and what was found for the same role does not any more.
     fn correct(&mut self, correction: &CsvCorrection) {
+        if let Some(number) = self.doubtful.filter(|_| correction.invert_sign.is_some()) {
+            // Signs are right, or turned: words count only if they are said to.
+            self.columns.iter_mut().filter(|column| column.number == number).for_each(|column| column.role = ColumnRole::Ignored);
+        }
+        let is_told = |number: u32| correction.columns.iter().any(|(told, role)| *told == number || *role == ColumnRole::Direction);
+        self.doubtful = self.doubtful.filter(|number| correction.invert_sign.is_none() && !is_told(*number));
         for (number, role) in &correction.columns {
             let amounts = [ColumnRole::Amount, ColumnRole::Debit, ColumnRole::Credit];
             let told = |column: &CsvColumn| correction.columns.iter().any(|(told, _)| *told == column.number);
@@ -139,11 +159,12 @@ impl Sample {
         let headings = header.map(|at| self.rows[at].1.as_slice());
         let width = headings.map_or(self.width, <[String]>::len).max(rows.iter().map(|cells| cells.len()).max().unwrap_or(0).min(MAX_COLUMNS));
         let columns = columns(headings, &rows, width);
+        let doubtful = doubtful_direction(&columns, &rows);
         let even = rows.iter().filter(|cells| cells.len() == self.width).count();
         let known = columns.iter().filter(|column| column.role != ColumnRole::Ignored).count();
         let first_line = header.map(|at| self.rows[at].0 + 1).or_else(|| self.rows.get(first).map(|(line, _)| *line)).unwrap_or(1);
         let found = columns.iter().map(|column| column.role).collect();
-        let layout = Layout { delimiter: self.delimiter, header_line: header.map(|at| self.rows[at].0), first_line, columns, found };
+        let layout = Layout { delimiter: self.delimiter, header_line: header.map(|at| self.rows[at].0), first_line, columns, found, doubtful };
         Some(([usize::from(layout.is_whole()), usize::from(headings.is_some_and(is_heading)), even, known], layout))
     }
 
@@ -196,6 +217,10 @@ fn columns(headings: Option<&[String]>, rows: &[&[String]], width: usize) -> Vec
             places.retain(|(_, _, at)| heading(*at).is_some_and(|heading| is_own_account(&heading, *at, &named, rows)));
             // One that tells several apart goes first, be it by their kind.
             places.sort_by_key(|(_, rank, at)| (cells_of(rows, *at).windows(2).all(|two| two[0] == two[1]), *rank));
+        } else if *role == ColumnRole::Direction {
+            places.retain(|(_, _, at)| heading(*at).is_some_and(|heading| tells_directions(&heading, &cells_of(rows, *at))));
+            // Of several, the one that tells it of most rows.
+            places.sort_by_key(|place| (!say_direction(&cells_of(rows, place.2)), *place));
         } else {
             places.sort_unstable();
         }
@@ -214,10 +239,12 @@ fn columns(headings: Option<&[String]>, rows: &[&[String]], width: usize) -> Vec
 fn fits(role: ColumnRole, cells: &[&str]) -> bool {
     match role {
         ColumnRole::Amount | ColumnRole::Debit | ColumnRole::Credit | ColumnRole::Balance => cells.is_empty() || mostly(cells, is_number),
-        ColumnRole::Direction => say_direction(cells),
+        ColumnRole::Direction => cells.iter().any(|cell| is_outgoing(cell).is_some()),
         ColumnRole::Fee => mostly(cells, is_number),
         // Words that come again and again; what is said anew in every row is no status.
         ColumnRole::Status => cells.iter().collect::<HashSet<_>>().len() <= MAX_STATUSES,
+        // Whoever has a number only has no name.
+        ColumnRole::Merchant | ColumnRole::Payer => !mostly(cells, is_full_number),
         // An id that comes twice is none.
         ColumnRole::Reference => cells.iter().collect::<HashSet<_>>().len() == cells.len(),
         ColumnRole::Currency => cells.iter().all(|cell| cell.len() <= 64 && !is_number(cell)),
@@ -231,6 +258,21 @@ fn say_direction(cells: &[&str]) -> bool {
     told > 0 && told * 2 >= cells.len()
 }
 
+/// Whether a column called so tells directions. Kinds of rows may be called `Deposit` too: few of them say nothing that a number does not.
+fn tells_directions(heading: &str, cells: &[&str]) -> bool {
+    say_direction(cells) || !names::names_either_direction(heading) || cells.iter().any(|cell| is_outgoing(cell) == Some(true))
+}
+
+/// The number of the column of directions, if it tells them of less than half of the rows, all of them the same one, and may be of what kind rows are:
+/// where both are told, or the heading says what it is, a word that tells none costs its row.
+fn doubtful_direction(columns: &[CsvColumn], rows: &[&[String]]) -> Option<u32> {
+    let (at, column) = columns.iter().enumerate().find(|(_, column)| column.role == ColumnRole::Direction)?;
+    let cells = cells_of(rows, at);
+    let told: HashSet<bool> = cells.iter().filter_map(|cell| is_outgoing(cell)).collect();
+    let may_be_kinds = column.name.as_deref().is_none_or(names::names_either_direction);
+    (may_be_kinds && told.len() < 2 && !say_direction(&cells)).then_some(column.number)
+}
+
 /// Whether a column named so is of the account that the rows are of, and not of the one on the other side: that one may be missing, and stands
 /// behind the name of whom it is of.
 fn is_own_account(heading: &str, at: usize, named: &[Option<(ColumnRole, usize)>], rows: &[&[String]]) -> bool {
@@ -242,6 +284,12 @@ fn is_own_account(heading: &str, at: usize, named: &[Option<(ColumnRole, usize)>
     // Balances and notes between the rows do not count.
     let is_row = |cells: &&[String]| cells.iter().any(|cell| is_day(cell)) && cells.iter().any(|cell| is_number(cell) && !is_day(cell));
     let rows: Vec<&[String]> = rows.iter().copied().filter(is_row).collect();
+    if names::names_a_card(heading) {
+        // Cards of one account are told apart by the end of their numbers.
+        let cells = cells_of(&rows, at);
+        let are_several = cells.iter().any(|cell| *cell != cells[0]);
+        return are_several && cells.len() == rows.len() && cells.iter().all(|cell| is_full_number(cell));
+    }
     !names::names_either_account(heading) || (!is_behind_a_name && cells_of(&rows, at).len() * 10 >= rows.len() * 8)
 }
 
@@ -281,9 +329,14 @@ fn fill_in(roles: &mut [ColumnRole], named: &[Option<(ColumnRole, usize)>], rows
         }
     }
     let amount = roles.iter().position(|role| *role == ColumnRole::Amount);
-    if let Some(amount) = amount.filter(|at| !has(roles, ColumnRole::Direction) && are_unsigned(&cells_of(rows, *at)))
-        && let Some(at) = (0..roles.len()).find(|at| *at != amount && is_open(roles, *at) && say_direction(&cells_of(rows, *at)))
+    let direction = roles.iter().position(|role| *role == ColumnRole::Direction);
+    let is_told = |direction: usize| say_direction(&cells_of(rows, direction));
+    if let Some(amount) = amount.filter(|at| !direction.is_some_and(is_told) && are_unsigned(&cells_of(rows, *at)))
+        && let Some(at) = (0..roles.len()).find(|at| *at != amount && is_open(roles, *at) && is_told(*at))
     {
+        if let Some(direction) = direction {
+            roles[direction] = ColumnRole::Ignored;
+        }
         roles[at] = ColumnRole::Direction;
     }
     // Where amounts have signs, words beside them count that say it of every row.

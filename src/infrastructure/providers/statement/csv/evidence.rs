@@ -1,6 +1,7 @@
 //! What all rows together tell of how their values are written.
 
 use super::{
+    currencies,
     dates::DateEvidence,
     detection::Layout,
     numbers::{NumberEvidence, is_marked_outgoing, number},
@@ -17,7 +18,7 @@ const MAX_ACCOUNTS: usize = 100;
 pub(super) struct Evidence {
     dates: DateEvidence,
     numbers: NumberEvidence,
-    /// The one currency that rows name, and whether they name several.
+    /// The one currency that rows or headings name, and whether they name several.
     currency: Option<String>,
     has_several: bool,
     /// How often columns of debits and of credits hold numbers without a minus, and with one.
@@ -36,7 +37,8 @@ impl Evidence {
         let days = layout.places(ColumnRole::PostedOn);
         let amounts = [ColumnRole::Amount, ColumnRole::Debit, ColumnRole::Credit, ColumnRole::Balance].map(|role| layout.places(role)).concat();
         let (signed, accounts) = (layout.places(ColumnRole::Amount), layout.places(ColumnRole::Account));
-        let (currencies, halves) = (layout.places(ColumnRole::Currency), [ColumnRole::Debit, ColumnRole::Credit].map(|role| layout.places(role)));
+        let (currency, halves) = (layout.places(ColumnRole::Currency), [ColumnRole::Debit, ColumnRole::Credit].map(|role| layout.places(role)));
+        let moved = [signed.clone(), halves.concat()].concat();
         for record in Records::of(text.lines()?, layout.delimiter) {
             let Record::Row { line, cells } = record? else { continue };
             if line < layout.first_line {
@@ -65,14 +67,25 @@ impl Evidence {
                 let is_new = evidence.accounts.len() <= MAX_ACCOUNTS && !evidence.accounts.contains(&account);
                 evidence.accounts.extend(is_new.then_some(account));
             }
-            for cell in at(&currencies).into_iter().filter(|cell| cell.len() <= 64) {
-                match &evidence.currency {
-                    Some(known) => evidence.has_several |= !known.eq_ignore_ascii_case(cell),
-                    None => evidence.currency = Some(cell.to_ascii_uppercase()),
-                }
+            for cell in at(&currency).into_iter().filter(|cell| cell.len() <= 64) {
+                evidence.see_currency(cell);
+            }
+            if currency.is_empty() {
+                at(&moved).into_iter().filter_map(currencies::named).for_each(|currency| evidence.see_currency(currency.code()));
             }
         }
+        if evidence.currency.is_none() {
+            let named = layout.amount_headings().filter_map(|heading| currencies::named(currencies::in_heading(heading)));
+            named.for_each(|currency| evidence.see_currency(currency.code()));
+        }
         Ok(evidence)
+    }
+
+    fn see_currency(&mut self, code: &str) {
+        match &self.currency {
+            Some(known) => self.has_several |= !known.eq_ignore_ascii_case(code),
+            None => self.currency = Some(code.to_ascii_uppercase()),
+        }
     }
 
     /// The order of dates, if there is one.
@@ -85,7 +98,7 @@ impl Evidence {
         self.numbers.mark()
     }
 
-    /// The currency of every row that names one, if it is one.
+    /// The currency of every row that names one, else of the headings of amounts, if it is one.
     pub(super) fn currency(&self) -> Option<&str> {
         self.currency.as_deref().filter(|_| !self.has_several)
     }

@@ -2,7 +2,12 @@
 
 use std::collections::HashMap;
 
-use super::{detection::Layout, mapping::Mapping, names::plain, records::Record};
+use super::{
+    detection::Layout,
+    mapping::Mapping,
+    names::{names_a_fee, names_a_gross_amount},
+    records::Record,
+};
 use crate::domain::{csv::ColumnRole, money::Amount};
 
 /// Whether charges come on top of amounts: as balances follow from row to row, else as headings are usually meant.
@@ -35,9 +40,9 @@ pub(super) fn come_on_top(records: impl Iterator<Item = std::io::Result<Record>>
 
 /// `Amount` and `Fee` beside each other are added up; commissions of brokers are in what was paid, and so they are in a net amount.
 fn usually(layout: &Layout) -> bool {
-    let is_called = |role, name: &str| {
-        let columns = layout.places(role).into_iter().filter_map(|at| layout.columns.get(at)?.name.as_deref()).map(plain);
-        columns.collect::<Vec<_>>() == [name]
+    let is_called = |role, is_so: fn(&str) -> bool| {
+        let columns: Vec<_> = layout.places(role).into_iter().filter_map(|at| layout.columns.get(at)?.name.as_deref()).collect();
+        matches!(columns.as_slice(), [only] if is_so(only))
     };
-    is_called(ColumnRole::Fee, "fee") && is_called(ColumnRole::Amount, "amount")
+    is_called(ColumnRole::Fee, names_a_fee) && is_called(ColumnRole::Amount, names_a_gross_amount)
 }

@@ -1,13 +1,13 @@
 //! From cells to facts. Signs are the owner's view when a file is read as it is; one that writes what was spent as positive is told so.
 
 use super::{
-    accounts::Accounts,
-    balances,
+    accounts::{Accounts, is_full_number},
+    balances, currencies,
     dates::day,
     detection::Layout,
     evidence::Evidence,
     identity::Identity,
-    names::{is_outgoing, plain},
+    names::{is_outgoing, names_a_party, plain},
     numbers::{has_unknown_letters, is_marked_outgoing, number},
 };
 use crate::{
@@ -19,7 +19,10 @@ use crate::{
         time::LocalDate,
         transaction::{TransactionFacts, TransactionStatus, TransactionSubtype},
     },
-    infrastructure::providers::statement::values::{MAX_DESCRIPTION, MAX_NAME, MAX_REFERENCE, bytes, characters, tidy},
+    infrastructure::providers::statement::{
+        redaction::Redaction,
+        values::{MAX_DESCRIPTION, MAX_NAME, MAX_REFERENCE, bytes, characters, tidy},
+    },
 };
 
 /// How the rows of one file are read.
@@ -29,9 +32,13 @@ pub(super) struct Mapping<'a> {
     mark: DecimalMark,
     invert: bool,
     currency: Currency,
+    /// Whether the headings of amounts name another one.
+    is_headed_otherwise: bool,
     /// For debits and for credits that are written with both signs, whether they usually have a minus.
     mixed: [Option<bool>; 2],
     pub(super) accounts: Accounts,
+    /// Columns that may hold the number of an account where others have a name.
+    parties: Vec<usize>,
     identity: Identity,
     /// Whether charges come on top of amounts.
     pub(super) fees_on_top: bool,
@@ -49,7 +56,10 @@ impl<'a> Mapping<'a> {
     pub(super) fn new(layout: &'a Layout, evidence: &Evidence, format: (DateOrder, DecimalMark, bool), currency: Currency, is_told: bool) -> Self {
         let (order, mark, invert) = format;
         let (accounts, identity) = (Accounts::of(layout, evidence.accounts()), Identity::of(layout, is_told));
-        Self { layout, order, mark, invert, currency, mixed: evidence.mixed(), accounts, identity, fees_on_top: false }
+        let is_headed_otherwise = layout.amount_headings().any(|heading| currencies::contradicts(currencies::in_heading(heading), &currency));
+        let is_party = |name: &Option<String>| name.as_deref().is_some_and(names_a_party);
+        let parties = layout.columns.iter().enumerate().filter(|(_, column)| is_party(&column.name)).map(|(at, _)| at).collect();
+        Self { layout, order, mark, invert, currency, parties, is_headed_otherwise, mixed: evidence.mixed(), accounts, identity, fees_on_top: false }
     }
 
     /// The error says why the row cannot be taken.
@@ -59,7 +69,7 @@ impl<'a> Mapping<'a> {
         let made_on = || self.one(cells, ColumnRole::AuthorizedOn).filter(|_| row_status != TransactionStatus::Posted);
         let date = self.one(cells, ColumnRole::PostedOn).or_else(made_on).ok_or("the row has no date")?;
         let posted_on = self.day(date).ok_or("the row's date is not a day of the calendar in the order that the file's dates are in")?;
-        if self.one(cells, ColumnRole::Currency).is_some_and(|code| !code.eq_ignore_ascii_case(self.currency.code())) {
+        if self.is_in_another_currency(cells) {
             return Err("the row is in another currency than the account".to_owned());
         }
         let amount = self.signed(cells).map_err(|reason| format!("the row's amount cannot be taken: {reason}"))?;
@@ -67,9 +77,11 @@ impl<'a> Mapping<'a> {
         let on_top = fees.filter(|_| self.fees_on_top).unwrap_or(Amount::ZERO);
         let amount = amount.checked_add(on_top.negated()).ok_or("the row's amount with its charges is out of range")?;
         let account = self.accounts.place(cells)?;
+        let numbers: Vec<Redaction> = self.numbers(cells).collect();
+        let shown = |text: &str, most| self.shown(text, most, &numbers);
         let payer = self.one(cells, ColumnRole::Payer).filter(|_| !amount.is_negative());
-        let merchant = payer.or_else(|| self.one(cells, ColumnRole::Merchant)).map(|text| self.shown(text, MAX_NAME)).filter(|name| !name.is_empty());
-        let described = self.described(cells);
+        let merchant = payer.or_else(|| self.one(cells, ColumnRole::Merchant)).map(|text| shown(text, MAX_NAME)).filter(|name| !name.is_empty());
+        let described = shown(&self.described(cells), MAX_DESCRIPTION);
         let facts = TransactionFacts {
             amount,
             subtype: TransactionSubtype::Unknown,
@@ -79,7 +91,7 @@ impl<'a> Mapping<'a> {
             occurred_at: None,
             description: if described.is_empty() { merchant.clone().unwrap_or_default() } else { described },
             merchant_name: merchant,
-            category: self.one(cells, ColumnRole::Category).map(|text| self.shown(text, MAX_NAME)).filter(|name| !name.is_empty()),
+            category: self.one(cells, ColumnRole::Category).map(|text| shown(text, MAX_NAME)).filter(|name| !name.is_empty()),
             security: None,
             quantity: None,
             unit_price: None,
@@ -107,6 +119,14 @@ impl<'a> Mapping<'a> {
         let beside = self.one(cells, ColumnRole::Balance).and_then(|text| self.amount(text).ok());
         let balance = beside.or_else(|| self.signed(cells).ok())?;
         Some((self.accounts.place(cells).ok()?, (balance, self.day(self.one(cells, ColumnRole::PostedOn)?)?)))
+    }
+
+    /// Whether a row says that it is in another currency: in a column of its own, else in the heading of its amount; or beside a number.
+    fn is_in_another_currency(&self, cells: &[String]) -> bool {
+        let said = self.one(cells, ColumnRole::Currency);
+        let differs = said.map_or(self.is_headed_otherwise, |code| !code.eq_ignore_ascii_case(self.currency.code()));
+        let numbers = [ColumnRole::Amount, ColumnRole::Debit, ColumnRole::Credit, ColumnRole::Fee].into_iter().flat_map(|role| self.layout.places(role));
+        differs || numbers.filter_map(|at| cells.get(at)).any(|cell| currencies::contradicts(cell, &self.currency))
     }
 
     /// The first cell of a role that is not empty.
@@ -137,9 +157,15 @@ impl<'a> Mapping<'a> {
         Ok(Some(sum).filter(|sum| *sum != Amount::ZERO))
     }
 
-    /// Text on one line without the numbers of cards, and of the file's accounts.
-    fn shown(&self, text: &str, most: usize) -> String {
-        characters(&card_number::cut(&self.accounts.without_numbers(&tidy(text))), most).to_owned()
+    /// Numbers of accounts that stand where parties are named.
+    fn numbers(&self, cells: &[String]) -> impl Iterator<Item = Redaction> {
+        self.parties.iter().filter_map(|at| cells.get(*at)).map(|cell| cell.trim()).filter(|cell| is_full_number(cell)).map(Redaction::of)
+    }
+
+    /// Text on one line without the numbers of cards, of the file's accounts, and of those that a row is between.
+    fn shown(&self, text: &str, most: usize, numbers: &[Redaction]) -> String {
+        let text = numbers.iter().fold(self.accounts.without_numbers(&tidy(text)), |text, number| number.own_number(&text));
+        characters(&card_number::cut(&text), most).to_owned()
     }
 
     /// One column with a sign, or without and another that says which way; or one column for each way.
@@ -177,7 +203,7 @@ impl<'a> Mapping<'a> {
                 said.push(text);
             }
         }
-        self.shown(&said.join(" · "), MAX_DESCRIPTION)
+        said.join(" · ")
     }
 }
 
@@ -197,18 +223,26 @@ fn reference(text: &str) -> Option<String> {
     (!says_nothing && card_number::cut(&written) == written).then(|| bytes(&written, MAX_REFERENCE).to_owned())
 }
 
+/// How words begin that say a row is not booked yet.
+const PENDING: &str = "pend|vorlaufig|ausstehend|offen|in bearbeitung|en attente|en cours|in attesa|in sospeso|non contabilizzat|reserver|\
+    gereserveerd|venter|odottaa|oczekuj|hold|on hold|held|processing|in process|in progress|scheduled|not booked|not posted|unposted|uncleared";
+
+/// How words begin that say a row was refused.
+const FAILED: &str = "fail|declin|reject|denied|abgelehnt|refus|rechaz";
+
+/// How words begin that say a row was taken back.
+const CANCELLED: &str = "cancel|revert|revers|returned|void|storniert|zuruckgebucht|ruckgangig|annul";
+
 /// What banks call rows that are not booked. Any other word is of a booked one.
 fn status(word: &str) -> TransactionStatus {
     let word = plain(word);
-    let begins = |words: &[&str]| words.iter().any(|beginning| word.starts_with(beginning));
+    let begins = |words: &str| words.split('|').any(|beginning| word.starts_with(beginning));
     let says = |words: &[&str]| words.iter().any(|part| word.contains(part));
-    if says(&["pending", "vorgemerkt", "authoris", "authoriz"])
-        || begins(&["pend", "vorlaufig", "en attente", "en cours", "in attesa", "reserver", "gereserveerd", "unposted", "uncleared"])
-    {
+    if says(&["pending", "vorgemerkt", "nicht gebucht", "authoris", "authoriz"]) || begins(PENDING) {
         TransactionStatus::Pending
-    } else if begins(&["fail", "declin", "reject", "denied", "abgelehnt", "refus", "rechaz"]) {
+    } else if begins(FAILED) {
         TransactionStatus::Failed
-    } else if begins(&["cancel", "revert", "void", "storniert", "annul"]) {
+    } else if begins(CANCELLED) {
         TransactionStatus::Cancelled
     } else {
         TransactionStatus::Posted

@@ -44,6 +44,8 @@ const VALUED: &str = "settlement date|settle date|value date|valuta|valutadatum|
 const AMOUNT: &str = "amount|transaction amount|net amount|billing amount|value|betrag|umsatz|betrag in eur|umsatz in eur|montant|montant en euros|\
     montant de l operation|importe|importe eur|monto|cantidad|importo|bedrag|bedrag eur|belopp|belob|belop|summa|maara|valor|\
     quantia|montante|kwota|kwota operacji|castka|objem|osszeg|net";
+/// Of these, the ones of what is left after charges, and those that may be.
+const AFTER_CHARGES: &str = "net|net amount|transaction amount|billing amount|value|valor";
 const DEBIT: &str = "debit|debits|debit amount|withdrawal|withdrawals|withdrawal amount|withdrawal amt|money out|paid out|out|outgoing|payments|expense|spent|soll|\
     belastung|belastungen|lastschrift|ausgaben|ausgang|debito|debitos|cargo|cargos|uscite|addebito|addebiti|dare|uit|debet|\
     utgift|ut|ut fra konto|saida|saidas|obciazenia|vydaje|depenses|debit eur";
@@ -51,12 +53,15 @@ const CREDIT: &str = "credit|credits|credit amount|deposit|deposits|deposit amou
     gutschriften|einnahmen|eingang|credito|creditos|abono|abonos|entrate|accredito|accrediti|avere|bij|kredit|inkomst|inn|\
     inn pa konto|entrada|entradas|uznania|prijmy|recettes|credit eur";
 const DIRECTION: &str = "af bij|dr cr|cr dr|debit credit|credit debit|debit or credit|credit debit indicator|soll haben|s h|d c|c d|direction|sign|\
-    indicator|type|transaction type|sens|soll haben kennzeichen|s h kennzeichen|d h";
+    indicator|type|transaction type|sens|soll haben kennzeichen|s h kennzeichen|d h|dare avere|debe haber|uttag insattning|\
+    obciazenie uznanie|money out money in";
+/// Of these, the ones that may as well be of what kind a row is.
+const EITHER_DIRECTION: &str = "type|transaction type|indicator|sign";
 const DESCRIPTION: &str = "description|transaction description|original description|extended description|statement description|details|detail|\
     transaction details|payment details|narrative|particulars|memo|note|notes|text|transaction|message|verwendungszweck|buchungstext|\
     umsatztext|beschreibung|libelle|libelle operation|libelle de l operation|nature de l operation|concepto|descripcion|observaciones|causale|\
     descrizione|descrizione operazione|omschrijving|omschrijving 1|omschrijving 2|omschrijving 3|mededelingen|beskrivning|meddelande|tekst|forklaring|tapahtuma|selite|viesti|\
-    opis|opis operacji|tytul|popis|zprava pro prijemce|kozlemeny|descricao|historico|descritivo";
+    rubrik|opis|opis operacji|tytul|popis|zprava pro prijemce|kozlemeny|descricao|historico|descritivo";
 /// Names of what somebody writes beside a row later on, whether it is taken or not.
 const NOTES: &str = "note|notes|my notes|notes and tags|comment|comments|remark|remarks|label|labels|tag|tags|bemerkung|bemerkungen|notiz|notizen|\
     commentaire|commentaires|nota|notas|opmerking|opmerkingen|poznamka";
@@ -64,9 +69,9 @@ const MERCHANT: &str = "payee|merchant|merchant name|name|counterparty|counterpa
     begunstigter zahlungspflichtiger|auftraggeber empfanger|auftraggeber begunstigter|auftraggeber zahlungsempfanger|\
     empfanger zahlungspflichtiger|partner name|counter party|name zahlungsbeteiligter|zahlungsempfanger|\
     zahlungsempfanger in|empfanger|auftraggeber|naam omschrijving|naam tegenpartij|tegenpartij|beneficiaire|contrepartie|beneficiario|\
-    comercio|esercente|mottagare|mottaker|saaja|saaja maksaja|odbiorca|nadawca odbiorca|nazev protiuctu|partner neve";
+    comercio|esercente|namn|mottagare|mottaker|saaja|saaja maksaja|odbiorca|nadawca odbiorca|nazev protiuctu|partner neve";
 /// Names of who paid, where whom was paid stands in a column of its own.
-const PAYER: &str = "zahlungspflichtige r|zahlungspflichtiger|payer|payer name|paid by";
+const PAYER: &str = "zahlungspflichtige r|zahlungspflichtiger|payer|payer name|paid by|avsandare";
 const BALANCE: &str = "balance|running balance|running bal|account balance|closing balance|balance after|balance after transaction|saldo|kontostand|\
     saldo nach buchung|saldo na trn|solde|saldo contable|saldo contabile|saldo na mutatie|kontosaldo|bokfort saldo|saldo efter|zustatek|zustatek po|\
     saldo po operacji|egyenleg|tilin saldo";
@@ -79,13 +84,18 @@ const PAYMENT_REFERENCE: &str = "reference|ref|ref no|payment reference|transact
     transactiereferentie";
 const CATEGORY: &str = "category|kategorie|categorie|categoria|kategori|kategoria|rubriek|luokka";
 const STATUS: &str = "status|state|statut|etat|stato|estado|info";
-const FEE: &str = "fee|fees|fee amount|total fees|fees comm|fees and comm|commission|commissions|gebuhr|gebuhren|entgelt|frais|comision|comisiones|commissione|\
-    commissioni|costo|kosten|avgift|gebyr";
+const FEE: &str = "fee|gebuhr|frais|comision|costo|kosten|avgift|gebyr";
+/// Names of charges that brokers and others have in their amounts.
+const CHARGES: &str = "fees|fee amount|total fees|fees comm|fees and comm|commission|commissions|gebuhren|entgelt|comisiones|commissione|commissioni";
 /// Names of the account that a row is of, the surest first: the last ones are of its kind or product alone.
 const ACCOUNT: &str = "iban auftragskonto|auftragskonto|iban bban|accountnum|account id|rekening|rekeningnummer|numero de compte|numero compte|account number|\
-    account no|kontonummer|konto nr|kontonr|iban|account|konto|account name|accountlabel|account label|product|produkt|produit|producto|prodotto|account type|kontoart";
+    account no|numero de cuenta|kontonummer|konto nr|kontonr|iban|bank account|account|konto|compte|cuenta|conto|conta|rachunek|tili|\
+    account name|account nickname|accountlabel|account label|card number|card no|kortnummer|product|produkt|produit|producto|prodotto|account type|kontoart";
 /// Of these, the ones that may as well be of the account on the other side.
-const EITHER_ACCOUNT: &str = "account number|account no|kontonummer|konto nr|kontonr|iban|account|konto";
+const EITHER_ACCOUNT: &str = "account number|account no|numero de cuenta|kontonummer|konto nr|kontonr|iban|account|konto|compte|cuenta|conto|conta|\
+    rachunek|tili";
+/// And the ones that are of the account only if it has no other number: elsewhere they say which card was used.
+const CARD: &str = "card number|card no|kortnummer";
 /// What the kinds of account are called that a bank counts as its products; others are what was bought.
 const PRODUCTS: &str = "current|savings|saving|deposit|checking|chequing|pocket|pockets|vault|joint|personal|business|investment|investments|credit|flexible cash funds|\
     giro|girokonto|sparkonto|tagesgeld|tagesgeldkonto|festgeld|depot|aktuell|ersparnisse|actuel|courant|epargne|actual|corriente|ahorro|ahorros|\
@@ -121,6 +131,7 @@ pub(super) fn role(heading: &str, is_date: bool) -> Option<(ColumnRole, usize)> 
         (ColumnRole::Category, CATEGORY),
         (ColumnRole::Status, STATUS),
         (ColumnRole::Fee, FEE),
+        (ColumnRole::Fee, CHARGES),
         (ColumnRole::Account, ACCOUNT),
     ];
     // `Account #` is of a card, of which one account has several.
@@ -145,9 +156,34 @@ pub(super) fn names_notes(heading: &str) -> bool {
     is_one_of(NOTES, heading)
 }
 
+/// Whether a column says who was paid, or paid.
+pub(super) fn names_a_party(heading: &str) -> bool {
+    is_one_of(MERCHANT, heading) || is_one_of(PAYER, heading)
+}
+
+/// Whether a column holds what is charged on top of amounts, rather than as a part of them.
+pub(super) fn names_a_fee(heading: &str) -> bool {
+    is_one_of(FEE, heading)
+}
+
+/// Whether a column holds amounts as they are before charges.
+pub(super) fn names_a_gross_amount(heading: &str) -> bool {
+    is_one_of(AMOUNT, heading) && !is_one_of(AFTER_CHARGES, heading)
+}
+
+/// Whether a column that may tell directions may as well tell kinds of rows.
+pub(super) fn names_either_direction(heading: &str) -> bool {
+    is_one_of(EITHER_DIRECTION, heading)
+}
+
 /// Whether a column of accounts may be of the other side.
 pub(super) fn names_either_account(heading: &str) -> bool {
     is_one_of(EITHER_ACCOUNT, heading)
+}
+
+/// Whether a column may say which card was used.
+pub(super) fn names_a_card(heading: &str) -> bool {
+    is_one_of(CARD, heading)
 }
 
 /// Whether a column counts a bank's products, of which only accounts are meant.
@@ -194,8 +230,10 @@ pub(super) fn is_outgoing_mark(word: &str) -> Option<bool> {
 pub(super) fn is_outgoing(word: &str) -> Option<bool> {
     let plain = plain(word);
     match plain.as_str() {
-        "debet" | "dbit" | "debito" | "cargo" | "af" | "out" | "outgoing" | "withdrawal" | "lastschrift" | "belastung" | "expense" => Some(true),
-        "crdt" | "credito" | "abono" | "bij" | "in" | "incoming" | "deposit" | "gutschrift" | "kredit" | "income" => Some(false),
+        "debet" | "dbit" | "debito" | "cargo" | "debe" | "dare" | "uscita" | "af" | "out" | "outgoing" | "money out" | "withdrawal" | "lastschrift"
+        | "belastung" | "ausgang" | "uttag" | "obciazenie" | "expense" => Some(true),
+        "crdt" | "credito" | "abono" | "haber" | "avere" | "entrata" | "bij" | "in" | "incoming" | "money in" | "deposit" | "gutschrift" | "eingang"
+        | "insattning" | "uznanie" | "kredit" | "income" => Some(false),
         plain => is_outgoing_mark(plain),
     }
 }

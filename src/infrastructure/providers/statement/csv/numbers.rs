@@ -1,7 +1,10 @@
 //! Numbers as people write them, and which mark stands before their decimals. Nothing is rounded and nothing is computed: a formula is text.
 
-use super::names::{is_outgoing_mark, plain};
-use crate::domain::{csv::DecimalMark, money::Currency};
+use super::{
+    currencies::{is_of_money, is_sign},
+    names::is_outgoing_mark,
+};
+use crate::domain::csv::DecimalMark;
 
 /// A number's sign and digits, with its separators as they stand: `.`, `,`, and `_` for spaces and apostrophes.
 struct Written {
@@ -10,10 +13,6 @@ struct Written {
     /// Whether letters beside it say that it left (`true`) or came in.
     is_outgoing: Option<bool>,
 }
-
-/// What banks write beside a number for a currency, besides its code.
-const SIGNS_OF_MONEY: [&str; 20] =
-    ["kr", "kc", "zl", "ft", "fr", "sfr", "rs", "r", "lei", "din", "tl", "rm", "rp", "euro", "руб", "грн", "лв", "円", "元", "원"];
 
 /// The number as digits with a sign and at most one point; `None` for what is none under this mark. Currency signs and codes around it,
 /// brackets, a minus behind it, and letters before or behind it that say which way it went (`DR`, `S`) are understood; others make it none.
@@ -53,7 +52,7 @@ fn written(text: &str) -> Option<Written> {
     let (first, last) = (beginning(text)?, text.rfind(|char: char| char.is_ascii_digit())?);
     let (before, core, after) = (text.get(..first)?, text.get(first..=last)?, &text[last + 1..]);
     let around = || before.chars().chain(after.chars());
-    if !around().all(|char| char.is_alphabetic() || char.is_whitespace() || is_sign_of_money(char) || is_minus(char) || matches!(char, '+' | '(' | ')')) {
+    if !around().all(|char| char.is_alphabetic() || char.is_whitespace() || is_sign(char) || is_minus(char) || matches!(char, '.' | '+' | '(' | ')')) {
         return None;
     }
     let bracketed = before.contains('(') && after.contains(')');
@@ -96,11 +95,6 @@ fn said_beside(before: &str, after: &str) -> Result<Option<bool>, UnknownLetters
     Ok(said)
 }
 
-fn is_of_money(word: &str) -> bool {
-    let is_code = word.len() == 3 && Currency::parse(&word.to_ascii_uppercase()).is_ok_and(|currency| currency.is_iso());
-    is_code || SIGNS_OF_MONEY.contains(&plain(word).as_str())
-}
-
 fn digit_or_separator(char: char) -> Option<char> {
     match char {
         '0'..='9' | '.' | ',' => Some(char),
@@ -111,10 +105,6 @@ fn digit_or_separator(char: char) -> Option<char> {
 
 fn is_minus(char: char) -> bool {
     matches!(char, '-' | '\u{2212}' | '\u{2013}')
-}
-
-fn is_sign_of_money(char: char) -> bool {
-    matches!(char, '$' | '¢' | '£' | '¤' | '¥' | '\u{20a0}'..='\u{20cf}' | '.')
 }
 
 /// The digits with a point, or without when there are no decimals. Separators of thousands stand where they should: three digits behind

@@ -1,13 +1,14 @@
 //! Lines to rows of cells (RFC 4180, and what banks make of it).
 //!
-//! A cell in quotation marks may go over several lines. One whose quotation mark never closes would swallow all rows behind it, so looking
-//! for its end is bounded: the line is named, and reading goes on with the next.
+//! A cell in quotation marks may go over several lines. One whose quotation mark never closes would swallow all rows behind it, and so would
+//! two that stand in texts by themselves: looking for an end is bounded, and what is found has to be one. Else the line is named, and reading
+//! goes on with the next.
 
 use std::{collections::VecDeque, io};
 
 use csv_core::{ReadRecordResult, ReaderBuilder};
 
-use super::text::Line;
+use super::{dates::is_day, numbers::is_number, text::Line};
 use crate::domain::csv::Delimiter;
 
 /// Lines one row may go over.
@@ -83,10 +84,12 @@ impl<L: Iterator<Item = io::Result<Line>>> Records<L> {
         let mut further: Vec<Line> = Vec::new();
         loop {
             text.push('\n');
-            if let Some(cells) = split(&text, self.delimiter) {
+            let ended = split(&text, self.delimiter);
+            let is_ended = ended.is_some();
+            if let Some(cells) = ended.filter(|cells| further.is_empty() || is_one_row(&text, cells.len(), self.delimiter)) {
                 return Ok(Some(cells));
             }
-            let goes_on = self.unclosed < MAX_UNCLOSED && further.len() + 1 < MAX_LINES && text.len() < MAX_BYTES;
+            let goes_on = !is_ended && self.unclosed < MAX_UNCLOSED && further.len() + 1 < MAX_LINES && text.len() < MAX_BYTES;
             match if goes_on { self.next_line()? } else { None } {
                 Some(next) if !next.is_cut => {
                     text.push_str(&next.text);
@@ -110,6 +113,48 @@ impl<L: Iterator<Item = io::Result<Line>>> Iterator for Records<L> {
     fn next(&mut self) -> Option<Self::Item> {
         self.read().transpose()
     }
+}
+
+/// Whether what goes over several lines is one row of `width` cells: each cell ends where its quotation mark closes, and the lines are not rows
+/// themselves.
+fn is_one_row(text: &str, width: usize, delimiter: Delimiter) -> bool {
+    let delimiter = char::from(delimiter.byte());
+    let is_row = |line: &str| {
+        let cells: Vec<&str> = line.split(delimiter).map(|cell| cell.trim_matches(['"', ' '])).collect();
+        cells.len() >= width && cells.iter().any(|cell| is_day(cell)) && cells.iter().any(|cell| is_number(cell) && !is_day(cell))
+    };
+    let mut lines = text.lines();
+    let are_rows = lines.next().is_some_and(is_row) && lines.next_back().is_some_and(is_row);
+    !are_rows && ends_where_marks_close(text, delimiter)
+}
+
+/// Whether each cell that goes over lines ends where its quotation mark closes: before a delimiter, or at the end of a line.
+fn ends_where_marks_close(text: &str, delimiter: char) -> bool {
+    let mut rest = text;
+    loop {
+        if let Some(quoted) = rest.strip_prefix('"') {
+            let Some(end) = closing_mark(quoted) else { return false };
+            rest = &quoted[end + 1..];
+            if quoted[..end].contains('\n') && !rest.trim_start_matches(' ').starts_with([delimiter, '\n']) {
+                return false;
+            }
+        }
+        match rest.split_once(delimiter) {
+            Some((_, behind)) => rest = behind,
+            None => return true,
+        }
+    }
+}
+
+/// Where a quotation mark stands that is not one of two in a row.
+fn closing_mark(quoted: &str) -> Option<usize> {
+    let mut marks = quoted.match_indices('"').map(|(at, _)| at).peekable();
+    while let Some(at) = marks.next() {
+        if marks.next_if_eq(&(at + 1)).is_none() {
+            return Some(at);
+        }
+    }
+    None
 }
 
 /// The cells of one row with its line end; `None` when it ends inside quotation marks.
