@@ -71,8 +71,28 @@ async fn accounts_and_connections_that_did_not_answer_are_incomplete_and_not_emp
     assert_eq!(told(json!([{ "code": "con.auth", "message": "x", "conn_id": "A" }])).await, [false, false, false, true]);
     assert_eq!(told(json!([{ "code": "gen.api", "message": "x" }])).await, [false; 4]);
     assert_eq!(told(json!(["what is this"])).await, [false; 4]);
-    bridge.books(|books| books.errors = vec![json!("You must reauthenticate.")]);
-    assert_eq!(told(json!([])).await, [false; 4]);
+    // A bank has limits of its own, and one that speaks of them has not answered.
+    let of = |code: &str, names: &[(&str, &str)]| {
+        let mut error = json!({ "code": code, "msg": "Bank B answered: too many requests" });
+        for (name, id) in names {
+            error[*name] = json!(id);
+        }
+        json!([error])
+    };
+    assert_eq!(told(of("con.failed", &[("conn_id", "B")])).await, [false, true, true, false]);
+    assert_eq!(told(of("act.failed", &[("conn_id", "A"), ("account_id", "2")])).await, [true, true, false, true]);
+    assert_eq!(told(of("con.failed", &[])).await, [false; 4]);
+    assert_eq!(told(of("gen.quota", &[])).await, [true; 4]);
+    for code in ["con.failed", "gen.quota"] {
+        bridge.books(|books| books.errlist = of(code, &[("conn_id", "B")]).as_array().unwrap().clone());
+        let mut visit = linked.visit().await;
+        visit.accounts().await.unwrap();
+        assert!(visit.rests_until().is_some(), "nor is anything asked today that may be one too many");
+    }
+    for words in ["You must reauthenticate.", "Bank B: rate limit exceeded, try again later"] {
+        bridge.books(|books| books.errors = vec![json!(words)]);
+        assert_eq!(told(json!([])).await, [false; 4], "{words}");
+    }
     bridge.books(|books| (books.errors, books.accounts[1]["currency"]) = (Vec::new(), json!("a lot of it")));
     let accounts = linked.accounts().await.unwrap();
     assert_eq!((accounts.accounts.len(), accounts.complete), (2, false), "an account that cannot be read is not closed");

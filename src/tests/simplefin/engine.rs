@@ -117,6 +117,31 @@ async fn an_account_that_does_not_answer_keeps_its_rows_and_stays_open() {
 }
 
 #[tokio::test]
+async fn a_bank_that_speaks_of_its_limit_loses_neither_account_nor_row() {
+    for app in apps().await {
+        let rows = [row("1", "2026-11-20", "-5.00")];
+        let (first, second) = (account("A", "1", "Checking", &rows), account("B", "1", "Visa", &rows));
+        let words = "Bank B answered: too many requests";
+        let error = json!({ "code": "con.failed", "msg": words, "conn_id": "B" });
+        let mut names = ["ann", "bob", "cem", "dan"].into_iter();
+        for (errlist, errors) in [(vec![error], Vec::new()), (Vec::new(), vec![json!(words)])] {
+            for left in [vec![first.clone()], vec![first.clone(), account("B", "1", "Visa", &[])]] {
+                let bridge = Bridge::with(vec![first.clone(), second.clone()]).await;
+                let ann = app.signed_in(names.next().unwrap()).await;
+                let link = link_id(&ann, input(&bridge, "first")).await;
+                app.work().await;
+                let before = (ann.accounts().await, ann.transaction_ids().await);
+                bridge.books(|books| (books.accounts, books.errlist, books.errors) = (left, errlist.clone(), errors.clone()));
+                ann.sync(&link, true).await.succeeds();
+                app.work().await;
+                assert_eq!(ann.link(&link).await["lastSync"]["problem"], "ACCOUNTS_UNANSWERED");
+                assert_eq!((ann.accounts().await, ann.transaction_ids().await), before, "{}", app.store.name);
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_warning_is_heeded_until_the_day_is_over_by_every_process_and_ends_with_the_token() {
     for app in apps().await {
         let bridge = Bridge::with(vec![account("A", "1", "Checking", &[row("1", "2026-11-20", "-5.00")])]).await;

@@ -159,23 +159,17 @@ impl Troubles {
             }
         }
         // Version 1 says it in words for people, and servers may send both: what the list has said is not said again.
-        if set.errlist.is_empty() {
-            for error in &set.errors {
-                let text = error.as_str().unwrap_or_default();
-                if is_quota(text) { troubles.is_quota = true } else { troubles.of_all = true }
-            }
-        } else {
-            troubles.is_quota |= set.errors.iter().filter_map(Value::as_str).any(is_quota);
-        }
+        troubles.of_all |= set.errlist.is_empty() && !set.errors.is_empty();
+        // Whoever speaks of a limit may be a bank.
+        troubles.is_quota |= set.errors.iter().filter_map(Value::as_str).any(is_quota);
         troubles
     }
 
     fn note(&mut self, error: ErrorRecord) {
         let named = |text: Option<String>| text.filter(|text| !text.is_empty());
-        if [&error.code, &error.message].into_iter().flatten().any(|text| is_quota(text)) {
-            self.is_quota = true;
-            return;
-        }
+        let is_quota = [&error.code, &error.message].into_iter().flatten().any(|text| is_quota(text));
+        let is_of_some = error.code.as_deref().is_some_and(|code| code.starts_with("con.") || code.starts_with("act."));
+        self.is_quota |= is_quota;
         self.needs_user |= error.code.as_deref().is_some_and(|code| matches!(code, "con.auth" | "act.auth"));
         match (named(error.conn_id), named(error.account_id)) {
             (connection, Some(account)) => {
@@ -184,13 +178,14 @@ impl Troubles {
             (Some(connection), None) => {
                 self.connections.insert(connection);
             }
-            (None, None) => self.of_all = true,
+            // A server that speaks of its own limit alone has told everything.
+            (None, None) => self.of_all |= is_of_some || !is_quota,
         }
     }
 
-    fn concern(&self, connection: Option<&str>, account: &str) -> bool {
-        self.of_all
-            || connection.is_some_and(|connection| self.connections.contains(connection))
+    /// Whether an account is named, by itself or by its connection.
+    fn name(&self, connection: Option<&str>, account: &str) -> bool {
+        connection.is_some_and(|connection| self.connections.contains(connection))
             || self.accounts.iter().any(|(of, id)| id == account && (of.is_none() || of.as_deref() == connection))
     }
 }
@@ -262,7 +257,7 @@ fn account(record: AccountRecord, connections: &[ConnectionRecord], troubles: &T
             refused_ids.extend(id);
         }
     }
-    let complete = !troubles.concern(connection, &record.id);
+    let complete = !(troubles.of_all || troubles.name(connection, &record.id));
     Some(AnsweredAccount { account, rows, refused, refused_ids, complete })
 }
 
