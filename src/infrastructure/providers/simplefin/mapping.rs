@@ -103,6 +103,12 @@ struct AccountRecord {
     holdings: Vec<Value>,
 }
 
+impl AccountRecord {
+    fn connection(&self) -> Option<&str> {
+        self.conn_id.as_deref().filter(|id| !id.is_empty())
+    }
+}
+
 #[derive(Deserialize)]
 struct OrganizationRecord {
     name: Option<String>,
@@ -201,20 +207,23 @@ pub(super) fn answer(set: AccountSet, now: Timestamp) -> Answer {
     let troubles = Troubles::read(&set);
     let connections: Vec<ConnectionRecord> = set.connections.into_iter().filter_map(|record| serde_json::from_value(record).ok()).collect();
     let said = set.accounts.len();
-    let mut accounts = Vec::with_capacity(said);
+    let (mut accounts, mut there) = (Vec::with_capacity(said), HashSet::with_capacity(said));
     for record in set.accounts {
-        if let Some(account) = serde_json::from_value(record).ok().and_then(|record| account(record, &connections, &troubles, now)) {
+        let Ok(record) = serde_json::from_value::<AccountRecord>(record) else { continue };
+        let name = (record.connection().map(str::to_owned), record.id.clone());
+        if let Some(account) = account(record, &connections, &troubles, now) {
             accounts.push(account);
+            there.insert(name);
         }
     }
-    // Of an account that is named and not there, nothing is known; nor of those of a connection that did not answer.
-    let named = |(_, id): &(Option<String>, String)| accounts.iter().any(|answered| answered.account.reference.expose().ends_with(&format!("/{id}")));
-    let complete = accounts.len() == said && !troubles.of_all && troubles.connections.is_empty() && troubles.accounts.iter().all(named);
+    // Of an account that is named and not there, nothing is known; nor of those of a connection that did not answer. One whose connection is not
+    // named may be another of the same id.
+    let complete = accounts.len() == said && !troubles.of_all && troubles.connections.is_empty() && troubles.accounts.is_subset(&there);
     Answer { accounts, complete, is_last_of_the_day: troubles.is_quota, needs_user: troubles.needs_user }
 }
 
 fn account(record: AccountRecord, connections: &[ConnectionRecord], troubles: &Troubles, now: Timestamp) -> Option<AnsweredAccount> {
-    let connection = record.conn_id.as_deref().filter(|id| !id.is_empty());
+    let connection = record.connection();
     let organization = record.org.as_ref();
     let within = connection.or_else(|| organization.and_then(|org| org.sfin_url.as_deref().or(org.domain.as_deref()))).unwrap_or_default();
     if record.id.is_empty() {
@@ -247,6 +256,7 @@ fn account(record: AccountRecord, connections: &[ConnectionRecord], troubles: &T
         currency,
         is_active: true,
     };
+    let complete = !(troubles.of_all || troubles.name(connection, &record.id));
     let (mut rows, mut refused, mut refused_ids) = (Vec::new(), 0, Vec::new());
     for row in record.transactions {
         let id = id_in(&row, "id");
@@ -257,7 +267,6 @@ fn account(record: AccountRecord, connections: &[ConnectionRecord], troubles: &T
             refused_ids.extend(id);
         }
     }
-    let complete = !(troubles.of_all || troubles.name(connection, &record.id));
     Some(AnsweredAccount { account, rows, refused, refused_ids, complete })
 }
 
