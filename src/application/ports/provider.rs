@@ -217,6 +217,11 @@ pub trait Visit: Send {
     async fn accounts(&mut self) -> Result<ReportedAccounts, ProviderFault>;
     /// One page of an account's transactions of the days from `from` to `to` inclusive. Pending ones may come whatever their day.
     async fn transactions(&mut self, account: &ReportedAccount, from: LocalDate, to: LocalDate, page: Option<&str>) -> Result<TransactionPage, ProviderFault>;
+    /// Whether what was said of an account itself, its balances and its positions, is news: not when whoever keeps it did not answer. What is stored
+    /// of it stays then.
+    fn has_news_of(&self, _account: &ReportedAccount) -> bool {
+        true
+    }
     /// Until when the provider wants to be left alone by these credentials, said beside an answer; `None` when it did not say so. Nothing is asked
     /// with them before.
     fn rests_until(&self) -> Option<Timestamp> {

@@ -50,6 +50,8 @@ pub(super) struct FetchedAccount {
     pub(super) unread: Vec<Vec<String>>,
     /// Whether it answered for all of the days.
     pub(super) answered: bool,
+    /// Whether what was said of the account itself is news.
+    pub(super) has_news: bool,
     /// Whether it told of everything that is pending, whatever its day.
     pub(super) all_pending: bool,
     pub(super) from: LocalDate,
@@ -100,9 +102,10 @@ pub(super) fn catching_up(link: &Link, has: &Spans) -> Option<LocalDate> {
 }
 
 impl FetchedAccount {
-    /// One that told nothing.
+    /// One that told nothing of its days.
     pub(super) fn silent(account: ReportedAccount, from: LocalDate) -> Self {
-        Self { account, rows: Vec::new(), refused: 0, refused_ids: Vec::new(), unread: Vec::new(), answered: false, all_pending: false, from }
+        let (rows, refused_ids, unread) = (Vec::new(), Vec::new(), Vec::new());
+        Self { account, rows, refused: 0, refused_ids, unread, answered: false, has_news: true, all_pending: false, from }
     }
 
     /// Which pending rows are gone that it did not tell of. Days that end before the present one do not tell what has become of a row that waited.

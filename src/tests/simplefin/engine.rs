@@ -3,15 +3,15 @@
 use super::*;
 use crate::harness::{app::TestApp, client::Client, log::Log};
 
-async fn apps() -> Vec<TestApp> {
+pub(super) async fn apps() -> Vec<TestApp> {
     TestApp::configured(|config| config.providers.simplefin.hosts = vec!["127.0.0.1".to_owned()]).await
 }
 
-fn input(bridge: &Bridge, token: &str) -> Value {
+pub(super) fn input(bridge: &Bridge, token: &str) -> Value {
     json!({ "provider": "simplefin", "setupToken": bridge.token(token) })
 }
 
-async fn link_id(ann: &Client<'_>, input: Value) -> String {
+pub(super) async fn link_id(ann: &Client<'_>, input: Value) -> String {
     ann.link_with_token(input).await.succeeds()["link"]["id"].as_str().unwrap().to_owned()
 }
 

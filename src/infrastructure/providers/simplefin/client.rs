@@ -201,6 +201,12 @@ impl Visit for SimpleFinVisit {
         Ok(page)
     }
 
+    fn has_news_of(&self, account: &ReportedAccount) -> bool {
+        let recent = Window::recent(self.now.day());
+        let mut told = self.read.iter().filter(|(window, _)| *window == recent).flat_map(|(_, answer)| &answer.accounts);
+        told.find(|answered| answered.account.reference == account.reference).is_none_or(|answered| answered.has_news)
+    }
+
     fn rests_until(&self) -> Option<Timestamp> {
         self.rests_until
     }

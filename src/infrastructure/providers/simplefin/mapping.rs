@@ -63,8 +63,10 @@ pub struct AnsweredAccount {
     pub refused: u32,
     /// The ids of those that have one.
     pub refused_ids: Vec<String>,
-    /// Whether its institution answered for it.
+    /// Whether its institution answered for it, and for its rows.
     pub complete: bool,
+    /// Whether what is said of it is news: it is not named as one that did not answer.
+    pub has_news: bool,
 }
 
 #[derive(Deserialize)]
@@ -238,6 +240,8 @@ fn account(record: AccountRecord, connections: &[ConnectionRecord], troubles: &T
     let kind = guess::kind(&record.name, !record.holdings.is_empty());
     let name = card_number::cut(&record.name);
     let (holdings, unread_holdings) = holdings(&record.holdings, kind, &currency);
+    // Where somebody did not answer and is not named, no position is no news.
+    let holdings = holdings.filter(|holdings| !(troubles.of_all && holdings.is_empty() && unread_holdings.is_empty()));
     let account = ReportedAccount {
         reference: AccountReference::new(format!("{within}/{}", record.id)),
         institution,
@@ -256,7 +260,7 @@ fn account(record: AccountRecord, connections: &[ConnectionRecord], troubles: &T
         currency,
         is_active: true,
     };
-    let complete = !(troubles.of_all || troubles.name(connection, &record.id));
+    let has_news = !troubles.name(connection, &record.id);
     let (mut rows, mut refused, mut refused_ids) = (Vec::new(), 0, Vec::new());
     for row in record.transactions {
         let id = id_in(&row, "id");
@@ -267,7 +271,7 @@ fn account(record: AccountRecord, connections: &[ConnectionRecord], troubles: &T
             refused_ids.extend(id);
         }
     }
-    Some(AnsweredAccount { account, rows, refused, refused_ids, complete })
+    Some(AnsweredAccount { account, rows, refused, refused_ids, complete: has_news && !troubles.of_all, has_news })
 }
 
 /// An ISO 4217 code, or the URL of a unit of its own, of which nothing is known: it is not looked up, and has no digits.
