@@ -2,7 +2,14 @@
 
 use crate::{
     application::{holding::take_stock, import::new_account, ports::Work},
-    domain::{account::Account, balance::BalanceSnapshot, id::AccountId, link::Link, provider::ReportedAccount, time::Timestamp},
+    domain::{
+        account::{Account, AccountType},
+        balance::BalanceSnapshot,
+        id::AccountId,
+        link::Link,
+        provider::ReportedAccount,
+        time::Timestamp,
+    },
 };
 
 use super::{RunError, SyncEngine, days::FetchedAccount};
@@ -39,7 +46,9 @@ impl SyncEngine {
                 let (institution, corrections) = (stored.institution.clone(), stored.corrections);
                 let fresh = new_account(stored.id, stored.user, stored.link, fingerprint, reported, stored.created_at);
                 let balances = corrections.balances(fresh.balances);
-                Account { institution, balances, corrections, synced_at: stored.synced_at, ..fresh }
+                // Whoever cannot tell any more what it is does not make it something else.
+                let kind = if fresh.kind == AccountType::Other { stored.kind } else { fresh.kind };
+                Account { institution, kind, balances, corrections, synced_at: stored.synced_at, ..fresh }
             } else {
                 Account { fingerprint, ..stored.clone() }
             };

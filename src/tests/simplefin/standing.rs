@@ -98,3 +98,23 @@ async fn an_account_that_is_new_and_did_not_answer_is_there_as_it_is_told() {
         assert_eq!((told["accounts"]["nodes"].as_array().unwrap().len(), told["holdings"]["nodes"].as_array().unwrap().len()), (1, 1), "{}", app.store.name);
     }
 }
+
+#[tokio::test]
+async fn who_has_sold_everything_holds_nothing_and_the_account_is_what_it_was() {
+    for app in apps().await {
+        let bridge = Bridge::with(vec![with_positions("Main")]).await;
+        let ann = app.signed_in("ann").await;
+        let link = link_id(&ann, input(&bridge, "first")).await;
+        app.work().await;
+        let before = told(&ann).await;
+        assert_eq!((&before["accounts"]["nodes"][0]["type"], before["holdings"]["nodes"].as_array().unwrap().len()), (&json!("BROKERAGE"), 1));
+        bridge.books(|books| books.accounts[0]["holdings"] = json!([]));
+        synced(&app, &ann, &link).await;
+        let after = told(&ann).await;
+        assert_eq!((&after["accounts"], &after["holdings"]["nodes"]), (&before["accounts"], &json!([])), "{}", app.store.name);
+        // A name that tells something is heard.
+        bridge.books(|books| books.accounts[0]["name"] = json!("Main Savings"));
+        synced(&app, &ann, &link).await;
+        assert_eq!(told(&ann).await["accounts"]["nodes"][0]["type"], "SAVINGS");
+    }
+}

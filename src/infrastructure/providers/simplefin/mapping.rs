@@ -101,8 +101,8 @@ struct AccountRecord {
     balance_date: Value,
     #[serde(default, deserialize_with = "null_is_empty")]
     transactions: Vec<Value>,
-    #[serde(default, deserialize_with = "null_is_empty")]
-    holdings: Vec<Value>,
+    /// `None` where nothing is said.
+    holdings: Option<Vec<Value>>,
 }
 
 impl AccountRecord {
@@ -237,9 +237,9 @@ fn account(record: AccountRecord, connections: &[ConnectionRecord], troubles: &T
         .or_else(|| organization.and_then(|org| org.name.clone().or_else(|| org.domain.clone())));
     let currency = currency(&record.currency)?;
     let amount = |value: &Value| Amount::parse(said(value)?, &currency).ok();
-    let kind = guess::kind(&record.name, !record.holdings.is_empty());
+    let kind = guess::kind(&record.name, record.holdings.as_ref().is_some_and(|holdings| !holdings.is_empty()));
     let name = card_number::cut(&record.name);
-    let (holdings, unread_holdings) = holdings(&record.holdings, kind, &currency);
+    let (holdings, unread_holdings) = holdings(record.holdings.as_deref(), kind, &currency);
     // Where somebody did not answer and is not named, no position is no news.
     let holdings = holdings.filter(|holdings| !(troubles.of_all && holdings.is_empty() && unread_holdings.is_empty()));
     let account = ReportedAccount {
@@ -324,14 +324,12 @@ fn transaction(record: RowRecord, currency: &Currency, now: Timestamp) -> Option
     Some(ReportedTransaction { reference: Some(record.id), replaces: Vec::new(), facts, line: None })
 }
 
-/// Every position, and what those are called of which it cannot be read how much or of what they are. `None` where there is none and need not be
-/// any.
-fn holdings(records: &[Value], kind: AccountType, currency: &Currency) -> (Option<Vec<ReportedHolding>>, Vec<String>) {
+/// Every position, and what those are called of which it cannot be read how much or of what they are. `None` where nothing is said and there need not
+/// be any; an empty list says that nothing is held.
+fn holdings(records: Option<&[Value]>, kind: AccountType, currency: &Currency) -> (Option<Vec<ReportedHolding>>, Vec<String>) {
     let may_hold =
         matches!(kind, AccountType::Brokerage | AccountType::Ira | AccountType::RothIra | AccountType::Plan401k | AccountType::Plan403b | AccountType::Hsa);
-    if records.is_empty() && !may_hold {
-        return (None, Vec::new());
-    }
+    let Some(records) = records.or(may_hold.then_some(&[])) else { return (None, Vec::new()) };
     let (holdings, unread) = positions(records, |record: HoldingRecord| holding(&record, currency), &["/id", "/symbol", "/description"]);
     (Some(holdings), unread)
 }
