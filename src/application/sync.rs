@@ -279,7 +279,7 @@ impl SyncEngine {
         }
         fetched.rests_until = visit.rests_until();
         fetched.needs_user = visit.needs_user();
-        fetched.told_until = visit.today().filter(|_| to >= at.day()).map_or(to, |theirs| theirs.max(to));
+        fetched.told_until = visit.last_day().filter(|_| to >= at.day()).map_or(to, |theirs| theirs.max(to));
         Ok(fetched)
     }
 

@@ -232,8 +232,13 @@ pub trait Visit: Send {
     fn needs_user(&self) -> bool {
         false
     }
-    /// The bank's own day, where it says so. Rows up to now go up to it, which further east may be tomorrow.
+    /// The bank's own day, where it says so.
     fn today(&self) -> Option<LocalDate> {
         None
+    }
+    /// The last day that rows up to now can be of, and all that are told go up to: the bank's own, which further east may be tomorrow, or the last one
+    /// it dates rows ahead to.
+    fn last_day(&self) -> Option<LocalDate> {
+        self.today()
     }
 }

@@ -27,7 +27,7 @@ pub(super) struct Fetched {
     pub(super) complete: bool,
     pub(super) from: LocalDate,
     pub(super) to: LocalDate,
-    /// The last day that rows can be of: the bank's own, where that is later.
+    /// The last day that rows can be of: the bank's own, or one it dates rows ahead to, where that is later.
     pub(super) told_until: LocalDate,
     /// When the provider was asked.
     pub(super) at: Timestamp,

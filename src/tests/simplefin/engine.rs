@@ -209,3 +209,37 @@ async fn numbers_that_a_bank_plants_are_nowhere_after_a_sync() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_row_that_is_dated_ahead_is_there_and_is_what_the_pending_one_was() {
+    for app in apps().await {
+        let waiting = |id: &str, amount: &str| json!({ "id": id, "posted": 0, "pending": true, "transacted_at": noon("2026-11-22"), "amount": amount, "description": "Shop" });
+        let bridge = Bridge::with(vec![account("A", "1", "Checking", &[waiting("p", "-20.00"), waiting("q", "-30.00")])]).await;
+        let ann = app.signed_in("ann").await;
+        let link = link_id(&ann, input(&bridge, "first")).await;
+        app.work().await;
+        let before = ann.transactions().await;
+        let id_of = |rows: &[Value], amount: &str| rows.iter().find(|row| row["amount"]["amount"] == amount).map(|row| row["id"].clone());
+        // One is booked tomorrow, one in a year, and one is new.
+        let booked = |id: &str, on: &str, amount: &str| json!({ "id": id, "posted": noon(on), "amount": amount, "description": "Shop" });
+        let ahead = [booked("p", "2026-11-24", "-20.00"), booked("q", "2027-11-24", "-30.00"), booked("n", "2026-11-24", "-7.00")];
+        bridge.books(|books| books.accounts = vec![account("A", "1", "Checking", &ahead)]);
+        ann.sync(&link, true).await.succeeds();
+        app.work().await;
+        let after = ann.transactions().await;
+        let of = |amount: &str| after.iter().find(|row| row["amount"]["amount"] == amount).map(|row| (row["status"].clone(), row["postedOn"].clone()));
+        assert_eq!(of("-20.00"), Some((json!("POSTED"), json!("2026-11-24"))), "{}", app.store.name);
+        assert_eq!(of("-7.00"), Some((json!("POSTED"), json!("2026-11-24"))));
+        assert_eq!(of("-30.00"), Some((json!("PENDING"), json!("2026-11-22"))), "what is too far ahead to be believed takes nothing away");
+        for amount in ["-20.00", "-30.00"] {
+            assert_eq!(id_of(&after, amount), id_of(&before, amount));
+        }
+        assert_eq!(ann.link(&link).await["lastSync"]["problem"], "ROWS_REFUSED");
+        // Called anew it is the same, and taken back it is gone.
+        bridge.books(|books| books.accounts = vec![account("A", "1", "Checking", &[booked("anew", "2026-11-24", "-20.00")])]);
+        ann.sync(&link, true).await.succeeds();
+        app.work().await;
+        let last = ann.transactions().await;
+        assert_eq!((last.len(), id_of(&last, "-20.00")), (1, id_of(&before, "-20.00")), "{}", app.store.name);
+    }
+}

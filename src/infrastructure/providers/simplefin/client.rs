@@ -166,6 +166,10 @@ impl SimpleFinVisit {
     }
 }
 
+fn is_booked(row: &ReportedTransaction) -> bool {
+    row.facts.status == TransactionStatus::Posted
+}
+
 #[async_trait]
 impl Visit for SimpleFinVisit {
     async fn accounts(&mut self) -> Result<ReportedAccounts, ProviderFault> {
@@ -176,7 +180,10 @@ impl Visit for SimpleFinVisit {
     async fn transactions(&mut self, account: &ReportedAccount, from: LocalDate, to: LocalDate, _page: Option<&str>) -> Result<TransactionPage, ProviderFault> {
         let mut page = TransactionPage::default();
         let mut rows: HashMap<Option<String>, Vec<ReportedTransaction>> = HashMap::new();
-        for window in Window::over(from, to, self.now.day()) {
+        let today = self.now.day();
+        // Whoever asks for the days up to now hears of those that banks are ahead, too.
+        let last = if to >= today { Window::last_day(today).max(to) } else { to };
+        for window in Window::over(from, to, today) {
             // What waits has no certain day: the window without an end holds all of it.
             page.all_pending |= window.until.is_none();
             let answer = self.answer(window).await?;
@@ -187,7 +194,10 @@ impl Visit for SimpleFinVisit {
             page.complete &= answered.complete;
             page.refused += answered.refused;
             page.refused_ids.extend(answered.refused_ids.iter().cloned());
-            let wanted = |row: &&ReportedTransaction| row.facts.status == TransactionStatus::Pending || (from..=to).contains(&row.facts.posted_on);
+            // One that is further ahead is there, and is not taken for that day yet.
+            let too_far = answered.rows.iter().filter(|row| is_booked(row) && to >= today && row.facts.posted_on > last);
+            too_far.for_each(|row| page.refuse(row.reference.clone()));
+            let wanted = |row: &&ReportedTransaction| !is_booked(row) || (from..=last).contains(&row.facts.posted_on);
             for row in answered.rows.iter().filter(wanted) {
                 // Windows overlap, and the recent one comes first.
                 let named = rows.entry(row.reference.clone()).or_default();
@@ -205,6 +215,10 @@ impl Visit for SimpleFinVisit {
         let recent = Window::recent(self.now.day());
         let mut told = self.read.iter().filter(|(window, _)| *window == recent).flat_map(|(_, answer)| &answer.accounts);
         told.find(|answered| answered.account.reference == account.reference).is_none_or(|answered| answered.has_news)
+    }
+
+    fn last_day(&self) -> Option<LocalDate> {
+        Some(Window::last_day(self.now.day()))
     }
 
     fn rests_until(&self) -> Option<Timestamp> {
