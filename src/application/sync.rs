@@ -45,7 +45,7 @@ use super::{
     tape,
 };
 
-use days::{Fetched, FetchedAccount, Progress, catching_up, window};
+use days::{Fetched, FetchedAccount, Pages, Progress, catching_up, window};
 
 pub(super) use days::once_each;
 use failure::RunError;
@@ -292,21 +292,21 @@ impl SyncEngine {
         account: ReportedAccount,
         (from, to): (LocalDate, LocalDate),
     ) -> Result<FetchedAccount, RunError> {
-        let (mut rows, mut told) = (Vec::new(), FetchedAccount { answered: true, all_pending: true, ..FetchedAccount::silent(account, from) });
+        let (mut pages, mut told) = (Pages::default(), FetchedAccount { answered: true, all_pending: true, ..FetchedAccount::silent(account, from) });
         let mut page: Option<String> = None;
         for _ in 0..MAX_PAGES {
             if sync.started_at.is_none_or(|held| self.clock.now().since(held) >= Duration::minutes(HOLD_AGAIN_MINUTES)) {
                 self.hold(stage.attempt, sync).await?;
             }
             let answer = in_time(visit.transactions(&told.account, from, to, page.as_deref())).await?;
-            rows.extend(answer.transactions);
+            pages.add(answer.transactions);
             told.refused += answer.refused;
             told.refused_ids.extend(answer.refused_ids);
             told.answered &= answer.complete;
             told.all_pending &= answer.all_pending;
             page = answer.next;
             if page.is_none() {
-                return Ok(FetchedAccount { rows: once_each(rows), ..told });
+                return Ok(FetchedAccount { rows: pages.rows(), ..told });
             }
         }
         Err(ProviderFault::Malformed.into())

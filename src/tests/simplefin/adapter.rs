@@ -51,6 +51,19 @@ async fn a_year_is_read_in_windows_of_ninety_days_that_overlap() {
 }
 
 #[tokio::test]
+async fn one_id_in_two_windows_is_one_row_only_where_day_and_amount_are_one() {
+    let rows = [row("7", "2026-10-22", "-4.00"), row("7", "2026-10-22", "-5.00"), row("7", "2026-03-01", "-4.00")];
+    let bridge = Bridge::with(vec![account("A", "1", "Checking", &rows)]).await;
+    let linked = Linked::to(&bridge).await;
+    let mut visit = linked.visit().await;
+    let (account, today) = (visit.accounts().await.unwrap().accounts.remove(0), linked.clock.today());
+    let page = visit.transactions(&account, today.plus_days(-364), today, None).await.unwrap();
+    let told: Vec<_> = page.transactions.iter().map(|row| (row.facts.posted_on, row.facts.amount.to_text(&account.currency))).collect();
+    let expected = [("2026-03-01", "-4.00"), ("2026-10-22", "-4.00"), ("2026-10-22", "-5.00")];
+    assert_eq!(told, expected.map(|(on, amount)| (day(on), amount.to_owned())));
+}
+
+#[tokio::test]
 async fn accounts_and_connections_that_did_not_answer_are_incomplete_and_not_empty() {
     let bridge = Bridge::with(vec![account("A", "1", "Checking", &[]), account("A", "2", "Savings", &[]), account("B", "1", "Card", &[])]).await;
     let linked = Linked::to(&bridge).await;

@@ -243,3 +243,35 @@ async fn a_row_that_is_dated_ahead_is_there_and_is_what_the_pending_one_was() {
         assert_eq!((last.len(), id_of(&last, "-20.00")), (1, id_of(&before, "-20.00")), "{}", app.store.name);
     }
 }
+
+#[tokio::test]
+async fn rows_of_one_id_in_one_answer_are_kept_and_what_is_booked_waits_no_more() {
+    for app in apps().await {
+        let waiting = json!({ "id": "w", "posted": 0, "pending": true, "transacted_at": noon("2026-11-21"), "amount": "-40.00", "description": "Gas" });
+        let booked = [
+            row("7", "2026-11-20", "-4.00"),
+            row("7", "2026-11-20", "-5.00"),
+            row("7", "2026-11-21", "-4.00"),
+            row("7", "2026-03-01", "-6.00"),
+            row("w", "2026-11-22", "-43.21"),
+        ];
+        for (name, rows) in [("ann", [booked.to_vec(), vec![waiting.clone()]].concat()), ("bob", [vec![waiting], booked.to_vec()].concat())] {
+            let bridge = Bridge::with(vec![account("A", "1", "Checking", &rows)]).await;
+            let client = app.signed_in(name).await;
+            let link = link_id(&client, input(&bridge, "first")).await;
+            app.work().await;
+            let told = client.transactions().await;
+            let mut said: Vec<_> =
+                told.iter().map(|row| [&row["postedOn"], &row["amount"]["amount"], &row["status"]].map(|text| text.as_str().unwrap())).collect();
+            said.sort_unstable();
+            let rows = [("2026-03-01", "-6.00"), ("2026-11-20", "-4.00"), ("2026-11-20", "-5.00"), ("2026-11-21", "-4.00"), ("2026-11-22", "-43.21")];
+            assert_eq!(said, rows.map(|(day, amount)| [day, amount, "POSTED"]), "{}", app.store.name);
+            let ids = client.transaction_ids().await;
+            client.sync(&link, true).await.succeeds();
+            app.work().await;
+            let sync = client.link(&link).await["lastSync"].clone();
+            assert_eq!((&sync["added"], &sync["modified"], &sync["removed"]), (&json!(0), &json!(0), &json!(0)));
+            assert_eq!(client.transaction_ids().await, ids);
+        }
+    }
+}
