@@ -172,8 +172,9 @@ impl SyncEngine {
         self.hold(attempt, sync).await?;
         let opened = self.renewals.open(&link).await?;
         // However often somebody asks, and whichever process does.
-        if let Some(wait) = opened.rests_until.map(|until| until.since(self.clock.now()).num_seconds()).filter(|wait| *wait > 0) {
-            return Err(ProviderFault::RateLimited { retry_after: Some(u32::try_from(wait).unwrap_or(u32::MAX)) }.into());
+        let now = self.clock.now();
+        if let Some(until) = opened.rests_until.filter(|until| *until > now) {
+            return Err(ProviderFault::rests_until(until, now).into());
         }
         let opened = self.working_credentials(attempt, provider, &link, opened).await?;
         let mut stage =

@@ -106,6 +106,13 @@ pub enum ProviderFault {
 }
 
 impl ProviderFault {
+    /// Until then it is not to be asked: a started second counts, so that none is asked too early.
+    pub fn rests_until(until: Timestamp, now: Timestamp) -> Self {
+        let wait = until.since(now);
+        let seconds = wait.num_seconds() + i64::from(wait.subsec_nanos() > 0);
+        Self::RateLimited { retry_after: Some(u32::try_from(seconds.max(1)).unwrap_or(u32::MAX)) }
+    }
+
     /// How long it is not to be asked again, when that is known.
     pub fn wait(self) -> Option<chrono::Duration> {
         match self {

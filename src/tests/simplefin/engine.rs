@@ -188,6 +188,22 @@ async fn the_next_day_it_goes_on_where_it_was() {
 }
 
 #[tokio::test]
+async fn a_day_is_over_when_its_last_second_is() {
+    for app in apps().await {
+        app.pass(chrono::Duration::milliseconds(300));
+        let bridge = Bridge::with(vec![account("A", "1", "Checking", &[row("1", "2026-11-20", "-5.00")])]).await;
+        bridge.books(|books| books.errlist = vec![json!({ "code": "gen.quota", "message": "x" })]);
+        link_id(&app.signed_in("ann").await, input(&bridge, "first")).await;
+        app.work().await;
+        app.pass(chrono::Duration::hours(12) - chrono::Duration::milliseconds(400));
+        assert_eq!((app.work().await, bridge.asked()), (0, 1), "{}", app.store.name);
+        app.pass(chrono::Duration::seconds(1));
+        app.work().await;
+        assert!(bridge.asked() > 1);
+    }
+}
+
+#[tokio::test]
 async fn numbers_that_a_bank_plants_are_nowhere_after_a_sync() {
     let log = Log::capture();
     for app in apps().await {

@@ -144,8 +144,7 @@ impl SimpleFinVisit {
 
     async fn ask(&mut self, window: Window) -> Result<Answer, ProviderFault> {
         if let Some(until) = self.rests_until {
-            let wait = u32::try_from(until.since(self.now).num_seconds()).unwrap_or(u32::MAX).max(1);
-            return Err(ProviderFault::RateLimited { retry_after: Some(wait) });
+            return Err(ProviderFault::rests_until(until, self.now));
         }
         let midnight = |day: LocalDate| day.naive().and_time(NaiveTime::MIN).and_utc().timestamp().to_string();
         let mut query = vec![("version", "2".to_owned()), ("start-date", midnight(window.from)), ("pending", "1".to_owned())];
