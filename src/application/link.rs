@@ -78,7 +78,7 @@ pub enum LinkError {
     KeyRefused,
     /// Whoever claimed it first has the access it stood for.
     #[error(
-        "the provider does not accept this setup token: it may have been used already. If it was not you who used it, it was stolen; revoke it at the provider, and get another one"
+        "the provider does not accept this setup token: it is not copied as a whole, it names a server that is not asked from here, or it was used already. If it was used and not by you, it was stolen; revoke it at the provider, and get another one"
     )]
     TokenRefused,
     /// It was asked, and neither accepted nor refused.

@@ -3,6 +3,7 @@
 //! The engine fetches everything first and writes it in one unit of work: rows, balances, snapshots, coverage, the trail. A first sync
 //! brings the last 30 days and commits them, then goes back to what the provider allows; a crash in between costs only the second part.
 
+mod accounts;
 mod days;
 mod failure;
 mod request;
@@ -17,9 +18,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::domain::{
-    account::{Account, AccountReader},
+    account::AccountReader,
     audit::{Act, ResourceKind},
-    balance::BalanceSnapshot,
     coverage::{CoverageReader, CoverageSource, Spans},
     event::Event,
     id::{AccountId, PayloadId},
@@ -28,7 +28,7 @@ use crate::domain::{
     provider::ReportedAccount,
     schedule::{Pace, SyncPlan},
     sync::{MAX_SYNC_ATTEMPTS, SYNC_LEASE_MINUTES, Sync, SyncCounts, SyncProblem, SyncQueue},
-    time::{Clock, LocalDate, Timestamp},
+    time::{Clock, LocalDate},
     transaction::{Source, TransactionReader},
 };
 
@@ -37,8 +37,6 @@ use super::{
     audit::{Attempt, Journal},
     edge::Edge,
     errand,
-    holding::take_stock,
-    import::new_account,
     ingest::{Reported, ingest},
     payload::{self, KeptRows},
     ports::{Credentials, FinancialProvider, Meter, ProviderFault, Randomness, Sealer, Store, Visit, Work},
@@ -47,7 +45,7 @@ use super::{
     tape,
 };
 
-use days::{Fetched, FetchedAccount, Progress, catching_up, window};
+use days::{Fetched, FetchedAccount, Pages, Progress, catching_up, window};
 
 pub(super) use days::once_each;
 use failure::RunError;
@@ -174,8 +172,9 @@ impl SyncEngine {
         self.hold(attempt, sync).await?;
         let opened = self.renewals.open(&link).await?;
         // However often somebody asks, and whichever process does.
-        if let Some(wait) = opened.rests_until.map(|until| until.since(self.clock.now()).num_seconds()).filter(|wait| *wait > 0) {
-            return Err(ProviderFault::RateLimited { retry_after: Some(u32::try_from(wait).unwrap_or(u32::MAX)) }.into());
+        let now = self.clock.now();
+        if let Some(until) = opened.rests_until.filter(|until| *until > now) {
+            return Err(ProviderFault::rests_until(until, now).into());
         }
         let opened = self.working_credentials(attempt, provider, &link, opened).await?;
         let mut stage =
@@ -273,14 +272,15 @@ impl SyncEngine {
                     read?
                 }
             };
-            fetched.accounts.push(read);
+            let has_news = visit.has_news_of(&read.account);
+            fetched.accounts.push(FetchedAccount { has_news, ..read });
         }
         if let Some(fault) = first_fault.filter(|_| !has_any) {
             return Err(fault.into());
         }
         fetched.rests_until = visit.rests_until();
         fetched.needs_user = visit.needs_user();
-        fetched.told_until = visit.today().filter(|_| to >= at.day()).map_or(to, |theirs| theirs.max(to));
+        fetched.told_until = visit.last_day().filter(|_| to >= at.day()).map_or(to, |theirs| theirs.max(to));
         Ok(fetched)
     }
 
@@ -293,21 +293,21 @@ impl SyncEngine {
         account: ReportedAccount,
         (from, to): (LocalDate, LocalDate),
     ) -> Result<FetchedAccount, RunError> {
-        let (mut rows, mut told) = (Vec::new(), FetchedAccount { answered: true, all_pending: true, ..FetchedAccount::silent(account, from) });
+        let (mut pages, mut told) = (Pages::default(), FetchedAccount { answered: true, all_pending: true, ..FetchedAccount::silent(account, from) });
         let mut page: Option<String> = None;
         for _ in 0..MAX_PAGES {
             if sync.started_at.is_none_or(|held| self.clock.now().since(held) >= Duration::minutes(HOLD_AGAIN_MINUTES)) {
                 self.hold(stage.attempt, sync).await?;
             }
             let answer = in_time(visit.transactions(&told.account, from, to, page.as_deref())).await?;
-            rows.extend(answer.transactions);
+            pages.add(answer.transactions);
             told.refused += answer.refused;
             told.refused_ids.extend(answer.refused_ids);
             told.answered &= answer.complete;
             told.all_pending &= answer.all_pending;
             page = answer.next;
             if page.is_none() {
-                return Ok(FetchedAccount { rows: once_each(rows), ..told });
+                return Ok(FetchedAccount { rows: pages.rows(), ..told });
             }
         }
         Err(ProviderFault::Malformed.into())
@@ -334,7 +334,7 @@ impl SyncEngine {
             if self.is_left_out(&link, &accounts, reported_account) {
                 continue;
             }
-            let Some(account) = self.account_of(work.as_mut(), &link, &mut accounts, reported_account, now).await? else {
+            let Some(account) = self.account_of(work.as_mut(), &link, &mut accounts, told, now).await? else {
                 is_in_other_currency = true;
                 continue;
             };
@@ -343,10 +343,10 @@ impl SyncEngine {
             let period = (*answered && all_are_called).then_some((*from, fetched.told_until));
             let reported = Reported { source: Source::Feed, period, rows, unread };
             let done = ingest(work.as_mut(), &account, reported, told.waiting(fetched.to, now.day()), now, self.randomness.as_ref()).await?;
-            if let Some(holdings) = &reported_account.holdings {
-                take_stock(work.as_mut(), &account, (holdings, &reported_account.unread_holdings), now, self.randomness.as_ref()).await?;
+            // What is no news is no news later either, when it is mapped once more.
+            if told.has_news {
+                kept.push((reported_account.reference.clone(), account.id, *from, *answered));
             }
-            kept.push((reported_account.reference.clone(), account.id, *from, *answered));
             if *answered {
                 work.coverages().cover(&account, CoverageSource::Feed(link.id), (*from, fetched.to)).await?;
             }
@@ -412,50 +412,6 @@ impl SyncEngine {
     fn share(&self) -> u16 {
         let [high, low, ..] = self.randomness.secret();
         u16::from_be_bytes([high, low])
-    }
-
-    /// Whether its owner wants nothing of it any more, by now.
-    fn is_left_out(&self, link: &Link, accounts: &[Account], reported: &ReportedAccount) -> bool {
-        let fingerprints = self.sealer.fingerprints(link.user, &link.provider, &reported.reference);
-        accounts.iter().any(|account| !account.is_selected && fingerprints.contains(&account.fingerprint))
-    }
-
-    /// The stored account, brought up to date, or a new one. It leaves `accounts`, so that what stays there was not reported.
-    async fn account_of(
-        &self,
-        work: &mut dyn Work,
-        link: &Link,
-        accounts: &mut Vec<Account>,
-        reported: &ReportedAccount,
-        now: Timestamp,
-    ) -> Result<Option<Account>, RunError> {
-        let fingerprints = self.sealer.fingerprints(link.user, &link.provider, &reported.reference);
-        let account = if let Some(at) = accounts.iter().position(|account| fingerprints.contains(&account.fingerprint)) {
-            let stored = accounts.swap_remove(at);
-            // Amounts mean nothing without their unit, and what is stored keeps its own.
-            if stored.currency != reported.currency {
-                tracing::warn!(account = %stored.id.0, "an account is reported in another currency than before; it stays as it was");
-                return Ok(None);
-            }
-            // Under the current key from now on, so that an older one is needed no more once everything was reported.
-            let fingerprint = fingerprints.into_iter().next().unwrap_or_else(|| stored.fingerprint.clone());
-            let told = new_account(stored.id, stored.user, stored.link, fingerprint, reported, stored.created_at);
-            let (institution, corrections) = (stored.institution.clone(), stored.corrections);
-            let balances = corrections.balances(told.balances);
-            let account = Account { institution, balances, corrections, synced_at: stored.synced_at, ..told };
-            // What is as it was is no change that anyone has to hear of.
-            if account != stored {
-                work.accounts().save(&account).await?;
-            }
-            account
-        } else {
-            let fingerprint = fingerprints.into_iter().next().ok_or_else(|| anyhow::anyhow!("the key ring is empty"))?;
-            let account = new_account(AccountId(self.randomness.id()), link.user, link.id, fingerprint, reported, now);
-            work.accounts().insert(&account).await?;
-            account
-        };
-        work.snapshots().insert(&BalanceSnapshot { account: account.id, user: account.user, taken_at: now, balances: account.balances }).await?;
-        Ok(Some(account))
     }
 }
 

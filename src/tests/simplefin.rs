@@ -6,6 +6,7 @@ pub(crate) mod bridge;
 mod claims;
 mod engine;
 mod rows;
+mod standing;
 
 use std::{sync::Arc, time::Duration};
 

@@ -106,6 +106,13 @@ pub enum ProviderFault {
 }
 
 impl ProviderFault {
+    /// Until then it is not to be asked: a started second counts, so that none is asked too early.
+    pub fn rests_until(until: Timestamp, now: Timestamp) -> Self {
+        let wait = until.since(now);
+        let seconds = wait.num_seconds() + i64::from(wait.subsec_nanos() > 0);
+        Self::RateLimited { retry_after: Some(u32::try_from(seconds.max(1)).unwrap_or(u32::MAX)) }
+    }
+
     /// How long it is not to be asked again, when that is known.
     pub fn wait(self) -> Option<chrono::Duration> {
         match self {
@@ -217,6 +224,11 @@ pub trait Visit: Send {
     async fn accounts(&mut self) -> Result<ReportedAccounts, ProviderFault>;
     /// One page of an account's transactions of the days from `from` to `to` inclusive. Pending ones may come whatever their day.
     async fn transactions(&mut self, account: &ReportedAccount, from: LocalDate, to: LocalDate, page: Option<&str>) -> Result<TransactionPage, ProviderFault>;
+    /// Whether what was said of an account itself, its balances and its positions, is news: not when whoever keeps it did not answer. What is stored
+    /// of it stays then.
+    fn has_news_of(&self, _account: &ReportedAccount) -> bool {
+        true
+    }
     /// Until when the provider wants to be left alone by these credentials, said beside an answer; `None` when it did not say so. Nothing is asked
     /// with them before.
     fn rests_until(&self) -> Option<Timestamp> {
@@ -227,8 +239,13 @@ pub trait Visit: Send {
     fn needs_user(&self) -> bool {
         false
     }
-    /// The bank's own day, where it says so. Rows up to now go up to it, which further east may be tomorrow.
+    /// The bank's own day, where it says so.
     fn today(&self) -> Option<LocalDate> {
         None
+    }
+    /// The last day that rows up to now can be of, and all that are told go up to: the bank's own, which further east may be tomorrow, or the last one
+    /// it dates rows ahead to.
+    fn last_day(&self) -> Option<LocalDate> {
+        self.today()
     }
 }

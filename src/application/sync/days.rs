@@ -11,6 +11,7 @@ use crate::{
         provider::{ReportedAccount, ReportedTransaction},
         sync::SyncProblem,
         time::{LocalDate, Timestamp},
+        transaction::{TransactionFacts, TransactionStatus},
     },
 };
 
@@ -27,7 +28,7 @@ pub(super) struct Fetched {
     pub(super) complete: bool,
     pub(super) from: LocalDate,
     pub(super) to: LocalDate,
-    /// The last day that rows can be of: the bank's own, where that is later.
+    /// The last day that rows can be of: the bank's own, or one it dates rows ahead to, where that is later.
     pub(super) told_until: LocalDate,
     /// When the provider was asked.
     pub(super) at: Timestamp,
@@ -50,6 +51,8 @@ pub(super) struct FetchedAccount {
     pub(super) unread: Vec<Vec<String>>,
     /// Whether it answered for all of the days.
     pub(super) answered: bool,
+    /// Whether what was said of the account itself is news.
+    pub(super) has_news: bool,
     /// Whether it told of everything that is pending, whatever its day.
     pub(super) all_pending: bool,
     pub(super) from: LocalDate,
@@ -100,9 +103,10 @@ pub(super) fn catching_up(link: &Link, has: &Spans) -> Option<LocalDate> {
 }
 
 impl FetchedAccount {
-    /// One that told nothing.
+    /// One that told nothing of its days.
     pub(super) fn silent(account: ReportedAccount, from: LocalDate) -> Self {
-        Self { account, rows: Vec::new(), refused: 0, refused_ids: Vec::new(), unread: Vec::new(), answered: false, all_pending: false, from }
+        let (rows, refused_ids, unread) = (Vec::new(), Vec::new(), Vec::new());
+        Self { account, rows, refused: 0, refused_ids, unread, answered: false, has_news: true, all_pending: false, from }
     }
 
     /// Which pending rows are gone that it did not tell of. Days that end before the present one do not tell what has become of a row that waited.
@@ -111,28 +115,61 @@ impl FetchedAccount {
     }
 }
 
-/// Each row once: a bank whose pages shift while they are read repeats rows, and the last word counts. Two booked rows of one id that differ in day and
-/// amount are two.
-pub(in crate::application) fn once_each(rows: Vec<ReportedTransaction>) -> Vec<ReportedTransaction> {
-    let mut places: HashMap<String, Vec<usize>> = HashMap::new();
-    let mut once: Vec<ReportedTransaction> = Vec::with_capacity(rows.len());
-    for row in rows {
-        let Some(reference) = row.reference.clone() else {
-            once.push(row);
-            continue;
-        };
-        let named = places.entry(reference).or_default();
-        if let Some(place) = named.iter().find(|place| !row.is_apart_from(&once[**place].facts)) {
-            once[*place] = row;
-        } else {
-            if !named.is_empty() {
-                tracing::warn!("a provider calls several transactions by one id; each is kept");
-            }
-            named.push(once.len());
-            once.push(row);
+/// Rows of one account, page by page, each once. A bank whose pages shift while they are read repeats rows, and the last word counts; two of one id that
+/// stand on one page, or differ in day and amount, are two. What is booked does not wait beside itself.
+#[derive(Default)]
+pub(super) struct Pages {
+    /// Each with the number of the page that told it last.
+    rows: Vec<(usize, ReportedTransaction)>,
+    places: HashMap<String, Vec<usize>>,
+    read: usize,
+}
+
+impl Pages {
+    /// One more page.
+    pub(super) fn add(&mut self, page: Vec<ReportedTransaction>) {
+        self.read += 1;
+        for row in page {
+            self.add_row(row);
         }
     }
-    once
+
+    fn add_row(&mut self, row: ReportedTransaction) {
+        let Some(reference) = row.reference.clone() else { return self.rows.push((self.read, row)) };
+        let (rows, read) = (&mut self.rows, self.read);
+        let named = self.places.entry(reference).or_default();
+        let find = |is_it: &dyn Fn(usize, &TransactionFacts) -> bool| named.iter().copied().find(|place| is_it(rows[*place].0, &rows[*place].1.facts));
+        let waits = |facts: &TransactionFacts| facts.status == TransactionStatus::Pending;
+        let beside_itself = find(&|page, known| page == read && waits(known) != waits(&row.facts));
+        if beside_itself.is_some() && waits(&row.facts) {
+            return;
+        }
+        let repeated = || find(&|_, known| (known.posted_on, known.amount) == (row.facts.posted_on, row.facts.amount));
+        let corrected = || find(&|page, known| page < read && !row.is_apart_from(known));
+        if let Some(place) = beside_itself.or_else(repeated).or_else(corrected) {
+            rows[place] = (read, row);
+            return;
+        }
+        if !named.is_empty() {
+            tracing::warn!("a provider calls several transactions by one id; each is kept");
+        }
+        named.push(rows.len());
+        rows.push((read, row));
+    }
+
+    /// All of them.
+    pub(super) fn rows(self) -> Vec<ReportedTransaction> {
+        self.rows.into_iter().map(|(_, row)| row).collect()
+    }
+}
+
+/// Rows whose pages are not known, each once.
+pub(in crate::application) fn once_each(rows: Vec<ReportedTransaction>) -> Vec<ReportedTransaction> {
+    let mut pages = Pages::default();
+    for row in rows {
+        pages.add(vec![row]);
+    }
+    pages.rows()
 }
 
 /// The days the next stage fetches: the recent ones first, unless this sync has them, so that history which cannot be had does not hold up what

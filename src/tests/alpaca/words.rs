@@ -115,7 +115,7 @@ async fn every_kind_of_activity_has_its_sign_its_kind_and_its_units() {
 #[tokio::test]
 async fn a_fill_is_price_times_units_and_its_day_is_new_yorks_or_utcs_for_coins() {
     let stand_in = StandIn::open().await;
-    let cases: [FillCase<'_>; 8] = [
+    let cases: [FillCase<'_>; 10] = [
         ("buy", "5", "AAPL", "187.2", Subtype::Buy, "-936.00", "5", "2024-06-05", AssetType::Equity),
         ("sell", "1.5", "AAPL", "187.21", Subtype::Sell, "280.815", "-1.5", "2024-06-05", AssetType::Equity),
         ("sell_short", "2", "GME", "20", Subtype::ShortSell, "40.00", "-2", "2024-06-05", AssetType::Equity),
@@ -123,6 +123,8 @@ async fn a_fill_is_price_times_units_and_its_day_is_new_yorks_or_utcs_for_coins(
         ("buy", "3", "AAPL240119C00150000", "2.05", Subtype::Buy, "-615.00", "3", "2024-06-05", AssetType::Option),
         ("sell", "1", "F240119P00010000", "0.4", Subtype::Sell, "40.00", "-1", "2024-06-05", AssetType::Option),
         ("buy", "0.123456789", "VTI", "262.3371", Subtype::Buy, "-32.3873", "0.123456789", "2024-06-05", AssetType::Equity),
+        ("sell", "2", "TUSD", "71.5", Subtype::Sell, "143.00", "-2", "2024-06-05", AssetType::Equity),
+        ("sell", "0.01", "BTCUSD", "71000.5", Subtype::Sell, "710.005", "-0.01", "2024-06-06", AssetType::Cryptocurrency),
         ("sell", "0.01", "BTC/USD", "71000.5", Subtype::Sell, "710.005", "-0.01", "2024-06-06", AssetType::Cryptocurrency),
     ];
     for (side, qty, symbol, price, subtype, amount, quantity, day, asset_type) in cases {

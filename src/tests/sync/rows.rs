@@ -128,6 +128,22 @@ async fn an_id_that_the_bank_has_used_twice_costs_no_row() {
 }
 
 #[tokio::test]
+async fn rows_of_one_id_on_one_page_are_two_and_on_two_pages_the_last_word_counts() {
+    for app in TestApp::on_every_store().await {
+        app.bank.script(|script| script.pending_by_day = true);
+        let rows = vec![posted("7", "2026-11-20", -900, "Shoes"), posted("7", "2026-11-20", -500, "Laces"), pending("w", "2026-11-20", -100, "Gum")];
+        let (ann, link) = synced(&app, [rows, vec![posted("w", "2026-11-21", -110, "Gum")]].concat()).await;
+        let said = async || ann.transactions().await.iter().map(|row| row["amount"]["amount"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+        let mut first = said().await;
+        first.sort_unstable();
+        assert_eq!(first, ["-1.10", "-5.00", "-9.00"], "{}", app.store.name);
+        app.bank.script(|script| script.page_size = 1);
+        syncs_again(&app, &ann, &link, vec![posted("8", "2026-11-20", -900, "Shoes"), posted("8", "2026-11-20", -950, "Shoes")]).await;
+        assert_eq!(said().await, ["-9.50"]);
+    }
+}
+
+#[tokio::test]
 async fn what_the_bank_corrects_changes_in_place() {
     for app in TestApp::on_every_store().await {
         let (ann, link) = synced(&app, vec![posted("x", "2026-11-20", -900, "Shoes")]).await;

@@ -81,7 +81,8 @@ fn plain(symbol: &str) -> String {
     symbol.replace('/', "")
 }
 
-/// An option's symbol is a root, six digits of a day, C or P, and eight digits of a price (OCC, OSI 2010).
+/// An option's symbol is a root, six digits of a day, C or P, and eight digits of a price (OCC, OSI 2010). Those of shares have five letters at most, so
+/// that longer ones which end in what coins are quoted in are coins.
 fn by_form(symbol: &str) -> AssetType {
     let contract = symbol.len().checked_sub(15).and_then(|at| symbol.split_at_checked(at));
     let is_contract = contract.is_some_and(|(root, contract)| {
@@ -89,7 +90,13 @@ fn by_form(symbol: &str) -> AssetType {
         let are_digits = |bytes: &[u8]| bytes.iter().all(u8::is_ascii_digit);
         (1..=6).contains(&root.len()) && are_digits(&bytes[..6]) && matches!(bytes[6], b'C' | b'P') && are_digits(&bytes[7..])
     });
-    if is_contract { AssetType::Option } else { AssetType::Equity }
+    let is_long = symbol.len() > 5 && symbol.bytes().all(|byte| byte.is_ascii_uppercase());
+    let is_pair = is_long && ["USD", "USDT", "USDC", "BTC"].iter().any(|quote| symbol.ends_with(quote));
+    match (is_contract, is_pair) {
+        (true, _) => AssetType::Option,
+        (_, true) => AssetType::Cryptocurrency,
+        _ => AssetType::Equity,
+    }
 }
 
 fn asset_type(class: Option<&str>, symbol: &str) -> AssetType {

@@ -1,6 +1,6 @@
 //! The adapter: claims setup tokens, and reads windows of days.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashSet, time::Duration};
 
 use ::http::header::{AUTHORIZATION, CONTENT_LENGTH};
 use async_trait::async_trait;
@@ -144,8 +144,7 @@ impl SimpleFinVisit {
 
     async fn ask(&mut self, window: Window) -> Result<Answer, ProviderFault> {
         if let Some(until) = self.rests_until {
-            let wait = u32::try_from(until.since(self.now).num_seconds()).unwrap_or(u32::MAX).max(1);
-            return Err(ProviderFault::RateLimited { retry_after: Some(wait) });
+            return Err(ProviderFault::rests_until(until, self.now));
         }
         let midnight = |day: LocalDate| day.naive().and_time(NaiveTime::MIN).and_utc().timestamp().to_string();
         let mut query = vec![("version", "2".to_owned()), ("start-date", midnight(window.from)), ("pending", "1".to_owned())];
@@ -166,6 +165,21 @@ impl SimpleFinVisit {
     }
 }
 
+fn is_booked(row: &ReportedTransaction) -> bool {
+    row.facts.status == TransactionStatus::Posted
+}
+
+/// What windows have in common once, and nothing that waits beside what it has become. Two of one id that differ in day or amount are two.
+fn once_each(mut rows: Vec<ReportedTransaction>) -> Vec<ReportedTransaction> {
+    let booked: HashSet<_> = rows.iter().filter(|row| is_booked(row)).filter_map(|row| row.reference.clone()).collect();
+    let mut seen = HashSet::new();
+    rows.retain(|row| {
+        let has_become = !is_booked(row) && row.reference.as_ref().is_some_and(|name| booked.contains(name));
+        !has_become && seen.insert((row.reference.clone(), row.facts.posted_on, row.facts.amount))
+    });
+    rows
+}
+
 #[async_trait]
 impl Visit for SimpleFinVisit {
     async fn accounts(&mut self) -> Result<ReportedAccounts, ProviderFault> {
@@ -174,9 +188,11 @@ impl Visit for SimpleFinVisit {
     }
 
     async fn transactions(&mut self, account: &ReportedAccount, from: LocalDate, to: LocalDate, _page: Option<&str>) -> Result<TransactionPage, ProviderFault> {
-        let mut page = TransactionPage::default();
-        let mut rows: HashMap<Option<String>, Vec<ReportedTransaction>> = HashMap::new();
-        for window in Window::over(from, to, self.now.day()) {
+        let (mut page, mut rows) = (TransactionPage::default(), Vec::new());
+        let today = self.now.day();
+        // Whoever asks for the days up to now hears of those that banks are ahead, too.
+        let last = if to >= today { Window::last_day(today).max(to) } else { to };
+        for window in Window::over(from, to, today) {
             // What waits has no certain day: the window without an end holds all of it.
             page.all_pending |= window.until.is_none();
             let answer = self.answer(window).await?;
@@ -187,18 +203,28 @@ impl Visit for SimpleFinVisit {
             page.complete &= answered.complete;
             page.refused += answered.refused;
             page.refused_ids.extend(answered.refused_ids.iter().cloned());
-            let wanted = |row: &&ReportedTransaction| row.facts.status == TransactionStatus::Pending || (from..=to).contains(&row.facts.posted_on);
-            for row in answered.rows.iter().filter(wanted) {
-                // Windows overlap, and the recent one comes first.
-                let named = rows.entry(row.reference.clone()).or_default();
-                if named.iter().all(|known| row.is_apart_from(&known.facts)) {
-                    named.push(row.clone());
-                }
+            rows.extend(answered.rows.iter().cloned());
+        }
+        for row in once_each(rows) {
+            if !is_booked(&row) || (from..=last).contains(&row.facts.posted_on) {
+                page.transactions.push(row);
+            } else if to >= today && row.facts.posted_on > last {
+                // It is there, and is not taken for that day yet.
+                page.refuse(row.reference);
             }
         }
-        page.transactions = rows.into_values().flatten().collect();
         page.transactions.sort_by(|left, right| (left.facts.posted_on, &left.reference).cmp(&(right.facts.posted_on, &right.reference)));
         Ok(page)
+    }
+
+    fn has_news_of(&self, account: &ReportedAccount) -> bool {
+        let recent = Window::recent(self.now.day());
+        let mut told = self.read.iter().filter(|(window, _)| *window == recent).flat_map(|(_, answer)| &answer.accounts);
+        told.find(|answered| answered.account.reference == account.reference).is_none_or(|answered| answered.has_news)
+    }
+
+    fn last_day(&self) -> Option<LocalDate> {
+        Some(Window::last_day(self.now.day()))
     }
 
     fn rests_until(&self) -> Option<Timestamp> {

@@ -63,8 +63,10 @@ pub struct AnsweredAccount {
     pub refused: u32,
     /// The ids of those that have one.
     pub refused_ids: Vec<String>,
-    /// Whether its institution answered for it.
+    /// Whether its institution answered for it, and for its rows.
     pub complete: bool,
+    /// Whether what is said of it is news: it is not named as one that did not answer.
+    pub has_news: bool,
 }
 
 #[derive(Deserialize)]
@@ -99,8 +101,14 @@ struct AccountRecord {
     balance_date: Value,
     #[serde(default, deserialize_with = "null_is_empty")]
     transactions: Vec<Value>,
-    #[serde(default, deserialize_with = "null_is_empty")]
-    holdings: Vec<Value>,
+    /// `None` where nothing is said.
+    holdings: Option<Vec<Value>>,
+}
+
+impl AccountRecord {
+    fn connection(&self) -> Option<&str> {
+        self.conn_id.as_deref().filter(|id| !id.is_empty())
+    }
 }
 
 #[derive(Deserialize)]
@@ -159,23 +167,17 @@ impl Troubles {
             }
         }
         // Version 1 says it in words for people, and servers may send both: what the list has said is not said again.
-        if set.errlist.is_empty() {
-            for error in &set.errors {
-                let text = error.as_str().unwrap_or_default();
-                if is_quota(text) { troubles.is_quota = true } else { troubles.of_all = true }
-            }
-        } else {
-            troubles.is_quota |= set.errors.iter().filter_map(Value::as_str).any(is_quota);
-        }
+        troubles.of_all |= set.errlist.is_empty() && !set.errors.is_empty();
+        // Whoever speaks of a limit may be a bank.
+        troubles.is_quota |= set.errors.iter().filter_map(Value::as_str).any(is_quota);
         troubles
     }
 
     fn note(&mut self, error: ErrorRecord) {
         let named = |text: Option<String>| text.filter(|text| !text.is_empty());
-        if [&error.code, &error.message].into_iter().flatten().any(|text| is_quota(text)) {
-            self.is_quota = true;
-            return;
-        }
+        let is_quota = [&error.code, &error.message].into_iter().flatten().any(|text| is_quota(text));
+        let is_of_some = error.code.as_deref().is_some_and(|code| code.starts_with("con.") || code.starts_with("act."));
+        self.is_quota |= is_quota;
         self.needs_user |= error.code.as_deref().is_some_and(|code| matches!(code, "con.auth" | "act.auth"));
         match (named(error.conn_id), named(error.account_id)) {
             (connection, Some(account)) => {
@@ -184,13 +186,14 @@ impl Troubles {
             (Some(connection), None) => {
                 self.connections.insert(connection);
             }
-            (None, None) => self.of_all = true,
+            // A server that speaks of its own limit alone has told everything.
+            (None, None) => self.of_all |= is_of_some || !is_quota,
         }
     }
 
-    fn concern(&self, connection: Option<&str>, account: &str) -> bool {
-        self.of_all
-            || connection.is_some_and(|connection| self.connections.contains(connection))
+    /// Whether an account is named, by itself or by its connection.
+    fn name(&self, connection: Option<&str>, account: &str) -> bool {
+        connection.is_some_and(|connection| self.connections.contains(connection))
             || self.accounts.iter().any(|(of, id)| id == account && (of.is_none() || of.as_deref() == connection))
     }
 }
@@ -206,20 +209,23 @@ pub(super) fn answer(set: AccountSet, now: Timestamp) -> Answer {
     let troubles = Troubles::read(&set);
     let connections: Vec<ConnectionRecord> = set.connections.into_iter().filter_map(|record| serde_json::from_value(record).ok()).collect();
     let said = set.accounts.len();
-    let mut accounts = Vec::with_capacity(said);
+    let (mut accounts, mut there) = (Vec::with_capacity(said), HashSet::with_capacity(said));
     for record in set.accounts {
-        if let Some(account) = serde_json::from_value(record).ok().and_then(|record| account(record, &connections, &troubles, now)) {
+        let Ok(record) = serde_json::from_value::<AccountRecord>(record) else { continue };
+        let name = (record.connection().map(str::to_owned), record.id.clone());
+        if let Some(account) = account(record, &connections, &troubles, now) {
             accounts.push(account);
+            there.insert(name);
         }
     }
-    // Of an account that is named and not there, nothing is known; nor of those of a connection that did not answer.
-    let named = |(_, id): &(Option<String>, String)| accounts.iter().any(|answered| answered.account.reference.expose().ends_with(&format!("/{id}")));
-    let complete = accounts.len() == said && !troubles.of_all && troubles.connections.is_empty() && troubles.accounts.iter().all(named);
+    // Of an account that is named and not there, nothing is known; nor of those of a connection that did not answer. One whose connection is not
+    // named may be another of the same id.
+    let complete = accounts.len() == said && !troubles.of_all && troubles.connections.is_empty() && troubles.accounts.is_subset(&there);
     Answer { accounts, complete, is_last_of_the_day: troubles.is_quota, needs_user: troubles.needs_user }
 }
 
 fn account(record: AccountRecord, connections: &[ConnectionRecord], troubles: &Troubles, now: Timestamp) -> Option<AnsweredAccount> {
-    let connection = record.conn_id.as_deref().filter(|id| !id.is_empty());
+    let connection = record.connection();
     let organization = record.org.as_ref();
     let within = connection.or_else(|| organization.and_then(|org| org.sfin_url.as_deref().or(org.domain.as_deref()))).unwrap_or_default();
     if record.id.is_empty() {
@@ -231,9 +237,11 @@ fn account(record: AccountRecord, connections: &[ConnectionRecord], troubles: &T
         .or_else(|| organization.and_then(|org| org.name.clone().or_else(|| org.domain.clone())));
     let currency = currency(&record.currency)?;
     let amount = |value: &Value| Amount::parse(said(value)?, &currency).ok();
-    let kind = guess::kind(&record.name, !record.holdings.is_empty());
+    let kind = guess::kind(&record.name, record.holdings.as_ref().is_some_and(|holdings| !holdings.is_empty()));
     let name = card_number::cut(&record.name);
-    let (holdings, unread_holdings) = holdings(&record.holdings, kind, &currency);
+    let (holdings, unread_holdings) = holdings(record.holdings.as_deref(), kind, &currency);
+    // Where somebody did not answer and is not named, no position is no news.
+    let holdings = holdings.filter(|holdings| !(troubles.of_all && holdings.is_empty() && unread_holdings.is_empty()));
     let account = ReportedAccount {
         reference: AccountReference::new(format!("{within}/{}", record.id)),
         institution,
@@ -252,6 +260,7 @@ fn account(record: AccountRecord, connections: &[ConnectionRecord], troubles: &T
         currency,
         is_active: true,
     };
+    let has_news = !troubles.name(connection, &record.id);
     let (mut rows, mut refused, mut refused_ids) = (Vec::new(), 0, Vec::new());
     for row in record.transactions {
         let id = id_in(&row, "id");
@@ -262,8 +271,7 @@ fn account(record: AccountRecord, connections: &[ConnectionRecord], troubles: &T
             refused_ids.extend(id);
         }
     }
-    let complete = !troubles.concern(connection, &record.id);
-    Some(AnsweredAccount { account, rows, refused, refused_ids, complete })
+    Some(AnsweredAccount { account, rows, refused, refused_ids, complete: has_news && !troubles.of_all, has_news })
 }
 
 /// An ISO 4217 code, or the URL of a unit of its own, of which nothing is known: it is not looked up, and has no digits.
@@ -316,14 +324,12 @@ fn transaction(record: RowRecord, currency: &Currency, now: Timestamp) -> Option
     Some(ReportedTransaction { reference: Some(record.id), replaces: Vec::new(), facts, line: None })
 }
 
-/// Every position, and what those are called of which it cannot be read how much or of what they are. `None` where there is none and need not be
-/// any.
-fn holdings(records: &[Value], kind: AccountType, currency: &Currency) -> (Option<Vec<ReportedHolding>>, Vec<String>) {
+/// Every position, and what those are called of which it cannot be read how much or of what they are. `None` where nothing is said and there need not
+/// be any; an empty list says that nothing is held.
+fn holdings(records: Option<&[Value]>, kind: AccountType, currency: &Currency) -> (Option<Vec<ReportedHolding>>, Vec<String>) {
     let may_hold =
         matches!(kind, AccountType::Brokerage | AccountType::Ira | AccountType::RothIra | AccountType::Plan401k | AccountType::Plan403b | AccountType::Hsa);
-    if records.is_empty() && !may_hold {
-        return (None, Vec::new());
-    }
+    let Some(records) = records.or(may_hold.then_some(&[])) else { return (None, Vec::new()) };
     let (holdings, unread) = positions(records, |record: HoldingRecord| holding(&record, currency), &["/id", "/symbol", "/description"]);
     (Some(holdings), unread)
 }

@@ -9,6 +9,9 @@ const RECENT_DAYS: i64 = 34;
 /// The most days of one request.
 const LONGEST: i64 = 90;
 
+/// How many days ahead banks date rows.
+const AHEAD_DAYS: i64 = 14;
+
 /// How many days two windows have in common.
 const OVERLAP: i64 = 5;
 
@@ -24,6 +27,11 @@ impl Window {
     /// The recent days, as of `today`.
     pub(super) fn recent(today: LocalDate) -> Self {
         Self { from: today.plus_days(-RECENT_DAYS), until: None }
+    }
+
+    /// The last day that a row of the recent days can be of.
+    pub(super) fn last_day(today: LocalDate) -> LocalDate {
+        today.plus_days(AHEAD_DAYS)
     }
 
     /// The windows that hold the days from `from` to `to`, the recent one first if it is among them. A day more at either end, since a bank's
