@@ -30,7 +30,7 @@ pub(super) fn with_readable_lifetime(answer: Vec<u8>) -> Vec<u8> {
     let told = match fields.get("expires_in") {
         None => return answer,
         Some(told) if told.is_u64() => return answer,
-        Some(told) => told.as_str().map(str::to_owned).unwrap_or_else(|| told.to_string()),
+        Some(told) => told.as_str().map_or_else(|| told.to_string(), str::to_owned),
     };
     let whole = told.trim().split_once('.').map_or(told.trim(), |(whole, _)| whole);
     match whole.parse::<u64>() {
