@@ -50,7 +50,7 @@ impl LinkCommands {
         let (owner, id) = target.of();
         let sealed = seal_credentials(self.sealer.as_ref(), Place::credentials(owner, id), credentials, self.clock.now())?;
         let storing = Storing::begin(id);
-        let former = self.in_use(owner, id).await?;
+        let former = self.in_use(owner, id, &storing).await;
         let activated = loop {
             match self.try_to_activate(attempt, &target, credentials, &sealed).await {
                 Err(LinkError::Unexpected(failure)) => {
@@ -77,10 +77,22 @@ impl LinkCommands {
         activated
     }
 
-    /// What a link that works has been given before.
-    async fn in_use(&self, owner: UserId, id: LinkId) -> anyhow::Result<Option<StoredCredentials>> {
-        let works = self.links.find_many(owner, &[id]).await?.pop().is_some_and(|link| link.status == LinkStatus::Active);
-        if works { self.links.credentials(owner, id).await } else { Ok(None) }
+    /// What a link that works has been given before. A database that cannot tell keeps nothing new from being stored.
+    async fn in_use(&self, owner: UserId, id: LinkId, storing: &Storing) -> Option<StoredCredentials> {
+        let look = async || {
+            let works = self.links.find_many(owner, &[id]).await?.pop().is_some_and(|link| link.status == LinkStatus::Active);
+            if works { self.links.credentials(owner, id).await } else { Ok(None) }
+        };
+        loop {
+            match look().await {
+                Ok(known) => return known,
+                Err(failure) if storing.goes_on_after(&failure).await => {}
+                Err(failure) => {
+                    tracing::error!(link = %id.0, error = ?failure, "it is not known what a link has been given before; its bank is not told that it is over");
+                    return None;
+                }
+            }
+        }
     }
 
     /// The link, when these credentials are stored for it; `None` when they are not. A database that is away cannot tell, and is waited for.

@@ -123,8 +123,8 @@ pub(super) fn balance(leaves: &Leaves, currency: &Currency) -> (Option<Balance>,
     }
 }
 
-/// What the account holds; as of the end of the statement where no date stands beside it. For credit, an AVAILBAL below zero is no credit left, and one that only mirrors the ledger balance is the
-/// debt again, as some banks write it: neither is what can be spent.
+/// What the account holds; as of the end of the statement where no date stands beside it. For credit, an AVAILBAL below zero is no credit left, and
+/// one that only mirrors the ledger balance is the debt again, as some banks write it: neither is what can be spent.
 pub(super) fn balances(kind: AccountType, ledger: Option<Balance>, available: Option<Balance>, end: Option<Timestamp>) -> Balances {
     let current = ledger.map(|ledger| ledger.amount);
     let mirrored = |amount: Amount| current.is_some_and(|current| amount == current.negated());
