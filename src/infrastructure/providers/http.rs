@@ -12,7 +12,7 @@
 
 pub mod circuit;
 pub mod outside;
-mod pause;
+pub mod pause;
 pub mod switchboard;
 
 use std::{pin::Pin, sync::Arc, time::Duration};
